@@ -1,0 +1,21 @@
+export { bytesOfText, fsPath, textOfBytes, type ByteString } from "./byteString.ts";
+export {
+  DevshellError,
+  type DevshellErrorOptions,
+  type SourceOrigin,
+  type SourcePos,
+  type TraceFrame,
+} from "./error.ts";
+export {
+  HASH_SIZE_BYTES,
+  decodeNix32,
+  encodeNix32,
+  formatHash,
+  hashBytes,
+  hashStream,
+  isHashAlgorithm,
+  parseHash,
+  type Hash,
+  type HashAlgorithm,
+  type HashEncoding,
+} from "./hash.ts";

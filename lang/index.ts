@@ -1,0 +1,10 @@
+export type {
+  AddPathRequest,
+  ContextElement,
+  EvalHost,
+  FetchRequest,
+  FetchResult,
+  FileType,
+  InstantiateRequest,
+  InstantiatedDerivation,
+} from "./host.ts";

@@ -1,0 +1,15 @@
+export type {
+  BuiltinBuilder,
+  BuiltinBuilderContext,
+  DerivationOutput,
+  Derivation,
+  DerivedPath,
+  IngestionMethod,
+  OutputName,
+  RealiseEvent,
+  RealiseOptions,
+  StoreConfig,
+  StorePath,
+  StoreSettings,
+  ValidPathInfo,
+} from "./types.ts";

@@ -1,0 +1,152 @@
+import type { ByteString, Hash, HashAlgorithm } from "../core/index.ts";
+
+/** `<storeDir>/<32 nixbase32 characters>-<name>`; made and checked by `store/storePath.ts`. */
+export type StorePath = string & { readonly __brand: "StorePath" };
+export type OutputName = string;
+
+/** How a path's content is hashed when its address comes from its content. */
+export type IngestionMethod = "flat" | "nar" | "text" | "git";
+
+export type DerivationOutput =
+  | { readonly kind: "inputAddressed"; readonly path: StorePath }
+  | {
+      readonly kind: "fixed";
+      readonly path: StorePath;
+      readonly hash: Hash;
+      readonly method: IngestionMethod;
+    }
+  | { readonly kind: "contentAddressed"; readonly algorithm: HashAlgorithm; readonly method: IngestionMethod }
+  | { readonly kind: "impure"; readonly algorithm: HashAlgorithm; readonly method: IngestionMethod }
+  | { readonly kind: "deferred" };
+
+/** What a `.drv` file says. Strings are byte strings. */
+export interface Derivation {
+  readonly name: string;
+  readonly outputs: ReadonlyMap<OutputName, DerivationOutput>;
+  readonly inputDrvs: ReadonlyMap<StorePath, readonly OutputName[]>;
+  readonly inputSrcs: readonly StorePath[];
+  readonly system: ByteString;
+  readonly builder: ByteString;
+  readonly args: readonly ByteString[];
+  readonly env: ReadonlyMap<ByteString, ByteString>;
+}
+
+/** A row of the database: what is known of a valid path. */
+export interface ValidPathInfo {
+  readonly path: StorePath;
+  readonly deriver?: StorePath | undefined;
+  /** SHA-256 of the NAR. */
+  readonly narHash: Hash;
+  readonly narSizeBytes: number;
+  readonly references: readonly StorePath[];
+  /** Seconds since 1970. */
+  readonly registrationTime: number;
+  /** Built here, so trusted without a signature. */
+  readonly isUltimate: boolean;
+  /** `<key name>:<base64>` each. */
+  readonly signatures: readonly string[];
+  /** `fixed:…` or `text:…` where the path is content-addressed. */
+  readonly contentAddress?: string | undefined;
+}
+
+/** Where everything lies; made by `resolveStoreSettings` from the environment, `nix.conf` and what is writable. */
+export interface StoreSettings {
+  /** What is written into files and hashed, e.g. `/nix/store`. */
+  readonly storeDir: string;
+  /** Holds `db/`, `gcroots/`, `profiles/`, `temproots/`, e.g. `/nix/var/nix`. */
+  readonly stateDir: string;
+  readonly logDir: string;
+  readonly confDir: string;
+  /** Which rung of the rootless ladder this is; `devshell doctor` says it. */
+  readonly rung: "given" | "system" | "daemon" | "namespace" | "prefix";
+  readonly config: StoreConfig;
+}
+
+/** The `nix.conf` options in force (defaults, files, `NIX_CONFIG`, `--option`). */
+export interface StoreConfig {
+  readonly system: string;
+  readonly extraPlatforms: readonly string[];
+  /** Concurrent builds; 0 means none here. */
+  readonly maxJobs: number;
+  /** `NIX_BUILD_CORES`; 0 means all. */
+  readonly cores: number;
+  readonly sandbox: "on" | "off" | "relaxed";
+  readonly substituters: readonly string[];
+  readonly trustedPublicKeys: readonly string[];
+  readonly requireSignatures: boolean;
+  readonly substitute: boolean;
+  readonly keepDerivations: boolean;
+  readonly keepOutputs: boolean;
+  readonly keepFailed: boolean;
+  readonly keepGoing: boolean;
+  readonly fallback: boolean;
+  readonly buildTimeoutSeconds: number;
+  readonly maxSilentSeconds: number;
+  /** Every option as text, for `nix config show` and what has no field of its own. */
+  readonly raw: ReadonlyMap<string, string>;
+}
+
+/** What realising tells while it runs; `cli` renders it, nothing else depends on it. */
+export type RealiseEvent =
+  | {
+      readonly kind: "plan";
+      readonly builds: readonly StorePath[];
+      readonly downloads: readonly StorePath[];
+      readonly downloadBytes: number;
+      readonly unpackedBytes: number;
+    }
+  | {
+      readonly kind: "start";
+      readonly id: number;
+      readonly activity: "build" | "download" | "substitute" | "copy";
+      readonly name: string;
+      readonly path: StorePath;
+      readonly totalBytes?: number | undefined;
+    }
+  | {
+      readonly kind: "progress";
+      readonly id: number;
+      readonly doneBytes: number;
+      readonly totalBytes?: number | undefined;
+    }
+  | { readonly kind: "phase"; readonly id: number; readonly phase: string }
+  | { readonly kind: "log"; readonly id: number; readonly line: string }
+  | {
+      readonly kind: "end";
+      readonly id: number;
+      readonly status: "done" | "failed" | "cancelled";
+      readonly message?: string | undefined;
+    };
+
+/** What to make valid: a path as it is, or outputs of a derivation (`*` all). */
+export type DerivedPath =
+  | { readonly kind: "opaque"; readonly path: StorePath }
+  | { readonly kind: "built"; readonly drvPath: StorePath; readonly outputs: readonly OutputName[] | "*" };
+
+export interface RealiseOptions {
+  readonly onEvent?: ((event: RealiseEvent) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Plan only: `--dry-run`. */
+  readonly dryRun?: boolean | undefined;
+  /** `normal`, rebuild and compare, or replace what is broken. */
+  readonly mode?: "normal" | "check" | "repair" | undefined;
+}
+
+/**
+ * A builder that runs in this process (`builder = "builtin:<name>"`), for what needs no sandbox because it runs no
+ * foreign code: it reads its inputs and writes its outputs, nothing else.
+ */
+export type BuiltinBuilder = (context: BuiltinBuilderContext) => Promise<void>;
+
+export interface BuiltinBuilderContext {
+  readonly drvPath: StorePath;
+  readonly derivation: Derivation;
+  /** Output name → the path to create (already free; made canonical, scanned and registered afterwards). */
+  readonly outputs: ReadonlyMap<OutputName, string>;
+  /** A private directory, removed afterwards. */
+  readonly tmpDir: string;
+  readonly settings: StoreSettings;
+  readonly log: (line: string) => void;
+  readonly progress: (doneBytes: number, totalBytes?: number) => void;
+  readonly signal: AbortSignal;
+}

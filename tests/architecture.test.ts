@@ -1,0 +1,87 @@
+import { readFileSync, readdirSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const ROOT = resolve(import.meta.dirname, "..");
+
+/** Which folders a folder may import; `cli → shell → env → packages → store → core` and `env → lang → core`. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  core: [],
+  lang: ["core"],
+  store: ["core"],
+  packages: ["core", "store"],
+  env: ["core", "lang", "store", "packages"],
+  shell: ["core", "lang", "store", "packages", "env"],
+  cli: ["core", "lang", "store", "packages", "env", "shell"],
+};
+const FOLDERS = Object.keys(MAY_IMPORT);
+
+/** Every static, dynamic, type and re-export import, as [file, imported file], relative to the root. */
+function importsOf(file: string): [string, string][] {
+  const text = readFileSync(join(ROOT, file), "utf8");
+  const pattern = /(?:\bfrom\s*|\bimport\s*\(?\s*|new URL\(\s*)"(\.[^"]+)"/g;
+  return [...text.matchAll(pattern)].map((match) => [
+    file,
+    relative(ROOT, resolve(ROOT, dirname(file), match[1] ?? "")),
+  ]);
+}
+
+function sourcesOf(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
+    .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)));
+}
+
+const sources = FOLDERS.flatMap(sourcesOf);
+const imports = sources.flatMap(importsOf);
+const folderOf = (file: string): string => file.split("/")[0] ?? "";
+
+describe("architecture", () => {
+  it("has sources to check", () => {
+    expect(sources.length).toBeGreaterThan(5);
+  });
+
+  it("imports flow one way between folders", () => {
+    const wrong = imports.filter(([from, to]) => {
+      const source = folderOf(from);
+      const target = folderOf(to);
+      return source !== target && FOLDERS.includes(target) && !MAY_IMPORT[source]?.includes(target);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it("enters another folder only through its index", () => {
+    const wrong = imports.filter(([from, to]) => {
+      const target = folderOf(to);
+      return folderOf(from) !== target && FOLDERS.includes(target) && to !== `${target}/index.ts`;
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it("lang does no I/O of its own", () => {
+    const forbidden = /from "node:(fs|child_process|net|http|https|worker_threads|sqlite)/;
+    const wrong = sources.filter(
+      (file) => folderOf(file) === "lang" && forbidden.test(readFileSync(join(ROOT, file), "utf8")),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("has no import cycle", () => {
+    const edges = new Map<string, string[]>();
+    for (const [from, to] of imports) edges.set(from, [...(edges.get(from) ?? []), to]);
+    const state = new Map<string, "open" | "done">();
+    const cycles: string[][] = [];
+    const visit = (file: string, path: string[]): void => {
+      if (state.get(file) === "done") return;
+      if (state.get(file) === "open") {
+        cycles.push([...path.slice(path.indexOf(file)), file]);
+        return;
+      }
+      state.set(file, "open");
+      for (const next of edges.get(file) ?? []) visit(next, [...path, file]);
+      state.set(file, "done");
+    };
+    for (const file of sources) visit(file, []);
+    expect(cycles).toEqual([]);
+  });
+});
