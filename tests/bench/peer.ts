@@ -1,0 +1,27 @@
+import { existsSync, mkdirSync } from "node:fs";
+import { delimiter, join } from "node:path";
+
+/** A real Nix on this machine, with a store of its own below `scratch`; `undefined` where none is installed. */
+export interface PeerNix {
+  readonly bin: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export function findPeerNix(scratch: string): PeerNix | undefined {
+  const candidates = [process.env["PEER_NIX"], ...(process.env["PATH"] ?? "").split(delimiter)];
+  const bin = candidates.find((dir) => dir !== undefined && existsSync(join(dir, "nix-instantiate")));
+  if (bin === undefined) return undefined;
+  const root = join(scratch, "peer");
+  mkdirSync(root, { recursive: true });
+  return {
+    bin,
+    env: {
+      NIX_STORE_DIR: join(root, "store"),
+      NIX_STATE_DIR: join(root, "state"),
+      NIX_LOG_DIR: join(root, "log"),
+      NIX_CONF_DIR: join(root, "etc"),
+      NIX_REMOTE: "local",
+      NIX_CONFIG: "build-users-group =\nsandbox = false\nexperimental-features = nix-command flakes",
+    },
+  };
+}
