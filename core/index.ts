@@ -19,3 +19,5 @@ export {
   type HashAlgorithm,
   type HashEncoding,
 } from "./hash.ts";
+export { packageRoot } from "./packageRoot.ts";
+export { WorkerPool, serveWorker, spawnWorker, type WorkerCall } from "./worker.ts";
