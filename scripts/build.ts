@@ -35,8 +35,8 @@ await build({
   outExtension: { ".js": ".mjs" },
   jsx: "automatic",
   define: { "process.env.NODE_ENV": '"production"' },
-  // Compiled (node-pty), or loaded only where a user has it (the rest).
-  external: ["node-pty", "typescript", "react-devtools-core"],
+  // Compiled (node-pty, koffi), or loaded only where a user has it (the rest).
+  external: ["node-pty", "koffi", "typescript", "react-devtools-core"],
   banner: {
     js: 'import{createRequire as devshellRequire}from"node:module";const require=devshellRequire(import.meta.url);',
   },
