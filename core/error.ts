@@ -11,10 +11,12 @@ export interface SourcePos {
   readonly column: number;
 }
 
-/** One line of an evaluation trace, innermost last: "while evaluating …" at its position. */
+/** One line of an evaluation trace: "while evaluating …" at its position. */
 export interface TraceFrame {
   readonly message: string;
   readonly pos?: SourcePos | undefined;
+  /** Shown even where the trace is truncated. */
+  readonly isAlways?: boolean;
 }
 
 export interface DevshellErrorOptions {
@@ -37,6 +39,7 @@ export class DevshellError extends Error {
   readonly code: string;
   readonly hint: string | undefined;
   readonly pos: SourcePos | undefined;
+  /** Innermost first: frames are pushed while the error travels outward. */
   readonly trace: TraceFrame[];
   readonly suggestions: readonly string[];
   readonly exitStatus: number;

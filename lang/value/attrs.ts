@@ -1,0 +1,327 @@
+import { NO_POS, type Pos } from "./position.ts";
+
+/** Up to this many names are searched one by one; past it a shape gets an index. Measured: 6 to 10 are alike. */
+const LINEAR_NAMES = 8;
+const MAX_PLANS = 32;
+const MAX_PLAN_NAMES = 64;
+
+/**
+ * The names of an attribute set, with where each was written; shared by all sets made in the same place, so that
+ * selects can remember a name's index by the shape's identity.
+ */
+export class Shape {
+  readonly names: readonly string[];
+  /** Parallel to `names`; `undefined` when no attribute has a position. */
+  readonly positions: readonly Pos[] | undefined;
+  #index: Map<string, number> | undefined;
+  #order: readonly number[] | undefined;
+  #plans: Map<Shape, MergePlan> | undefined;
+
+  constructor(names: readonly string[], positions?: readonly Pos[]) {
+    this.names = names;
+    this.positions = positions;
+  }
+
+  /** The index of a name, or -1. */
+  find(name: string): number {
+    const names = this.names;
+    if (names.length <= LINEAR_NAMES) {
+      for (let i = 0; i < names.length; i++) if (names[i] === name) return i;
+      return -1;
+    }
+    if (this.#index === undefined) {
+      const index = new Map<string, number>();
+      for (let i = 0; i < names.length; i++) index.set(names[i]!, i);
+      this.#index = index;
+    }
+    return this.#index.get(name) ?? -1;
+  }
+
+  /** Indexes in the order of their names' bytes. */
+  order(): readonly number[] {
+    if (this.#order !== undefined) return this.#order;
+    const names = this.names;
+    const order = new Array<number>(names.length);
+    let isSorted = true;
+    for (let i = 0; i < names.length; i++) {
+      order[i] = i;
+      if (i > 0 && names[i - 1]! > names[i]!) isSorted = false;
+    }
+    if (!isSorted) order.sort((a, b) => (names[a]! < names[b]! ? -1 : 1));
+    this.#order = order;
+    return order;
+  }
+
+  /** How `this // other` is laid out. */
+  planMerge(other: Shape): MergePlan {
+    const known = this.#plans?.get(other);
+    if (known !== undefined) return known;
+    const names = this.names.slice();
+    const targets = new Array<number>(other.names.length);
+    for (let j = 0; j < targets.length; j++) {
+      const name = other.names[j]!;
+      let i = this.find(name);
+      if (i < 0) {
+        i = names.length;
+        names.push(name);
+      }
+      targets[j] = i;
+    }
+    let positions: Pos[] | undefined;
+    if (this.positions !== undefined || other.positions !== undefined) {
+      positions = this.positions?.slice() ?? new Array<Pos>(this.names.length).fill(NO_POS);
+      for (let j = 0; j < targets.length; j++) positions[targets[j]!] = other.positions?.[j] ?? NO_POS;
+    }
+    const plan: MergePlan = { shape: new Shape(names, positions), targets };
+    if (names.length <= MAX_PLAN_NAMES) {
+      this.#plans ??= new Map();
+      if (this.#plans.size < MAX_PLANS) this.#plans.set(other, plan);
+    }
+    return plan;
+  }
+}
+
+interface MergePlan {
+  readonly shape: Shape;
+  /** For each name of the right side, its index in the result. */
+  readonly targets: readonly number[];
+}
+
+export const EMPTY_SHAPE = new Shape([]);
+
+/**
+ * An attribute set: a shape with values, on top of further layers when `//` put a small set over a big one.
+ * Immutable as seen from outside; inside, layers are flattened and slots made when first asked for.
+ * Generic only so that this file knows no values: `value.ts` names it `AttrSet`.
+ */
+export class AttrSetOf<S> {
+  shape: Shape;
+  /** Parallel to `shape.names`; `undefined` where `makeSlot` has yet to make it. */
+  values: (S | undefined)[];
+  /** The layer below; names found there are hidden by ours. */
+  base: AttrSetOf<S> | null;
+  makeSlot: ((index: number) => S) | null;
+
+  constructor(
+    shape: Shape,
+    values: (S | undefined)[],
+    base: AttrSetOf<S> | null = null,
+    makeSlot: ((index: number) => S) | null = null,
+  ) {
+    this.shape = shape;
+    this.values = values;
+    this.base = base;
+    this.makeSlot = makeSlot;
+  }
+
+  /** Names must be distinct. */
+  static of<S>(names: readonly string[], values: S[], positions?: readonly Pos[]): AttrSetOf<S> {
+    return new AttrSetOf<S>(names.length === 0 ? EMPTY_SHAPE : new Shape(names, positions), values);
+  }
+
+  static fromMap<S>(entries: ReadonlyMap<string, S>): AttrSetOf<S> {
+    return AttrSetOf.of([...entries.keys()], [...entries.values()]);
+  }
+
+  static fromRecord<S>(record: Readonly<Record<string, S>>): AttrSetOf<S> {
+    return AttrSetOf.of(Object.keys(record), Object.values(record));
+  }
+
+  get(name: string): S | undefined {
+    // eslint-disable-next-line typescript/no-this-alias
+    let layer: AttrSetOf<S> | null = this;
+    do {
+      const i = layer.shape.find(name);
+      if (i >= 0) {
+        const slot = layer.values[i];
+        return slot === undefined ? layer.slotAt(i) : slot;
+      }
+      layer = layer.base;
+    } while (layer !== null);
+    return undefined;
+  }
+
+  has(name: string): boolean {
+    // eslint-disable-next-line typescript/no-this-alias
+    let layer: AttrSetOf<S> | null = this;
+    do {
+      if (layer.shape.find(name) >= 0) return true;
+      layer = layer.base;
+    } while (layer !== null);
+    return false;
+  }
+
+  /** Where an attribute was written; `NO_POS` if unknown or absent. */
+  posOf(name: string): Pos {
+    // eslint-disable-next-line typescript/no-this-alias
+    let layer: AttrSetOf<S> | null = this;
+    do {
+      const i = layer.shape.find(name);
+      if (i >= 0) return layer.shape.positions?.[i] ?? NO_POS;
+      layer = layer.base;
+    } while (layer !== null);
+    return NO_POS;
+  }
+
+  get size(): number {
+    return (this.base === null ? this : this.flatten()).values.length;
+  }
+
+  /** Writes a forced value back, so that the next reader meets no thunk. */
+  writeBack(name: string, value: S): void {
+    const i = this.shape.find(name);
+    if (i >= 0) this.values[i] = value;
+  }
+
+  /** The slot at an index of this layer, made now if it was not yet. */
+  slotAt(index: number): S {
+    const known = this.values[index];
+    if (known !== undefined) return known;
+    const made = this.makeSlot!(index);
+    this.values[index] = made;
+    return made;
+  }
+
+  /** Puts all layers into one and makes all slots; `shape` and `values` are then the whole set. */
+  flatten(): FlatAttrSetOf<S> {
+    if (this.base !== null) this.#compact();
+    else if (this.makeSlot !== null) this.#makeAll();
+    return this as unknown as FlatAttrSetOf<S>;
+  }
+
+  /** The names in byte order. */
+  sortedNames(): string[] {
+    const { names } = this.flatten().shape;
+    return this.shape.order().map((i) => names[i]!);
+  }
+
+  /** Visits attributes in the byte order of their names. */
+  forEachSorted(visit: (name: string, slot: S, pos: Pos) => void): void {
+    const flat = this.flatten();
+    const { names, positions } = flat.shape;
+    for (const i of flat.shape.order()) visit(names[i]!, flat.values[i]!, positions?.[i] ?? NO_POS);
+  }
+
+  /** A set of the same names and positions with other values. */
+  mapSlots(map: (name: string, slot: S) => S): AttrSetOf<S> {
+    const { shape, values } = this.flatten();
+    const mapped = new Array<S>(values.length);
+    for (let i = 0; i < values.length; i++) mapped[i] = map(shape.names[i]!, values[i]!);
+    return new AttrSetOf<S>(shape, mapped);
+  }
+
+  /** The attributes whose names pass, with their positions. */
+  filterNames(keep: (name: string) => boolean): AttrSetOf<S> {
+    const { shape, values } = this.flatten();
+    const names: string[] = [];
+    const kept: S[] = [];
+    const positions: Pos[] = [];
+    for (let i = 0; i < values.length; i++) {
+      const name = shape.names[i]!;
+      if (!keep(name)) continue;
+      names.push(name);
+      kept.push(values[i]!);
+      positions.push(shape.positions?.[i] ?? NO_POS);
+    }
+    if (names.length === values.length) return this;
+    return new AttrSetOf<S>(internShape(names, shape.positions === undefined ? undefined : positions), kept);
+  }
+
+  #makeAll(): void {
+    const makeSlot = this.makeSlot!;
+    const values = this.values;
+    for (let i = 0; i < values.length; i++) if (values[i] === undefined) values[i] = makeSlot(i);
+    this.makeSlot = null;
+  }
+
+  #compact(): void {
+    const layers: AttrSetOf<S>[] = [];
+    for (let layer: AttrSetOf<S> | null = this.base; layer !== null; layer = layer.base) layers.push(layer);
+    layers.reverse();
+    const bottom = layers[0]!;
+    if (bottom.makeSlot !== null) bottom.#makeAll();
+    const names = bottom.shape.names.slice();
+    const values = bottom.values.slice();
+    const positions = bottom.shape.positions?.slice() ?? new Array<Pos>(names.length).fill(NO_POS);
+    const index = new Map<string, number>();
+    for (let i = 0; i < names.length; i++) index.set(names[i]!, i);
+    for (const layer of [...layers.slice(1), this]) {
+      if (layer.makeSlot !== null) layer.#makeAll();
+      for (let j = 0; j < layer.values.length; j++) {
+        const name = layer.shape.names[j]!;
+        const pos = layer.shape.positions?.[j] ?? NO_POS;
+        const i = index.get(name);
+        if (i === undefined) {
+          index.set(name, names.length);
+          names.push(name);
+          values.push(layer.values[j]);
+          positions.push(pos);
+        } else {
+          values[i] = layer.values[j];
+          positions[i] = pos;
+        }
+      }
+    }
+    this.shape = new Shape(names, positions);
+    this.values = values;
+    this.base = null;
+  }
+}
+
+/** A set whose layers are one and whose slots are all made. */
+export interface FlatAttrSetOf<S> extends AttrSetOf<S> {
+  values: S[];
+}
+
+/** Up to this size a left side is copied; past it a small right side becomes a layer. */
+const COPY_SIZE = 24;
+
+/** `left // right`. Layers keep geometric sizes, so that growing a set in a loop stays cheap. */
+export function updateAttrs<S>(left: AttrSetOf<S>, right: AttrSetOf<S>): AttrSetOf<S> {
+  if (right.base !== null || (right.makeSlot !== null && left.values.length > 0)) right = right.flatten();
+  const rightSize = right.values.length;
+  if (rightSize === 0) return left;
+  if (left.base === null) {
+    const leftSize = left.values.length;
+    if (leftSize === 0) return right;
+    if (leftSize <= COPY_SIZE || rightSize * 2 >= leftSize) return mergeFlat(left, right);
+  }
+  let top = right;
+  let base: AttrSetOf<S> | null = left;
+  while (base !== null && top.values.length * 2 >= base.values.length) {
+    top = mergeFlat(base, top);
+    base = base.base;
+  }
+  return base === null ? top : new AttrSetOf<S>(top.shape, top.values, base);
+}
+
+/** Merges two layers, leaving what is below `left` aside. */
+function mergeFlat<S>(left: AttrSetOf<S>, right: AttrSetOf<S>): AttrSetOf<S> {
+  if (left.makeSlot !== null) for (let i = 0; i < left.values.length; i++) left.slotAt(i);
+  if (right.makeSlot !== null) for (let i = 0; i < right.values.length; i++) right.slotAt(i);
+  const { shape, targets } = left.shape.planMerge(right.shape);
+  const values = left.values.slice();
+  const leftSize = values.length;
+  for (let j = 0; j < targets.length; j++) {
+    const i = targets[j]!;
+    if (i < leftSize) values[i] = right.values[j];
+    else values.push(right.values[j]);
+  }
+  return new AttrSetOf<S>(shape, values);
+}
+
+const MAX_INTERNED_NAMES = 40;
+const interned = new Map<string, Shape>();
+
+/** A shape for names known only at run time; shared when there are few, without positions. */
+export function internShape(names: readonly string[], positions?: readonly Pos[]): Shape {
+  if (names.length === 0) return EMPTY_SHAPE;
+  if (positions !== undefined || names.length > MAX_INTERNED_NAMES) return new Shape(names, positions);
+  const key = names.join("\0");
+  let shape = interned.get(key);
+  if (shape === undefined) {
+    shape = new Shape(names);
+    interned.set(key, shape);
+  }
+  return shape;
+}

@@ -1,0 +1,172 @@
+import type { ByteString } from "../../core/index.ts";
+import type { ContextElement } from "../host.ts";
+import { call1 } from "./call.ts";
+import { describeValue, showType } from "./describe.ts";
+import { addFrame, evalError } from "./error.ts";
+import { force } from "./force.ts";
+import { NO_POS, type Pos } from "./position.ts";
+import type { Runtime } from "./runtime.ts";
+import { AttrSet, ContextString, Float, PathValue, isList, type Slot, type Value } from "./value.ts";
+
+/** A string with the given context; plain when that is empty. */
+export function makeString(
+  text: ByteString,
+  context: ReadonlySet<ContextElement> | null,
+): string | ContextString {
+  return context === null || context.size === 0 ? text : new ContextString(text, context);
+}
+
+const NO_CONTEXT: ReadonlySet<ContextElement> = new Set();
+
+export function contextOf(value: string | ContextString): ReadonlySet<ContextElement> {
+  return typeof value === "string" ? NO_CONTEXT : value.context;
+}
+
+export function textOf(value: string | ContextString): ByteString {
+  return typeof value === "string" ? value : value.text;
+}
+
+export interface CoerceOptions {
+  /** Also numbers, booleans, null and lists, as `toString` and derivation attributes do. */
+  readonly more?: boolean;
+  /** A path becomes a store path (the default); else it stays a path's text. */
+  readonly copyToStore?: boolean;
+}
+
+const DEFAULT_OPTIONS: CoerceOptions = {};
+
+/**
+ * Turns a value into a string as the language does.
+ * @param context gets the contexts of all strings used
+ * @param frame the frame added to failures
+ */
+export function coerceToString(
+  runtime: Runtime,
+  slot: Slot,
+  context: Set<ContextElement>,
+  pos: Pos,
+  frame: string,
+  options: CoerceOptions = DEFAULT_OPTIONS,
+): ByteString {
+  const value = force(slot, pos);
+  if (typeof value === "string") return value;
+  if (value instanceof ContextString) {
+    for (const element of value.context) context.add(element);
+    return value.text;
+  }
+  if (value instanceof PathValue)
+    return options.copyToStore === false ? trimSlash(value.path) : runtime.copyToStore(value.path, context);
+  if (value instanceof AttrSet) {
+    const peeled = peelToString(value, pos);
+    if (peeled instanceof AttrSet) throw cannotCoerce(peeled, pos, frame);
+    return coerceToString(runtime, peeled, context, pos, frame, options);
+  }
+  if (options.more === true) {
+    if (value === true) return "1";
+    if (value === false || value === null) return "";
+    if (typeof value === "number" || typeof value === "bigint") return String(value);
+    if (value instanceof Float) return fixedFloat(value.value);
+    if (isList(value)) {
+      let text = "";
+      for (let i = 0; i < value.length; i++) {
+        try {
+          text += coerceToString(
+            runtime,
+            value[i]!,
+            context,
+            pos,
+            "while evaluating one element of the list",
+            options,
+          );
+        } catch (error) {
+          throw addFrame(error, frame, pos);
+        }
+        const item = force(value[i]!);
+        if (i < value.length - 1 && !(isList(item) && item.length === 0)) text += " ";
+      }
+      return text;
+    }
+  }
+  throw cannotCoerce(value, pos, frame);
+}
+
+/** Follows `__toString` and `outPath`; gives back the set itself where it has neither. */
+function peelToString(set: AttrSet, pos: Pos): Value {
+  let value: Value = set;
+  while (value instanceof AttrSet) {
+    const toString = value.get("__toString");
+    if (toString !== undefined) {
+      value = call1(force(toString, pos), value, pos);
+      continue;
+    }
+    const outPath = value.get("outPath");
+    if (outPath === undefined) return value;
+    value = force(outPath, value.posOf("outPath"));
+  }
+  return value;
+}
+
+function cannotCoerce(value: Value, pos: Pos, frame: string): Error {
+  return evalError("type", `cannot coerce ${showType(value)} to a string: ${describeValue(value)}`, NO_POS, {
+    frame,
+    framePos: pos,
+  });
+}
+
+/** As C++'s `std::to_string`: six decimals. */
+export function fixedFloat(value: number): string {
+  if (Number.isNaN(value)) return "nan";
+  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
+  if (Math.abs(value) < 1e21) return value.toFixed(6);
+  return `${BigInt(value)}.000000`;
+}
+
+/** Like `coerceToString`, as a value with its context. */
+export function coerceToStringValue(
+  runtime: Runtime,
+  slot: Slot,
+  pos: Pos,
+  frame: string,
+  options: CoerceOptions = DEFAULT_OPTIONS,
+): string | ContextString {
+  const value = force(slot, pos);
+  if (typeof value === "string" || value instanceof ContextString) return value;
+  const context = new Set<ContextElement>();
+  return makeString(coerceToString(runtime, value, context, pos, frame, options), context);
+}
+
+/** An absolute path from a path, or a string (or set) that holds one. */
+export function coerceToPath(
+  runtime: Runtime,
+  slot: Slot,
+  context: Set<ContextElement>,
+  pos: Pos,
+  frame: string,
+): ByteString {
+  let value = force(slot, pos);
+  if (value instanceof AttrSet) value = peelToString(value, pos);
+  if (value instanceof PathValue) return trimSlash(value.path);
+  const path = coerceToString(runtime, value, context, pos, frame, { copyToStore: false });
+  if (!path.startsWith("/"))
+    throw evalError("eval", `string '${path}' doesn't represent an absolute path`, NO_POS, {
+      frame,
+      framePos: pos,
+    });
+  return canonicalPath(path);
+}
+
+function trimSlash(path: ByteString): ByteString {
+  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+}
+
+/** Removes `.`, `..`, doubled and trailing slashes of an absolute path, without looking at the disk. */
+export function canonicalPath(path: ByteString): ByteString {
+  if (!/\/(\.{0,2}(\/|$))/.test(path)) return path;
+  const parts: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "" || part === ".") continue;
+    if (part === "..") parts.pop();
+    else parts.push(part);
+  }
+  return `/${parts.join("/")}`;
+}

@@ -1,0 +1,112 @@
+import { describeValue, showType } from "./describe.ts";
+import { evalError } from "./error.ts";
+import { force } from "./force.ts";
+import type { Pos } from "./position.ts";
+import {
+  AttrSet,
+  ContextString,
+  Float,
+  PathValue,
+  isFunctionValue,
+  isInteger,
+  isList,
+  type Slot,
+  type Value,
+} from "./value.ts";
+
+/** `==`. Functions are never equal, unless a set or list holds the very same one. */
+export function equalValues(left: Slot, right: Slot, pos: Pos): boolean {
+  // The same thunk (or object) on both sides is equal whatever it holds, as in Nix, which compares addresses first.
+  if (left === right && typeof left === "object" && left !== null && !isFloatNan(left)) {
+    const value = force(left, pos);
+    return !isFloatNan(value);
+  }
+  const a = force(left, pos);
+  const b = force(right, pos);
+  switch (typeof a) {
+    case "string":
+      return typeof b === "string" ? a === b : b instanceof ContextString && a === b.text;
+    case "boolean":
+      return a === b;
+    case "number":
+    case "bigint":
+      if (isInteger(b)) return a === b;
+      return b instanceof Float && Number(a) === b.value;
+    default:
+      break;
+  }
+  if (a === null) return b === null;
+  if (a instanceof AttrSet) return b instanceof AttrSet && equalSets(a, b, pos);
+  if (isList(a)) return isList(b) && equalLists(a, b, pos);
+  if (a instanceof ContextString)
+    return typeof b === "string" ? a.text === b : b instanceof ContextString && a.text === b.text;
+  if (a instanceof PathValue) return b instanceof PathValue && a.path === b.path;
+  if (a instanceof Float)
+    return b instanceof Float ? a.value === b.value : isInteger(b) && a.value === Number(b);
+  return false;
+}
+
+function isFloatNan(slot: Slot): boolean {
+  return slot instanceof Float && Number.isNaN(slot.value);
+}
+
+function equalLists(a: readonly Slot[], b: readonly Slot[], pos: Pos): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (!equalValues(a[i]!, b[i]!, pos)) return false;
+  return true;
+}
+
+function equalSets(a: AttrSet, b: AttrSet, pos: Pos): boolean {
+  if (a === b) return true;
+  if (isDerivation(a) && isDerivation(b)) {
+    const left = a.get("outPath");
+    const right = b.get("outPath");
+    if (left !== undefined && right !== undefined) return equalValues(left, right, pos);
+  }
+  const flatA = a.flatten();
+  const flatB = b.flatten();
+  if (flatA.values.length !== flatB.values.length) return false;
+  const names = flatA.shape.names;
+  for (const i of flatA.shape.order()) {
+    const j = flatB.shape.find(names[i]!);
+    if (j < 0 || !equalValues(flatA.values[i]!, flatB.values[j]!, pos)) return false;
+  }
+  return true;
+}
+
+/** A set with `type = "derivation"`. */
+export function isDerivation(value: Value): value is AttrSet {
+  if (!(value instanceof AttrSet)) return false;
+  const type = value.get("type");
+  return type !== undefined && force(type, value.posOf("type")) === "derivation";
+}
+
+/** `<`: numbers, strings, paths, and lists of them. */
+export function lessThan(left: Slot, right: Slot, pos: Pos): boolean {
+  const a = force(left, pos);
+  const b = force(right, pos);
+  if (typeof a === "number" && typeof b === "number") return a < b;
+  if (typeof a === "string" && typeof b === "string") return a < b;
+  if ((isInteger(a) || a instanceof Float) && (isInteger(b) || b instanceof Float)) {
+    return (a instanceof Float ? a.value : a) < (b instanceof Float ? b.value : b);
+  }
+  const textA = typeof a === "string" ? a : a instanceof ContextString ? a.text : undefined;
+  const textB = typeof b === "string" ? b : b instanceof ContextString ? b.text : undefined;
+  if (textA !== undefined && textB !== undefined) return textA < textB;
+  if (a instanceof PathValue && b instanceof PathValue) return a.path < b.path;
+  if (isList(a) && isList(b)) {
+    for (let i = 0; ; i++) {
+      if (i === b.length) return false;
+      if (i === a.length) return true;
+      if (!equalValues(a[i]!, b[i]!, pos)) return lessThan(a[i]!, b[i]!, pos);
+    }
+  }
+  const isSameKind = isFunctionValue(a) ? isFunctionValue(b) : showType(a) === showType(b);
+  throw evalError(
+    "type",
+    isSameKind
+      ? `cannot compare ${showType(a)} with ${showType(b)}; values of that type are incomparable (values are ${describeValue(a)} and ${describeValue(b)})`
+      : `cannot compare ${showType(a)} with ${showType(b)}; values are ${describeValue(a)} and ${describeValue(b)}`,
+    pos,
+  );
+}

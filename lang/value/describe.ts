@@ -1,0 +1,190 @@
+import { sourcePos, type Pos } from "./position.ts";
+import {
+  AttrSet,
+  ContextString,
+  Float,
+  Lambda,
+  PathValue,
+  PrimOp,
+  PrimOpApp,
+  Thunk,
+  isInteger,
+  isList,
+  isStringValue,
+  type Slot,
+  type Value,
+} from "./value.ts";
+
+/** What `builtins.typeOf` says. */
+export type TypeName = "int" | "float" | "bool" | "null" | "string" | "path" | "list" | "set" | "lambda";
+
+export function typeName(value: Value): TypeName {
+  switch (typeof value) {
+    case "string":
+      return "string";
+    case "number":
+    case "bigint":
+      return "int";
+    case "boolean":
+      return "bool";
+    default:
+      if (value === null) return "null";
+      if (value instanceof AttrSet) return "set";
+      if (isList(value)) return "list";
+      if (value instanceof ContextString) return "string";
+      if (value instanceof PathValue) return "path";
+      if (value instanceof Float) return "float";
+      return "lambda";
+  }
+}
+
+const ARTICLES: Record<TypeName, string> = {
+  int: "an integer",
+  float: "a float",
+  bool: "a Boolean",
+  null: "null",
+  string: "a string",
+  path: "a path",
+  list: "a list",
+  set: "a set",
+  lambda: "a function",
+};
+
+/** The type with its article, for error messages: "an integer". */
+export function showType(value: Value): string {
+  if (value instanceof ContextString) return "a string with context";
+  if (value instanceof PrimOp) return `the built-in function '${value.name}'`;
+  if (value instanceof PrimOpApp) return `the partially applied built-in function '${value.primOp.name}'`;
+  return ARTICLES[typeName(value)];
+}
+
+const MAX_DEPTH = 10;
+const MAX_ATTRIBUTES = 10;
+const MAX_ITEMS = 10;
+const MAX_STRING_LENGTH = 1024;
+
+/** A value for an error message: nothing is forced, and big things are cut short. */
+export function describeValue(value: Slot): string {
+  return new ErrorPrinter().print(value, 0);
+}
+
+class ErrorPrinter {
+  readonly #seen = new Set<unknown>();
+  #attributes = 0;
+  #items = 0;
+
+  print(slot: Slot, depth: number): string {
+    const value = slot instanceof Thunk ? valueOfThunk(slot) : slot;
+    if (value === undefined) return "«thunk»";
+    if (isStringValue(value))
+      return quoteString(typeof value === "string" ? value : value.text, MAX_STRING_LENGTH);
+    if (isInteger(value)) return String(value);
+    if (typeof value === "boolean") return value ? "true" : "false";
+    if (value === null) return "null";
+    if (value instanceof Float) return formatFloat(value.value);
+    if (value instanceof PathValue) return value.path;
+    if (isList(value)) return this.#list(value, depth);
+    if (value instanceof AttrSet) return this.#attrs(value, depth);
+    return describeFunction(value);
+  }
+
+  #list(list: readonly Slot[], depth: number): string {
+    if (list.length > 0 && this.#seen.has(list)) return "«repeated»";
+    this.#seen.add(list);
+    if (depth >= MAX_DEPTH) return "[ ... ]";
+    let text = "[";
+    let printed = 0;
+    for (const item of list) {
+      text += " ";
+      if (this.#items >= MAX_ITEMS) {
+        text += elided(list.length - printed, "item");
+        break;
+      }
+      text += this.print(item, depth + 1);
+      this.#items++;
+      printed++;
+    }
+    return `${text} ]`;
+  }
+
+  #attrs(set: AttrSet, depth: number): string {
+    if (this.#seen.has(set)) return "«repeated»";
+    this.#seen.add(set);
+    if (depth >= MAX_DEPTH) return "{ ... }";
+    const isImportant = (name: string): boolean => name === "type" || name === "_type";
+    const sorted = set.sortedNames();
+    const names = [...sorted.filter(isImportant), ...sorted.filter((name) => !isImportant(name))];
+    let text = "{";
+    let printed = 0;
+    for (const name of names) {
+      text += " ";
+      if (this.#attributes >= MAX_ATTRIBUTES) {
+        text += elided(names.length - printed, "attribute");
+        break;
+      }
+      text += `${quoteAttrName(name)} = ${this.print(set.get(name)!, depth + 1)};`;
+      this.#attributes++;
+      printed++;
+    }
+    return `${text} }`;
+  }
+}
+
+function valueOfThunk(thunk: Thunk): Value | undefined {
+  return thunk.code === null ? (thunk.data as Value) : undefined;
+}
+
+function elided(count: number, noun: string): string {
+  return `«${count} ${noun}${count === 1 ? "" : "s"} elided»`;
+}
+
+/** `«lambda f @ /file.nix:1:2»`, `«primop map»`, `«partially applied primop map»`. */
+export function describeFunction(value: Lambda | PrimOp | PrimOpApp): string {
+  if (value instanceof PrimOp) return `«primop ${value.name}»`;
+  if (value instanceof PrimOpApp) return `«partially applied primop ${value.primOp.name}»`;
+  const { name, pos } = value.code;
+  return `«lambda${name === undefined ? "" : ` ${name}`} @ ${showPos(pos)}»`;
+}
+
+/** `/file.nix:1:2`; a text given by the user is `«string»:1:2`. */
+export function showPos(pos: Pos): string {
+  const place = sourcePos(pos);
+  if (place === undefined) return "«none»";
+  const { origin, line, column } = place;
+  const where = origin.kind === "file" ? origin.path : origin.kind === "stdin" ? "«stdin»" : "«string»";
+  return `${where}:${line}:${column}`;
+}
+
+/** As C's `%g`: six significant digits. */
+export function formatFloat(value: number): string {
+  if (Number.isNaN(value)) return Object.is(value, -NaN) ? "-nan" : "nan";
+  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
+  if (value === 0) return Object.is(value, -0) ? "-0" : "0";
+  const [digits = "0", exponentText = "0"] = value.toExponential(5).split("e");
+  const exponent = Number(exponentText);
+  if (exponent < -4 || exponent >= 6) {
+    const mantissa = digits.includes(".") ? digits.replace(/\.?0+$/, "") : digits;
+    const sign = exponent < 0 ? "-" : "+";
+    return `${mantissa}e${sign}${String(Math.abs(exponent)).padStart(2, "0")}`;
+  }
+  const fixed = value.toFixed(Math.max(0, 5 - exponent));
+  return fixed.includes(".") ? fixed.replace(/\.?0+$/, "") : fixed;
+}
+
+const KEYWORDS = new Set(["if", "then", "else", "assert", "with", "let", "in", "rec", "inherit"]);
+const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_'-]*$/;
+
+/** An attribute's name as it would have to be written. */
+export function quoteAttrName(name: string): string {
+  return IDENTIFIER.test(name) && !KEYWORDS.has(name) ? name : quoteString(name);
+}
+
+/** A string literal of the language; what is cut off is counted. */
+export function quoteString(text: string, maxLength = Number.MAX_SAFE_INTEGER): string {
+  const shown = text.length > maxLength ? text.slice(0, maxLength) : text;
+  const escaped = shown.replace(/["\\\n\r\t]|\$(?=\{)/g, (char) => ESCAPES[char] ?? `\\${char}`);
+  const rest = text.length - shown.length;
+  return rest === 0 ? `"${escaped}"` : `"${escaped}" «${rest} byte${rest === 1 ? "" : "s"} elided»`;
+}
+
+const ESCAPES: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };

@@ -1,0 +1,110 @@
+import { DevshellError, type DevshellErrorOptions, type TraceFrame } from "../../core/index.ts";
+import { NO_POS, sourcePos, type Pos } from "./position.ts";
+
+/** What went wrong, by kind; `throw` and `assert` are what `builtins.tryEval` catches. */
+export type EvalErrorKind =
+  | "throw"
+  | "assert"
+  | "abort"
+  | "type"
+  | "missingAttribute"
+  | "missingArgument"
+  | "undefinedVariable"
+  | "infiniteRecursion"
+  | "stackOverflow"
+  | "restricted"
+  | "parse"
+  | "eval";
+
+const CODES: Record<EvalErrorKind, string> = {
+  throw: "LANG_THROWN",
+  assert: "LANG_ASSERTION",
+  abort: "LANG_ABORTED",
+  type: "LANG_TYPE",
+  missingAttribute: "LANG_ATTRIBUTE_MISSING",
+  missingArgument: "LANG_ARGUMENT_MISSING",
+  undefinedVariable: "LANG_UNDEFINED_VARIABLE",
+  infiniteRecursion: "LANG_INFINITE_RECURSION",
+  stackOverflow: "LANG_STACK_OVERFLOW",
+  restricted: "LANG_RESTRICTED",
+  parse: "LANG_PARSE",
+  eval: "LANG_EVAL",
+};
+
+/** A failure of evaluation. Its message is Nix's own wording; frames are pushed on the way out, innermost first. */
+export class EvalError extends DevshellError {
+  readonly kind: EvalErrorKind;
+  /** The thunk that was found under evaluation, until its own frame is reached. */
+  blackhole: object | undefined;
+
+  constructor(kind: EvalErrorKind, message: string, options: DevshellErrorOptions = {}) {
+    super(CODES[kind], message, options);
+    this.kind = kind;
+  }
+}
+
+export interface EvalErrorOptions {
+  readonly suggestions?: readonly string[];
+  /** A first frame, as Nix's `withTrace`. */
+  readonly frame?: string;
+  readonly framePos?: Pos;
+  readonly hint?: string;
+  readonly exitStatus?: number;
+}
+
+/** Makes (does not throw) an evaluation error at a position; no JavaScript stack is captured. */
+export function evalError(
+  kind: EvalErrorKind,
+  message: string,
+  pos: Pos = NO_POS,
+  options: EvalErrorOptions = {},
+): EvalError {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  const error = new EvalError(kind, message, {
+    pos: sourcePos(pos),
+    hint: options.hint,
+    suggestions: options.suggestions,
+    exitStatus: options.exitStatus,
+  });
+  Error.stackTraceLimit = limit;
+  if (options.frame !== undefined) addFrame(error, options.frame, options.framePos ?? NO_POS);
+  return error;
+}
+
+/** Past this many frames the middle of a trace is dropped: only its ends are ever read. */
+const MAX_FRAMES = 20_000;
+
+/**
+ * Adds a frame to an error on its way out, and gives back what to throw on: a JavaScript stack overflow becomes
+ * Nix's own error for it; anything that is no user's error stays as it is.
+ * @param isAlways shown even when the trace is truncated
+ */
+export function addFrame(error: unknown, message: string, pos: Pos = NO_POS, isAlways = false): unknown {
+  const known = asDevshellError(error, pos);
+  if (known === undefined) return error;
+  const trace = known.trace;
+  if (trace.length >= MAX_FRAMES) trace.splice(MAX_FRAMES / 4, MAX_FRAMES / 2);
+  const frame: TraceFrame = isAlways
+    ? { message, pos: sourcePos(pos), isAlways }
+    : { message, pos: sourcePos(pos) };
+  trace.push(frame);
+  return known;
+}
+
+/** Turns a JavaScript stack overflow into an error of ours; gives `undefined` for bugs. */
+export function asDevshellError(error: unknown, pos: Pos = NO_POS): DevshellError | undefined {
+  if (error instanceof DevshellError) return error;
+  if (isStackOverflow(error))
+    return evalError("stackOverflow", "stack overflow; max-call-depth exceeded", pos);
+  return undefined;
+}
+
+export function isStackOverflow(error: unknown): boolean {
+  return error instanceof RangeError && error.message.startsWith("Maximum call stack");
+}
+
+/** Whether `builtins.tryEval` catches it. */
+export function isCatchable(error: unknown): boolean {
+  return error instanceof EvalError && (error.kind === "throw" || error.kind === "assert");
+}

@@ -1,0 +1,214 @@
+import { addFrame, evalError, EvalError } from "./error.ts";
+import { describeValue, showType } from "./describe.ts";
+import { NO_POS, type Pos } from "./position.ts";
+import {
+  AttrSet,
+  ContextString,
+  Float,
+  Thunk,
+  isFunctionValue,
+  isInteger,
+  isList,
+  isStringValue,
+  type Env,
+  type Slot,
+  type Value,
+} from "./value.ts";
+
+/** The code of a thunk under evaluation. */
+function blackhole(this: unknown): never {
+  const error = evalError("infiniteRecursion", "infinite recursion encountered");
+  throw error;
+}
+
+/** Gives the value, computing it if need be. @param pos blamed for an infinite recursion found here */
+export function force(slot: Slot, pos: Pos = NO_POS): Value {
+  return slot instanceof Thunk ? (slot.code === null ? (slot.data as Value) : runThunk(slot, pos)) : slot;
+}
+
+/** Computes a thunk that is not done. A failed one is put back, so that it fails again when forced again. */
+export function runThunk(thunk: Thunk, pos: Pos = NO_POS): Value {
+  const code = thunk.code!;
+  const data = thunk.data as Env;
+  if (code === blackhole) throw recursionError(thunk, pos);
+  thunk.code = blackhole;
+  thunk.data = null;
+  try {
+    const value = code(data);
+    thunk.code = null;
+    thunk.data = value;
+    return value;
+  } catch (error) {
+    thunk.code = code;
+    thunk.data = data;
+    if (error instanceof EvalError && error.blackhole === thunk) {
+      error.blackhole = undefined;
+      throw addFrame(error, "entering the infinite recursion", NO_POS, true);
+    }
+    throw error;
+  }
+}
+
+function recursionError(thunk: Thunk, pos: Pos): EvalError {
+  const error = evalError("infiniteRecursion", "infinite recursion encountered", pos);
+  error.blackhole = thunk;
+  return error;
+}
+
+/** A slot whose value is known already, or `undefined`. */
+export function peek(slot: Slot): Value | undefined {
+  return slot instanceof Thunk ? (slot.code === null ? (slot.data as Value) : undefined) : slot;
+}
+
+/** A value computed when first needed. */
+export function delay(compute: () => Value): Thunk {
+  return new Thunk(compute, null);
+}
+
+function typeError(expected: string, value: Value, pos: Pos): EvalError {
+  return evalError("type", `expected ${expected} but found ${showType(value)}: ${describeValue(value)}`, pos);
+}
+
+/**
+ * The `force…` helpers force a slot and check its type.
+ * @param context the frame added to any failure: "while evaluating the first argument passed to …"
+ */
+export function forceInt(slot: Slot, pos: Pos, context: string): number | bigint {
+  try {
+    const value = force(slot, pos);
+    if (isInteger(value)) return value;
+    throw typeError("an integer", value, pos);
+  } catch (error) {
+    throw addFrame(error, context, pos);
+  }
+}
+
+/** A number, whether integer or float. */
+export function forceFloat(slot: Slot, pos: Pos, context: string): number {
+  try {
+    const value = force(slot, pos);
+    if (value instanceof Float) return value.value;
+    if (isInteger(value)) return Number(value);
+    throw typeError("a float", value, pos);
+  } catch (error) {
+    throw addFrame(error, context, pos);
+  }
+}
+
+export function forceBool(slot: Slot, pos: Pos, context: string): boolean {
+  try {
+    const value = force(slot, pos);
+    if (typeof value === "boolean") return value;
+    throw typeError("a Boolean", value, pos);
+  } catch (error) {
+    throw addFrame(error, context, pos);
+  }
+}
+
+export function forceAttrs(slot: Slot, pos: Pos, context: string): AttrSet {
+  try {
+    const value = force(slot, pos);
+    if (value instanceof AttrSet) return value;
+    throw typeError("a set", value, pos);
+  } catch (error) {
+    throw addFrame(error, context, pos);
+  }
+}
+
+export function forceList(slot: Slot, pos: Pos, context: string): readonly Slot[] {
+  try {
+    const value = force(slot, pos);
+    if (isList(value)) return value;
+    throw typeError("a list", value, pos);
+  } catch (error) {
+    throw addFrame(error, context, pos);
+  }
+}
+
+/** A function, or a set that can be called (`__functor`). */
+export function forceFunction(slot: Slot, pos: Pos, context: string): Value {
+  try {
+    const value = force(slot, pos);
+    if (isFunctionValue(value) || (value instanceof AttrSet && value.has("__functor"))) return value;
+    throw typeError("a function", value, pos);
+  } catch (error) {
+    throw addFrame(error, context, pos);
+  }
+}
+
+/** A string with its context, if it has one. */
+export function forceStringValue(slot: Slot, pos: Pos, context: string): string | ContextString {
+  try {
+    const value = force(slot, pos);
+    if (isStringValue(value)) return value;
+    throw typeError("a string", value, pos);
+  } catch (error) {
+    throw addFrame(error, context, pos);
+  }
+}
+
+/** A string's text. @param collect gets its context; without it the context is dropped */
+export function forceString(slot: Slot, pos: Pos, context: string, collect?: Set<string>): string {
+  const value = forceStringValue(slot, pos, context);
+  if (typeof value === "string") return value;
+  if (collect !== undefined) for (const element of value.context) collect.add(element);
+  return value.text;
+}
+
+/** A string that must not refer to store paths. */
+export function forceStringNoContext(slot: Slot, pos: Pos, context: string): string {
+  const value = forceStringValue(slot, pos, context);
+  if (typeof value === "string") return value;
+  const [first = ""] = value.context;
+  throw evalError(
+    "eval",
+    `the string '${value.text}' is not allowed to refer to a store path (such as '${displayContextElement(first)}')`,
+    NO_POS,
+    { frame: context, framePos: pos },
+  );
+}
+
+/** As messages show it: `!out!/nix/store/…` is `/nix/store/…^out`. */
+export function displayContextElement(element: string): string {
+  if (element.startsWith("=")) return `${element.slice(1)} (deep)`;
+  if (!element.startsWith("!")) return element;
+  const end = element.indexOf("!", 1);
+  return `${element.slice(end + 1)}^${element.slice(1, end)}`;
+}
+
+/** A required attribute. */
+export function getAttr(set: AttrSet, name: string, context: string): Slot {
+  const slot = set.get(name);
+  if (slot !== undefined) return slot;
+  throw evalError("missingAttribute", `attribute '${name}' missing`, NO_POS, { frame: context });
+}
+
+/** Forces everything inside a value, each part once. */
+export function forceDeep(slot: Slot): Value {
+  const value = force(slot);
+  visitDeep(value, new Set());
+  return value;
+}
+
+function visitDeep(value: Value, seen: Set<unknown>): void {
+  if (value instanceof AttrSet) {
+    if (seen.has(value)) return;
+    seen.add(value);
+    value.forEachSorted((name, item, pos) => {
+      try {
+        visitDeep(force(item, pos), seen);
+      } catch (error) {
+        throw addFrame(error, `while evaluating the attribute '${name}'`, pos);
+      }
+    });
+  } else if (isList(value)) {
+    if (seen.has(value)) return;
+    seen.add(value);
+    for (let i = 0; i < value.length; i++)
+      try {
+        visitDeep(force(value[i]!), seen);
+      } catch (error) {
+        throw addFrame(error, `while evaluating list element at index ${i}`);
+      }
+  }
+}
