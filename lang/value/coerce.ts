@@ -5,6 +5,7 @@ import { describeValue, showType } from "./describe.ts";
 import { addFrame, evalError } from "./error.ts";
 import { force } from "./force.ts";
 import { NO_POS, type Pos } from "./position.ts";
+import { canonicalPath } from "./path.ts";
 import type { Runtime } from "./runtime.ts";
 import { AttrSet, ContextString, Float, PathValue, isList, type Slot, type Value } from "./value.ts";
 
@@ -157,16 +158,4 @@ export function coerceToPath(
 
 function trimSlash(path: ByteString): ByteString {
   return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
-}
-
-/** Removes `.`, `..`, doubled and trailing slashes of an absolute path, without looking at the disk. */
-export function canonicalPath(path: ByteString): ByteString {
-  if (!/\/(\.{0,2}(\/|$))/.test(path)) return path;
-  const parts: string[] = [];
-  for (const part of path.split("/")) {
-    if (part === "" || part === ".") continue;
-    if (part === "..") parts.pop();
-    else parts.push(part);
-  }
-  return `/${parts.join("/")}`;
 }

@@ -6,6 +6,8 @@ export * from "./compare.ts";
 export * from "./describe.ts";
 export * from "./error.ts";
 export * from "./force.ts";
+export * from "./literal.ts";
+export * from "./path.ts";
 export * from "./position.ts";
 export * from "./runtime.ts";
 export * from "./suggest.ts";

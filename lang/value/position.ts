@@ -115,3 +115,12 @@ class LazySourcePos implements SourcePos {
     return low;
   }
 }
+
+/** `/file.nix:1:2`; a text given by the user is `«string»:1:2`. */
+export function showPos(pos: Pos): string {
+  const place = sourcePos(pos);
+  if (place === undefined) return "«none»";
+  const { origin, line, column } = place;
+  const where = origin.kind === "file" ? origin.path : origin.kind === "stdin" ? "«stdin»" : "«string»";
+  return `${where}:${line}:${column}`;
+}

@@ -1,0 +1,221 @@
+import type { Pos } from "../value/position.ts";
+
+/** The syntax tree, close to Nix's own: arithmetic and `<` are calls of `__sub`, `__lessThan` and so on. */
+export type Expr =
+  | IntExpr
+  | FloatExpr
+  | StringExpr
+  | PathExpr
+  | VarExpr
+  | SelectExpr
+  | HasAttrExpr
+  | CallExpr
+  | LambdaExpr
+  | LetExpr
+  | WithExpr
+  | IfExpr
+  | AssertExpr
+  | AttrsExpr
+  | ListExpr
+  | NotExpr
+  | ConcatExpr
+  | BinaryExpr
+  | CurPosExpr
+  | InheritFromExpr;
+
+export interface IntExpr {
+  readonly kind: "int";
+  readonly value: number | bigint;
+}
+
+export interface FloatExpr {
+  readonly kind: "float";
+  readonly value: number;
+}
+
+export interface StringExpr {
+  readonly kind: "string";
+  readonly text: string;
+}
+
+/** Absolute already; keeps a last slash when it is the start of `/a/${x}`. */
+export interface PathExpr {
+  readonly kind: "path";
+  readonly path: string;
+}
+
+export interface VarExpr {
+  readonly kind: "var";
+  readonly name: string;
+  readonly pos: Pos;
+}
+
+/** A name written out, or an expression that gives one. */
+export type AttrName = string | Expr;
+
+export interface SelectExpr {
+  readonly kind: "select";
+  readonly object: Expr;
+  readonly path: readonly AttrName[];
+  readonly fallback: Expr | undefined;
+  readonly pos: Pos;
+}
+
+export interface HasAttrExpr {
+  readonly kind: "hasAttr";
+  readonly object: Expr;
+  readonly path: readonly AttrName[];
+}
+
+export interface CallExpr {
+  readonly kind: "call";
+  readonly fn: Expr;
+  readonly args: Expr[];
+  readonly pos: Pos;
+}
+
+export interface FormalExpr {
+  readonly name: string;
+  readonly pos: Pos;
+  readonly fallback: Expr | undefined;
+}
+
+export interface LambdaExpr {
+  readonly kind: "lambda";
+  readonly argument: string | undefined;
+  readonly formals: readonly FormalExpr[] | undefined;
+  readonly hasEllipsis: boolean;
+  readonly body: Expr;
+  readonly pos: Pos;
+  /** The attribute or variable it is bound to, set when that is known. */
+  name: string | undefined;
+}
+
+export interface LetExpr {
+  readonly kind: "let";
+  readonly attrs: AttrsExpr;
+  readonly body: Expr;
+}
+
+export interface WithExpr {
+  readonly kind: "with";
+  readonly attrs: Expr;
+  readonly body: Expr;
+  readonly pos: Pos;
+}
+
+export interface IfExpr {
+  readonly kind: "if";
+  readonly condition: Expr;
+  readonly then: Expr;
+  readonly otherwise: Expr;
+  readonly pos: Pos;
+}
+
+export interface AssertExpr {
+  readonly kind: "assert";
+  readonly condition: Expr;
+  readonly body: Expr;
+  readonly pos: Pos;
+}
+
+export interface AttrDef {
+  readonly name: string;
+  readonly value: Expr;
+  readonly pos: Pos;
+  /** `inherited`: from the surrounding scope; `inheritedFrom`: selects from an `InheritFromExpr`. */
+  readonly kind: "plain" | "inherited" | "inheritedFrom";
+}
+
+export interface DynamicAttr {
+  readonly name: Expr;
+  readonly value: Expr;
+  readonly pos: Pos;
+}
+
+export interface AttrsExpr {
+  readonly kind: "attrs";
+  isRecursive: boolean;
+  readonly defs: AttrDef[];
+  readonly dynamic: DynamicAttr[];
+  /** The sources of `inherit (…)`, in the order written. */
+  readonly inheritFrom: Expr[];
+  pos: Pos;
+  /** Name → index into `defs`, once there are many. */
+  index: Map<string, number> | undefined;
+}
+
+export interface ListExpr {
+  readonly kind: "list";
+  readonly items: readonly Expr[];
+}
+
+export interface NotExpr {
+  readonly kind: "not";
+  readonly operand: Expr;
+}
+
+export interface ConcatPart {
+  readonly pos: Pos;
+  readonly expr: Expr;
+}
+
+/** String interpolation (`isString`), or `a + b`, or a path with interpolation. */
+export interface ConcatExpr {
+  readonly kind: "concat";
+  readonly parts: readonly ConcatPart[];
+  readonly isString: boolean;
+  readonly pos: Pos;
+}
+
+export type BinaryOperator = "==" | "!=" | "&&" | "||" | "->" | "//" | "++";
+
+export interface BinaryExpr {
+  readonly kind: "binary";
+  readonly operator: BinaryOperator;
+  readonly left: Expr;
+  readonly right: Expr;
+  readonly pos: Pos;
+}
+
+export interface CurPosExpr {
+  readonly kind: "curPos";
+  readonly pos: Pos;
+}
+
+export interface InheritFromExpr {
+  readonly kind: "inheritFrom";
+  index: number;
+  readonly pos: Pos;
+}
+
+/** The position errors name for an expression; 0 where it has none. */
+export function posOfExpr(expr: Expr): Pos {
+  switch (expr.kind) {
+    case "var":
+    case "select":
+    case "call":
+    case "lambda":
+    case "with":
+    case "if":
+    case "assert":
+    case "attrs":
+    case "concat":
+    case "binary":
+    case "curPos":
+    case "inheritFrom":
+      return expr.pos;
+    case "hasAttr":
+      return posOfExpr(expr.object);
+    case "not":
+      return posOfExpr(expr.operand);
+    case "list":
+      return expr.items[0] === undefined ? 0 : posOfExpr(expr.items[0]);
+    case "int":
+    case "float":
+    case "string":
+    case "path":
+    case "let":
+      return 0;
+  }
+}

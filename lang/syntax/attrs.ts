@@ -1,0 +1,102 @@
+import { evalError, type EvalError } from "../value/error.ts";
+import { showPos, type Pos } from "../value/position.ts";
+import type { AttrDef, AttrName, AttrsExpr, Expr } from "./ast.ts";
+import { showAttrPath } from "./print.ts";
+
+/** Past this many definitions names are looked up in a map. */
+const LINEAR_DEFS = 12;
+
+export function newAttrs(pos: Pos): AttrsExpr {
+  return {
+    kind: "attrs",
+    isRecursive: false,
+    defs: [],
+    dynamic: [],
+    inheritFrom: [],
+    pos,
+    index: undefined,
+  };
+}
+
+/** Adds `a.b.c = value`, making or entering the sets in between. */
+export function addAttrPath(attrs: AttrsExpr, path: readonly AttrName[], value: Expr, pos: Pos): void {
+  let target = attrs;
+  for (let i = 0; i < path.length - 1; i++) {
+    const name = path[i]!;
+    let nested: AttrsExpr;
+    if (typeof name === "string") {
+      const known = findDef(target, name);
+      if (known === undefined) {
+        nested = newAttrs(0);
+        pushDef(target, { name, value: nested, pos, kind: "plain" });
+      } else if (known.value.kind === "attrs") nested = known.value;
+      else throw duplicate(path.slice(0, i + 1), pos, known.pos);
+    } else {
+      nested = newAttrs(0);
+      target.dynamic.push({ name, value: nested, pos });
+    }
+    target = nested;
+  }
+  const last = path[path.length - 1]!;
+  if (typeof last === "string") mergeDef(target, path, { name: last, value, pos, kind: "plain" });
+  else target.dynamic.push({ name: last, value, pos });
+}
+
+/** Adds one definition (of an `inherit`). */
+export function addAttrDef(attrs: AttrsExpr, def: AttrDef): void {
+  const known = findDef(attrs, def.name);
+  if (known !== undefined) throw duplicate([def.name], def.pos, known.pos);
+  pushDef(attrs, def);
+}
+
+/** Two sets written for one name become one; anything else written twice is an error. */
+function mergeDef(attrs: AttrsExpr, path: readonly AttrName[], def: AttrDef): void {
+  const known = findDef(attrs, def.name);
+  if (known === undefined) {
+    pushDef(attrs, def);
+    nameLambda(def.value, def.name);
+    return;
+  }
+  const target = known.value;
+  const added = def.value;
+  if (target.kind !== "attrs" || added.kind !== "attrs") throw duplicate(path, def.pos, known.pos);
+  const shift = target.inheritFrom.length;
+  for (const inner of added.defs) {
+    if (inner.kind === "inheritedFrom" && inner.value.kind === "select") {
+      const from = inner.value.object;
+      // Names of one `inherit (…)` share their source: it must be shifted once only.
+      const value =
+        from.kind === "inheritFrom"
+          ? { ...inner.value, object: { ...from, index: from.index + shift } }
+          : inner.value;
+      mergeDef(target, [...path, inner.name], { ...inner, value });
+    } else mergeDef(target, [...path, inner.name], inner);
+  }
+  target.dynamic.push(...added.dynamic);
+  target.inheritFrom.push(...added.inheritFrom);
+}
+
+function findDef(attrs: AttrsExpr, name: string): AttrDef | undefined {
+  const { defs } = attrs;
+  if (attrs.index === undefined) {
+    for (const def of defs) if (def.name === name) return def;
+    return undefined;
+  }
+  const at = attrs.index.get(name);
+  return at === undefined ? undefined : defs[at];
+}
+
+function pushDef(attrs: AttrsExpr, def: AttrDef): void {
+  const size = attrs.defs.push(def);
+  if (attrs.index !== undefined) attrs.index.set(def.name, size - 1);
+  else if (size > LINEAR_DEFS) attrs.index = new Map(attrs.defs.map((entry, at) => [entry.name, at]));
+}
+
+/** A function is called by the name it is bound to, and so are the functions it gives (`f = x: y: …`). */
+export function nameLambda(expr: Expr, name: string): void {
+  for (let inner = expr; inner.kind === "lambda"; inner = inner.body) inner.name = name;
+}
+
+function duplicate(path: readonly AttrName[], pos: Pos, previous: Pos): EvalError {
+  return evalError("parse", `attribute '${showAttrPath(path)}' already defined at ${showPos(previous)}`, pos);
+}
