@@ -1,0 +1,59 @@
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+/** The byte that ends each word of a selection key: no word of a command line holds it by accident. */
+const WORD_END = "\x1f";
+
+/** See FORMAT.md. */
+export function cacheDirectory(environment: NodeJS.ProcessEnv = process.env): string {
+  const given = environment["DEVSHELL_CACHE_DIR"];
+  if (given !== undefined && given !== "") return given;
+  const base = environment["XDG_CACHE_HOME"];
+  return join(
+    base !== undefined && base !== "" ? base : join(environment["HOME"] ?? homedir(), ".cache"),
+    "devshell",
+  );
+}
+
+/** The key under which a directory's index holds a selection; the launcher makes the same text. */
+export function selectionKey(words: readonly string[]): string {
+  return words.map((word) => word + WORD_END).join("");
+}
+
+export function indexPath(cache: string, directory: string): string {
+  return join(cache, "by-dir", directory, "=", "index.sh");
+}
+
+export interface IndexEntry {
+  readonly key: string;
+  readonly record: string;
+}
+
+/** Reads an index that {@link formatIndex} wrote; anything else is empty. */
+export function readIndex(path: string): IndexEntry[] {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch {
+    return [];
+  }
+  const entries: IndexEntry[] = [];
+  const pattern = /^('(?:[^']|'\\'')*')\) devshell_record=('(?:[^']|'\\'')*');;$/gm;
+  for (const [, key = "", record = ""] of text.matchAll(pattern))
+    entries.push({ key: unquote(key), record: unquote(record) });
+  return entries;
+}
+
+export function formatIndex(entries: readonly IndexEntry[]): string {
+  const lines = entries.map(({ key, record }) => `${quote(key)}) devshell_record=${quote(record)};;\n`);
+  return `case "$devshell_key" in\n${lines.join("")}esac\n`;
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function unquote(text: string): string {
+  return text.slice(1, -1).replaceAll("'\\''", "'");
+}

@@ -1,0 +1,169 @@
+import {
+  lstatSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  type BigIntStats,
+  type Dirent,
+} from "node:fs";
+import { fsPath, hashBytes, type ByteString } from "../core/index.ts";
+import type { InputStat, TrackedInput } from "./types.ts";
+
+/**
+ * Records everything that was read on the way to an environment. Paths inside the store are left out: they never
+ * change. The stat of an input is taken before its bytes, so that a change in between is seen as one.
+ */
+export class InputTracker {
+  readonly #inputs = new Map<string, TrackedInput>();
+  readonly #storePrefix: string;
+
+  constructor(storeDir: string) {
+    this.#storePrefix = `${storeDir}/`;
+  }
+
+  get inputs(): TrackedInput[] {
+    return [...this.#inputs.values()];
+  }
+
+  isImmutable(path: ByteString): boolean {
+    return path.startsWith(this.#storePrefix);
+  }
+
+  /** Reads a file's bytes and records them. */
+  readFile(path: ByteString): Buffer {
+    if (this.isImmutable(path)) return readFileSync(fsPath(path));
+    const stat = statOf(path);
+    if (stat?.isSymbolicLink() === true) {
+      this.symlink(path);
+      const target = realpathSync(fsPath(path), "buffer").toString("latin1");
+      return this.readFile(target);
+    }
+    const bytes = readFileSync(fsPath(path));
+    if (stat !== undefined) this.#add("file", path, hashOf(bytes), stat);
+    return bytes;
+  }
+
+  /** Records a file whose content somebody else reads. */
+  file(path: ByteString): void {
+    if (this.isImmutable(path) || this.#inputs.has(`file ${path}`)) return;
+    this.readFile(path);
+  }
+
+  symlink(path: ByteString): void {
+    if (this.isImmutable(path) || this.#inputs.has(`symlink ${path}`)) return;
+    const stat = statOf(path);
+    if (stat === undefined) return;
+    this.#add("symlink", path, hashOf(readlinkSync(fsPath(path), "buffer")), stat);
+  }
+
+  directory(path: ByteString, entries?: readonly Dirent<Buffer>[]): void {
+    if (this.isImmutable(path) || this.#inputs.has(`directory ${path}`)) return;
+    const stat = statOf(path);
+    if (stat !== undefined) this.#add("directory", path, directoryContent(entries ?? entriesOf(path)), stat);
+  }
+
+  /** Records that a path had this type; `undefined` for absent. */
+  type(path: ByteString, type: string | undefined): void {
+    if (this.isImmutable(path)) return;
+    if (type === undefined) this.#inputs.set(`absent ${path}`, { kind: "absent", path });
+    else this.#inputs.set(`type ${path}`, { kind: "type", path, type });
+  }
+
+  variable(name: string, value: ByteString | undefined): void {
+    this.#inputs.set(`variable ${name}`, { kind: "variable", name, value });
+  }
+
+  #add(kind: "file" | "symlink" | "directory", path: ByteString, content: string, stat: BigIntStats): void {
+    this.#inputs.set(`${kind} ${path}`, { kind, path, content, stat: inputStat(stat) });
+  }
+}
+
+/** The input as it is now; equal `content` means nothing that was read has changed. */
+export function currentInput(input: TrackedInput, environment: NodeJS.ProcessEnv): TrackedInput {
+  if (input.kind === "variable") return { ...input, value: variableBytes(environment, input.name) };
+  const { path } = input;
+  const stat = statOf(path);
+  if (stat === undefined) return { kind: "absent", path };
+  if (input.kind === "absent" || input.kind === "type") return { kind: "type", path, type: typeOf(stat) };
+  try {
+    switch (input.kind) {
+      case "file":
+        return { ...input, content: hashOf(readFileSync(fsPath(path))), stat: inputStat(stat) };
+      case "symlink":
+        return {
+          ...input,
+          content: hashOf(readlinkSync(fsPath(path), "buffer")),
+          stat: inputStat(stat),
+        };
+      case "directory":
+        return { ...input, content: directoryContent(entriesOf(path)), stat: inputStat(stat) };
+    }
+  } catch {
+    return { kind: "type", path, type: typeOf(stat) };
+  }
+}
+
+/** Whether two records of one input mean the same to an evaluation. */
+export function isSameInput(a: TrackedInput, b: TrackedInput): boolean {
+  if (a.kind !== b.kind) return false;
+  switch (a.kind) {
+    case "variable":
+      return b.kind === "variable" && a.value === b.value;
+    case "absent":
+      return true;
+    case "type":
+      return b.kind === "type" && a.type === b.type;
+    case "file":
+    case "symlink":
+    case "directory":
+      return "content" in b && a.content === b.content;
+  }
+}
+
+/** An environment variable's value as a byte string. */
+export function variableBytes(environment: NodeJS.ProcessEnv, name: string): ByteString | undefined {
+  const value = environment[name];
+  return value === undefined ? undefined : Buffer.from(value, "utf8").toString("latin1");
+}
+
+export function typeOf(stat: BigIntStats): "regular" | "directory" | "symlink" | "unknown" {
+  if (stat.isSymbolicLink()) return "symlink";
+  if (stat.isDirectory()) return "directory";
+  return stat.isFile() ? "regular" : "unknown";
+}
+
+export function typeOfEntry(entry: Dirent<Buffer>): "regular" | "directory" | "symlink" | "unknown" {
+  if (entry.isSymbolicLink()) return "symlink";
+  if (entry.isDirectory()) return "directory";
+  return entry.isFile() ? "regular" : "unknown";
+}
+
+export function entriesOf(path: ByteString): Dirent<Buffer>[] {
+  const entries = readdirSync(fsPath(path), { withFileTypes: true, encoding: "buffer" });
+  return entries.sort((a, b) => Buffer.compare(a.name, b.name));
+}
+
+function directoryContent(entries: readonly Dirent<Buffer>[]): string {
+  return hashBytes(
+    "sha256",
+    entries.map((entry) => `${typeOfEntry(entry)} ${entry.name.toString("latin1")}\0`).join(""),
+  ).digest.toString("hex");
+}
+
+function statOf(path: ByteString): BigIntStats | undefined {
+  return lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
+}
+
+function inputStat(stat: BigIntStats): InputStat {
+  return {
+    inode: String(stat.ino),
+    sizeBytes: String(stat.size),
+    mtimeNs: String(stat.mtimeNs),
+    ctimeNs: String(stat.ctimeNs),
+  };
+}
+
+function hashOf(bytes: Uint8Array): string {
+  return hashBytes("sha256", bytes).digest.toString("hex");
+}

@@ -1,0 +1,15 @@
+import type { ByteString } from "../../core/index.ts";
+
+/** A byte string as one word for any POSIX shell. */
+export function quoteSh(value: ByteString): string {
+  return /^[A-Za-z0-9_./:=@%+,-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`;
+}
+
+/** A byte string as one word for fish, where only `\` and `'` are special between single quotes. */
+export function quoteFish(value: ByteString): string {
+  return `'${value.replace(/[\\']/g, "\\$&")}'`;
+}
+
+export function isVariableName(name: string): boolean {
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name);
+}
