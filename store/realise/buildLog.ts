@@ -1,0 +1,161 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { createWriteStream, mkdirSync, openSync, closeSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Writable } from "node:stream";
+import type { StorePath, StoreSettings } from "../types.ts";
+import { findProgram } from "./programs.ts";
+
+/** Lines longer than this reach listeners in pieces; the log file has them whole. */
+const MAX_LINE_BYTES = 64 << 10;
+
+export interface LogListener {
+  /** A byte string without its line end. */
+  readonly line: (line: string) => void;
+  readonly phase: (phase: string) => void;
+}
+
+/** Where Nix keeps the log of a derivation's build, without the suffix of its compression. */
+export function buildLogPath(settings: StoreSettings, drvPath: StorePath): string {
+  const baseName = drvPath.slice(settings.storeDir.length + 1);
+  return `${settings.logDir}/drvs/${baseName.slice(0, 2)}/${baseName.slice(2)}`;
+}
+
+/**
+ * A build's log: written to its file (bzip2-compressed where the program is there, else plain; `nix log` reads
+ * both), split into lines for listeners, its last lines kept for the error message.
+ */
+export class BuildLog implements AsyncDisposable {
+  readonly #listener: LogListener;
+  readonly #sink: LogSink | undefined;
+  readonly #tailLength: number;
+  readonly #tail: string[] = [];
+  #line = "";
+  #sizeBytes = 0;
+
+  private constructor(sink: LogSink | undefined, tailLength: number, listener: LogListener) {
+    this.#sink = sink;
+    this.#tailLength = tailLength;
+    this.#listener = listener;
+  }
+
+  static open(settings: StoreSettings, drvPath: StorePath, listener: LogListener): BuildLog {
+    const { raw } = settings.config;
+    const tailLength = Number(raw.get("log-lines") ?? "25");
+    const sink = raw.get("keep-build-log") === "false" ? undefined : openSink(settings, drvPath);
+    return new BuildLog(sink, Number.isSafeInteger(tailLength) ? tailLength : 25, listener);
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  get tail(): readonly string[] {
+    return this.#tail;
+  }
+
+  /** @returns a promise to wait for where the file is slower than the builder */
+  write(chunk: Buffer): Promise<void> | undefined {
+    this.#sizeBytes += chunk.length;
+    this.#split(chunk.toString("latin1"));
+    return this.#sink?.write(chunk);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#line !== "") this.#endLine();
+    await this.#sink?.close();
+  }
+
+  #split(text: string): void {
+    let start = 0;
+    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", start)) {
+      this.#line += text.slice(start, end);
+      this.#endLine();
+      start = end + 1;
+    }
+    this.#line += text.slice(start);
+    if (this.#line.length > MAX_LINE_BYTES) this.#endLine();
+  }
+
+  #endLine(): void {
+    const whole = this.#line.endsWith("\r") ? this.#line.slice(0, -1) : this.#line;
+    this.#line = "";
+    // A progress bar's carriage returns: what a terminal would show in the end.
+    const line = whole.slice(whole.lastIndexOf("\r") + 1);
+    if (line.startsWith("@nix ") && this.#handleMessage(line.slice(5))) return;
+    this.#listener.line(line);
+    this.#tail.push(line);
+    if (this.#tail.length > this.#tailLength) this.#tail.shift();
+  }
+
+  #handleMessage(json: string): boolean {
+    let message: unknown;
+    try {
+      message = JSON.parse(Buffer.from(json, "latin1").toString("utf8"));
+    } catch {
+      return false;
+    }
+    if (typeof message !== "object" || message === null || !("action" in message)) return false;
+    if (message.action === "setPhase" && "phase" in message && typeof message.phase === "string")
+      this.#listener.phase(message.phase);
+    if (message.action === "msg" && "msg" in message && typeof message.msg === "string")
+      for (const line of message.msg.split("\n"))
+        this.#listener.line(Buffer.from(line, "utf8").toString("latin1"));
+    return true;
+  }
+}
+
+interface LogSink {
+  write(chunk: Buffer): Promise<void> | undefined;
+  close(): Promise<void>;
+}
+
+function openSink(settings: StoreSettings, drvPath: StorePath): LogSink {
+  const path = buildLogPath(settings, drvPath);
+  mkdirSync(dirname(path), { recursive: true });
+  const bzip2 = settings.config.raw.get("compress-build-log") === "false" ? undefined : findProgram("bzip2");
+  if (bzip2 === undefined) {
+    rmSync(`${path}.bz2`, { force: true });
+    const file = createWriteStream(path, { mode: 0o644 });
+    return writableSink(file, (done) => file.close(() => done()));
+  }
+  rmSync(path, { force: true });
+  const fd = openSync(`${path}.bz2`, "w", 0o644);
+  let child: ChildProcess;
+  try {
+    // Its own session: an interrupt at the terminal must not cut the log short.
+    child = spawn(bzip2, ["-c"], { stdio: ["pipe", fd, "ignore"], env: {}, detached: true });
+  } finally {
+    closeSync(fd);
+  }
+  const ended = new Promise<void>((resolve) => {
+    child.on("close", () => resolve());
+    child.on("error", () => resolve());
+  });
+  const input = child.stdin;
+  if (input === null) throw new Error("bzip2 was started without standard input");
+  return writableSink(input, (done) => void ended.then(done));
+}
+
+function writableSink(stream: Writable, whenClosed: (done: () => void) => void): LogSink {
+  let failed = false;
+  // No space for the log is no reason to fail the build; the build itself will meet it soon enough.
+  stream.on("error", () => (failed = true));
+  return {
+    write(chunk) {
+      if (failed || stream.write(chunk)) return undefined;
+      return new Promise((resolve) => {
+        const done = (): void => {
+          stream.off("drain", done).off("error", done).off("close", done);
+          resolve();
+        };
+        stream.once("drain", done).once("error", done).once("close", done);
+      });
+    },
+    close() {
+      return new Promise((resolve) => {
+        stream.end();
+        whenClosed(resolve);
+      });
+    },
+  };
+}

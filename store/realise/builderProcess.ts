@@ -1,0 +1,202 @@
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+import { DevshellError, textOfBytes, bytesOfText, type ByteString } from "../../core/index.ts";
+import { findProgram } from "./programs.ts";
+
+/** What is to be run, as the builder itself sees it. */
+export interface BuilderCommand {
+  readonly builder: ByteString;
+  readonly args: readonly ByteString[];
+  readonly env: ReadonlyMap<ByteString, ByteString>;
+  readonly hostBuildDir: string;
+}
+
+/** How to start it from here. */
+export interface BuilderLaunch {
+  readonly argv: readonly string[];
+  readonly env: ReadonlyMap<string, string>;
+  readonly cwd: string;
+  /** Set where a `\x02` on standard error says that everything stood before the builder began. */
+  readonly setupFailure?: string | undefined;
+}
+
+export interface BuilderRun {
+  readonly onOutput: (chunk: Buffer) => Promise<void> | undefined;
+  readonly signal: AbortSignal;
+  /** 0: unlimited. */
+  readonly timeoutMs: number;
+  readonly maxSilentMs: number;
+}
+
+export type BuilderExit =
+  | { readonly kind: "exited"; readonly status: number }
+  | { readonly kind: "signalled"; readonly signal: NodeJS.Signals }
+  | { readonly kind: "timedOut"; readonly afterMs: number; readonly isSilence: boolean }
+  | { readonly kind: "setupFailed"; readonly message: string };
+
+/** How long a builder that has closed its log may live on, and a killed one's pipe may stay open. */
+const GRACE_MS = 1000;
+
+/**
+ * Runs a builder to its end. Whatever it started is killed with it.
+ * @throws the signal's reason when aborted, after the builder is dead
+ */
+export async function runBuilder(launch: BuilderLaunch, run: BuilderRun): Promise<BuilderExit> {
+  run.signal.throwIfAborted();
+  const [program = "", ...args] = launch.argv;
+  const child = spawn(program, args, {
+    cwd: launch.cwd,
+    env: Object.fromEntries(launch.env),
+    stdio: ["ignore", "pipe", "pipe"],
+    // Its own process group, so that all of it can be killed, and no terminal's signals reach it.
+    detached: true,
+  });
+  const kill = (): void => {
+    if (child.pid === undefined) return;
+    try {
+      process.kill(-child.pid, "SIGKILL");
+    } catch {
+      // Gone already.
+    }
+  };
+  let ended: BuilderExit | undefined;
+  const expire = (afterMs: number, isSilence: boolean): (() => void) => {
+    return () => {
+      ended ??= { kind: "timedOut", afterMs, isSilence };
+      kill();
+    };
+  };
+  const total = run.timeoutMs > 0 ? setTimeout(expire(run.timeoutMs, false), run.timeoutMs) : undefined;
+  const silence =
+    run.maxSilentMs > 0 ? setTimeout(expire(run.maxSilentMs, true), run.maxSilentMs) : undefined;
+  let lingering: NodeJS.Timeout | undefined;
+  run.signal.addEventListener("abort", kill, { once: true });
+  let setup = "";
+  try {
+    child.stdout.on("data", (chunk: Buffer) => {
+      silence?.refresh();
+      const slow = run.onOutput(chunk);
+      if (slow === undefined) return;
+      child.stdout.pause();
+      void slow.finally(() => child.stdout.resume());
+    });
+    child.stdout.on("end", () => (lingering = setTimeout(kill, GRACE_MS)));
+    child.stderr.on("data", (chunk: Buffer) => {
+      if (setup.length < 16_384) setup += chunk.toString("utf8");
+    });
+    const exit = await new Promise<BuilderExit>((resolve, reject) => {
+      child.on("error", reject);
+      child.on("exit", (status, signal) => {
+        // Whatever it left behind still holds the pipe.
+        kill();
+        const result: BuilderExit =
+          signal === null ? { kind: "exited", status: status ?? 1 } : { kind: "signalled", signal };
+        const finish = (): void => resolve(result);
+        if (child.stdout.readableEnded) finish();
+        else {
+          child.stdout.once("end", finish);
+          setTimeout(finish, GRACE_MS).unref();
+        }
+      });
+    });
+    run.signal.throwIfAborted();
+    if (ended !== undefined) return ended;
+    if (launch.setupFailure !== undefined && !setup.includes("\x02"))
+      return { kind: "setupFailed", message: `${launch.setupFailure}: ${setup.trim()}` };
+    return exit;
+  } finally {
+    clearTimeout(total);
+    clearTimeout(silence);
+    clearTimeout(lingering);
+    run.signal.removeEventListener("abort", kill);
+  }
+}
+
+/** How to start a builder without a sandbox. */
+export function launchDirectly(command: BuilderCommand): BuilderLaunch {
+  const sh = findProgram("dash") ?? findProgram("sh") ?? "/bin/sh";
+  const { safe, withheld } = splitEnvironment(command.env);
+  const script = `umask 022\nulimit -c 0\nunset OLDPWD SHLVL 2>/dev/null || :\n${exportLines(withheld)}exec "$@" 2>&1`;
+  return {
+    argv: [
+      ...deathSignal(),
+      sh,
+      "-c",
+      script,
+      "devshell-builder",
+      ...[command.builder, ...command.args].map(processText),
+    ],
+    env: safe,
+    cwd: command.hostBuildDir,
+  };
+}
+
+/** A word of `setpriv` that has the kernel kill the child when we die, where the program is there. */
+export function deathSignal(): readonly string[] {
+  const setpriv = findProgram("setpriv");
+  return setpriv === undefined ? [] : [setpriv, "--pdeathsig", "KILL", "--"];
+}
+
+export function exportLines(variables: ReadonlyMap<string, string>): string {
+  return [...variables].map(([name, value]) => `export ${name}=${quoteForShell(value)}\n`).join("");
+}
+
+/** As Nix words it: `failed with exit code 1`. */
+export function describeExit(exit: BuilderExit): string {
+  switch (exit.kind) {
+    case "exited":
+      return `failed with exit code ${exit.status}`;
+    case "signalled":
+      return `failed due to signal ${constants.signals[exit.signal]} (${SIGNAL_TEXT[exit.signal] ?? exit.signal})`;
+    case "timedOut":
+      return `timed out after ${exit.afterMs / 1000} seconds${exit.isSilence ? " of silence" : ""}`;
+    case "setupFailed":
+      return exit.message;
+  }
+}
+
+const SIGNAL_TEXT: Partial<Record<NodeJS.Signals, string>> = {
+  SIGHUP: "Hangup",
+  SIGINT: "Interrupt",
+  SIGQUIT: "Quit",
+  SIGILL: "Illegal instruction",
+  SIGABRT: "Aborted",
+  SIGFPE: "Floating point exception",
+  SIGKILL: "Killed",
+  SIGSEGV: "Segmentation fault",
+  SIGPIPE: "Broken pipe",
+  SIGTERM: "Terminated",
+};
+
+/** Variables that would act on the host's own programs on the way to the builder. */
+const WITHHELD = /^(?:LD_.*|GLIBC_TUNABLES|MALLOC_.*|ENV|BASH_ENV|GCONV_PATH|LOCPATH)$/;
+
+/** Parts the environment into what the host's programs may see and what only the builder gets. */
+export function splitEnvironment(env: ReadonlyMap<ByteString, ByteString>): {
+  readonly safe: ReadonlyMap<string, string>;
+  readonly withheld: ReadonlyMap<string, string>;
+} {
+  const safe = new Map<string, string>();
+  const withheld = new Map<string, string>();
+  for (const [name, value] of env)
+    (WITHHELD.test(name) ? withheld : safe).set(processText(name), processText(value));
+  return { safe, withheld };
+}
+
+/**
+ * The text that reaches a process as these bytes.
+ * @throws {DevshellError} `BUILD_ARGUMENT` where no text does
+ */
+export function processText(bytes: ByteString): string {
+  const text = textOfBytes(bytes);
+  if (bytesOfText(text) !== bytes || text.includes("\0"))
+    throw new DevshellError(
+      "BUILD_ARGUMENT",
+      `Cannot pass ${JSON.stringify(text.slice(0, 80))} to a builder: it is not UTF-8, which is not built yet`,
+    );
+  return text;
+}
+
+export function quoteForShell(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}

@@ -1,0 +1,144 @@
+import { createReadStream } from "node:fs";
+import { chmod, copyFile, mkdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { DevshellError, formatHash, hashBytes, type Hash } from "../../../core/index.ts";
+import { decompress } from "../decompress.ts";
+import { derivationAttribute } from "../derivationOptions.ts";
+import { downloadToFile, isNotFound } from "../transfer.ts";
+import { restoreNar } from "../../format/narRestore.ts";
+import type { BuiltinBuilder, BuiltinBuilderContext } from "../../types.ts";
+
+/** No single file that a developer's environment needs is larger. */
+const MAX_BYTES = 32 * 2 ** 30;
+
+/**
+ * `builtin:fetchurl`: downloads `url`, or one of the mirrors `urls` in turn, in this process.
+ * Attributes: `url`, `urls`, `executable`, `unpack` (the file is a NAR, perhaps `.xz`), `size` (expected bytes).
+ * What arrived before a cut stays in the state directory and is continued by the next run.
+ */
+export const fetchurl: BuiltinBuilder = async (context) => {
+  const { derivation } = context;
+  const output = derivation.outputs.get("out");
+  const outPath = context.outputs.get("out");
+  if (output === undefined || outPath === undefined)
+    throw new DevshellError("BUILTIN_FETCHURL", "'builtin:fetchurl' requires an 'out' output");
+  if (output.kind !== "fixed" && output.kind !== "impure")
+    throw new DevshellError(
+      "BUILTIN_FETCHURL",
+      "'builtin:fetchurl' must be a fixed-output or impure derivation",
+    );
+  const attribute = (name: string): string => derivationAttribute(derivation, name) ?? "";
+  const urls = [...new Set([attribute("url"), ...attribute("urls").split(/\s+/)])].filter(
+    (url) => url !== "",
+  );
+  if (urls.length === 0) throw new DevshellError("BUILTIN_FETCHURL", "'builtin:fetchurl' requires a 'url'");
+  const isUnpacked = attribute("unpack") === "1";
+  const isExecutable = attribute("executable") === "1";
+  // A flat hash is the downloaded bytes' own; others are checked when the output is registered.
+  const expected =
+    output.kind === "fixed" && output.method === "flat" && !isUnpacked ? output.hash : undefined;
+  const size = attribute("size");
+  const maxBytes = /^\d{1,15}$/.test(size) ? Number(size) : MAX_BYTES;
+
+  const file = await downloadFirst({ context, urls, expected, maxBytes });
+  if (isUnpacked) {
+    const isXz = urls.some((url) => url.endsWith(".xz"));
+    const source = createReadStream(file, { highWaterMark: 1 << 20 });
+    await restoreNar(outPath, decompress(isXz ? "xz" : "none", source, context));
+    await rm(file, { force: true });
+  } else {
+    await moveFile(file, outPath);
+  }
+  if (isExecutable) await chmod(outPath, 0o755);
+};
+
+interface DownloadFirstRequest {
+  readonly context: BuiltinBuilderContext;
+  readonly urls: readonly string[];
+  readonly expected: Hash | undefined;
+  readonly maxBytes: number;
+}
+
+/** Tries each mirror until one serves the right bytes; a file with a wrong hash is thrown away. */
+async function downloadFirst({ context, urls, expected, maxBytes }: DownloadFirstRequest): Promise<string> {
+  const directory = downloadsDir(context.settings.stateDir);
+  await mkdir(directory, { recursive: true });
+  const failures: unknown[] = [];
+  for (const url of urls) {
+    // One partial file for each URL: mirrors may differ, and the derivation may name other hashes later.
+    const key = formatHash(hashBytes("sha256", `${context.drvPath}\0${url}`), "nix32").slice(0, 32);
+    const file = join(directory, `${key}.part`);
+    try {
+      for (let isFirst = true; ; isFirst = false) {
+        let resumedBytes: number | undefined;
+        const { hash } = await downloadToFile({
+          url,
+          file,
+          maxBytes,
+          hash: expected?.algorithm ?? "sha256",
+          signal: context.signal,
+          onProgress: (doneBytes, totalBytes) => {
+            resumedBytes ??= doneBytes;
+            context.progress(doneBytes, totalBytes);
+          },
+          onRetry: (message) => context.log(`warning: ${message}`),
+        });
+        if (expected === undefined || hash.digest.equals(expected.digest)) return file;
+        await rm(file, { force: true });
+        // What an earlier run left may have been another version's beginning.
+        if (isFirst && (resumedBytes ?? 0) > 0) continue;
+        throw hashMismatch(context, expected, hash, urls.length > 1 ? url : undefined);
+      }
+    } catch (error) {
+      context.signal.throwIfAborted();
+      failures.push(error);
+      if (url !== urls.at(-1))
+        context.log(`warning: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  throw summarise(failures);
+}
+
+function hashMismatch(
+  { drvPath }: BuiltinBuilderContext,
+  expected: Hash,
+  got: Hash,
+  url: string | undefined,
+): DevshellError {
+  return new DevshellError(
+    "HASH_MISMATCH",
+    `hash mismatch in fixed-output derivation '${drvPath}':\n` +
+      `  specified: ${formatHash(expected, "sri")}\n     got:    ${formatHash(got, "sri")}` +
+      (url === undefined ? "" : `\n     from:   ${url}`),
+    { hint: "the file behind the URL is not the one whose hash was written down", exitStatus: 102 },
+  );
+}
+
+/** A wrong hash says more than a mirror that lacks the file, and that more than one that is down. */
+function summarise(failures: readonly unknown[]): unknown {
+  const mismatch = failures.find((error) => error instanceof DevshellError && error.code === "HASH_MISMATCH");
+  if (mismatch !== undefined) return mismatch;
+  if (failures.length === 1) return failures[0];
+  const lines = failures.map((error) => (error instanceof Error ? error.message : String(error)));
+  const isAbsent = failures.every(isNotFound);
+  return new DevshellError(
+    isAbsent ? "FETCH_NOT_FOUND" : "FETCH_FAILED",
+    `unable to download from any of ${failures.length} mirrors:\n  ${lines.join("\n  ")}`,
+  );
+}
+
+/** Where unfinished downloads wait for the next run. */
+export function downloadsDir(stateDir: string): string {
+  return join(stateDir, "devshell", "downloads");
+}
+
+async function moveFile(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EXDEV")) throw error;
+    await copyFile(from, to);
+    await rm(from, { force: true });
+  }
+  await chmod(to, 0o644);
+}
