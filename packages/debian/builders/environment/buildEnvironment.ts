@@ -92,7 +92,7 @@ function addShim(tree: Tree, { shim, architecture }: EnvironmentRequest): void {
 
 /** cmake looks into the machine's /usr, /usr/X11R6, /opt … by a list of its own: it gets the environment's only. */
 function relocateCmake(tree: Tree): void {
-  for (const path of [...tree.nodes.keys()]) {
+  for (const path of tree.nodes.keys()) {
     if (!/^\/usr\/share\/cmake-[\d.]+\/Modules\/Platform\/UnixPaths\.cmake$/.test(path)) continue;
     const text = readFileSync(fsPath(tree.root + path), "latin1")
       .replace(/^ {2}\/usr\/local \/usr \/$/m, () => `  ${tree.root}/usr`)

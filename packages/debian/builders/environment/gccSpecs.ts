@@ -16,7 +16,7 @@ export function writeGccSpecs(
   const { triplet } = architecture;
   const directory = `/usr/lib/gcc/${triplet}`;
   if (!isDirectory(tree, directory)) return;
-  for (const path of [...tree.nodes.keys()]) {
+  for (const path of tree.nodes.keys()) {
     if (!path.startsWith(`${directory}/`) || path.indexOf("/", directory.length + 1) >= 0) continue;
     const version = path.slice(directory.length + 1);
     const driver = `/usr/bin/${triplet}-gcc-${version}`;

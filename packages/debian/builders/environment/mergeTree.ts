@@ -77,7 +77,8 @@ export function removeNode(tree: Tree, place: string): void {
 export function writeNode(tree: Tree, path: string, content: string, isExecutable = false): void {
   const known = tree.nodes.get(path);
   if (known?.kind === "directory") throw new Error(`${path} is a directory`);
-  if (known !== undefined) removeNode(tree, path);
+  // The entry keeps its place in the map: callers may be walking it.
+  if (known !== undefined) rmSync(fsPath(tree.root + path), { force: true });
   makeDirectory(tree, posix.dirname(path));
   writeFileSync(fsPath(tree.root + path), content, {
     encoding: "latin1",

@@ -44,7 +44,7 @@ const USR_PATH =
 export function isRewritable({ path, isExecutable, isScript }: TextFile): boolean {
   if (!INCLUDED.test(path) || (EXCLUDED.test(path) && !PERL_CONFIG.test(path)) || BINARY_NAME.test(path))
     return false;
-  return isConfig(path) || (isScript && isExecutable) || /^\/usr\/bin\//.test(path);
+  return isConfig(path) || (isScript && isExecutable) || path.startsWith("/usr/bin/");
 }
 
 /**

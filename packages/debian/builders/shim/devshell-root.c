@@ -27,29 +27,8 @@ static size_t root_length;
 /* The root is what stands before the last /usr/ of the shim's own path. */
 __attribute__((constructor)) static void find_root(void) {
   Dl_info info;
-  const char *last = NULL, *at;
   if (root_length != 0 || dladdr((void *)&root, &info) == 0 || info.dli_fname == NULL) return;
-  /* The run path leads here through `..`; the program's own place comes first. */
-  char real[PATH_MAX];
-  const char *name = info.dli_fname;
-  ssize_t length = -1;
-  if (strstr(name, "/../") != NULL) {
-    int fd = (int)syscall(SYS_openat, AT_FDCWD, name, O_PATH | O_CLOEXEC, 0);
-    if (fd >= 0) {
-      char link[64];
-      snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-#ifdef SYS_readlink
-      length = syscall(SYS_readlink, link, real, sizeof real - 1);
-#else
-      length = syscall(SYS_readlinkat, AT_FDCWD, link, real, sizeof real - 1);
-#endif
-      close(fd);
-    }
-    if (length > 0) {
-      real[length] = 0;
-      name = real;
-    }
-  }
+  const char *name = info.dli_fname, *last = NULL, *at;
   for (at = name; (at = strstr(at, "/usr/")) != NULL; at++) last = at;
   if (last == NULL || last == name || (size_t)(last - name) >= sizeof root) return;
   memcpy(root, name, (size_t)(last - name));
