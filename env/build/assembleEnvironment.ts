@@ -57,7 +57,9 @@ export function assembleEnvironment(request: AssembleRequest): BuildEnvironment 
     variables,
     functions: request.captured.functions,
     appended: APPENDED_VARIABLES.filter((name) => variables.has(name)),
-    unset: [...(data?.unset ?? []), ...libraryOverrides(variables)],
+    unset: [...new Set([...(data?.unset ?? []), ...request.captured.unset])].filter(
+      (name) => !variables.has(name),
+    ),
     shellHook: shellHook?.kind === "exported" || shellHook?.kind === "var" ? shellHook.value : "",
     exitHook: bytesOfText(data?.exitHook ?? ""),
     scripts: data?.scripts ?? new Map(),
@@ -126,14 +128,4 @@ function environmentPath(path: CapturedVariable | undefined, shell: string, stor
   const entries = value.split(":").filter((entry) => entry !== "" && entry !== "/path-not-set");
   if (shell.startsWith(`${storeDir}/`)) entries.unshift(bytesOfText(shell.slice(0, shell.lastIndexOf("/"))));
   return [...new Set(entries)].join(":");
-}
-
-/**
- * Library overrides of the caller beat the search paths inside a store's programs, so a collection whose programs
- * carry theirs asks for them to go, by `devshellUnset`.
- */
-function libraryOverrides(variables: ReadonlyMap<string, CapturedVariable>): string[] {
-  const asked = variables.get("devshellUnset");
-  if (asked?.kind !== "exported" && asked?.kind !== "var") return [];
-  return asked.value.split(/\s+/).filter(isVariableName);
 }

@@ -11,6 +11,8 @@ export interface CapturedSetup {
   readonly declarations: readonly Declaration[];
   /** Name → `name () { … }` as `declare -f` prints it. */
   readonly functions: ReadonlyMap<string, string>;
+  /** Variables that the setup unsets, so that the caller's values go too. */
+  readonly unset: readonly string[];
   /** Everything the setup printed. */
   readonly output: string;
 }
@@ -25,6 +27,22 @@ export interface SetupRequest {
 }
 
 const OUTPUT_LIMIT_BYTES = 1 << 20;
+
+/**
+ * Variables that programs of a store must often not see. The script sets them, empty and not exported; a setup that
+ * unsets them is seen by their absence.
+ */
+const PROBED_VARIABLES = [
+  "LD_LIBRARY_PATH",
+  "LD_PRELOAD",
+  "LOCPATH",
+  "GCONV_PATH",
+  "PERL5LIB",
+  "PYTHONHOME",
+  "PYTHONPATH",
+  "GIO_EXTRA_MODULES",
+  "XDG_DATA_DIRS",
+];
 
 /**
  * Sources `$stdenv/setup` in a clean Bash, once, and reads back every variable and function.
@@ -47,8 +65,15 @@ export async function captureSetup(
       readFile(join(dir, "functions"), "latin1"),
     ]);
     // what the setup derived from its own temporary directory means the caller's
+    const declarations = parseDeclarations(declared.replaceAll(`${dir}/build`, "/tmp"));
+    const left = new Map(declarations.map((declaration) => [declaration.name, declaration.variable]));
+    const isProbe = (name: string): boolean => {
+      const variable = left.get(name);
+      return !request.environment.has(name) && variable?.kind === "var" && variable.value === "";
+    };
     return {
-      declarations: parseDeclarations(declared.replaceAll(`${dir}/build`, "/tmp")),
+      declarations: declarations.filter(({ name }) => !PROBED_VARIABLES.includes(name) || !isProbe(name)),
+      unset: PROBED_VARIABLES.filter((name) => !left.has(name) && !request.environment.has(name)),
       functions: splitFunctions(functions),
       output,
     };
@@ -66,7 +91,8 @@ function captureScript({ attrsFile, environment }: SetupRequest, dir: string): s
     .filter(([name, value]) => isVariableName(name) && !value.includes("\0"))
     .map(([name, value]) => `export ${name}=${quoteSh(value)}\n`)
     .join("");
-  return `${exports}export NIX_BUILD_TOP TMPDIR TMP TEMP TEMPDIR
+  const probes = PROBED_VARIABLES.filter((name) => !environment.has(name)).map((name) => `${name}=\n`);
+  return `${probes.join("")}${exports}export NIX_BUILD_TOP TMPDIR TMP TEMP TEMPDIR
 NIX_BUILD_TOP=${quoteSh(`${dir}/build`)}
 TMPDIR=$NIX_BUILD_TOP TMP=$NIX_BUILD_TOP TEMP=$NIX_BUILD_TOP TEMPDIR=$NIX_BUILD_TOP
 cd "$NIX_BUILD_TOP" || exit 1

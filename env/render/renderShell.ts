@@ -18,7 +18,10 @@ export function exportedVariables(
   const result: [string, ByteString][] = [];
   for (const [name, variable] of environment.variables) {
     if (variable.kind !== "exported" || !isVariableName(name)) continue;
-    result.push([name, name === "PATH" ? withScripts(variable.value, scriptsDir) : variable.value]);
+    const value = name === "PATH" ? withScripts(variable.value, scriptsDir) : variable.value;
+    // an empty part before a colon would name the working directory
+    if (value === "" && !environment.isPure && environment.appended.includes(name)) continue;
+    result.push([name, value]);
   }
   return result.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
 }

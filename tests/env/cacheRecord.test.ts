@@ -17,9 +17,12 @@ const ENVIRONMENT: BuildEnvironment = {
   spec: { kind: "file", path: "/p/shell.nix", root: "/p" },
   isPure: false,
   keep: [],
-  variables: new Map([["GREETING", { kind: "exported", value: "it's \xc3\xa4" }]]),
+  variables: new Map([
+    ["PATH", { kind: "exported", value: "" }],
+    ["GREETING", { kind: "exported", value: "it's \xc3\xa4" }],
+  ]),
   functions: new Map(),
-  appended: [],
+  appended: ["PATH"],
   unset: [],
   shellHook: "",
   exitHook: "",
@@ -97,7 +100,7 @@ describe("the cache record", () => {
     write(["-A", "it's"]);
     expect(enter([], ["sh", "-c", 'echo "$GREETING"; exit 3'])).toEqual({
       status: 3,
-      out: "it's \xe4\n".normalize(),
+      out: "it's \xe4\n",
     });
     expect(enter(["-A", "it's"], ["hi", "you"]).out).toMatch(/you\n$/);
     expect(enter(["-A", "other"], ["true"]).status).toBe(90);

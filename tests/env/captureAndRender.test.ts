@@ -30,6 +30,7 @@ declare -a list=("a b" "" "$nasty")
 list[7]=seven
 declare -A table=([k]=v ["k 2"]="$nasty")
 declare -i number=7
+unset LD_PRELOAD
 greet() { echo "hello $1"; cat <<XX
 }
 XX
@@ -92,7 +93,8 @@ describe("capturing a setup", () => {
       ]),
     });
     expect([...environment.functions.keys()].sort()).toEqual(["greet", "pattern", "runHook"]);
-    for (const name of ["HOME", "TMPDIR", "NIX_BUILD_TOP", "BASH_VERSION", "PWD", "UID"])
+    expect(environment.unset).toEqual(["LD_PRELOAD"]);
+    for (const name of ["LD_LIBRARY_PATH", "HOME", "TMPDIR", "NIX_BUILD_TOP", "BASH_VERSION", "PWD", "UID"])
       expect(environment.variables.has(name)).toBe(false);
   });
 

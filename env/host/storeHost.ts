@@ -1,0 +1,336 @@
+import { lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { DevshellError, fsPath, packageRoot, type ByteString } from "../../core/index.ts";
+import type {
+  AddPathRequest,
+  ContextElement,
+  EvalHost,
+  FetchRequest,
+  FetchResult,
+  FileType,
+  InstantiateRequest,
+  InstantiatedDerivation,
+} from "../../lang/index.ts";
+import {
+  DerivationHasher,
+  isDerivationPath,
+  isInStore,
+  makeDerivation,
+  parseStorePath,
+  splitStorePath,
+  type Derivation,
+  type StorePath,
+} from "../../store/index.ts";
+import { entriesOf, typeOf, typeOfEntry, variableBytes, type InputTracker } from "../inputTracker.ts";
+import type { AccessRules } from "./accessRules.ts";
+import type { EvaluationStore } from "./evaluationStore.ts";
+
+export interface StoreHostOptions {
+  readonly store: EvaluationStore;
+  readonly tracker: InputTracker;
+  readonly rules: AccessRules;
+  readonly system: string;
+  /** Nothing is written: paths are only computed (`nix-instantiate --eval`). */
+  readonly isReadOnly: boolean;
+  readonly environment: NodeJS.ProcessEnv;
+  /** Search path entries that need more than the file system: URLs, channels. */
+  readonly resolveEntry: (entry: ByteString) => ByteString | undefined;
+  readonly extraGlobals?: EvalHost["extraGlobals"];
+  /** Makes outputs valid, synchronously: import from derivation. */
+  readonly realise: (elements: readonly ContextElement[]) => ReadonlyMap<ByteString, ByteString>;
+  readonly fetch: (request: FetchRequest) => FetchResult;
+  readonly onMessage: (level: "trace" | "warning", text: ByteString) => void;
+  readonly now?: number | undefined;
+}
+
+const MAX_FILE_BYTES = 2 ** 29 - 64;
+
+/** The evaluator's host over a local store. All it reads outside the store is recorded. */
+export class StoreHost implements EvalHost {
+  readonly storeDir: string;
+  readonly currentSystem: string;
+  readonly currentTime: number;
+  readonly extraGlobals?: NonNullable<EvalHost["extraGlobals"]>;
+  readonly #options: StoreHostOptions;
+  readonly #hasher: DerivationHasher;
+  readonly #realStoreDir: string;
+  /** Path and name → where it was added: one source tree is named by many derivations. */
+  readonly #added = new Map<string, StorePath>();
+
+  constructor(options: StoreHostOptions) {
+    this.#options = options;
+    this.storeDir = options.store.storeDir;
+    this.#realStoreDir = options.store.realStoreDir;
+    this.currentSystem = options.system;
+    this.currentTime = options.now ?? Math.floor(Date.now() / 1000);
+    if (options.extraGlobals !== undefined) this.extraGlobals = options.extraGlobals;
+    this.#hasher = new DerivationHasher(this.storeDir, (drvPath) => options.store.readDerivation(drvPath));
+  }
+
+  /** A derivation that this evaluation made or the store holds. */
+  derivation(drvPath: StorePath): Derivation {
+    return this.#hasher.derivation(drvPath);
+  }
+
+  readFile(path: ByteString): ByteString {
+    this.#check(path);
+    const { tracker } = this.#options;
+    try {
+      const physical = this.#physical(path);
+      const stat = statSync(fsPath(physical));
+      if (stat.isDirectory())
+        throw new DevshellError("EVAL_FILE", `cannot read '${path}': it is a directory`);
+      if (stat.size > MAX_FILE_BYTES)
+        throw new DevshellError("EVAL_FILE", `cannot read '${path}': it is too large`);
+      const bytes = tracker.isImmutable(path) ? readFileSync(fsPath(physical)) : tracker.readFile(path);
+      return bytes.toString("latin1");
+    } catch (error) {
+      throw this.#fileError(error, path);
+    }
+  }
+
+  fileType(path: ByteString): FileType | undefined {
+    const { rules, tracker } = this.#options;
+    if (!rules.isAllowed(path)) {
+      if (rules.isAncestorOfAllowed(path)) return "directory";
+      rules.check(path);
+    }
+    try {
+      const stat = lstatSync(fsPath(this.#physical(path)), { bigint: true, throwIfNoEntry: false });
+      const type = stat === undefined ? undefined : typeOf(stat);
+      tracker.type(path, type);
+      return type;
+    } catch (error) {
+      if (isMissing(error)) {
+        tracker.type(path, undefined);
+        return undefined;
+      }
+      throw this.#fileError(error, path);
+    }
+  }
+
+  readDirectory(path: ByteString): ReadonlyMap<ByteString, FileType> {
+    this.#check(path);
+    try {
+      const entries = entriesOf(this.#physical(path));
+      this.#options.tracker.directory(path, entries);
+      return new Map(entries.map((entry) => [entry.name.toString("latin1"), typeOfEntry(entry)]));
+    } catch (error) {
+      throw this.#fileError(error, path);
+    }
+  }
+
+  resolveSymlinks(path: ByteString): ByteString {
+    this.#check(path);
+    try {
+      const physical = this.#physical(path);
+      const real = realpathSync.native(fsPath(physical), "buffer").toString("latin1");
+      if (real === physical) return path;
+      this.#trackLinks(path);
+      return this.#logical(real);
+    } catch (error) {
+      throw this.#fileError(error, path);
+    }
+  }
+
+  environmentVariable(name: ByteString): ByteString | undefined {
+    if (this.#options.rules.mode !== "impure") return undefined;
+    const value = variableBytes(this.#options.environment, Buffer.from(name, "latin1").toString("utf8"));
+    this.#options.tracker.variable(name, value);
+    return value;
+  }
+
+  resolveSearchPathEntry(entry: ByteString): ByteString | undefined {
+    const resolved = this.#options.resolveEntry(entry);
+    if (resolved === undefined) return undefined;
+    this.#options.rules.allow(resolved);
+    return this.fileType(resolved) === undefined ? undefined : resolved;
+  }
+
+  addPath(request: AddPathRequest): ByteString {
+    this.#check(request.path);
+    const { store, tracker, isReadOnly } = this.#options;
+    const key = `${request.method} ${request.name} ${request.path}`;
+    const known = request.filter === undefined ? this.#added.get(key) : undefined;
+    if (known !== undefined) return known;
+    const isTracked = !tracker.isImmutable(request.path);
+    if (isTracked) this.#trackRoot(request.path);
+    const { filter } = request;
+    // being asked about every entry is how the tree's content comes to be recorded
+    const trackingFilter = (path: ByteString, type: FileType): boolean => {
+      if (filter !== undefined && !filter(this.#logical(path), type)) return false;
+      this.#trackEntry(path, type);
+      return true;
+    };
+    try {
+      const added = store.addPath(this.#physical(request.path), {
+        name: request.name,
+        method: request.method,
+        filter: isTracked || filter !== undefined ? trackingFilter : undefined,
+        expectedHash: request.expectedSha256,
+        isDryRun: isReadOnly,
+      });
+      if (filter === undefined) this.#added.set(key, added);
+      return added;
+    } catch (error) {
+      throw this.#fileError(error, request.path);
+    }
+  }
+
+  addText(name: ByteString, contents: ByteString, references: readonly ByteString[]): ByteString {
+    const paths = references.map((path) => parseStorePath(this.storeDir, path));
+    return this.#options.store.addText(name, contents, paths, { isDryRun: this.#options.isReadOnly });
+  }
+
+  ensurePath(storePath: ByteString): void {
+    if (this.#options.isReadOnly) return;
+    const path = parseStorePath(this.storeDir, storePath);
+    if (!this.#options.store.isValidPath(path)) this.#options.realise([path]);
+  }
+
+  instantiate(request: InstantiateRequest): InstantiatedDerivation {
+    const made = makeDerivation(request, this.#hasher, (drvPath) => this.#closureOf(drvPath));
+    if (!this.#options.isReadOnly)
+      this.#options.store.addText(`${request.name}.drv`, made.contents, made.references, { isDryRun: false });
+    return { drvPath: made.drvPath, outputs: made.outputs };
+  }
+
+  derivationClosure(drvPath: ByteString): ReadonlyArray<ContextElement> {
+    const elements: ContextElement[] = [];
+    for (const path of this.#closureOf(parseStorePath(this.storeDir, drvPath))) {
+      elements.push(path);
+      if (isDerivationPath(path))
+        for (const output of this.#hasher.derivation(path).outputs.keys())
+          elements.push(`!${output}!${path}`);
+    }
+    return elements;
+  }
+
+  references(storePath: ByteString): readonly ByteString[] {
+    if (!isInStore(this.storeDir, storePath)) return [];
+    const { path } = splitStorePath(this.storeDir, storePath);
+    return this.#options.store.referencesOf(path) ?? [];
+  }
+
+  realise(elements: readonly ContextElement[]): ReadonlyMap<ByteString, ByteString> {
+    const missing = elements.filter((element) => !this.#isPresent(element));
+    return missing.length === 0 ? new Map() : this.#options.realise(missing);
+  }
+
+  fetch(request: FetchRequest): FetchResult {
+    const url = request.attributes.get("url");
+    if (typeof url === "string") this.#options.rules.checkUri(url);
+    return this.#options.fetch(request);
+  }
+
+  trace(message: ByteString): void {
+    this.#options.onMessage("trace", message);
+  }
+
+  warn(message: ByteString): void {
+    this.#options.onMessage("warning", message);
+  }
+
+  #check(path: ByteString): void {
+    this.#options.rules.check(path);
+  }
+
+  /** Where a path's bytes lie on this side of a mount namespace. */
+  #physical(path: ByteString): ByteString {
+    if (this.#realStoreDir === this.storeDir) return path;
+    if (path === this.storeDir) return this.#realStoreDir;
+    return path.startsWith(`${this.storeDir}/`)
+      ? this.#realStoreDir + path.slice(this.storeDir.length)
+      : path;
+  }
+
+  #logical(path: ByteString): ByteString {
+    if (this.#realStoreDir === this.storeDir) return path;
+    return path.startsWith(`${this.#realStoreDir}/`)
+      ? this.storeDir + path.slice(this.#realStoreDir.length)
+      : path;
+  }
+
+  #isPresent(element: ContextElement): boolean {
+    const { store } = this.#options;
+    if (element.startsWith("!")) {
+      const at = element.lastIndexOf("!");
+      const output = element.slice(1, at);
+      if (output.includes("!")) return false;
+      const drvPath = parseStorePath(this.storeDir, element.slice(at + 1));
+      const known = this.#hasher.derivation(drvPath).outputs.get(output);
+      return known !== undefined && "path" in known && store.isValidPath(known.path);
+    }
+    const path = parseStorePath(this.storeDir, element.startsWith("=") ? element.slice(1) : element);
+    return store.isValidPath(path);
+  }
+
+  /** A derivation's closure: itself, its inputs' and their sources; in read-only mode from memory. */
+  #closureOf(drvPath: StorePath): Set<StorePath> {
+    const { store } = this.#options;
+    const closure = new Set<StorePath>();
+    const queue = [drvPath];
+    for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
+      if (closure.has(path)) continue;
+      closure.add(path);
+      if (isDerivationPath(path)) {
+        const derivation = this.#hasher.derivation(path);
+        queue.push(...derivation.inputDrvs.keys(), ...derivation.inputSrcs);
+      } else queue.push(...(store.referencesOf(path) ?? []));
+    }
+    return closure;
+  }
+
+  #trackRoot(path: ByteString): void {
+    const stat = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
+    if (stat === undefined) return;
+    const type = typeOf(stat);
+    this.#options.tracker.type(path, type);
+    this.#trackEntry(path, type);
+  }
+
+  #trackEntry(path: ByteString, type: FileType): void {
+    const { tracker } = this.#options;
+    if (type === "regular") tracker.file(path);
+    else if (type === "directory") tracker.directory(path);
+    else if (type === "symlink") tracker.symlink(path);
+  }
+
+  /** Records every link on the way to a path. */
+  #trackLinks(path: ByteString): void {
+    let at = "";
+    for (const part of path.split("/").slice(1)) {
+      at += `/${part}`;
+      const stat = lstatSync(fsPath(this.#physical(at)), { bigint: true, throwIfNoEntry: false });
+      if (stat?.isSymbolicLink() !== true) continue;
+      this.#options.tracker.symlink(at);
+      const target = realpathSync.native(fsPath(this.#physical(at)), "buffer").toString("latin1");
+      at = this.#logical(target);
+    }
+  }
+
+  #fileError(error: unknown, path: ByteString): unknown {
+    if (!(error instanceof Error) || !("code" in error) || error instanceof DevshellError) return error;
+    if (isMissing(error)) this.#options.tracker.type(path, undefined);
+    switch (error.code) {
+      case "ENOENT":
+      case "ENOTDIR":
+        return new DevshellError("EVAL_FILE", `path '${path}' does not exist`, { cause: error });
+      case "EACCES":
+      case "EPERM":
+        return new DevshellError("EVAL_FILE", `cannot read '${path}': permission denied`, { cause: error });
+      case "ELOOP":
+        return new DevshellError("EVAL_FILE", `too many symbolic links at '${path}'`, { cause: error });
+      default:
+        return typeof error.code === "string" && /^E[A-Z]+$/.test(error.code)
+          ? new DevshellError("EVAL_FILE", `cannot read '${path}': ${error.message}`, { cause: error })
+          : error;
+    }
+  }
+}
+
+/** The directory that `<nix/…>` means. */
+export const CORE_EXPRESSIONS = `${packageRoot}/env/host/corepkgs`;
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
+}

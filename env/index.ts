@@ -1,0 +1,51 @@
+export {
+  loadCachedEnvironment,
+  loadRecord,
+  listRecords,
+  watchedPaths,
+  workingDirectory,
+  writeRecord,
+} from "./cache/cacheRecord.ts";
+export type { CachedEnvironment, WriteRecordRequest } from "./cache/cacheRecord.ts";
+export { cacheDirectory, indexPath, selectionKey } from "./cache/recordPaths.ts";
+export { InputTracker, currentInput, isSameInput } from "./inputTracker.ts";
+export {
+  diffEnvironment,
+  diffEnvironments,
+  isSecret,
+  type VariableChange,
+} from "./render/diffEnvironment.ts";
+export { environmentFromJson, environmentToJson, type EnvironmentJson } from "./render/renderJson.ts";
+export {
+  applyEnvironment,
+  exportedVariables,
+  renderBash,
+  renderBashState,
+  renderDirenv,
+  renderEnter,
+  renderFish,
+  renderPosix,
+  renderShellHook,
+  renderTransition,
+  type RenderOptions,
+} from "./render/renderShell.ts";
+export { isVariableName, quoteFish, quoteSh } from "./render/quote.ts";
+export { discoverSpec } from "./spec/discoverSpec.ts";
+export { parseDataSpec, type DataSpecSyntax } from "./spec/parseDataSpec.ts";
+export { quoteNix, specExpression } from "./spec/specExpression.ts";
+export { suggestNames } from "./suggest.ts";
+export type {
+  BuildEnvironment,
+  CapturedVariable,
+  DataSpec,
+  DevSpec,
+  EnvironmentEvent,
+  EnvironmentRequest,
+  InputStat,
+  InstantiatedSpec,
+  PackageChoice,
+  ServiceSpec,
+  SpecArgument,
+  TrackedInput,
+  VariableOrigin,
+} from "./types.ts";
