@@ -1,0 +1,181 @@
+# Binary packages and the environments made of them.
+#
+# A package is downloaded (fixed output: its path knows no mirror), then unpacked and its programs bound to libc6's
+# store path; an environment joins the closure of some packages into one tree of hard links, for much of Debian's
+# software finds its parts by a common prefix.
+{
+  ask,
+  fetchurl,
+  lib,
+  platform,
+  suite,
+  system,
+  ...
+}:
+
+let
+  inherit (platform) architecture;
+
+  # A record is what `ask` tells of a package: name, version, storeName, file.
+  download = record: fetchurl { inherit (record.file) name sha256 urls; };
+
+  unpack =
+    record:
+    derivation {
+      name = record.storeName;
+      inherit system;
+      builder = "builtin:debian-unpack";
+      src = download record;
+      # libc6 is bound to itself.
+      loader = if record.name == "libc6" then "self" else loader;
+      arch = architecture;
+      recipe = platform.unpackRecipe;
+    };
+
+  libc6 = unpack (ask {
+    op = "package";
+    inherit suite;
+    name = "libc6";
+  });
+  loader = "${libc6}/usr/lib/${platform.triplet}/${platform.loader}";
+
+  # The packages of a resolution in one tree, which is also $stdenv: it holds `setup` and `default-builder.sh`.
+  join =
+    {
+      name,
+      records,
+      shim ? if builtins.any hasCompiledInPaths records then rootShim else "",
+    }:
+    derivation {
+      name = "${name}-env";
+      inherit loader shim suite system;
+      builder = "builtin:debian-environment";
+      packages = map unpack records;
+      arch = architecture;
+      recipe = platform.environmentRecipe;
+      setup = ../setup/setup.sh;
+      defaultBuilder = ../setup/default-builder.sh;
+    }
+    // {
+      # For `inputsFrom`.
+      packageNames = map (record: record.name) records;
+    };
+
+  # Programs with paths under /usr compiled in find the environment through a small library (builders/shim).
+  rootShim = derivation {
+    name = "devshell-root";
+    inherit system;
+    builder = "${compiler}/usr/bin/gcc";
+    args = [
+      "-shared"
+      "-fPIC"
+      "-O2"
+      "-Wl,-soname,libdevshell-root.so"
+      "-o"
+      (placeholder "out")
+      ../builders/shim/devshell-root.c
+      "-ldl"
+    ];
+    PATH = "${compiler}/usr/bin";
+  };
+  compiler = join {
+    name = "compiler";
+    shim = "";
+    records = resolve { packages = [ "gcc" "libc6-dev" ]; };
+  };
+  hasCompiledInPaths =
+    record:
+    builtins.match (
+      "perl-base|git|nodejs|gpg.*|gnupg.*|dirmngr|groff.*|man-db|file|bison|gdb|vim.*|nano|ruby.*|php.*|tcl.*|tk.*|"
+      + "lua.*|guile.*|gawk|gnuplot.*|octave.*|m4|gettext|r-base-core|xvfb|xserver-.*|x11-xkb-utils|xterm|tigervnc.*"
+    ) record.name != null;
+
+  resolve =
+    {
+      # Names, or relations such as "python3 (>= 3.11)".
+      packages ? [ ],
+      essential ? false,
+      completesCompilers ? false,
+      source ? null,
+    }:
+    ask (
+      {
+        op = "resolve";
+        inherit suite essential completesCompilers;
+        packages = lib.unique packages;
+      }
+      // lib.optionalAttrs (source != null) { inherit source; }
+    );
+
+  # An environment of some packages: wishes as `resolve` takes them, and a name.
+  environment =
+    { name, ... }@arguments:
+    join {
+      inherit name;
+      records = resolve (removeAttrs arguments [ "name" ]);
+    };
+
+  # The attribute `name`: the unpacked package, with what people and `mkShell` ask of it.
+  # `wishes`: what it stands for in an environment.
+  package =
+    name: wishes:
+    let
+      record = ask {
+        op = "package";
+        inherit suite name;
+      };
+      about = ask {
+        op = "describe";
+        inherit suite name;
+      };
+    in
+    unpack record
+    // {
+      pname = name;
+      inherit (record) version;
+      meta = {
+        inherit (about) description homepage;
+        mainProgram = name;
+      };
+      # The package as it is, and the tree in which it can run.
+      closure = environment {
+        inherit name;
+        packages = wishes;
+      };
+      debianPackage = { inherit suite wishes; };
+    };
+
+  names = ask {
+    op = "names";
+    kind = "binary";
+    inherit suite;
+    sourceSuite = suite;
+  };
+  # An alias under a package's own name counts only if that is the package it starts with.
+  aliases = lib.filterAttrs (name: wishes: !(names ? ${name}) || builtins.head wishes == name) (import ./aliases.nix);
+
+  all = builtins.mapAttrs (name: _: package name [ name ]) names // builtins.mapAttrs (_: asAlias) aliases;
+  asAlias = wishes: package (builtins.head wishes) wishes;
+
+  # Parts a list of inputs into Debian's packages (as wishes) and other derivations.
+  partInputs =
+    inputs:
+    let
+      parts = builtins.partition (input: input ? debianPackage) (
+        builtins.filter (input: input != null) (lib.flatten inputs)
+      );
+    in
+    {
+      wishes = builtins.concatMap wishesOf parts.right ++ builtins.concatMap (other: other.propagatedWishes or [ ]) parts.wrong;
+      others = parts.wrong;
+    };
+  wishesOf =
+    input:
+    if input.debianPackage.suite == suite then
+      input.debianPackage.wishes
+    else
+      throw "the package \"${input.pname}\" is of suite \"${input.debianPackage.suite}\", the environment of \"${suite}\": one environment holds one suite's packages";
+in
+{
+  inherit all environment join partInputs resolve;
+}
