@@ -1,0 +1,22 @@
+export {
+  realise,
+  throwFailure,
+  type RealiseReport,
+  type RealiseRequestOptions,
+  type RealiseResult,
+} from "./realise.ts";
+export { describePlan, outputPathsOf, renderSize, type RealisePlan } from "./plan.ts";
+export { openBinaryCache, type NarDownload, type Substituter } from "./binaryCache.ts";
+export { derivationAttribute } from "./derivationOptions.ts";
+export { decompress, isCompression, type Compression } from "./decompress.ts";
+export {
+  downloadToFile,
+  fetchBytes,
+  isNotFound,
+  type DownloadRequest,
+  type TransferRequest,
+} from "./transfer.ts";
+export { printJson, shellOfStructuredAttrs } from "./structuredAttrs.ts";
+export { findProgram } from "./programs.ts";
+export { sandboxObstacle } from "./sandbox.ts";
+export type { RealiseStore } from "./storePort.ts";

@@ -1,0 +1,175 @@
+import { isFixedOutput } from "../format/derivation.ts";
+import { storePathName } from "../format/storePath.ts";
+import type { NarInfo } from "../format/narInfo.ts";
+import type { Derivation, DerivedPath, OutputName, StorePath } from "../types.ts";
+import { readDerivationOptions } from "./derivationOptions.ts";
+import type { RealiseStore } from "./storePort.ts";
+
+/** What realising would do; made without changing anything. */
+export interface RealisePlan {
+  /** Inputs before those who need them. */
+  readonly builds: readonly StorePath[];
+  /** By name. */
+  readonly downloads: readonly StorePath[];
+  readonly downloadBytes: number;
+  readonly unpackedBytes: number;
+  /** Neither valid, nor offered by a substituter, nor the output of a known derivation. */
+  readonly unknown: readonly StorePath[];
+}
+
+export interface PlanRequest {
+  readonly store: RealiseStore;
+  readonly targets: readonly DerivedPath[];
+  /** @returns what a substituter says of a path; `undefined` where none offers it */
+  readonly querySubstituters: (path: StorePath) => Promise<NarInfo | undefined>;
+  /** Builds even what is valid. */
+  readonly isForced: boolean;
+}
+
+/** Finds out what must be fetched and what must be built. */
+export async function planRealisation(request: PlanRequest): Promise<RealisePlan> {
+  const planner = new Planner(request);
+  await Promise.all(request.targets.map((target) => planner.visit(target, request.isForced)));
+  return planner.result();
+}
+
+/** The outputs' paths that a target names; `undefined` where they are known only after the build. */
+export function outputPathsOf(
+  derivation: Derivation,
+  wanted: readonly OutputName[] | "*",
+): ReadonlyMap<OutputName, StorePath> | undefined {
+  const paths = new Map<OutputName, StorePath>();
+  for (const [name, output] of derivation.outputs) {
+    if (wanted !== "*" && !wanted.includes(name)) continue;
+    if (!("path" in output)) return undefined;
+    paths.set(name, output.path);
+  }
+  return paths;
+}
+
+/** The plan as `nix-build --dry-run` words it, a line each. */
+export function describePlan(plan: RealisePlan): readonly string[] {
+  const { builds, downloads, unknown } = plan;
+  const lines: string[] = [];
+  if (builds.length > 0) {
+    lines.push(
+      builds.length === 1
+        ? "this derivation will be built:"
+        : `these ${builds.length} derivations will be built:`,
+      ...builds.map((path) => `  ${path}`),
+    );
+  }
+  if (downloads.length > 0) {
+    const sizes = `${renderSize(plan.downloadBytes)} download, ${renderSize(plan.unpackedBytes)} unpacked`;
+    lines.push(
+      downloads.length === 1
+        ? `this path will be fetched (${sizes}):`
+        : `these ${downloads.length} paths will be fetched (${sizes}):`,
+      ...downloads.map((path) => `  ${path}`),
+    );
+  }
+  if (unknown.length > 0)
+    lines.push("don't know how to build these paths:", ...unknown.map((path) => `  ${path}`));
+  return lines;
+}
+
+/** `1.5 MiB`: binary units from KiB on. */
+export function renderSize(sizeBytes: number): string {
+  const units = ["KiB", "MiB", "GiB", "TiB"];
+  let size = sizeBytes / 1024;
+  let unit = 0;
+  while (size >= 1000 && unit < units.length - 1) {
+    size /= 1024;
+    unit++;
+  }
+  return `${size.toFixed(1)} ${units[unit]}`;
+}
+
+class Planner {
+  readonly #request: PlanRequest;
+  readonly #builds = new Set<StorePath>();
+  readonly #order: StorePath[] = [];
+  readonly #downloads = new Map<StorePath, NarInfo>();
+  readonly #unknown = new Set<StorePath>();
+  readonly #visited = new Map<string, Promise<void>>();
+
+  constructor(request: PlanRequest) {
+    this.#request = request;
+  }
+
+  result(): RealisePlan {
+    const infos = [...this.#downloads.values()];
+    const byName = (a: StorePath, b: StorePath): number => {
+      const [nameA, nameB] = [storePathName(a), storePathName(b)];
+      return nameA < nameB ? -1 : nameA > nameB ? 1 : a < b ? -1 : 1;
+    };
+    return {
+      builds: this.#order,
+      downloads: [...this.#downloads.keys()].sort(byName),
+      downloadBytes: infos.reduce((sum, info) => sum + (info.fileSizeBytes ?? 0), 0),
+      unpackedBytes: infos.reduce((sum, info) => sum + info.narSizeBytes, 0),
+      unknown: [...this.#unknown].sort(byName),
+    };
+  }
+
+  visit(target: DerivedPath, isForced = false): Promise<void> {
+    const key = target.kind === "opaque" ? target.path : `${target.drvPath}!${[...target.outputs].join()}`;
+    const known = this.#visited.get(key);
+    if (known !== undefined) return known;
+    // The promise is known before its work starts: a graph's shared parts are visited once.
+    const visit = Promise.resolve().then(() =>
+      target.kind === "opaque" ? this.#visitPath(target.path) : this.#visitBuilt(target, isForced),
+    );
+    this.#visited.set(key, visit);
+    return visit;
+  }
+
+  async #visitPath(path: StorePath): Promise<void> {
+    const { store, querySubstituters } = this.#request;
+    if (store.isValidPath(path)) return;
+    const info = await querySubstituters(path);
+    if (info === undefined) {
+      this.#unknown.add(path);
+      return;
+    }
+    this.#downloads.set(path, info);
+    const others = info.references.filter((reference) => reference !== path);
+    await Promise.all(others.map((reference) => this.visit({ kind: "opaque", path: reference })));
+  }
+
+  async #visitBuilt(target: DerivedPath & { readonly kind: "built" }, isForced: boolean): Promise<void> {
+    const { store, querySubstituters } = this.#request;
+    const { drvPath } = target;
+    if (!store.isValidPath(drvPath)) {
+      await this.#visitPath(drvPath);
+      return;
+    }
+    const derivation = store.readDerivation(drvPath);
+    const paths = outputPathsOf(derivation, target.outputs);
+    if (paths !== undefined && !isForced) {
+      const invalid = [...paths.values()].filter((path) => !store.isValidPath(path));
+      if (invalid.length === 0) return;
+      if (store.settings.config.substitute && readDerivationOptions(derivation).allowSubstitutes) {
+        const offers = await Promise.all(invalid.map((path) => querySubstituters(path)));
+        if (offers.every((offer) => offer !== undefined)) {
+          await Promise.all(invalid.map((path) => this.visit({ kind: "opaque", path })));
+          return;
+        }
+      }
+    }
+    if (this.#builds.has(drvPath)) return;
+    this.#builds.add(drvPath);
+    await Promise.all([
+      ...derivation.inputSrcs.map((path) => this.visit({ kind: "opaque", path })),
+      ...[...derivation.inputDrvs].map(([input, outputs]) =>
+        this.visit({ kind: "built", drvPath: input, outputs: [...outputs].sort() }),
+      ),
+    ]);
+    this.#order.push(drvPath);
+  }
+}
+
+/** Whether a derivation's work is fetching, for those who show it. */
+export function isDownload(derivation: Derivation): boolean {
+  return derivation.builder === "builtin:fetchurl" && isFixedOutput(derivation);
+}

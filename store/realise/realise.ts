@@ -1,0 +1,586 @@
+import { availableParallelism } from "node:os";
+import { mkdirSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { DevshellError } from "../../core/index.ts";
+import { storePathName } from "../format/storePath.ts";
+import { hasTrustedSignature, parsePublicKey, type NarInfo, type PublicKey } from "../format/narInfo.ts";
+import type {
+  BuiltinBuilder,
+  Derivation,
+  DerivedPath,
+  OutputName,
+  RealiseEvent,
+  RealiseOptions,
+  StorePath,
+  ValidPathInfo,
+} from "../types.ts";
+import { openBinaryCache, type Substituter } from "./binaryCache.ts";
+import {
+  buildDerivation,
+  buildObstacle,
+  derivationLabel,
+  knownOutputsText,
+  removeTree,
+} from "./buildDerivation.ts";
+import { buildenv } from "./builtins/buildenv.ts";
+import { downloadsDir, fetchurl } from "./builtins/fetchurl.ts";
+import { unpackChannel } from "./builtins/unpackChannel.ts";
+import { readDerivationOptions } from "./derivationOptions.ts";
+import { isDownload, outputPathsOf, planRealisation, type RealisePlan } from "./plan.ts";
+import { Semaphore } from "./semaphore.ts";
+import type { RealiseStore } from "./storePort.ts";
+
+export interface RealiseRequestOptions extends RealiseOptions {
+  /** Builders that run in this process, by their name after `builtin:`; they come before the store's own. */
+  readonly builtinBuilders?: ReadonlyMap<string, BuiltinBuilder> | undefined;
+}
+
+export interface RealiseResult {
+  readonly target: DerivedPath;
+  /** `planned`: a dry run. */
+  readonly status: "done" | "failed" | "cancelled" | "planned";
+  /** Of a built target its wanted outputs, of an opaque one itself under `out`; empty unless known. */
+  readonly outputs: ReadonlyMap<OutputName, StorePath>;
+  readonly error?: unknown;
+}
+
+export interface RealiseReport {
+  /** One for each target, in their order. */
+  readonly results: readonly RealiseResult[];
+  readonly plan: RealisePlan;
+  /** What failed, causes before what depended on them; empty when all is done. */
+  readonly failures: readonly DevshellError[];
+  /** As Nix's: 0, 1, or 100 with more bits for time-outs, hash mismatches and differing rebuilds. */
+  readonly exitStatus: number;
+}
+
+const CONCURRENT_DOWNLOADS = 8;
+const CONCURRENT_QUERIES = 32;
+/** Partial downloads and build directories older than this have no owner any more. */
+const ORPHAN_AGE_MS = 60 * 60 * 1000;
+const LEFTOVER_AGE_MS = 7 * 24 * 3600 * 1000;
+
+/**
+ * Makes targets valid: by what is there, by substitution, by building. Work that is shared is done once, also
+ * between processes. Failures do not throw: they are in the report (only an abort throws the signal's reason).
+ */
+export async function realise(
+  store: RealiseStore,
+  targets: readonly DerivedPath[],
+  options: RealiseRequestOptions = {},
+): Promise<RealiseReport> {
+  options.signal?.throwIfAborted();
+  const realiser = new Realiser(store, options);
+  return realiser.run(targets);
+}
+
+/** @throws {DevshellError} the first failure of a report */
+export function throwFailure(report: RealiseReport): void {
+  const [first] = report.failures;
+  if (first !== undefined) throw first;
+}
+
+/** Why work that was not at fault ended: something else failed and `keep-going` is off. */
+class Cancelled extends Error {}
+
+class Realiser {
+  readonly #store: RealiseStore;
+  readonly #options: RealiseRequestOptions;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #builtins: ReadonlyMap<string, BuiltinBuilder>;
+  readonly #downloads = new Semaphore(CONCURRENT_DOWNLOADS);
+  readonly #queries = new Semaphore(CONCURRENT_QUERIES);
+  readonly #foreignBuilds: Semaphore;
+  readonly #builtinBuilds: Semaphore;
+  readonly #goals = new Map<string, Promise<void>>();
+  readonly #builds = new Map<StorePath, Promise<void>>();
+  readonly #infos = new Map<StorePath, ValidPathInfo>();
+  readonly #offers = new Map<StorePath, Promise<Offer | undefined>>();
+  readonly #failures: DevshellError[] = [];
+  #substituters: Promise<readonly Substituter[]> | undefined;
+  #nextId = 1;
+
+  constructor(store: RealiseStore, options: RealiseRequestOptions) {
+    const { config } = store.settings;
+    this.#store = store;
+    this.#options = options;
+    this.#signal =
+      options.signal === undefined ? this.#stop.signal : AbortSignal.any([options.signal, this.#stop.signal]);
+    this.#builtins = new Map([
+      ["fetchurl", fetchurl],
+      ["unpack-channel", unpackChannel],
+      ["buildenv", buildenv],
+      ...(options.builtinBuilders ?? []),
+    ]);
+    this.#foreignBuilds = new Semaphore(config.maxJobs);
+    this.#builtinBuilds = new Semaphore(availableParallelism());
+  }
+
+  async run(targets: readonly DerivedPath[]): Promise<RealiseReport> {
+    const { signal, dryRun = false } = this.#options;
+    const plan = await this.#plan(targets);
+    this.#emit({ kind: "plan", ...plan });
+    if (dryRun) {
+      const results = targets.map((target) => this.#resultOf(target, "planned"));
+      return { results, plan, failures: [], exitStatus: 0 };
+    }
+    cleanLeftovers(this.#store.settings.stateDir);
+    const settled = await Promise.allSettled(targets.map((target) => this.#realiseTarget(target)));
+    // Work whose last waiter has gone may still be ending.
+    await Promise.allSettled([...this.#goals.values(), ...this.#builds.values()]);
+    signal?.throwIfAborted();
+    const results = settled.map((outcome, index): RealiseResult => {
+      const target = targets[index];
+      if (target === undefined) throw new Error("unreachable");
+      if (outcome.status === "fulfilled") return this.#resultOf(target, "done");
+      const isCancelled = outcome.reason instanceof Cancelled;
+      return {
+        ...this.#resultOf(target, isCancelled ? "cancelled" : "failed"),
+        error: outcome.reason as unknown,
+      };
+    });
+    return { results, plan, failures: this.#failures, exitStatus: exitStatusOf(this.#failures) };
+  }
+
+  async #plan(targets: readonly DerivedPath[]): Promise<RealisePlan> {
+    return planRealisation({
+      store: this.#store,
+      targets,
+      isForced: this.#options.mode !== undefined && this.#options.mode !== "normal",
+      querySubstituters: async (path) => (await this.#findOffer(path))?.info,
+    });
+  }
+
+  #resultOf(target: DerivedPath, status: RealiseResult["status"]): RealiseResult {
+    if (target.kind === "opaque") return { target, status, outputs: new Map([["out", target.path]]) };
+    const outputs = this.#store.isValidPath(target.drvPath)
+      ? outputPathsOf(this.#store.readDerivation(target.drvPath), target.outputs)
+      : undefined;
+    return { target, status, outputs: outputs ?? new Map() };
+  }
+
+  async #realiseTarget(target: DerivedPath): Promise<void> {
+    if (target.kind === "opaque") await this.#ensurePath(target.path);
+    else await this.#ensureBuilt(target.drvPath, target.outputs, this.#options.mode ?? "normal");
+  }
+
+  /** One promise for each thing to do, made before it starts, so that nothing is done twice. */
+  #goal(key: string, work: () => Promise<void>): Promise<void> {
+    const known = this.#goals.get(key);
+    if (known !== undefined) return known;
+    const goal = Promise.resolve().then(work);
+    this.#goals.set(key, goal);
+    goal.catch(() => undefined); // those who wait hear of it
+    return goal;
+  }
+
+  #ensurePath(path: StorePath): Promise<void> {
+    return this.#goal(path, async () => {
+      this.#throwIfStopped();
+      if (this.#store.isValidPath(path)) {
+        this.#store.addTempRoots([path]);
+        // The collector may have been quicker than the root.
+        if (this.#store.isValidPath(path)) return;
+      }
+      if (!(await this.#substitute(path)))
+        throw this.#fail(
+          new DevshellError(
+            "REALISE_UNKNOWN_PATH",
+            `path '${path}' is required, but there is no substituter that can build it`,
+          ),
+        );
+    });
+  }
+
+  #ensureBuilt(
+    drvPath: StorePath,
+    wanted: readonly OutputName[] | "*",
+    mode: "normal" | "check" | "repair" = "normal",
+  ): Promise<void> {
+    const key = `${mode} ${drvPath}!${wanted === "*" ? wanted : [...wanted].sort().join()}`;
+    return this.#goal(key, async () => {
+      await this.#ensurePath(drvPath);
+      const derivation = this.#store.readDerivation(drvPath);
+      this.#checkWanted(drvPath, derivation, wanted);
+      const paths = outputPathsOf(derivation, wanted);
+      if (mode === "normal" && paths !== undefined) {
+        this.#store.addTempRoots(paths.values());
+        if (await this.#substituteOutputs(drvPath, derivation, paths)) return;
+      }
+      if (mode === "check") this.#requireBuiltBefore(drvPath, derivation);
+      await this.#build(drvPath, derivation, mode);
+    });
+  }
+
+  /** @returns whether all are valid now */
+  async #substituteOutputs(
+    drvPath: StorePath,
+    derivation: Derivation,
+    paths: ReadonlyMap<OutputName, StorePath>,
+  ): Promise<boolean> {
+    const invalid = [...paths.values()].filter((path) => !this.#store.isValidPath(path));
+    if (invalid.length === 0) return true;
+    const { config } = this.#store.settings;
+    if (!config.substitute || config.substituters.length === 0) return false;
+    if (!readDerivationOptions(derivation).allowSubstitutes) return false;
+    const offers = await Promise.all(invalid.map((path) => this.#findOffer(path)));
+    if (!offers.every((offer) => offer !== undefined)) return false;
+    const settled = await Promise.allSettled(invalid.map((path) => this.#ensurePath(path)));
+    const failures = settled.filter(isFailure).map((outcome) => outcome.reason as unknown);
+    if (failures.length > 0 && config.fallback) {
+      // Built instead: no longer failures, and whoever wants the paths later shall find them.
+      for (const failure of failures) {
+        this.#warn(failure);
+        if (failure instanceof DevshellError) this.#failures.splice(this.#failures.indexOf(failure), 1);
+      }
+      for (const path of invalid) this.#goals.delete(path);
+      return false;
+    }
+    if (failures.length > 0)
+      throw this.#note(
+        new DevshellError(
+          "SUBSTITUTE_FAILED",
+          `some substitutes for the outputs of derivation '${drvPath}' failed (usually happens due to networking issues); ` +
+            "try '--fallback' to build derivation from source",
+        ),
+      );
+    this.#throwIfStopped();
+    return true;
+  }
+
+  #checkWanted(drvPath: StorePath, derivation: Derivation, wanted: readonly OutputName[] | "*"): void {
+    const unknown = wanted === "*" ? [] : wanted.filter((name) => !derivation.outputs.has(name));
+    if (unknown.length > 0)
+      throw this.#fail(
+        new DevshellError(
+          "REALISE_UNKNOWN_OUTPUT",
+          `derivation '${drvPath}' does not have wanted outputs '${unknown.join("', '")}'`,
+          { hint: `it has ${[...derivation.outputs.keys()].map((name) => `"${name}"`).join(", ")}` },
+        ),
+      );
+  }
+
+  #requireBuiltBefore(drvPath: StorePath, derivation: Derivation): void {
+    const missing = [...derivation.outputs.values()].flatMap((output) =>
+      "path" in output && !this.#store.isValidPath(output.path) ? [output.path] : [],
+    );
+    if (missing.length > 0)
+      throw this.#fail(
+        new DevshellError(
+          "REALISE_CHECK_UNBUILT",
+          `some outputs of '${drvPath}' are not valid, so checking is not possible`,
+        ),
+      );
+  }
+
+  #build(drvPath: StorePath, derivation: Derivation, mode: "normal" | "check" | "repair"): Promise<void> {
+    const known = this.#builds.get(drvPath);
+    if (known !== undefined) return known;
+    const build = Promise.resolve().then(() => this.#buildNow(drvPath, derivation, mode));
+    build.catch(() => undefined);
+    this.#builds.set(drvPath, build);
+    return build;
+  }
+
+  async #buildNow(
+    drvPath: StorePath,
+    derivation: Derivation,
+    mode: "normal" | "check" | "repair",
+  ): Promise<void> {
+    this.#throwIfStopped();
+    await this.#ensureInputs(drvPath, derivation);
+    const store = this.#store;
+    const name = derivation.builder.startsWith("builtin:") ? derivation.builder.slice(8) : undefined;
+    const builtin = name === undefined ? undefined : this.#builtins.get(name);
+    try {
+      const options = readDerivationOptions(derivation);
+      const obstacle = buildObstacle(drvPath, derivation, options, store.settings);
+      if (obstacle !== undefined) throw obstacle;
+      if (name !== undefined && builtin === undefined)
+        throw new DevshellError(
+          "BUILD_REJECTED",
+          `Cannot build '${drvPath}'.\nReason: unsupported builtin builder '${name}'.`,
+        );
+      const isFetched = isDownload(derivation);
+      const slots = isFetched
+        ? this.#downloads
+        : builtin === undefined
+          ? this.#foreignBuilds
+          : this.#builtinBuilds;
+      await slots.run(async () => {
+        using locks = await store.lockPaths(knownOutputs(derivation), { signal: this.#signal });
+        if (mode === "normal" && allOutputsValid(store, derivation)) {
+          locks.discard();
+          return;
+        }
+        await this.#activity(isFetched ? "download" : "build", derivationLabel(drvPath), drvPath, (id) =>
+          buildDerivation({
+            store,
+            drvPath,
+            derivation,
+            options,
+            inputPaths: this.#inputClosure(derivation),
+            pathInfo: (path) => this.#info(path),
+            builtin,
+            mode,
+            signal: this.#signal,
+            onLine: (line) => this.#emit({ kind: "log", id, line }),
+            onPhase: (phase) => this.#emit({ kind: "phase", id, phase }),
+            onProgress: (doneBytes, totalBytes) =>
+              this.#emit({ kind: "progress", id, doneBytes, totalBytes }),
+          }),
+        );
+        if (mode === "normal") locks.discard();
+      }, this.#signal);
+    } catch (error) {
+      throw this.#fail(error);
+    }
+  }
+
+  /** @throws where an input could not be made; that is told before any cancellation which it caused */
+  async #ensureInputs(drvPath: StorePath, derivation: Derivation): Promise<void> {
+    const settled = await Promise.allSettled([
+      ...derivation.inputSrcs.map((path) => this.#ensurePath(path)),
+      ...[...derivation.inputDrvs].map(([input, outputs]) => this.#ensureBuilt(input, outputs)),
+    ]);
+    const failed = settled.filter(isFailure).length;
+    if (failed === 0) {
+      this.#throwIfStopped();
+      return;
+    }
+    throw this.#note(
+      new DevshellError(
+        "BUILD_DEPENDENCY_FAILED",
+        `Cannot build '${drvPath}'.\nReason: ${failed} ${failed === 1 ? "dependency" : "dependencies"} failed.${knownOutputsText(derivation)}`,
+        { exitStatus: 100 },
+      ),
+    );
+  }
+
+  /** The paths that a build may see: its sources, its inputs' wanted outputs, and all they refer to. */
+  #inputClosure(derivation: Derivation): ReadonlySet<StorePath> {
+    const roots = [...derivation.inputSrcs];
+    for (const [input, outputs] of derivation.inputDrvs)
+      roots.push(...(outputPathsOf(this.#store.readDerivation(input), outputs)?.values() ?? []));
+    const closure = new Set(roots);
+    for (const path of closure) for (const reference of this.#info(path).references) closure.add(reference);
+    return closure;
+  }
+
+  #info(path: StorePath): ValidPathInfo {
+    const known = this.#infos.get(path);
+    if (known !== undefined) return known;
+    const info = this.#store.queryPathInfo(path);
+    if (info === undefined) throw new DevshellError("STORE_INVALID_PATH", `path '${path}' is not valid`);
+    this.#infos.set(path, info);
+    return info;
+  }
+
+  /** @returns false where nobody offers the path */
+  async #substitute(path: StorePath): Promise<boolean> {
+    const offer = await this.#findOffer(path);
+    if (offer === undefined) return false;
+    const { info, substituter } = offer;
+    const others = info.references.filter((reference) => reference !== path);
+    const settled = await Promise.allSettled(others.map((reference) => this.#ensurePath(reference)));
+    if (settled.some(isFailure))
+      throw this.#note(
+        new DevshellError("SUBSTITUTE_FAILED", `some references of path '${path}' could not be realised`),
+      );
+    this.#throwIfStopped();
+    try {
+      await this.#downloads.run(async () => {
+        using locks = await this.#store.lockPaths([path], { signal: this.#signal });
+        if (!this.#store.isValidPath(path)) await this.#download(path, info, substituter);
+        locks.discard();
+      }, this.#signal);
+    } catch (error) {
+      throw this.#fail(error, this.#store.settings.config.fallback);
+    }
+    return true;
+  }
+
+  async #download(path: StorePath, info: NarInfo, substituter: Substituter): Promise<void> {
+    await this.#activity(
+      "substitute",
+      storePathName(path),
+      path,
+      async (id) => {
+        const download = await substituter.openNar(info, {
+          signal: this.#signal,
+          onProgress: (doneBytes, totalBytes) => this.#emit({ kind: "progress", id, doneBytes, totalBytes }),
+          onRetry: (message) => this.#emit({ kind: "log", id, line: `warning: ${message}` }),
+        });
+        try {
+          await this.#store.addToStoreFromStream(info, download.nar, {
+            signal: this.#signal,
+            isLocked: true,
+          });
+        } catch (error) {
+          // A file that passed its own hash yet is not what was promised is of no use to the next run.
+          if (!this.#signal.aborted) await download.discard();
+          throw error;
+        }
+        await download.discard();
+      },
+      info.fileSizeBytes,
+    );
+  }
+
+  #findOffer(path: StorePath): Promise<Offer | undefined> {
+    const { config } = this.#store.settings;
+    if (!config.substitute || config.substituters.length === 0) return Promise.resolve(undefined);
+    const known = this.#offers.get(path);
+    if (known !== undefined) return known;
+    const offer = this.#queries.run(() => this.#askSubstituters(path), this.#signal);
+    this.#offers.set(path, offer);
+    offer.catch(() => undefined);
+    return offer;
+  }
+
+  async #askSubstituters(path: StorePath): Promise<Offer | undefined> {
+    this.#substituters ??= this.#openSubstituters();
+    for (const substituter of await this.#substituters) {
+      let info: NarInfo | undefined;
+      try {
+        info = await substituter.query(path, this.#signal);
+      } catch (error) {
+        this.#signal.throwIfAborted();
+        this.#warn(error);
+        continue;
+      }
+      if (info === undefined) continue;
+      if (this.#isTrusted(info, substituter)) return { info, substituter };
+      this.#warn(
+        `ignoring substitute for '${path}' from '${substituter.url}', as it's not signed by any of the keys in 'trusted-public-keys'`,
+      );
+    }
+    return undefined;
+  }
+
+  async #openSubstituters(): Promise<readonly Substituter[]> {
+    const { settings } = this.#store;
+    const opened = await Promise.all(
+      settings.config.substituters.map(async (url) => {
+        try {
+          return await openBinaryCache(settings, url, { signal: this.#signal });
+        } catch (error) {
+          this.#signal.throwIfAborted();
+          this.#warn(error);
+          return undefined;
+        }
+      }),
+    );
+    return opened.filter((substituter) => substituter !== undefined).sort((a, b) => a.priority - b.priority);
+  }
+
+  #keys: readonly PublicKey[] | undefined;
+
+  #isTrusted(info: NarInfo, substituter: Substituter): boolean {
+    const { config } = this.#store.settings;
+    if (!config.requireSignatures || substituter.isTrusted) return true;
+    this.#keys ??= config.trustedPublicKeys.map(parsePublicKey);
+    return hasTrustedSignature(info, this.#keys);
+  }
+
+  async #activity(
+    activity: "build" | "download" | "substitute",
+    name: string,
+    path: StorePath,
+    work: (id: number) => Promise<void>,
+    totalBytes?: number,
+  ): Promise<void> {
+    const id = this.#nextId++;
+    this.#emit({ kind: "start", id, activity, name, path, totalBytes });
+    try {
+      await work(id);
+      this.#emit({ kind: "end", id, status: "done" });
+    } catch (error) {
+      const isCancelled = this.#signal.aborted;
+      const message = isCancelled ? undefined : error instanceof Error ? error.message : String(error);
+      this.#emit({ kind: "end", id, status: isCancelled ? "cancelled" : "failed", message });
+      throw error;
+    }
+  }
+
+  /** Notes a failure and, unless `keep-going` is on or something else will be tried, stops everything else. */
+  #fail(error: unknown, isTriedOtherwise = false): unknown {
+    if (this.#signal.aborted) return new Cancelled("cancelled");
+    if (!(error instanceof DevshellError)) {
+      this.#stop.abort(new Cancelled("cancelled"));
+      return error;
+    }
+    this.#note(error);
+    if (!this.#store.settings.config.keepGoing && !isTriedOtherwise)
+      this.#stop.abort(new Cancelled("cancelled"));
+    return error;
+  }
+
+  #note(error: DevshellError): DevshellError {
+    if (!this.#failures.includes(error)) this.#failures.push(error);
+    return error;
+  }
+
+  #throwIfStopped(): void {
+    if (this.#signal.aborted) throw new Cancelled("cancelled");
+  }
+
+  #warn(problem: unknown): void {
+    const message = problem instanceof Error ? problem.message : String(problem);
+    this.#emit({ kind: "log", id: 0, line: `warning: ${message}` });
+  }
+
+  #emit(event: RealiseEvent): void {
+    this.#options.onEvent?.(event);
+  }
+}
+
+interface Offer {
+  readonly info: NarInfo;
+  readonly substituter: Substituter;
+}
+
+function knownOutputs(derivation: Derivation): readonly StorePath[] {
+  return [...derivation.outputs.values()].flatMap((output) => ("path" in output ? [output.path] : []));
+}
+
+function allOutputsValid(store: RealiseStore, derivation: Derivation): boolean {
+  return knownOutputs(derivation).every((path) => store.isValidPath(path));
+}
+
+/** A failure of its own, not the echo of another one. */
+function isFailure(outcome: PromiseSettledResult<unknown>): outcome is PromiseRejectedResult {
+  return outcome.status === "rejected" && !(outcome.reason instanceof Cancelled);
+}
+
+/** The failures' statuses together; Nix's are bit fields from 96 on. */
+function exitStatusOf(failures: readonly DevshellError[]): number {
+  const statuses = failures.map((failure) => failure.exitStatus);
+  const bits = statuses.filter((status) => status >= 96).reduce((sum, status) => sum | status, 0);
+  return bits !== 0 ? bits : failures.length > 0 ? 1 : 0;
+}
+
+/** Deletes what runs that were killed long ago left outside the store. */
+function cleanLeftovers(stateDir: string): void {
+  for (const directory of [downloadsDir(stateDir), join(stateDir, "builds")]) {
+    mkdirSync(directory, { recursive: true });
+    for (const name of readdirSync(directory)) {
+      const path = join(directory, name);
+      const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+      const owner = /^nix-(\d+)-/.exec(name)?.[1];
+      const isOrphan = owner !== undefined && !isAlive(Number(owner));
+      if (age > LEFTOVER_AGE_MS || (isOrphan && age > ORPHAN_AGE_MS))
+        void removeTree(path).catch(() => undefined);
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
