@@ -1,4 +1,4 @@
-import { linkSync, mkdirSync, readFileSync, copyFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { fsPath } from "../../../../core/index.ts";
 import { mergeUsr } from "../archive/treePath.ts";
@@ -8,7 +8,7 @@ import { SHIM_LIBRARY } from "../shim/shimmedPrograms.ts";
 import { chooseAlternatives, parseAlternatives } from "./alternatives.ts";
 import { writeGccSpecs } from "./gccSpecs.ts";
 import { runHooks } from "./hooks.ts";
-import { makeDirectory, makeLink, mergeTree, resolveInTree, writeNode, type Tree } from "./mergeTree.ts";
+import { makeLink, mergeTree, resolveInTree, writeNode, type Tree } from "./mergeTree.ts";
 import { rewriteTexts } from "./rewriteTexts.ts";
 import { programRunner } from "./runProgram.ts";
 
@@ -79,15 +79,17 @@ function linkAlternative(tree: Tree, link: string, name: string, target: string)
   return true;
 }
 
+/**
+ * Copies the shim. Its run path, the tree of the compiler that made it, becomes its own directory: an environment
+ * must not keep that tree alive.
+ */
 function addShim(tree: Tree, { shim, architecture }: EnvironmentRequest): void {
   if (shim === undefined) return;
-  const place = `/usr/lib/${architecture.triplet}/${SHIM_LIBRARY}`;
-  makeDirectory(tree, posix.dirname(place));
-  try {
-    linkSync(fsPath(shim), fsPath(tree.root + place));
-  } catch {
-    copyFileSync(fsPath(shim), fsPath(tree.root + place));
-  }
+  const storeDir = posix.dirname(tree.root).replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const foreign = new RegExp(`${storeDir}/[0-9a-z]{32}-[^\\0:]*`, "g");
+  const bytes = readFileSync(fsPath(shim), "latin1");
+  const own = bytes.replace(foreign, (path) => "$ORIGIN".padEnd(path.length, "\0"));
+  writeNode(tree, `/usr/lib/${architecture.triplet}/${SHIM_LIBRARY}`, own);
 }
 
 /** cmake looks into the machine's /usr, /usr/X11R6, /opt … by a list of its own: it gets the environment's only. */

@@ -157,6 +157,24 @@ PASS(char *, __realpath_chk, (const char *path, char *out, size_t size), (MOVED(
 PASS(ssize_t, __readlink_chk, (const char *path, char *out, size_t size, size_t room_size),
      (MOVED(path), out, size, room_size))
 
+/* git puts its own directory before PATH for what it starts through a shell. */
+int setenv(const char *name, const char *value, int overwrite) {
+  static const char directory[] = "/usr/lib/git-core";
+  ROOM;
+  NEXT(setenv);
+  size_t length = sizeof directory - 1;
+  if (strcmp(name, "PATH") != 0 || !starts(value, directory) || (value[length] != ':' && value[length] != 0))
+    return next(name, value, overwrite);
+  const char *to = MOVED(directory);
+  char *path = malloc(strlen(to) + strlen(value) + 1);
+  if (path == NULL) return next(name, value, overwrite);
+  strcpy(path, to);
+  strcat(path, value + length);
+  int status = next(name, path, overwrite);
+  free(path);
+  return status;
+}
+
 /* The variadic exec functions call libc's own execve, which is not ours. */
 #define COLLECT(first)                                                 \
   va_list list;                                                        \
