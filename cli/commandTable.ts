@@ -1,0 +1,200 @@
+import { BUILD_FLAGS, COMMON_FLAGS, EVALUATION_FLAGS, SELECTION_FLAGS } from "./flags.ts";
+import type { CommandSpec, ParsedCommand } from "./parseCommand.ts";
+
+/** One run of a command. */
+export interface Invocation extends ParsedCommand {
+  /** The words after the command's name, unparsed: the cache's key is made of them. */
+  readonly argv: readonly string[];
+  /** The command's own name. */
+  readonly command: string;
+}
+
+/** What a command's file exports. @returns the exit status */
+export type RunCommand = (invocation: Invocation) => Promise<number> | number;
+
+export interface CommandEntry extends CommandSpec {
+  readonly isHidden?: boolean | undefined;
+  readonly load: () => Promise<{ readonly run: RunCommand }>;
+}
+
+const SHELLS = ["bash", "zsh", "fish"] as const;
+const SPEC_WORDS = {
+  name: "spec",
+  help: "a directory, a file, <entry> of the search path; nothing: the project's own spec",
+  isOptional: true,
+  isVariadic: true,
+  completes: "file",
+} as const;
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: "enter",
+    summary: "Enter the environment of a project, or of what is named",
+    description: "Without a command's name, devshell enters",
+    arguments: [SPEC_WORDS],
+    flags: [
+      ...SELECTION_FLAGS,
+      "run",
+      "command",
+      "interpreter",
+      "noReload",
+      ...BUILD_FLAGS,
+      "json",
+      ...COMMON_FLAGS,
+    ],
+    examples: [
+      ["devshell", "enter the project around here"],
+      ["devshell --run 'make check'", "run one command of Bash in it"],
+      ["devshell '<debian>' -A pan", "all that is needed to build pan"],
+      ["devshell -p jq python3", "a shell with these packages"],
+    ],
+    isHidden: true,
+    load: () => import("./commands/enter.ts"),
+  },
+  {
+    name: "run",
+    summary: "Run a command in the environment, without a terminal of its own",
+    arguments: [
+      { name: "command", help: "the command", completes: "command" },
+      { name: "args", help: "its arguments", isOptional: true, isVariadic: true, completes: "file" },
+    ],
+    flags: [...SELECTION_FLAGS, ...BUILD_FLAGS, ...COMMON_FLAGS],
+    isPassThrough: true,
+    examples: [["devshell run -- make -j4", "exactly as make itself: standard input, status, signals"]],
+    load: () => import("./commands/run.ts"),
+  },
+  {
+    name: "env",
+    summary: "Print the environment",
+    arguments: [SPEC_WORDS],
+    flags: ["sh", "fish", "json", "direnv", ...SELECTION_FLAGS, ...BUILD_FLAGS, ...COMMON_FLAGS],
+    examples: [['eval "$(devshell env --sh)"', "take it into this very shell"]],
+    load: () => import("./commands/env.ts"),
+  },
+  {
+    name: "eval",
+    summary: "Evaluate an expression of the Nix language and print its value",
+    arguments: [{ ...SPEC_WORDS, help: "an expression with -E, else a file" }],
+    flags: [...EVALUATION_FLAGS, "strict", "json", "raw", "option", ...COMMON_FLAGS],
+    examples: [["devshell eval -E '1 + 1'", "2"]],
+    load: () => import("./commands/eval.ts"),
+  },
+  {
+    name: "instantiate",
+    summary: "Evaluate derivations and print their .drv paths",
+    arguments: [SPEC_WORDS],
+    flags: [...EVALUATION_FLAGS, "addRoot", "json", "option", ...COMMON_FLAGS],
+    load: () => import("./commands/instantiate.ts"),
+  },
+  {
+    name: "build",
+    summary: "Build or substitute derivations and print their outputs",
+    arguments: [{ ...SPEC_WORDS, help: "files, store paths or .drv paths; nothing: default.nix here" }],
+    flags: [...EVALUATION_FLAGS, "outLink", "noOutLink", "dryRun", ...BUILD_FLAGS, "json", ...COMMON_FLAGS],
+    load: () => import("./commands/build.ts"),
+  },
+  {
+    name: "init",
+    summary: "Start a project from a template",
+    arguments: [
+      { name: "template", help: "which; nothing: list them", isOptional: true },
+      { name: "directory", help: "where; nothing: here", isOptional: true, completes: "directory" },
+    ],
+    flags: ["force", ...COMMON_FLAGS],
+    load: () => import("./commands/init.ts"),
+  },
+  {
+    name: "update",
+    summary: "Bring the project's lock up to date",
+    arguments: [{ name: "inputs", help: "which; nothing: all", isOptional: true, isVariadic: true }],
+    flags: ["json", ...COMMON_FLAGS],
+    load: () => import("./commands/update.ts"),
+  },
+  {
+    name: "gc",
+    summary: "Delete what nothing needs any more from the store",
+    arguments: [],
+    flags: ["dryRun", "olderThan", "maxFreed", "printRoots", "json", ...COMMON_FLAGS],
+    load: () => import("./commands/gc.ts"),
+  },
+  {
+    name: "store",
+    summary: "Look into the store and mend it",
+    arguments: [
+      {
+        name: "action",
+        help: "what to do",
+        choices: [
+          "add",
+          "add-text",
+          "path-info",
+          "verify",
+          "dump",
+          "restore",
+          "ls",
+          "cat",
+          "delete",
+          "optimise",
+          "roots",
+        ],
+      },
+      { name: "words", help: "paths", isOptional: true, isVariadic: true, completes: "file" },
+    ],
+    flags: ["json", "recursive", "checkContents", "repair", "name", "flat", "dryRun", ...COMMON_FLAGS],
+    load: () => import("./commands/store.ts"),
+  },
+  {
+    name: "doctor",
+    summary: "Say what this machine allows, and what to do about the rest",
+    arguments: [],
+    flags: ["json", ...COMMON_FLAGS],
+    load: () => import("./commands/doctor.ts"),
+  },
+  {
+    name: "explain",
+    summary: "Say who set a variable of the environment",
+    arguments: [{ name: "variable", help: "its name" }],
+    flags: [...SELECTION_FLAGS, "json", ...COMMON_FLAGS],
+    load: () => import("./commands/explain.ts"),
+  },
+  {
+    name: "diff",
+    summary: "Show what entering changes, secrets masked",
+    arguments: [SPEC_WORDS],
+    flags: [...SELECTION_FLAGS, "json", ...COMMON_FLAGS],
+    load: () => import("./commands/diff.ts"),
+  },
+  {
+    name: "allow",
+    summary: "Trust the project's spec as it is now",
+    arguments: [],
+    flags: [...COMMON_FLAGS],
+    load: () => import("./commands/allow.ts"),
+  },
+  {
+    name: "compat",
+    summary: "Put the commands nix-shell, nix-build and so on into a directory",
+    arguments: [{ name: "directory", help: "where to make the links", completes: "directory" }],
+    flags: ["force", ...COMMON_FLAGS],
+    load: () => import("./commands/compat.ts"),
+  },
+  {
+    name: "completion",
+    summary: "Print a shell's completion of devshell",
+    arguments: [{ name: "shell", help: "for which shell", choices: SHELLS }],
+    flags: [],
+    examples: [['eval "$(devshell completion bash)"', "in ~/.bashrc"]],
+    load: () => import("./commands/completion.ts"),
+  },
+  {
+    name: "hook",
+    summary: "Print a shell's hook that enters and leaves with cd",
+    arguments: [{ name: "shell", help: "for which shell", choices: SHELLS }],
+    flags: [],
+    load: () => import("./commands/hook.ts"),
+  },
+];
+
+export function findCommand(name: string): CommandEntry | undefined {
+  return COMMANDS.find((command) => command.name === (name === "shell" ? "enter" : name));
+}

@@ -1,0 +1,8 @@
+import type { Invocation } from "../commandTable.ts";
+import { renderCompletion } from "../renderCompletion.ts";
+
+/** `devshell completion SHELL`. */
+export function run({ words }: Invocation): number {
+  process.stdout.write(renderCompletion(words[0] ?? ""));
+  return 0;
+}

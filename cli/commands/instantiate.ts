@@ -1,0 +1,5 @@
+import { notBuilt } from "../notBuilt.ts";
+
+export function run(): number {
+  throw notBuilt("devshell instantiate");
+}

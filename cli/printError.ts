@@ -1,0 +1,41 @@
+import { DevshellError } from "../core/index.ts";
+
+/** Ended by the user (Ctrl-C): not a failure to explain. */
+export class Interrupted extends Error {
+  override readonly name = "Interrupted";
+}
+
+/**
+ * Prints a failure on standard error.
+ * @returns the exit status that goes with it
+ */
+export function printError(error: unknown, options: { readonly hasTrace?: boolean } = {}): number {
+  if (error instanceof Interrupted || isAbort(error)) {
+    process.stderr.write("devshell: interrupted\n");
+    return 130;
+  }
+  if (error instanceof DevshellError) {
+    process.stderr.write(`${formatShort(error)}\n`);
+    return error.exitStatus;
+  }
+  // A bug: all that can help to find it.
+  process.stderr.write(
+    `devshell: internal error: ${error instanceof Error ? (options.hasTrace === true ? error.stack : error.message) : String(error)}\n` +
+      "This is a bug in devshell; `--show-trace` prints where\n",
+  );
+  return 1;
+}
+
+function isAbort(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    (error.name === "AbortError" || (error as NodeJS.ErrnoException).code === "ABORT_ERR")
+  );
+}
+
+function formatShort(error: DevshellError): string {
+  const lines = [`error: ${error.message}`];
+  if (error.suggestions.length > 0) lines.push(`       Did you mean ${error.suggestions.join(", ")}?`);
+  if (error.hint !== undefined) lines.push(`       hint: ${error.hint}`);
+  return lines.join("\n");
+}

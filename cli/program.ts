@@ -1,0 +1,148 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { DevshellError, packageRoot } from "../core/index.ts";
+import { COMMANDS, findCommand } from "./commandTable.ts";
+import { commandHelp, parseCommand } from "./parseCommand.ts";
+import { printError } from "./printError.ts";
+
+/** Runs one command line to its end and exits with its status. */
+export async function runProgram(argv: readonly string[]): Promise<never> {
+  // A reader that has gone (`devshell … | head`) is no failure.
+  for (const stream of [process.stdout, process.stderr])
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      process.exit(error.code === "EPIPE" ? 0 : 1);
+    });
+  let status: number;
+  try {
+    status = await dispatch(argv);
+  } catch (error) {
+    status = printError(error, { hasTrace: argv.includes("--show-trace") });
+  }
+  await flush(process.stdout);
+  process.exit(status);
+}
+
+async function dispatch(argv: readonly string[]): Promise<number> {
+  const name = process.env["DEVSHELL_ARGV0"] ?? "devshell";
+  delete process.env["DEVSHELL_ARGV0"];
+  if (name.startsWith("nix")) return dispatchCompat(name);
+  const [first, ...rest] = argv;
+  switch (first) {
+    case "--version":
+    case "-V":
+      return print(`devshell ${version()}\n`);
+    case "--help":
+    case "-h":
+      return print(rootHelp());
+    case "help":
+      return help(rest[0]);
+    case "__refresh":
+      return (await import("./refresh.ts")).refreshRecord(rest[0] ?? "");
+    case undefined:
+      break;
+    default: {
+      const script = await import("./shebang.ts");
+      const expanded = script.expandScript(argv, "devshell");
+      if (expanded !== undefined) return runNamed("enter", expanded.argv, expanded.script);
+    }
+  }
+  const command = first === undefined ? undefined : findCommand(first);
+  if (command !== undefined) return runNamed(command.name, rest);
+  if (first !== undefined && isUnknownCommand(first)) throw unknownCommand(first);
+  return runNamed("enter", argv);
+}
+
+async function runNamed(name: string, argv: readonly string[], script?: readonly string[]): Promise<number> {
+  const command = findCommand(name);
+  if (command === undefined) throw new Error(`no command ${name}`);
+  const parsed = parseCommand(command, argv);
+  if (parsed === "help")
+    return print(name === "enter" ? `${commandHelp(command)}\n${commandList()}` : commandHelp(command));
+  if (script !== undefined) {
+    const { runScript } = await import("./shebang.ts");
+    return runScript({ ...parsed, argv, command: name }, script);
+  }
+  const { run } = await command.load();
+  return run({ ...parsed, argv, command: name });
+}
+
+/** A plain word that is neither a command nor anything that can be entered. */
+function isUnknownCommand(word: string): boolean {
+  return /^[a-z][a-z-]*$/.test(word) && !existsSync(word);
+}
+
+function unknownCommand(word: string): DevshellError {
+  const near = COMMANDS.map((command) => [command.name, editDistance(word, command.name)] as const)
+    .filter(([name, distance]) => distance <= Math.max(1, Math.floor(name.length / 3)))
+    .toSorted((a, b) => a[1] - b[1])
+    .map(([name]) => name);
+  return new DevshellError(
+    "CLI_UNKNOWN_COMMAND",
+    `Cannot find "${word}": no command and no file has that name`,
+    {
+      suggestions: near.slice(0, 3),
+      hint: "`devshell --help` lists the commands; packages are entered by `devshell -p NAME`",
+    },
+  );
+}
+
+function help(name: string | undefined): number {
+  if (name === undefined) return print(rootHelp());
+  const command = findCommand(name);
+  if (command === undefined) throw unknownCommand(name);
+  return print(commandHelp(command));
+}
+
+function rootHelp(): string {
+  const enter = findCommand("enter");
+  return `${enter === undefined ? "" : commandHelp(enter)}\n${commandList()}`;
+}
+
+function commandList(): string {
+  const shown = COMMANDS.filter((command) => command.isHidden !== true);
+  const width = Math.max(...shown.map((command) => command.name.length));
+  const lines = shown.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}`);
+  return `Commands:\n${lines.join("\n")}\n\n\`devshell help COMMAND\` says more. Version ${version()}.\n`;
+}
+
+function version(): string {
+  const json = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8")) as { version: string };
+  return json.version;
+}
+
+function dispatchCompat(name: string): number {
+  throw new DevshellError("CLI_NOT_BUILT", `Cannot run ${name}: the drop-in commands are not built yet`, {
+    hint: "use `devshell` itself: `devshell --help`",
+  });
+}
+
+function print(text: string): number {
+  process.stdout.write(text);
+  return 0;
+}
+
+/** Pipes are written asynchronously: what was printed must be out before the process ends. */
+function flush(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.writableLength === 0) resolve();
+    else stream.write("", () => resolve());
+  });
+}
+
+/** Levenshtein distance. */
+export function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++)
+      row.push(
+        Math.min(
+          (previous[j] ?? 0) + 1,
+          (row[j - 1] ?? 0) + 1,
+          (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1),
+        ),
+      );
+    previous = row;
+  }
+  return previous[b.length] ?? 0;
+}

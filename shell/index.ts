@@ -1,0 +1,4 @@
+export { changeNote } from "./changeNote.ts";
+export type { EnteredRecord } from "./liveReload.ts";
+export { promptName } from "./rcFile.ts";
+export { runSession, type SessionOptions } from "./session.ts";

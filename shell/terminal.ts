@@ -1,0 +1,23 @@
+import { spawnSync } from "node:child_process";
+
+/** The terminal's line settings, as `stty -g` prints them. */
+export type TerminalSettings = string & { readonly __brand: "TerminalSettings" };
+
+/** Reads the settings of a terminal; `undefined` where `fd` is none. */
+export function readTerminalSettings(fd: number): TerminalSettings | undefined {
+  const result = spawnSync("stty", ["-g"], { stdio: [fd, "pipe", "ignore"], encoding: "latin1" });
+  const text = result.status === 0 ? result.stdout.trim() : "";
+  return /^[0-9a-f:]+$/.test(text) ? (text as TerminalSettings) : undefined;
+}
+
+/**
+ * Passes every byte as it is, both ways. Node's own raw mode keeps output processing on (each line feed becomes
+ * carriage return and line feed), which moves the cursor of full-screen programs; hence `stty`.
+ */
+export function setTerminalRaw(fd: number): void {
+  spawnSync("stty", ["raw", "-echo"], { stdio: [fd, "ignore", "ignore"] });
+}
+
+export function restoreTerminal(fd: number, settings: TerminalSettings): void {
+  spawnSync("stty", [settings], { stdio: [fd, "ignore", "ignore"] });
+}
