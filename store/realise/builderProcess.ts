@@ -115,8 +115,8 @@ export async function runBuilder(launch: BuilderLaunch, run: BuilderRun): Promis
 /** How to start a builder without a sandbox. */
 export function launchDirectly(command: BuilderCommand): BuilderLaunch {
   const sh = findProgram("dash") ?? findProgram("sh") ?? "/bin/sh";
-  const { safe, withheld } = splitEnvironment(command.env);
-  const script = `umask 022\nulimit -c 0\nunset OLDPWD SHLVL 2>/dev/null || :\n${exportLines(withheld)}exec "$@" 2>&1`;
+  const { safe, withheld, odd } = splitEnvironment(command.env);
+  const script = `umask 022\nulimit -c 0\nunset OLDPWD SHLVL 2>/dev/null || :\n${exportLines(withheld)}exec ${envWords(odd)}"$@" 2>&1`;
   return {
     argv: [
       ...deathSignal(),
@@ -131,10 +131,17 @@ export function launchDirectly(command: BuilderCommand): BuilderLaunch {
   };
 }
 
-/** A word of `setpriv` that has the kernel kill the child when we die, where the program is there. */
+/** Words of `setpriv`, where it is there: the kernel kills the child when we die, and gives it no setuid rights. */
 export function deathSignal(): readonly string[] {
   const setpriv = findProgram("setpriv");
-  return setpriv === undefined ? [] : [setpriv, "--pdeathsig", "KILL", "--"];
+  return setpriv === undefined ? [] : [setpriv, "--pdeathsig", "KILL", "--no-new-privs", "--"];
+}
+
+/** Words of `env` for variables whose names a shell would drop. */
+export function envWords(odd: ReadonlyMap<string, string>): string {
+  if (odd.size === 0) return "";
+  const env = findProgram("env") ?? "/usr/bin/env";
+  return `${[env, ...[...odd].map(([name, value]) => `${name}=${value}`)].map(quoteForShell).join(" ")} `;
 }
 
 export function exportLines(variables: ReadonlyMap<string, string>): string {
@@ -171,16 +178,28 @@ const SIGNAL_TEXT: Partial<Record<NodeJS.Signals, string>> = {
 /** Variables that would act on the host's own programs on the way to the builder. */
 const WITHHELD = /^(?:LD_.*|GLIBC_TUNABLES|MALLOC_.*|ENV|BASH_ENV|GCONV_PATH|LOCPATH)$/;
 
-/** Parts the environment into what the host's programs may see and what only the builder gets. */
-export function splitEnvironment(env: ReadonlyMap<ByteString, ByteString>): {
+export interface SplitEnvironment {
+  /** What the host's programs may see on the way to the builder. */
   readonly safe: ReadonlyMap<string, string>;
+  /** What only the builder gets. */
   readonly withheld: ReadonlyMap<string, string>;
-} {
-  const safe = new Map<string, string>();
-  const withheld = new Map<string, string>();
-  for (const [name, value] of env)
-    (WITHHELD.test(name) ? withheld : safe).set(processText(name), processText(value));
-  return { safe, withheld };
+  /** No names of shell variables. */
+  readonly odd: ReadonlyMap<string, string>;
+}
+
+const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+export function splitEnvironment(env: ReadonlyMap<ByteString, ByteString>): SplitEnvironment {
+  const parts = {
+    safe: new Map<string, string>(),
+    withheld: new Map<string, string>(),
+    odd: new Map<string, string>(),
+  };
+  for (const [name, value] of env) {
+    const part = WITHHELD.test(name) ? "withheld" : SHELL_NAME.test(name) ? "safe" : "odd";
+    parts[part].set(processText(name), processText(value));
+  }
+  return parts;
 }
 
 /**

@@ -113,7 +113,10 @@ class Planner {
   }
 
   visit(target: DerivedPath, isForced = false): Promise<void> {
-    const key = target.kind === "opaque" ? target.path : `${target.drvPath}!${[...target.outputs].join()}`;
+    const key =
+      target.kind === "opaque"
+        ? target.path
+        : `${target.drvPath}!${target.outputs === "*" ? "*" : target.outputs.join()}`;
     const known = this.#visited.get(key);
     if (known !== undefined) return known;
     // The promise is known before its work starts: a graph's shared parts are visited once.

@@ -6,7 +6,14 @@ import { promisify } from "node:util";
 import { DevshellError } from "../../core/index.ts";
 import type { StorePath, StoreSettings } from "../types.ts";
 import type { BuilderCommand, BuilderLaunch } from "./builderProcess.ts";
-import { deathSignal, exportLines, processText, quoteForShell, splitEnvironment } from "./builderProcess.ts";
+import {
+  deathSignal,
+  envWords,
+  exportLines,
+  processText,
+  quoteForShell,
+  splitEnvironment,
+} from "./builderProcess.ts";
 import { findProgram } from "./programs.ts";
 
 export const SANDBOX_BUILD_DIR = "/build";
@@ -45,11 +52,17 @@ export async function launchInSandbox(request: SandboxRequest): Promise<BuilderL
   await writeFile(join(chrootDir, "fstab"), fstab.text());
 
   const tools = requireTools();
-  const { safe, withheld } = splitEnvironment(command.env);
+  const { safe, withheld, odd } = splitEnvironment(command.env);
   const inner = [command.builder, ...command.args].map(processText);
   const wrapped =
     withheld.size === 0 ? inner : ["/bin/sh", "-c", `${exportLines(withheld)}exec "$0" "$@"`, ...inner];
-  const script = setupScript(root, chrootDir, tools, !request.hasNetwork);
+  const script = setupScript({
+    root,
+    chrootDir,
+    tools,
+    isolateNetwork: !request.hasNetwork,
+    prefix: envWords(odd),
+  });
   const namespaces = ["--user", "--map-root-user", "--mount", "--pid", "--ipc", "--uts"];
   if (!request.hasNetwork) namespaces.push("--net");
   return {
@@ -132,7 +145,16 @@ async function probe(): Promise<string | undefined> {
   }
 }
 
-function setupScript(root: string, chrootDir: string, tools: Tools, isolateNetwork: boolean): string {
+interface SetupScriptRequest {
+  readonly root: string;
+  readonly chrootDir: string;
+  readonly tools: Tools;
+  readonly isolateNetwork: boolean;
+  /** Words before the last command. */
+  readonly prefix: string;
+}
+
+function setupScript({ root, chrootDir, tools, isolateNetwork, prefix }: SetupScriptRequest): string {
   const at = (path: string): string => quoteForShell(join(root, path));
   const mount = quoteForShell(tools.mount);
   const hostname = findProgram("hostname");
@@ -150,7 +172,7 @@ function setupScript(root: string, chrootDir: string, tools: Tools, isolateNetwo
     // What came so far on standard error is about the sandbox; this byte says that it stands.
     String.raw`printf '\002' >&2`,
     "unset OLDPWD SHLVL 2>/dev/null || :",
-    `exec ${quoteForShell(tools.unshare)} --user --map-user=${SANDBOX_UID} --map-group=${SANDBOX_GID} ` +
+    `exec ${prefix}${quoteForShell(tools.unshare)} --user --map-user=${SANDBOX_UID} --map-group=${SANDBOX_GID} ` +
       `--root=${quoteForShell(root)} --wd=${SANDBOX_BUILD_DIR} -- "$@" 2>&1`,
   ]
     .filter((line) => line !== "")

@@ -1,0 +1,125 @@
+import { mkdtempSync, realpathSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseHash } from "../../core/index.ts";
+import { makeDerivation, type DerivationRequest } from "../../store/format/makeDerivation.ts";
+import { LocalStore } from "../../store/local/localStore.ts";
+import { realise, type RealiseReport, type RealiseRequestOptions } from "../../store/realise/index.ts";
+import { removeTree } from "../../store/realise/buildDerivation.ts";
+import type { RealiseEvent, StoreConfig, StorePath, StoreSettings } from "../../store/types.ts";
+
+export const SYSTEM = "x86_64-linux";
+
+export interface TestDerivation {
+  readonly name: string;
+  /** Run by /bin/sh. */
+  readonly script?: string;
+  readonly builder?: string;
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly outputs?: readonly string[];
+  readonly system?: string;
+  /** An SRI hash: a fixed output. */
+  readonly hash?: string;
+  readonly method?: "flat" | "nar";
+  /** Derivations whose `out` is wanted, and store paths. */
+  readonly inputs?: readonly StorePath[];
+}
+
+/** A store of its own in a temporary directory, deleted when disposed of. */
+export class TestStore implements AsyncDisposable {
+  readonly dir: string;
+  readonly store: LocalStore;
+  readonly events: RealiseEvent[] = [];
+
+  private constructor(dir: string, store: LocalStore) {
+    this.dir = dir;
+    this.store = store;
+  }
+
+  static create(config: Partial<StoreConfig> = {}, dir = temporaryDirectory()): TestStore {
+    return new TestStore(dir, LocalStore.open(testSettings(dir, config)));
+  }
+
+  /** Writes a derivation. @returns its path */
+  derivation(test: TestDerivation): StorePath {
+    const request: DerivationRequest = {
+      name: test.name,
+      system: test.system ?? SYSTEM,
+      builder: test.builder ?? "/bin/sh",
+      args: test.args ?? ["-c", test.script ?? ""],
+      env: new Map(Object.entries({ name: test.name, ...test.env })),
+      outputs: test.outputs ?? ["out"],
+      kind:
+        test.hash === undefined
+          ? { kind: "inputAddressed" }
+          : { kind: "fixed", hash: parseHash(test.hash), method: test.method ?? "flat" },
+      context: new Set((test.inputs ?? []).map((path) => (path.endsWith(".drv") ? `!out!${path}` : path))),
+    };
+    const { store } = this;
+    return store.writeDerivation(makeDerivation(request, store.hasher, (path) => store.closureOf(path)));
+  }
+
+  output(drvPath: StorePath, name = "out"): StorePath {
+    const output = this.store.readDerivation(drvPath).outputs.get(name);
+    if (output === undefined || !("path" in output)) throw new Error(`${drvPath} has no output ${name}`);
+    return output.path;
+  }
+
+  build(
+    drvPaths: StorePath | readonly StorePath[],
+    options: RealiseRequestOptions = {},
+  ): Promise<RealiseReport> {
+    const list = typeof drvPaths === "string" ? [drvPaths] : drvPaths;
+    return realise(
+      this.store,
+      list.map((drvPath) => ({ kind: "built", drvPath, outputs: "*" })),
+      { onEvent: (event) => void this.events.push(event), ...options },
+    );
+  }
+
+  logLines(): string[] {
+    return this.events.flatMap((event) => (event.kind === "log" ? [event.line] : []));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.store[Symbol.dispose]();
+    await removeTree(this.dir);
+    await rm(this.dir, { recursive: true, force: true });
+  }
+}
+
+export function temporaryDirectory(): string {
+  return realpathSync(mkdtempSync(join(tmpdir(), "devshell-realise-")));
+}
+
+export function testSettings(dir: string, config: Partial<StoreConfig> = {}): StoreSettings {
+  return {
+    storeDir: `${dir}/store`,
+    stateDir: `${dir}/state`,
+    logDir: `${dir}/log`,
+    confDir: `${dir}/conf`,
+    rung: "given",
+    config: {
+      system: SYSTEM,
+      extraPlatforms: [],
+      maxJobs: 2,
+      cores: 1,
+      sandbox: "off",
+      substituters: [],
+      trustedPublicKeys: [],
+      requireSignatures: true,
+      substitute: true,
+      keepDerivations: true,
+      keepOutputs: false,
+      keepFailed: false,
+      keepGoing: false,
+      fallback: false,
+      buildTimeoutSeconds: 0,
+      maxSilentSeconds: 0,
+      raw: new Map(),
+      ...config,
+    },
+  };
+}
