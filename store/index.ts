@@ -29,7 +29,15 @@ export {
   type DerivationRequest,
   type MadeDerivation,
 } from "./format/makeDerivation.ts";
-export { dumpNar, hashNar, narChunks, narOfBytes, type DumpOptions, type NarDigest, type NarFilter } from "./format/nar.ts";
+export {
+  dumpNar,
+  hashNar,
+  narChunks,
+  narOfBytes,
+  type DumpOptions,
+  type NarDigest,
+  type NarFilter,
+} from "./format/nar.ts";
 export {
   formatKey,
   generateSecretKey,
@@ -47,7 +55,14 @@ export {
   type SecretKey,
 } from "./format/narInfo.ts";
 export { NarReader, type NarHandler } from "./format/narReader.ts";
-export { NarRestorer, listNar, restoreNar, writeError, type NarListing, type RestoreOptions } from "./format/narRestore.ts";
+export {
+  NarRestorer,
+  listNar,
+  restoreNar,
+  writeError,
+  type NarListing,
+  type RestoreOptions,
+} from "./format/narRestore.ts";
 export { ReferenceScanner } from "./format/references.ts";
 export {
   checkStorePathName,
@@ -93,7 +108,12 @@ export type {
   VerifyOptions,
   VerifyResult,
 } from "./local/types.ts";
-export { readStoreConfig, resolveStoreSettings, type Environment, type StoreSettingsOptions } from "./settings.ts";
+export {
+  readStoreConfig,
+  resolveStoreSettings,
+  type Environment,
+  type StoreSettingsOptions,
+} from "./settings.ts";
 export type {
   BuiltinBuilder,
   BuiltinBuilderContext,

@@ -19,11 +19,20 @@ export type DerivationOutput =
   | { readonly kind: "impure"; readonly algorithm: HashAlgorithm; readonly method: IngestionMethod }
   | { readonly kind: "deferred" };
 
+/** What is needed of the derivation that an output is: its outputs, and of those that are derivations again theirs. */
+export interface DynamicInput {
+  readonly outputs: readonly OutputName[];
+  readonly children: ReadonlyMap<OutputName, DynamicInput>;
+}
+
 /** What a `.drv` file says. Strings are byte strings. */
 export interface Derivation {
   readonly name: string;
   readonly outputs: ReadonlyMap<OutputName, DerivationOutput>;
+  /** Every derivation whose outputs are needed; no output names where only `dynamicInputs` names it. */
   readonly inputDrvs: ReadonlyMap<StorePath, readonly OutputName[]>;
+  /** Outputs of derivations that an input's output is itself the text of; absent where there are none. */
+  readonly dynamicInputs?: ReadonlyMap<StorePath, ReadonlyMap<OutputName, DynamicInput>> | undefined;
   readonly inputSrcs: readonly StorePath[];
   readonly system: ByteString;
   readonly builder: ByteString;
@@ -53,6 +62,8 @@ export interface ValidPathInfo {
 export interface StoreSettings {
   /** What is written into files and hashed, e.g. `/nix/store`. */
   readonly storeDir: string;
+  /** Where the files of `storeDir` lie on this side of a mount namespace; the same as `storeDir` unless given. */
+  readonly realStoreDir?: string | undefined;
   /** Holds `db/`, `gcroots/`, `profiles/`, `temproots/`, e.g. `/nix/var/nix`. */
   readonly stateDir: string;
   readonly logDir: string;

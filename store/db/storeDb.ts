@@ -1,0 +1,454 @@
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { DevshellError, formatHash, parseHash } from "../../core/index.ts";
+import { HASH_PART_LENGTH, compareBytes, storePathBaseName, storePathHashPart } from "../format/storePath.ts";
+import type { OutputName, StorePath, ValidPathInfo } from "../types.ts";
+import { BUILD_TRACE_MIGRATION, CREATE_MIGRATIONS, CREATE_SCHEMA, MIGRATIONS } from "./schema.ts";
+
+/** How long a statement waits for another process's transaction. */
+const BUSY_TIMEOUT_MS = 600_000;
+
+/** Which path an output of a content-addressed derivation turned out to be. */
+export interface Realisation {
+  readonly drvPath: StorePath;
+  readonly output: OutputName;
+  readonly outputPath: StorePath;
+  readonly signatures: readonly string[];
+}
+
+export interface StoreDbOptions {
+  readonly mode: "create" | "open" | "readOnly";
+  /** `fsync-metadata`: whether commits reach the disk. */
+  readonly isSynced: boolean;
+}
+
+interface PathRow {
+  id: number;
+  path: string;
+  hash: string;
+  registrationTime: number;
+  deriver: string | null;
+  narSize: number | null;
+  ultimate: number | null;
+  sigs: string | null;
+  ca: string | null;
+}
+
+const COLUMNS = "id, path, hash, registrationTime, deriver, narSize, ultimate, sigs, ca";
+
+/** Nix's database of valid paths; several processes, real Nix among them, use it at once. */
+export class StoreDb implements Disposable {
+  readonly #storeDir: string;
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  #depth = 0;
+  #hasBuildTrace: boolean | undefined;
+
+  constructor(file: string, storeDir: string, { mode, isSynced }: StoreDbOptions) {
+    this.#storeDir = storeDir;
+    this.#db = attempt(
+      file,
+      () =>
+        new DatabaseSync(file, {
+          readOnly: mode === "readOnly",
+          enableForeignKeyConstraints: true,
+          timeout: BUSY_TIMEOUT_MS,
+        }),
+    );
+    attempt(file, () => {
+      if (mode === "readOnly") return;
+      this.#db.exec(`pragma synchronous = ${isSynced ? "normal" : "off"}`);
+      const journal = this.#db.prepare("pragma main.journal_mode").get() as { journal_mode: string };
+      if (journal.journal_mode !== "wal") this.#db.exec("pragma main.journal_mode = wal");
+      // As Nix: closing truncates the log, and instantiating a system is one sync.
+      this.#db.exec("pragma main.journal_size_limit = 1099511627776; pragma wal_autocheckpoint = 40000");
+      if (mode === "create") this.#db.exec(CREATE_SCHEMA);
+      this.#migrate();
+    });
+  }
+
+  /** Runs work as one transaction: all of it happens or nothing. Nested calls join the outer one. */
+  transaction<T>(work: () => T): T {
+    if (this.#depth > 0) return work();
+    // Immediate: a read lock that becomes a write lock can fail for good when another process wrote between.
+    this.#db.exec("begin immediate");
+    this.#depth++;
+    try {
+      const result = work();
+      this.#db.exec("commit");
+      return result;
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec("rollback");
+      throw error;
+    } finally {
+      this.#depth--;
+    }
+  }
+
+  isValidPath(path: StorePath): boolean {
+    return this.#get("select 1 from ValidPaths where path = ?", path) !== undefined;
+  }
+
+  pathId(path: StorePath): number | undefined {
+    return (this.#get("select id from ValidPaths where path = ?", path) as { id: number } | undefined)?.id;
+  }
+
+  queryPathInfo(path: StorePath): ValidPathInfo | undefined {
+    const row = this.#get(`select ${COLUMNS} from ValidPaths where path = ?`, path) as PathRow | undefined;
+    return row === undefined ? undefined : this.#infoOf(row);
+  }
+
+  /** Sorted by byte; a path may refer to itself. */
+  queryReferences(path: StorePath): StorePath[] {
+    return this.#paths(
+      "select r.path from Refs join ValidPaths r on reference = r.id where referrer = (select id from ValidPaths where path = ?)",
+      path,
+    );
+  }
+
+  queryReferrers(path: StorePath): StorePath[] {
+    return this.#paths(
+      "select r.path from Refs join ValidPaths r on referrer = r.id where reference = (select id from ValidPaths where path = ?)",
+      path,
+    );
+  }
+
+  /** The valid derivations that have this path as an output. */
+  queryValidDerivers(path: StorePath): StorePath[] {
+    return this.#paths(
+      "select v.path from DerivationOutputs d join ValidPaths v on d.drv = v.id where d.path = ?",
+      path,
+    );
+  }
+
+  /** The outputs of a valid derivation whose paths were known when it was registered. */
+  queryDerivationOutputs(drvPath: StorePath): Map<OutputName, StorePath> {
+    const rows = this.#all(
+      "select d.id, d.path from DerivationOutputs d join ValidPaths v on d.drv = v.id where v.path = ? order by d.id",
+      drvPath,
+    ) as { id: string; path: StorePath }[];
+    return new Map(rows.map(({ id, path }) => [id, path]));
+  }
+
+  queryPathFromHashPart(hashPart: string): StorePath | undefined {
+    if (hashPart.length !== HASH_PART_LENGTH) return undefined;
+    const prefix = `${this.#storeDir}/${hashPart}`;
+    const row = this.#get("select path from ValidPaths where path >= ? limit 1", prefix) as
+      | { path: StorePath }
+      | undefined;
+    return row !== undefined && row.path.startsWith(prefix) && storePathHashPart(row.path) === hashPart
+      ? row.path
+      : undefined;
+  }
+
+  allValidPaths(): StorePath[] {
+    return this.#paths("select path from ValidPaths");
+  }
+
+  /** Every reference between valid paths, as row numbers: what a garbage collector walks. */
+  allReferences(): {
+    readonly paths: Map<number, StorePath>;
+    readonly edges: readonly { referrer: number; reference: number }[];
+  } {
+    const rows = this.#all("select id, path from ValidPaths") as { id: number; path: StorePath }[];
+    const edges = this.#all("select referrer, reference from Refs") as {
+      referrer: number;
+      reference: number;
+    }[];
+    return { paths: new Map(rows.map(({ id, path }) => [id, path])), edges };
+  }
+
+  /** Every (derivation, output path) pair and every (path, deriver) pair among valid paths. */
+  allDerivers(): {
+    readonly outputs: readonly { drv: StorePath; path: StorePath }[];
+    readonly derivers: readonly { path: StorePath; deriver: StorePath }[];
+  } {
+    return {
+      outputs: this.#all(
+        "select v.path as drv, d.path from DerivationOutputs d join ValidPaths v on d.drv = v.id",
+      ) as { drv: StorePath; path: StorePath }[],
+      derivers: this.#all("select path, deriver from ValidPaths where deriver is not null") as {
+        path: StorePath;
+        deriver: StorePath;
+      }[],
+    };
+  }
+
+  /**
+   * Registers paths with their references, in one transaction; what is registered already is updated.
+   * @param outputsOf the outputs to note for a derivation that is new
+   * @throws {DevshellError} `STORE_REFERENCE_INVALID` when a reference is not valid, `STORE_REFERENCE_CYCLE`
+   */
+  registerValidPaths(
+    infos: readonly ValidPathInfo[],
+    outputsOf: (drvPath: StorePath) => Iterable<readonly [OutputName, StorePath]>,
+  ): void {
+    this.transaction(() => {
+      const ids = new Map<StorePath, number>();
+      for (const info of infos) {
+        const existing = this.pathId(info.path);
+        if (existing === undefined) ids.set(info.path, this.#insert(info, outputsOf));
+        else {
+          ids.set(info.path, existing);
+          this.updatePathInfo(info);
+        }
+      }
+      for (const info of infos) {
+        const referrer = ids.get(info.path) ?? 0;
+        for (const reference of info.references) {
+          const id = ids.get(reference) ?? this.pathId(reference);
+          if (id === undefined)
+            throw new DevshellError(
+              "STORE_REFERENCE_INVALID",
+              `Cannot register "${info.path}": it refers to "${reference}", which is not valid`,
+            );
+          ids.set(reference, id);
+          this.#run("insert or replace into Refs (referrer, reference) values (?, ?)", referrer, id);
+        }
+      }
+      if (infos.length > 1) checkAcyclic(infos);
+    });
+  }
+
+  updatePathInfo(info: ValidPathInfo): void {
+    this.#run(
+      "update ValidPaths set narSize = ?, hash = ?, ultimate = ?, sigs = ?, ca = ? where path = ?",
+      info.narSizeBytes === 0 ? null : info.narSizeBytes,
+      `sha256:${formatHash(info.narHash, "base16")}`,
+      info.isUltimate ? 1 : null,
+      info.signatures.length === 0 ? null : info.signatures.join(" "),
+      info.contentAddress ?? null,
+      info.path,
+    );
+  }
+
+  /**
+   * Forgets a path.
+   * @throws {DevshellError} `STORE_PATH_IN_USE` when others refer to it
+   */
+  invalidatePath(path: StorePath): void {
+    this.transaction(() => {
+      const referrers = this.queryReferrers(path).filter((referrer) => referrer !== path);
+      if (referrers.length > 0)
+        throw new DevshellError(
+          "STORE_PATH_IN_USE",
+          `Cannot delete "${path}": it is in use by ${referrers
+            .slice(0, 5)
+            .map((referrer) => `"${referrer}"`)
+            .join(", ")}`,
+        );
+      this.#run("delete from ValidPaths where path = ?", path);
+    });
+  }
+
+  queryRealisation(drvPath: StorePath, output: OutputName): Realisation | undefined {
+    if (!this.#buildTraceExists()) return undefined;
+    const row = this.#get(
+      "select outputPath, signatures from BuildTraceV3 where drvPath = ? and outputName = ?",
+      storePathBaseName(drvPath),
+      output,
+    ) as { outputPath: StorePath; signatures: string | null } | undefined;
+    if (row === undefined) return undefined;
+    return {
+      drvPath,
+      output,
+      outputPath: row.outputPath,
+      signatures: row.signatures?.split(" ").filter((text) => text !== "") ?? [],
+    };
+  }
+
+  /** @throws {DevshellError} `STORE_REALISATION_CONFLICT` when another path is known for the output */
+  registerRealisation({ drvPath, output, outputPath, signatures }: Realisation): void {
+    this.transaction(() => {
+      if (!this.#buildTraceExists()) {
+        this.#applyMigration(BUILD_TRACE_MIGRATION);
+        this.#hasBuildTrace = true;
+      }
+      const known = this.queryRealisation(drvPath, output);
+      if (known === undefined) {
+        this.#run(
+          "insert into BuildTraceV3 (drvPath, outputName, outputPath, signatures) values (?, ?, ?, ?)",
+          storePathBaseName(drvPath),
+          output,
+          outputPath,
+          signatures.join(" "),
+        );
+        return;
+      }
+      if (known.outputPath !== outputPath)
+        throw new DevshellError(
+          "STORE_REALISATION_CONFLICT",
+          `Cannot register output "${output}" of "${drvPath}" as "${outputPath}": "${known.outputPath}" is known for it`,
+        );
+      const all = [...new Set([...known.signatures, ...signatures])].sort(compareBytes);
+      this.#run(
+        "update BuildTraceV3 set signatures = ? where drvPath = ? and outputName = ?",
+        all.join(" "),
+        storePathBaseName(drvPath),
+        output,
+      );
+    });
+  }
+
+  deleteRealisation(drvPath: StorePath, output: OutputName): void {
+    if (this.#buildTraceExists())
+      this.#run(
+        "delete from BuildTraceV3 where drvPath = ? and outputName = ?",
+        storePathBaseName(drvPath),
+        output,
+      );
+  }
+
+  vacuum(): void {
+    this.#db.exec("vacuum");
+  }
+
+  [Symbol.dispose](): void {
+    this.#statements.clear();
+    if (this.#db.isOpen) this.#db.close();
+  }
+
+  #insert(
+    info: ValidPathInfo,
+    outputsOf: (drvPath: StorePath) => Iterable<readonly [OutputName, StorePath]>,
+  ): number {
+    const { lastInsertRowid } = this.#run(
+      "insert into ValidPaths (path, hash, registrationTime, deriver, narSize, ultimate, sigs, ca) values (?, ?, ?, ?, ?, ?, ?, ?)",
+      info.path,
+      `sha256:${formatHash(info.narHash, "base16")}`,
+      info.registrationTime === 0 ? Math.floor(Date.now() / 1000) : info.registrationTime,
+      info.deriver ?? null,
+      info.narSizeBytes === 0 ? null : info.narSizeBytes,
+      info.isUltimate ? 1 : null,
+      info.signatures.length === 0 ? null : info.signatures.join(" "),
+      info.contentAddress ?? null,
+    );
+    const id = Number(lastInsertRowid);
+    if (info.path.endsWith(".drv"))
+      for (const [output, path] of outputsOf(info.path))
+        this.#run(
+          "insert or replace into DerivationOutputs (drv, id, path) values (?, ?, ?)",
+          id,
+          output,
+          path,
+        );
+    return id;
+  }
+
+  #infoOf(row: PathRow): ValidPathInfo {
+    return {
+      path: row.path as StorePath,
+      deriver: row.deriver === null || row.deriver === "" ? undefined : (row.deriver as StorePath),
+      narHash: parseHash(row.hash),
+      narSizeBytes: row.narSize ?? 0,
+      references: this.#paths(
+        "select path from Refs join ValidPaths on reference = id where referrer = ?",
+        row.id,
+      ),
+      registrationTime: row.registrationTime,
+      isUltimate: row.ultimate === 1,
+      signatures: row.sigs?.split(" ").filter((text) => text !== "") ?? [],
+      contentAddress: row.ca === null || row.ca === "" ? undefined : row.ca,
+    };
+  }
+
+  #migrate(): void {
+    const has =
+      this.#get("select 1 from sqlite_master where type = 'table' and name = 'SchemaMigrations'") !==
+      undefined;
+    const done = new Set(
+      has
+        ? (this.#all("select migration from SchemaMigrations") as { migration: string }[]).map(
+            ({ migration }) => migration,
+          )
+        : [],
+    );
+    if (has && MIGRATIONS.every(([name]) => done.has(name))) return;
+    this.transaction(() => {
+      this.#db.exec(CREATE_MIGRATIONS);
+      for (const migration of MIGRATIONS) if (!done.has(migration[0])) this.#applyMigration(migration);
+    });
+  }
+
+  #applyMigration([name, statements]: readonly [string, string]): void {
+    this.#db.exec(statements);
+    this.#run("insert or ignore into SchemaMigrations values (?)", name);
+  }
+
+  #buildTraceExists(): boolean {
+    this.#hasBuildTrace ??=
+      this.#get("select 1 from sqlite_master where type = 'table' and name = 'BuildTraceV3'") !== undefined;
+    return this.#hasBuildTrace;
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  #get(sql: string, ...values: (string | number)[]): unknown {
+    return this.#statement(sql).get(...values);
+  }
+
+  #all(sql: string, ...values: (string | number)[]): unknown[] {
+    return this.#statement(sql).all(...values);
+  }
+
+  #paths(sql: string, ...values: (string | number)[]): StorePath[] {
+    return (this.#all(sql, ...values) as { path: StorePath }[]).map(({ path }) => path).sort(compareBytes);
+  }
+
+  #run(
+    sql: string,
+    ...values: (string | number | null)[]
+  ): { lastInsertRowid: number | bigint; changes: number | bigint } {
+    return this.#statement(sql).run(...values);
+  }
+}
+
+/** Outputs of one derivation may refer to each other, but not in a circle: neither could then ever be deleted. */
+function checkAcyclic(infos: readonly ValidPathInfo[]): void {
+  const byPath = new Map(infos.map((info) => [info.path, info]));
+  const state = new Map<StorePath, "open" | "done">();
+  // Iterative: a whole closure may be registered at once, and chains are long.
+  for (const root of infos) {
+    const stack: { readonly info: ValidPathInfo; next: number }[] = [];
+    const enter = (info: ValidPathInfo): void => {
+      state.set(info.path, "open");
+      stack.push({ info, next: 0 });
+    };
+    if (!state.has(root.path)) enter(root);
+    for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
+      const reference = frame.info.references[frame.next++];
+      if (reference === undefined) {
+        state.set(frame.info.path, "done");
+        stack.pop();
+        continue;
+      }
+      const target = byPath.get(reference);
+      if (target === undefined || target === frame.info || state.get(reference) === "done") continue;
+      if (state.get(reference) === "open")
+        throw new DevshellError(
+          "STORE_REFERENCE_CYCLE",
+          `Cannot register "${reference}" and "${frame.info.path}": they refer to each other`,
+        );
+      enter(target);
+    }
+  }
+}
+
+function attempt<T>(file: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof Error) || error instanceof DevshellError) throw error;
+    throw new DevshellError(
+      "STORE_DB_FAILED",
+      `Cannot open the store's database "${file}": ${error.message}`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,80 @@
+import {
+  DevshellError,
+  formatHash,
+  isHashAlgorithm,
+  parseHash,
+  type Hash,
+  type HashAlgorithm,
+} from "../../core/index.ts";
+import type { IngestionMethod, StorePath } from "../types.ts";
+import { makeFixedOutputPath } from "./storePath.ts";
+
+/** How a path's address follows from its content: `fixed:r:sha256:…`, `fixed:sha1:…`, `text:sha256:…`. */
+export interface ContentAddress {
+  readonly method: IngestionMethod;
+  readonly hash: Hash;
+}
+
+const PREFIX: Record<IngestionMethod, string> = { flat: "", nar: "r:", git: "git:", text: "text:" };
+
+/** `sha256`, `r:sha256`, `git:sha1`, `text:sha256`: as a `.drv` writes an output's method and algorithm. */
+export function formatMethodAlgorithm(method: IngestionMethod, algorithm: HashAlgorithm): string {
+  return PREFIX[method] + algorithm;
+}
+
+/** @throws {DevshellError} `STORE_CA_INVALID` */
+export function parseMethodAlgorithm(text: string): { method: IngestionMethod; algorithm: HashAlgorithm } {
+  const match = /^(r:|git:|text:)?([a-z0-9]+)$/.exec(text);
+  const algorithm = match?.[2];
+  if (algorithm === undefined || !isHashAlgorithm(algorithm))
+    throw invalid(text, "its hash algorithm is unknown");
+  return { method: methodOfPrefix(match?.[1]), algorithm };
+}
+
+/** As the database, narinfo and the protocol write it. */
+export function formatContentAddress({ method, hash }: ContentAddress): string {
+  const prefix = method === "text" ? "text:" : `fixed:${PREFIX[method]}`;
+  return `${prefix}${hash.algorithm}:${formatHash(hash, "nix32")}`;
+}
+
+/** @throws {DevshellError} `STORE_CA_INVALID` */
+export function parseContentAddress(text: string): ContentAddress {
+  const match = /^(?:text:()|fixed:(r:|git:)?)([a-z0-9]+):(.+)$/.exec(text);
+  if (match === null)
+    throw invalid(
+      text,
+      'it is not of the form "fixed:[r:|git:]<algorithm>:<hash>" or "text:<algorithm>:<hash>"',
+    );
+  const algorithm = match[3] ?? "";
+  if (!isHashAlgorithm(algorithm)) throw invalid(text, `hash algorithm "${algorithm}" is unknown`);
+  const method = match[1] === "" ? "text" : methodOfPrefix(match[2]);
+  return { method, hash: parseHash(match[4] ?? "", algorithm) };
+}
+
+/** The path that content with this address and these references has; a reference to the path itself counts as one. */
+export function pathOfContentAddress(
+  storeDir: string,
+  name: string,
+  address: ContentAddress,
+  references: Iterable<StorePath>,
+  isSelfReferring = false,
+): StorePath {
+  return makeFixedOutputPath(storeDir, name, { ...address, references, isSelfReferring });
+}
+
+function methodOfPrefix(prefix: string | undefined): IngestionMethod {
+  switch (prefix) {
+    case "r:":
+      return "nar";
+    case "git:":
+      return "git";
+    case "text:":
+      return "text";
+    default:
+      return "flat";
+  }
+}
+
+function invalid(text: string, why: string): DevshellError {
+  return new DevshellError("STORE_CA_INVALID", `Cannot read content address "${text}": ${why}`);
+}

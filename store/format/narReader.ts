@@ -1,0 +1,277 @@
+import { DevshellError, type ByteString } from "../../core/index.ts";
+import { NAR_MAX_DEPTH, NAR_MAX_NAME_BYTES, NAR_MAX_TARGET_BYTES } from "./nar.ts";
+
+/** Longest keyword is 13 bytes; the slack keeps messages about garbage useful. */
+const MAX_TAG_BYTES = 32;
+
+/** Told what a NAR holds, in its order. Paths are relative to the root, which is "". */
+export interface NarHandler {
+  directory(path: ByteString): void;
+  directoryEnd(path: ByteString): void;
+  symlink(path: ByteString, target: ByteString): void;
+  /** @param offset where the content starts in the NAR, in bytes */
+  file(path: ByteString, sizeBytes: number, isExecutable: boolean, offset: number): void;
+  /** A piece of the current file's content, only valid during the call. */
+  data(chunk: Buffer): void;
+  fileEnd(): void;
+}
+
+const STATE = {
+  start: 0,
+  nodeBody: 1,
+  content: 2,
+  contentPadding: 3,
+  entryOrClose: 4,
+  entryEnd: 5,
+  done: 6,
+} as const;
+type State = (typeof STATE)[keyof typeof STATE];
+
+/** Thrown inside the parser to wait for more bytes; never leaves it. */
+const NEED_MORE = Symbol("need more");
+
+/**
+ * Reads a NAR from chunks of any size, checking everything: tags, order, names, padding, depth, sizes. Holds no more
+ * than one token. After any error it is unusable.
+ */
+export class NarReader {
+  readonly #handler: NarHandler;
+  /** Bytes not yet read, starting at `#at`. */
+  #bytes: Buffer = Buffer.alloc(0);
+  #at = 0;
+  /** Offset in the NAR of `#bytes[0]`. */
+  #base = 0;
+  #state: State = STATE.start;
+  #contentLeft = 0;
+  #contentPadding = 0;
+  readonly #directories: { readonly path: ByteString; previousName: ByteString }[] = [];
+  /** Path of the node that comes next. */
+  #path: ByteString = "";
+
+  constructor(handler: NarHandler) {
+    this.#handler = handler;
+  }
+
+  /** NAR bytes read so far. */
+  get offset(): number {
+    return this.#base + this.#at;
+  }
+
+  get isDone(): boolean {
+    return this.#state === STATE.done;
+  }
+
+  /** @throws {DevshellError} `NAR_…`, naming the byte offset */
+  push(chunk: Buffer): void {
+    if (this.#at < this.#bytes.length) {
+      this.#base += this.#at;
+      this.#bytes = Buffer.concat([this.#bytes.subarray(this.#at), chunk]);
+    } else {
+      this.#base += this.#bytes.length;
+      this.#bytes = chunk;
+    }
+    this.#at = 0;
+    for (;;) {
+      const restart = this.#at;
+      if (this.#state === STATE.done) {
+        if (this.#at < this.#bytes.length)
+          throw this.#error("NAR_TRAILING", "unexpected bytes after the end", this.#at);
+        return;
+      }
+      try {
+        if (!this.#step()) break;
+      } catch (error) {
+        if (error !== NEED_MORE) throw error;
+        this.#at = restart;
+        break;
+      }
+    }
+    // The caller may reuse its buffer: keep an own copy of what is left.
+    if (this.#at < this.#bytes.length) {
+      const rest = Buffer.from(this.#bytes.subarray(this.#at));
+      this.#base += this.#at;
+      this.#bytes = rest;
+      this.#at = 0;
+    }
+  }
+
+  /** @throws {DevshellError} `NAR_TRUNCATED` unless the whole NAR has been read */
+  end(): void {
+    if (this.#state !== STATE.done) throw this.#error("NAR_TRUNCATED", "unexpected end", this.#bytes.length);
+  }
+
+  /** Reads one unit, all of it or (throwing NEED_MORE) none; false when content needs more bytes. */
+  #step(): boolean {
+    switch (this.#state) {
+      case STATE.start:
+        this.#magic();
+        this.#state = STATE.nodeBody;
+        return true;
+      case STATE.nodeBody:
+        this.#node();
+        return true;
+      case STATE.content:
+        return this.#content();
+      case STATE.contentPadding: {
+        this.#need(this.#contentPadding);
+        this.#zeros(this.#contentPadding);
+        this.#tag(")");
+        this.#handler.fileEnd();
+        this.#nodeEnd();
+        return true;
+      }
+      case STATE.entryOrClose:
+        this.#entryOrClose();
+        return true;
+      case STATE.entryEnd:
+        this.#tag(")");
+        this.#state = STATE.entryOrClose;
+        return true;
+      case STATE.done:
+        return false;
+    }
+  }
+
+  #magic(): void {
+    const at = this.#at;
+    if (this.#bytes.length - at >= 8 && this.#bytes.readUInt32LE(at) !== 13)
+      throw this.#error("NAR_MAGIC", "this is not a Nix archive", at);
+    if (this.#string(13) !== "nix-archive-1") throw this.#error("NAR_MAGIC", "this is not a Nix archive", at);
+  }
+
+  #node(): void {
+    this.#tag("(");
+    this.#tag("type");
+    const at = this.#at;
+    const type = this.#string(MAX_TAG_BYTES);
+    if (type === "regular") {
+      let tag = this.#string(MAX_TAG_BYTES);
+      const isExecutable = tag === "executable";
+      if (isExecutable) {
+        this.#string(0);
+        tag = this.#string(MAX_TAG_BYTES);
+      }
+      if (tag !== "contents") throw this.#error("NAR_TAG", `expected "contents" but found ${show(tag)}`, at);
+      const size = this.#size();
+      this.#contentLeft = size;
+      this.#contentPadding = (8 - (size % 8)) % 8;
+      this.#state = STATE.content;
+      this.#handler.file(this.#path, size, isExecutable, this.offset);
+    } else if (type === "symlink") {
+      this.#tag("target");
+      const targetAt = this.#at;
+      const target = this.#string(NAR_MAX_TARGET_BYTES);
+      this.#tag(")");
+      if (target === "" || target.includes("\0"))
+        throw this.#error("NAR_TARGET", `symlink target ${show(target)} is not possible`, targetAt);
+      this.#handler.symlink(this.#path, target);
+      this.#nodeEnd();
+    } else if (type === "directory") {
+      if (this.#directories.length >= NAR_MAX_DEPTH)
+        throw this.#error("NAR_DEPTH", `directories nest deeper than ${NAR_MAX_DEPTH}`, at);
+      this.#directories.push({ path: this.#path, previousName: "" });
+      this.#state = STATE.entryOrClose;
+      this.#handler.directory(this.#path);
+    } else throw this.#error("NAR_TYPE", `unknown file type ${show(type)}`, at);
+  }
+
+  #content(): boolean {
+    if (this.#contentLeft > 0) {
+      const count = Math.min(this.#contentLeft, this.#bytes.length - this.#at);
+      if (count === 0) return false;
+      this.#handler.data(this.#bytes.subarray(this.#at, this.#at + count));
+      this.#at += count;
+      this.#contentLeft -= count;
+    }
+    if (this.#contentLeft > 0) return false;
+    this.#state = STATE.contentPadding;
+    return true;
+  }
+
+  #entryOrClose(): void {
+    const directory = this.#directories.at(-1);
+    if (directory === undefined) throw new Error("no open directory");
+    const tagAt = this.#at;
+    const tag = this.#string(MAX_TAG_BYTES);
+    if (tag === ")") {
+      this.#directories.pop();
+      this.#handler.directoryEnd(directory.path);
+      this.#nodeEnd();
+      return;
+    }
+    if (tag !== "entry")
+      throw this.#error("NAR_TAG", `expected "entry" or ")" but found ${show(tag)}`, tagAt);
+    this.#tag("(");
+    this.#tag("name");
+    const at = this.#at;
+    const name = this.#string(NAR_MAX_NAME_BYTES);
+    this.#tag("node");
+    if (name === "" || name === "." || name === ".." || name.includes("/") || name.includes("\0"))
+      throw this.#error("NAR_NAME", `entry name ${show(name)} is not possible`, at);
+    if (name === directory.previousName)
+      throw this.#error("NAR_ORDER", `entry ${show(name)} occurs twice`, at);
+    if (name < directory.previousName)
+      throw this.#error(
+        "NAR_ORDER",
+        `entry ${show(name)} must sort after ${show(directory.previousName)}`,
+        at,
+      );
+    directory.previousName = name;
+    this.#path = `${directory.path}/${name}`;
+    this.#state = STATE.nodeBody;
+  }
+
+  #nodeEnd(): void {
+    this.#state = this.#directories.length === 0 ? STATE.done : STATE.entryEnd;
+  }
+
+  #tag(expected: string): void {
+    const at = this.#at;
+    const tag = this.#string(MAX_TAG_BYTES);
+    if (tag !== expected) throw this.#error("NAR_TAG", `expected "${expected}" but found ${show(tag)}`, at);
+  }
+
+  #string(maxBytes: number): ByteString {
+    const at = this.#at;
+    const size = this.#size();
+    if (size > maxBytes)
+      throw this.#error(
+        "NAR_STRING_LENGTH",
+        `a string of ${size} bytes where at most ${maxBytes} are possible`,
+        at,
+      );
+    const pad = (8 - (size % 8)) % 8;
+    this.#need(size + pad);
+    const text = this.#bytes.toString("latin1", this.#at, this.#at + size);
+    this.#at += size;
+    this.#zeros(pad);
+    return text;
+  }
+
+  #size(): number {
+    this.#need(8);
+    const size = this.#bytes.readUInt32LE(this.#at) + this.#bytes.readUInt32LE(this.#at + 4) * 0x1_0000_0000;
+    if (size > Number.MAX_SAFE_INTEGER) throw this.#error("NAR_SIZE", "a size beyond 2^53", this.#at);
+    this.#at += 8;
+    return size;
+  }
+
+  #zeros(count: number): void {
+    for (let i = 0; i < count; i++)
+      if (this.#bytes[this.#at + i] !== 0)
+        throw this.#error("NAR_PADDING", "padding is not zero", this.#at + i);
+    this.#at += count;
+  }
+
+  #need(count: number): void {
+    if (this.#bytes.length - this.#at < count) throw NEED_MORE;
+  }
+
+  #error(code: string, why: string, at: number): DevshellError {
+    return new DevshellError(code, `Cannot read NAR at byte ${this.#base + at}: ${why}`);
+  }
+}
+
+function show(text: ByteString): string {
+  return JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text);
+}

@@ -1,0 +1,152 @@
+import {
+  chmodSync,
+  fsyncSync,
+  closeSync,
+  lchownSync,
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  unlinkSync,
+  utimesSync,
+  type Stats,
+} from "node:fs";
+import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
+import { readEntries } from "../format/nar.ts";
+import { STORE_MTIME, writeError } from "../format/narRestore.ts";
+
+export interface CanonicaliseOptions {
+  /** Files of this user are taken over; without it they must be ours. */
+  readonly builderUid?: number | undefined;
+}
+
+/**
+ * Makes a tree what everything in a store is: modes 0444 and 0555, time 1, ours; no setuid, no write bits.
+ * @throws {DevshellError} `STORE_UNSUPPORTED_TYPE` for devices, pipes and sockets, `STORE_FOREIGN_OWNER`
+ */
+export function canonicalise(path: ByteString, options: CanonicaliseOptions = {}): void {
+  const stats = lstatSync(fsPath(path));
+  if (!stats.isFile() && !stats.isDirectory() && !stats.isSymbolicLink())
+    throw new DevshellError(
+      "STORE_UNSUPPORTED_TYPE",
+      `Cannot store "${path}": only files, directories and symlinks can be stored`,
+    );
+  takeOver(path, stats, options);
+  if (stats.isDirectory()) {
+    // Readable and writable for us first: a builder may have left it 0000.
+    if ((stats.mode & 0o700) !== 0o700) chmodSync(fsPath(path), 0o755);
+    for (const { name } of readEntries(path)) canonicalise(`${path}/${name}`, options);
+  }
+  canonicaliseEntry(path, stats);
+}
+
+/** As `canonicalise` for one entry, its content left alone. */
+export function canonicaliseEntry(path: ByteString, stats: Stats = lstatSync(fsPath(path))): void {
+  const file = fsPath(path);
+  if (stats.isSymbolicLink()) {
+    if (stats.mtimeMs !== STORE_MTIME * 1000) lutimesSync(file, STORE_MTIME, STORE_MTIME);
+    return;
+  }
+  const mode = stats.isDirectory() || (stats.mode & 0o100) !== 0 ? 0o555 : 0o444;
+  if ((stats.mode & 0o7777) !== mode || stats.isDirectory()) chmodSync(file, mode);
+  if (stats.mtimeMs !== STORE_MTIME * 1000 || stats.isDirectory()) utimesSync(file, STORE_MTIME, STORE_MTIME);
+}
+
+/**
+ * Deletes a tree, read-only directories too; what is absent is fine.
+ * @returns the bytes that this gave back to the disk
+ */
+export function deleteTree(path: ByteString): number {
+  let stats: Stats;
+  try {
+    stats = lstatSync(fsPath(path));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
+    throw writeError(path, error);
+  }
+  try {
+    return deleteEntry(path, stats);
+  } catch (error) {
+    throw writeError(path, error);
+  }
+}
+
+/**
+ * Moves a tree to a path that must be free. The top directory may be read-only: other users than root need write
+ * permission on a directory to move it.
+ */
+export function moveTree(from: ByteString, to: ByteString): void {
+  const stats = lstatSync(fsPath(from));
+  try {
+    if (stats.isDirectory() && (stats.mode & 0o200) === 0) chmodSync(fsPath(from), 0o755);
+    renameSync(fsPath(from), fsPath(to));
+    canonicaliseEntry(to);
+  } catch (error) {
+    throw writeError(to, error);
+  }
+}
+
+/** Flushes a tree's files and directories to the disk. */
+export function syncTree(path: ByteString): void {
+  const stats = lstatSync(fsPath(path));
+  if (stats.isSymbolicLink()) return;
+  if (stats.isDirectory()) for (const { name } of readEntries(path)) syncTree(`${path}/${name}`);
+  syncEntry(path);
+}
+
+export function syncEntry(path: ByteString): void {
+  const fd = openSync(fsPath(path), "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Whether something lies there, a dangling symlink included. */
+export function entryExists(path: ByteString): boolean {
+  return lstatSync(fsPath(path), { throwIfNoEntry: false }) !== undefined;
+}
+
+/** Creates a directory and its parents, 0755. */
+export function makeDirectories(path: ByteString): void {
+  try {
+    mkdirSync(fsPath(path), { recursive: true, mode: 0o755 });
+  } catch (error) {
+    throw writeError(path, error);
+  }
+}
+
+/** The names in a directory as byte strings. */
+export function namesIn(path: ByteString): ByteString[] {
+  return readdirSync(fsPath(path), "latin1");
+}
+
+function takeOver(path: ByteString, stats: Stats, { builderUid }: CanonicaliseOptions): void {
+  const ownUid = process.geteuid?.() ?? stats.uid;
+  if (stats.uid === ownUid) return;
+  if (builderUid === undefined || stats.uid !== builderUid)
+    throw new DevshellError("STORE_FOREIGN_OWNER", `Cannot store "${path}": it belongs to user ${stats.uid}`);
+  lchownSync(fsPath(path), ownUid, process.getegid?.() ?? stats.gid);
+}
+
+function deleteEntry(path: ByteString, stats: Stats): number {
+  const file = fsPath(path);
+  if (!stats.isDirectory()) {
+    unlinkSync(file);
+    // Two links: the other is the one in `.links`, which garbage collection removes next.
+    return stats.nlink <= 2 ? stats.blocks * 512 : 0;
+  }
+  if ((stats.mode & 0o700) !== 0o700) chmodSync(file, stats.mode | 0o700);
+  let freed = 0;
+  for (const name of namesIn(path)) {
+    const entry = `${path}/${name}`;
+    const entryStats = lstatSync(fsPath(entry), { throwIfNoEntry: false });
+    if (entryStats !== undefined) freed += deleteEntry(entry, entryStats);
+  }
+  rmdirSync(file);
+  return freed + stats.blocks * 512;
+}

@@ -1,0 +1,844 @@
+import {
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmdirSync,
+  mkdtempSync,
+  openSync,
+  closeSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+  lstatSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import {
+  DevshellError,
+  fsPath,
+  hashBytes,
+  hashStream,
+  type ByteString,
+  type Hash,
+} from "../../core/index.ts";
+import { StoreDb, type Realisation } from "../db/storeDb.ts";
+import { SCHEMA_VERSION } from "../db/schema.ts";
+import { formatContentAddress, parseContentAddress } from "../format/contentAddress.ts";
+import { DerivationHasher, knownOutputPaths, parseDerivation } from "../format/derivation.ts";
+import type { MadeDerivation } from "../format/makeDerivation.ts";
+import { hashNar, narChunks, narOfBytes, type NarFilter } from "../format/nar.ts";
+import { NarRestorer, asBuffer, writeError } from "../format/narRestore.ts";
+import { ReferenceScanner } from "../format/references.ts";
+import {
+  checkStorePathName,
+  derivationNameOfPath,
+  isDerivationPath,
+  makeFixedOutputPath,
+  makeTextPath,
+  sortedPaths,
+  storePathName,
+} from "../format/storePath.ts";
+import type { Derivation, OutputName, StorePath, StoreSettings, ValidPathInfo } from "../types.ts";
+import { FileLock, PathLocks, tryLock, type LockWait } from "./fileLock.ts";
+import { deleteTree, entryExists, makeDirectories, moveTree, syncEntry, syncTree } from "./files.ts";
+import { hashFlat, hashMismatch, hashWithoutSelf } from "./contentHash.ts";
+import type { StoreAccess } from "./access.ts";
+import { collectGarbage } from "./garbage.ts";
+import { optimiseStore } from "./optimise.ts";
+import { registerOutputs } from "./registerOutputs.ts";
+import { addIndirectRoot, addPermanentRoot, findRoots } from "./roots.ts";
+import { TempRoots } from "./tempRoots.ts";
+import type {
+  AddPathOptions,
+  AddStreamOptions,
+  ClosureOptions,
+  GcOptions,
+  GcResult,
+  GcRoots,
+  IncomingPathInfo,
+  LocalStoreOptions,
+  OptimiseResult,
+  RegisterOutputsRequest,
+  VerifyOptions,
+  VerifyResult,
+} from "./types.ts";
+import { verifyStore } from "./verify.ts";
+
+/** Space held back so that a collector can open its database on a full disk, in bytes; freed by it first. */
+const RESERVED_SPACE_BYTES = 8 << 20;
+/** Longest `.drv` that is read; the largest real ones hold a megabyte of scripts. */
+const MAX_DERIVATION_BYTES = 256 << 20;
+const MAX_COPY_ATTEMPTS = 3;
+
+/**
+ * A store directory and its database, shared with other processes of ours and with Nix. What is registered is whole:
+ * content enters under a temporary name, is hashed while it streams, moved into place and registered last.
+ */
+export class LocalStore implements StoreAccess, Disposable {
+  readonly settings: StoreSettings;
+  /** What paths start with. */
+  readonly storeDir: string;
+  /** Where their files lie. */
+  readonly realStoreDir: ByteString;
+  readonly db: StoreDb;
+  readonly isReadOnly: boolean;
+  /** Remembers derivations and their hashes modulo for all that is instantiated over this store. */
+  readonly hasher: DerivationHasher;
+  readonly onWait: (message: string) => void;
+  readonly onWarn: (message: string) => void;
+  readonly #derivations = new Map<StorePath, Derivation>();
+  readonly #tempRoots: TempRoots;
+  #bigLock: FileLock | undefined;
+  #scratch: { readonly path: ByteString; readonly fd: number; next: number } | undefined;
+
+  private constructor(settings: StoreSettings, db: StoreDb, options: LocalStoreOptions) {
+    this.settings = settings;
+    this.storeDir = settings.storeDir;
+    this.realStoreDir = settings.realStoreDir ?? settings.storeDir;
+    this.db = db;
+    this.isReadOnly = options.isReadOnly ?? false;
+    this.onWait = options.onWait ?? (() => undefined);
+    this.onWarn = options.onWarn ?? (() => undefined);
+    this.#tempRoots = new TempRoots(
+      { storeDir: settings.storeDir, stateDir: settings.stateDir },
+      this.onWait,
+    );
+    this.hasher = new DerivationHasher(settings.storeDir, (drvPath) => this.readDerivation(drvPath));
+  }
+
+  /**
+   * Opens a store, creating it when it is new.
+   * @throws {DevshellError} `STORE_SCHEMA_UNSUPPORTED`, `STORE_READ_ONLY`, `STORE_PERMISSION`, `STORE_SYMLINKED`, …
+   */
+  static open(settings: StoreSettings, options: LocalStoreOptions = {}): LocalStore {
+    const dbDir = `${settings.stateDir}/db`;
+    const dbFile = `${dbDir}/db.sqlite`;
+    const isSynced = settings.config.raw.get("fsync-metadata") !== "false";
+    if (options.isReadOnly === true) {
+      if (readSchema(dbDir) === undefined)
+        throw new DevshellError(
+          "STORE_ABSENT",
+          `Cannot open store "${settings.storeDir}": it has no database yet`,
+        );
+      checkSchema(readSchema(dbDir), dbDir);
+      return new LocalStore(
+        settings,
+        new StoreDb(dbFile, settings.storeDir, { mode: "readOnly", isSynced }),
+        options,
+      );
+    }
+    const schema = readSchema(dbDir);
+    checkSchema(schema, dbDir);
+    createDirectories(settings);
+    refuseSymlinks(settings);
+    if (schema !== undefined)
+      return new LocalStore(
+        settings,
+        new StoreDb(dbFile, settings.storeDir, { mode: "open", isSynced }),
+        options,
+      );
+    using _lock = FileLock.acquireSync(`${dbDir}/big-lock`, "exclusive", () =>
+      options.onWait?.("waiting for exclusive access to the store"),
+    );
+    reserveSpace(dbDir);
+    // Another process may have created it while we waited: all statements say "if not exists".
+    const db = new StoreDb(dbFile, settings.storeDir, { mode: "create", isSynced });
+    writeSchema(dbDir);
+    return new LocalStore(settings, db, options);
+  }
+
+  // Queries
+
+  isValidPath(path: StorePath): boolean {
+    return this.db.isValidPath(path);
+  }
+
+  queryPathInfo(path: StorePath): ValidPathInfo | undefined {
+    return this.db.queryPathInfo(path);
+  }
+
+  /** @throws {DevshellError} `STORE_PATH_NOT_VALID` */
+  pathInfo(path: StorePath): ValidPathInfo {
+    const info = this.db.queryPathInfo(path);
+    if (info === undefined)
+      throw new DevshellError("STORE_PATH_NOT_VALID", `Cannot find "${path}" in the store: it is not valid`);
+    return info;
+  }
+
+  queryReferrers(path: StorePath): StorePath[] {
+    return this.db.queryReferrers(path);
+  }
+
+  queryValidDerivers(path: StorePath): StorePath[] {
+    return this.db.queryValidDerivers(path);
+  }
+
+  /** The outputs' paths as far as they are known: by the derivation itself, or since they have been built. */
+  queryDerivationOutputs(drvPath: StorePath): Map<OutputName, StorePath | undefined> {
+    const outputs = knownOutputPaths(this.readDerivation(drvPath));
+    for (const [name, path] of outputs)
+      if (path === undefined) outputs.set(name, this.db.queryRealisation(drvPath, name)?.outputPath);
+    return outputs;
+  }
+
+  queryPathFromHashPart(hashPart: string): StorePath | undefined {
+    return this.db.queryPathFromHashPart(hashPart);
+  }
+
+  allValidPaths(): StorePath[] {
+    return this.db.allValidPaths();
+  }
+
+  queryRealisation(drvPath: StorePath, output: OutputName): Realisation | undefined {
+    return this.db.queryRealisation(drvPath, output);
+  }
+
+  registerRealisation(realisation: Realisation): void {
+    this.db.registerRealisation(realisation);
+  }
+
+  /**
+   * All that the paths need (or, reversed, all that needs them), themselves included, sorted.
+   * @throws {DevshellError} `STORE_PATH_NOT_VALID` when a path is not
+   */
+  closureOf(paths: StorePath | Iterable<StorePath>, options: ClosureOptions = {}): StorePath[] {
+    const todo = typeof paths === "string" ? [paths] : [...paths];
+    const seen = new Set<StorePath>();
+    for (const path of todo)
+      if (!this.isValidPath(path))
+        throw new DevshellError(
+          "STORE_PATH_NOT_VALID",
+          `Cannot find "${path}" in the store: it is not valid`,
+        );
+    for (let path = todo.pop(); path !== undefined; path = todo.pop()) {
+      if (seen.has(path)) continue;
+      seen.add(path);
+      for (const next of this.#neighbours(path, options)) if (!seen.has(next)) todo.push(next);
+    }
+    return [...seen].sort();
+  }
+
+  /** Sorts paths so that what refers to others comes after them. */
+  topologicalSort(paths: Iterable<StorePath>): StorePath[] {
+    const wanted = new Set(paths);
+    const sorted: StorePath[] = [];
+    const entered = new Set<StorePath>();
+    for (const root of [...wanted].sort()) {
+      if (entered.has(root)) continue;
+      entered.add(root);
+      const stack = [{ path: root, references: this.db.queryReferences(root), next: 0 }];
+      for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
+        const reference = frame.references[frame.next++];
+        if (reference === undefined) {
+          sorted.push(frame.path);
+          stack.pop();
+        } else if (wanted.has(reference) && !entered.has(reference)) {
+          entered.add(reference);
+          stack.push({ path: reference, references: this.db.queryReferences(reference), next: 0 });
+        }
+      }
+    }
+    return sorted;
+  }
+
+  /** Where a store path's files, or something inside them, lie on this side of any mount namespace. */
+  realPath(path: ByteString): ByteString {
+    return this.realStoreDir === this.storeDir ? path : this.realStoreDir + path.slice(this.storeDir.length);
+  }
+
+  /** Where a derivation's build log is kept, compressed or not (`.zst`, `.bz2` appended). */
+  logPath(drvPath: StorePath): ByteString {
+    const baseName = drvPath.slice(drvPath.lastIndexOf("/") + 1);
+    return `${this.settings.logDir}/drvs/${baseName.slice(0, 2)}/${baseName.slice(2)}`;
+  }
+
+  // Derivations
+
+  /** @throws {DevshellError} `DRV_INVALID`, `STORE_READ_FAILED` */
+  readDerivation(drvPath: StorePath): Derivation {
+    const known = this.#derivations.get(drvPath);
+    if (known !== undefined) return known;
+    const derivation = parseDerivation(
+      this.storeDir,
+      derivationNameOfPath(drvPath),
+      readBounded(this.realPath(drvPath)),
+    );
+    this.#derivations.set(drvPath, derivation);
+    return derivation;
+  }
+
+  /** Writes the `.drv` file unless it is valid; its inputs must be. */
+  writeDerivation(made: MadeDerivation): StorePath {
+    this.#derivations.set(made.drvPath, made.derivation);
+    return this.addText(`${made.derivation.name}.drv`, made.contents, made.references);
+  }
+
+  /** Writes many `.drv` files, inputs before users, in one transaction: much faster than one by one. */
+  writeDerivations(all: Iterable<MadeDerivation>): void {
+    this.db.transaction(() => {
+      for (const made of all) this.writeDerivation(made);
+    });
+  }
+
+  // Adding
+
+  /** Adds a text file whose path follows from content and references (`builtins.toFile`, `.drv`). */
+  addText(name: string, contents: ByteString, references: Iterable<StorePath>): StorePath {
+    const bytes = Buffer.from(contents, "latin1");
+    const hash = hashBytes("sha256", bytes);
+    const sorted = sortedPaths(references);
+    const path = makeTextPath(this.storeDir, name, hash, sorted);
+    this.addTempRoots([path]);
+    if (this.isValidPath(path)) return path;
+    const nar = narOfBytes(bytes);
+    this.#place(path, false, (scratch) => {
+      restoreAll(scratch, [nar]);
+      return this.#contentAddressedInfo(
+        path,
+        hashBytes("sha256", nar),
+        nar.length,
+        sorted,
+        formatContentAddress({ method: "text", hash }),
+      );
+    });
+    return path;
+  }
+
+  /**
+   * Copies a file or tree into the store; its path follows from its content.
+   * @throws {DevshellError} `STORE_HASH_MISMATCH`, naming both hashes, and what reading and writing throw
+   */
+  addPath(path: ByteString, options: AddPathOptions): StorePath {
+    const { name, method, algorithm = "sha256", expectedHash } = options;
+    checkStorePathName(name);
+    const filter = rememberAnswers(options.filter);
+    const contentHash = (
+      file: ByteString,
+      isCopy: boolean,
+    ): { hash: Hash; narHash: Hash | undefined; narSizeBytes: number } => {
+      if (method === "flat") return { hash: hashFlat(file, algorithm), narHash: undefined, narSizeBytes: 0 };
+      const { hash, sizeBytes } = hashNar(file, { algorithm, ...(isCopy ? {} : { filter }) });
+      return { hash, narHash: algorithm === "sha256" ? hash : undefined, narSizeBytes: sizeBytes };
+    };
+    for (let attempt = 1; ; attempt++) {
+      const first = contentHash(path, false);
+      if (expectedHash !== undefined && !first.hash.digest.equals(expectedHash.digest))
+        throw hashMismatch(path, expectedHash, first.hash);
+      const candidates = options.candidates === undefined ? [] : [...options.candidates];
+      const references = candidates.length === 0 ? [] : scanReferences(path, candidates, filter);
+      const storePath = makeFixedOutputPath(this.storeDir, name, { method, hash: first.hash, references });
+      if (options.isDryRun === true) return storePath;
+      this.addTempRoots([storePath]);
+      if (options.isRepair !== true && this.isValidPath(storePath)) return storePath;
+      const isPlaced = this.#place(storePath, options.isRepair ?? false, (scratch) => {
+        copyInto(scratch, path, method, filter);
+        const copied = contentHash(scratch, true);
+        // The source changed between the two readings: its path would be wrong.
+        if (!copied.hash.digest.equals(first.hash.digest)) return undefined;
+        const nar =
+          copied.narHash === undefined
+            ? hashNar(scratch)
+            : { hash: copied.narHash, sizeBytes: copied.narSizeBytes };
+        return this.#contentAddressedInfo(
+          storePath,
+          nar.hash,
+          nar.sizeBytes,
+          references,
+          formatContentAddress({ method, hash: first.hash }),
+        );
+      });
+      if (isPlaced) return storePath;
+      if (attempt >= MAX_COPY_ATTEMPTS)
+        throw new DevshellError(
+          "STORE_SOURCE_CHANGING",
+          `Cannot copy "${path}" to the store: it changes while it is read`,
+          { hint: "try again once nothing writes to it" },
+        );
+    }
+  }
+
+  /**
+   * Adds a path whose hash is known beforehand from its NAR (substitution, copying, import).
+   * @throws {DevshellError} `STORE_HASH_MISMATCH`, `STORE_SIZE_MISMATCH`, `NAR_…`; then nothing is registered
+   */
+  async addToStoreFromStream(
+    info: IncomingPathInfo,
+    source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    options: AddStreamOptions = {},
+  ): Promise<ValidPathInfo> {
+    const { signal, isRepair = false, onProgress } = options;
+    this.addTempRoots([info.path]);
+    using locks = options.isLocked === true ? undefined : await this.lockPaths([info.path], { signal });
+    const existing = isRepair ? undefined : this.queryPathInfo(info.path);
+    if (existing !== undefined) {
+      locks?.discard();
+      return existing;
+    }
+    const scratch = this.makeScratchPath();
+    try {
+      const running = hashStream("sha256");
+      let sizeBytes = 0;
+      using restorer = new NarRestorer(scratch, { isCanonical: true });
+      for await (const part of source) {
+        signal?.throwIfAborted();
+        const chunk = asBuffer(part);
+        sizeBytes += chunk.length;
+        if (info.narSizeBytes > 0 && sizeBytes > info.narSizeBytes) throw sizeMismatch(info, sizeBytes);
+        running.update(chunk);
+        restorer.push(chunk);
+        onProgress?.(sizeBytes);
+      }
+      restorer.end();
+      if (info.narSizeBytes > 0 && sizeBytes !== info.narSizeBytes) throw sizeMismatch(info, sizeBytes);
+      const narHash = running.digest();
+      if (!narHash.digest.equals(info.narHash.digest)) throw hashMismatch(info.path, info.narHash, narHash);
+      if (info.contentAddress !== undefined) this.#checkContentAddress(info, scratch);
+      const valid: ValidPathInfo = {
+        path: info.path,
+        deriver: info.deriver,
+        narHash,
+        narSizeBytes: sizeBytes,
+        references: sortedPaths(info.references),
+        registrationTime: 0,
+        isUltimate: info.isUltimate ?? false,
+        signatures: info.signatures ?? [],
+        contentAddress: info.contentAddress,
+      };
+      this.moveIntoPlace(scratch, info.path, isRepair);
+      this.registerValidPaths([valid]);
+      locks?.discard();
+      return valid;
+    } finally {
+      deleteTree(scratch);
+    }
+  }
+
+  /** Makes what a builder wrote store paths: canonical, scanned, hashed, in place, registered in one transaction. */
+  registerOutputs(request: RegisterOutputsRequest): Promise<Map<OutputName, ValidPathInfo>> {
+    return registerOutputs(this, request);
+  }
+
+  /** Registers paths whose files are in place; references must be valid or among them. */
+  registerValidPaths(infos: readonly ValidPathInfo[]): void {
+    this.prepareToWrite();
+    if (this.settings.config.raw.get("fsync-store-paths") === "true") {
+      for (const { path } of infos) syncTree(this.realPath(path));
+      syncEntry(this.realStoreDir);
+    }
+    const now = Math.floor(Date.now() / 1000);
+    this.db.registerValidPaths(
+      infos.map((info) => (info.registrationTime === 0 ? { ...info, registrationTime: now } : info)),
+      (drvPath) =>
+        [...knownOutputPaths(this.readDerivation(drvPath))].flatMap(([output, path]) =>
+          path === undefined ? [] : [[output, path] as const],
+        ),
+    );
+  }
+
+  addSignatures(path: StorePath, signatures: readonly string[]): void {
+    this.prepareToWrite();
+    this.db.transaction(() => {
+      const info = this.pathInfo(path);
+      this.db.updatePathInfo({ ...info, signatures: [...new Set([...info.signatures, ...signatures])] });
+    });
+  }
+
+  /**
+   * Moves a finished tree to its store path, deleting what an interrupted run left there. The caller holds the lock.
+   * @param isRepair replaces a registered path, which is never absent for longer than two renames
+   */
+  moveIntoPlace(scratch: ByteString, path: StorePath, isRepair = false): void {
+    const target = this.realPath(path);
+    if (scratch === target) return;
+    if (!entryExists(target)) {
+      moveTree(scratch, target);
+      return;
+    }
+    if (!isRepair && this.isValidPath(path)) return;
+    const old = this.makeScratchPath();
+    moveTree(target, old);
+    moveTree(scratch, target);
+    deleteTree(old);
+  }
+
+  // Locks, roots, scratch space
+
+  /** Protects paths, valid or not yet, from garbage collection until this process ends. */
+  addTempRoots(paths: Iterable<StorePath>): void {
+    if (this.isReadOnly) return;
+    this.prepareToWrite();
+    this.#tempRoots.add(paths);
+  }
+
+  /** Locks store paths against other processes that would realise them; waits for those that do. */
+  lockPaths(paths: Iterable<StorePath>, wait: LockWait = {}): Promise<PathLocks> {
+    this.prepareToWrite();
+    const list = [...paths];
+    const onWait = (): void => {
+      wait.onWait?.();
+      this.onWait(`waiting for locks on ${list.map((path) => `"${path}"`).join(", ")}`);
+    };
+    return PathLocks.acquire(
+      list.map((path) => this.realPath(path)),
+      { signal: wait.signal, onWait },
+    );
+  }
+
+  /** @returns `undefined` when another process holds one of them */
+  tryLockPaths(paths: Iterable<StorePath>): PathLocks | undefined {
+    this.prepareToWrite();
+    return PathLocks.tryAcquire([...paths].map((path) => this.realPath(path)));
+  }
+
+  /**
+   * A free path in the store directory's file system for content that is not yet hashed. It lies in a directory that
+   * is locked while we live, so that collectors leave it, and goes when we end; after a kill a collector takes it.
+   */
+  makeScratchPath(): ByteString {
+    this.prepareToWrite();
+    this.#scratch ??= createScratchDirectory(this.realStoreDir);
+    return `${this.#scratch.path}/${this.#scratch.next++}`;
+  }
+
+  /** A symlink that keeps a path alive; one outside the state directory is registered below `gcroots/auto`. */
+  addRoot(link: ByteString, path: StorePath): void {
+    this.prepareToWrite();
+    this.addTempRoots([path]);
+    addPermanentRoot(this, link, path);
+  }
+
+  /** Registers a symlink that exists already, anywhere, as a root. */
+  addIndirectRoot(link: ByteString): void {
+    this.prepareToWrite();
+    addIndirectRoot(this, link);
+  }
+
+  findRoots(): GcRoots {
+    return findRoots(this, { includeTemporary: true });
+  }
+
+  // Upkeep
+
+  collectGarbage(options: GcOptions): Promise<GcResult> {
+    return collectGarbage(this, options);
+  }
+
+  verify(options: VerifyOptions = {}): Promise<VerifyResult> {
+    return verifyStore(this, options);
+  }
+
+  optimise(
+    options: {
+      readonly signal?: AbortSignal | undefined;
+      readonly paths?: Iterable<StorePath> | undefined;
+    } = {},
+  ): Promise<OptimiseResult> {
+    return optimiseStore(this, options);
+  }
+
+  /** Deletes dead paths; @throws {DevshellError} `STORE_PATH_ALIVE` */
+  deletePaths(
+    paths: readonly StorePath[],
+    options: { readonly ignoreLiveness?: boolean | undefined } = {},
+  ): Promise<GcResult> {
+    return collectGarbage(this, { action: "deleteSpecific", paths, ...options });
+  }
+
+  /** Takes the shared lock that keeps others from upgrading the schema under us. */
+  prepareToWrite(): void {
+    if (this.isReadOnly)
+      throw new DevshellError(
+        "STORE_READ_ONLY",
+        `Cannot change store "${this.storeDir}": it was opened read-only`,
+      );
+    this.#bigLock ??= FileLock.acquireSync(`${this.settings.stateDir}/db/big-lock`, "shared", () =>
+      this.onWait("waiting for the big store lock"),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#scratch !== undefined) {
+      deleteTree(this.#scratch.path);
+      closeSync(this.#scratch.fd);
+    }
+    this.#scratch = undefined;
+    this.#tempRoots[Symbol.dispose]();
+    this.db[Symbol.dispose]();
+    this.#bigLock?.[Symbol.dispose]();
+    this.#bigLock = undefined;
+  }
+
+  #neighbours(path: StorePath, options: ClosureOptions): StorePath[] {
+    const next: StorePath[] = [];
+    if (options.isReversed === true) {
+      next.push(...this.db.queryReferrers(path));
+      if (options.includeOutputs === true) next.push(...this.db.queryValidDerivers(path));
+      if (options.includeDerivers === true && isDerivationPath(path))
+        next.push(...this.db.queryDerivationOutputs(path).values());
+    } else {
+      next.push(...this.db.queryReferences(path));
+      if (options.includeOutputs === true && isDerivationPath(path))
+        next.push(...this.db.queryDerivationOutputs(path).values());
+      if (options.includeDerivers === true) {
+        const deriver = this.db.queryPathInfo(path)?.deriver;
+        if (deriver !== undefined) next.push(deriver);
+      }
+    }
+    return next.filter((candidate) => this.isValidPath(candidate));
+  }
+
+  /**
+   * Locks a path, and unless it turned valid meanwhile lets `fill` write it to a scratch path, moves it into place and
+   * registers it.
+   * @returns false when `fill` gave up
+   */
+  #place(
+    path: StorePath,
+    isRepair: boolean,
+    fill: (scratch: ByteString) => ValidPathInfo | undefined,
+  ): boolean {
+    using locks = PathLocks.acquireSync([this.realPath(path)], () =>
+      this.onWait(`waiting for the lock on "${path}"`),
+    );
+    if (isRepair || !this.isValidPath(path)) {
+      const scratch = this.makeScratchPath();
+      try {
+        const info = fill(scratch);
+        if (info === undefined) return false;
+        this.moveIntoPlace(scratch, path, isRepair);
+        this.registerValidPaths([info]);
+      } finally {
+        deleteTree(scratch);
+      }
+    }
+    locks.discard();
+    return true;
+  }
+
+  #contentAddressedInfo(
+    path: StorePath,
+    narHash: Hash,
+    narSizeBytes: number,
+    references: readonly StorePath[],
+    contentAddress: string,
+  ): ValidPathInfo {
+    return {
+      path,
+      narHash,
+      narSizeBytes,
+      references,
+      registrationTime: 0,
+      isUltimate: false,
+      signatures: [],
+      contentAddress,
+    };
+  }
+
+  #checkContentAddress(info: IncomingPathInfo, scratch: ByteString): void {
+    const address = parseContentAddress(info.contentAddress ?? "");
+    if (address.method === "git")
+      throw new DevshellError(
+        "STORE_GIT_HASHING",
+        `Cannot import "${info.path}": git hashing is not built yet`,
+      );
+    const references = info.references.filter((reference) => reference !== info.path);
+    const isSelfReferring = references.length < info.references.length;
+    const expected = makeFixedOutputPath(this.storeDir, storePathName(info.path), {
+      ...address,
+      references,
+      isSelfReferring,
+    });
+    if (expected !== info.path)
+      throw new DevshellError(
+        "STORE_CA_MISMATCH",
+        `Cannot import "${info.path}": its content address "${info.contentAddress}" belongs to "${expected}"`,
+      );
+    const actual = hashWithoutSelf(scratch, address.method, address.hash.algorithm, info.path);
+    if (!actual.digest.equals(address.hash.digest)) throw hashMismatch(info.path, address.hash, actual);
+  }
+}
+
+function sizeMismatch(info: IncomingPathInfo, sizeBytes: number): DevshellError {
+  const got = sizeBytes > info.narSizeBytes ? "more" : `${sizeBytes}`;
+  return new DevshellError(
+    "STORE_SIZE_MISMATCH",
+    `Cannot import "${info.path}": expected ${info.narSizeBytes} bytes but found ${got}`,
+  );
+}
+
+function createDirectories(settings: StoreSettings): void {
+  const realStoreDir = settings.realStoreDir ?? settings.storeDir;
+  const { stateDir } = settings;
+  const directories = [
+    realStoreDir,
+    `${realStoreDir}/.links`,
+    `${stateDir}/db`,
+    `${stateDir}/temproots`,
+    `${stateDir}/profiles/per-user`,
+    `${stateDir}/gcroots/per-user`,
+    `${stateDir}/gcroots/auto`,
+  ];
+  for (const directory of directories) if (!entryExists(directory)) makeDirectories(directory);
+}
+
+/** A symlink on the way would let two stores be one: paths in files would not be where they say. */
+function refuseSymlinks(settings: StoreSettings): void {
+  if (
+    settings.config.raw.get("allow-symlinked-store") === "true" ||
+    process.env["NIX_IGNORE_SYMLINK_STORE"] === "1"
+  )
+    return;
+  for (
+    let path: string = settings.realStoreDir ?? settings.storeDir;
+    path !== "/" && path !== ".";
+    path = dirname(path)
+  )
+    if (lstatSync(fsPath(path), { throwIfNoEntry: false })?.isSymbolicLink() === true)
+      throw new DevshellError(
+        "STORE_SYMLINKED",
+        `Cannot use store "${settings.storeDir}": "${path}" is a symlink to "${readlinkSync(fsPath(path), "latin1")}"`,
+        {
+          hint: "give its real path, or set allow-symlinked-store",
+        },
+      );
+}
+
+function readSchema(dbDir: ByteString): number | undefined {
+  let text: string;
+  try {
+    text = readFileSync(`${dbDir}/schema`, "latin1");
+  } catch (error) {
+    if (
+      (error as NodeJS.ErrnoException).code === "ENOENT" ||
+      (error as NodeJS.ErrnoException).code === "ENOTDIR"
+    )
+      return undefined;
+    throw new DevshellError(
+      "STORE_PERMISSION",
+      `Cannot read "${dbDir}/schema": ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+  if (!/^\d{1,6}\s*$/.test(text))
+    throw new DevshellError(
+      "STORE_SCHEMA_UNSUPPORTED",
+      `Cannot read "${dbDir}/schema": ${JSON.stringify(text.slice(0, 40))} is not a number`,
+    );
+  return Number(text);
+}
+
+function checkSchema(schema: number | undefined, dbDir: ByteString): void {
+  if (schema === undefined || schema === SCHEMA_VERSION) return;
+  throw new DevshellError(
+    "STORE_SCHEMA_UNSUPPORTED",
+    `Cannot use the database in "${dbDir}": its schema is version ${schema}, only ${SCHEMA_VERSION} is supported`,
+    {
+      hint:
+        schema > SCHEMA_VERSION
+          ? "a newer version of devshell may know it"
+          : "any command of a current Nix upgrades it",
+    },
+  );
+}
+
+function writeSchema(dbDir: ByteString): void {
+  const temporary = `${dbDir}/schema.tmp-${process.pid}`;
+  try {
+    const fd = openSync(temporary, "w", 0o644);
+    try {
+      writeSync(fd, String(SCHEMA_VERSION));
+    } finally {
+      closeSync(fd);
+    }
+    syncEntry(temporary);
+    renameSync(temporary, `${dbDir}/schema`);
+    syncEntry(dbDir);
+  } catch (error) {
+    throw writeError(`${dbDir}/schema`, error);
+  }
+}
+
+function reserveSpace(dbDir: ByteString): void {
+  try {
+    writeFileSync(`${dbDir}/reserved`, Buffer.alloc(RESERVED_SPACE_BYTES, "X"), { mode: 0o600 });
+  } catch {
+    // Only a precaution; where there is no room for it, what follows says so.
+  }
+}
+
+function createScratchDirectory(realStoreDir: ByteString): { path: ByteString; fd: number; next: number } {
+  for (;;) {
+    let path: ByteString;
+    try {
+      path = mkdtempSync(`${realStoreDir}/tmp-${process.pid}-`, "latin1");
+    } catch (error) {
+      throw writeError(realStoreDir, error);
+    }
+    const fd = openSync(fsPath(path), "r");
+    // A collector may have taken it before it was locked.
+    if (tryLock(fd, "exclusive") && entryExists(path)) return { path, fd, next: 0 };
+    closeSync(fd);
+    if (entryExists(path)) rmdirSync(fsPath(path));
+  }
+}
+
+function readBounded(path: ByteString): ByteString {
+  try {
+    if (statSync(fsPath(path)).size > MAX_DERIVATION_BYTES)
+      throw new DevshellError("STORE_READ_FAILED", `Cannot read "${path}": it is too large for a derivation`);
+    return readFileSync(fsPath(path), "latin1");
+  } catch (error) {
+    if (error instanceof DevshellError) throw error;
+    throw new DevshellError("STORE_READ_FAILED", `Cannot read "${path}": ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+function restoreAll(target: ByteString, chunks: Iterable<Buffer>): void {
+  using restorer = new NarRestorer(target, { isCanonical: true });
+  for (const chunk of chunks) restorer.push(chunk);
+  restorer.end();
+}
+
+function copyInto(
+  scratch: ByteString,
+  source: ByteString,
+  method: "nar" | "flat",
+  filter: NarFilter | undefined,
+): void {
+  if (method === "nar") {
+    restoreAll(scratch, narChunks(source, { filter }));
+    return;
+  }
+  // A flat file's address knows no executable bit: it is stored without.
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(fsPath(source));
+  } catch (error) {
+    throw new DevshellError("STORE_READ_FAILED", `Cannot read "${source}": ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  restoreAll(scratch, [narOfBytes(bytes)]);
+}
+
+function scanReferences(
+  path: ByteString,
+  candidates: Iterable<StorePath>,
+  filter: NarFilter | undefined,
+): StorePath[] {
+  const scanner = new ReferenceScanner(candidates);
+  for (const chunk of narChunks(path, { filter })) scanner.push(chunk);
+  return sortedPaths(scanner.found);
+}
+
+/** A filter may be an expensive function of the language: it is asked once for each path, though the tree is read twice. */
+function rememberAnswers(filter: NarFilter | undefined): NarFilter | undefined {
+  if (filter === undefined) return undefined;
+  const answers = new Map<ByteString, boolean>();
+  return (path, type) => {
+    let answer = answers.get(path);
+    if (answer === undefined) answers.set(path, (answer = filter(path, type)));
+    return answer;
+  };
+}

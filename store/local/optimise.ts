@@ -1,0 +1,131 @@
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  readdirSync,
+  renameSync,
+  unlinkSync,
+  utimesSync,
+  type Stats,
+} from "node:fs";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { encodeNix32, fsPath, type ByteString } from "../../core/index.ts";
+import { hashNar, readEntries } from "../format/nar.ts";
+import { STORE_MTIME } from "../format/narRestore.ts";
+import type { StorePath } from "../types.ts";
+import type { StoreAccess } from "./access.ts";
+import { makeDirectories } from "./files.ts";
+import type { OptimiseResult } from "./types.ts";
+
+/**
+ * Replaces equal files by hard links to one of them, kept in `.links` under the hash of its NAR (which holds the
+ * executable bit). The same file names as Nix's, so both can do it in turn.
+ */
+export async function optimiseStore(
+  store: StoreAccess,
+  options: {
+    readonly signal?: AbortSignal | undefined;
+    readonly paths?: Iterable<StorePath> | undefined;
+  } = {},
+): Promise<OptimiseResult> {
+  store.prepareToWrite();
+  const optimiser = new Optimiser(store);
+  const paths = options.paths === undefined ? store.db.allValidPaths() : [...options.paths];
+  for (const path of paths) {
+    options.signal?.throwIfAborted();
+    store.addTempRoots([path]);
+    // It may have been collected since the list was made.
+    if (store.isValidPath(path)) optimiser.optimise(store.realPath(path));
+    await nextTurn();
+  }
+  return { linkedFiles: optimiser.linkedFiles, savedBytes: optimiser.savedBytes };
+}
+
+class Optimiser {
+  linkedFiles = 0;
+  savedBytes = 0;
+  readonly #store: StoreAccess;
+  readonly #linksDir: ByteString;
+  /** Inodes that are in `.links` already. */
+  readonly #linked = new Set<number>();
+  #nextName = 0;
+
+  constructor(store: StoreAccess) {
+    this.#store = store;
+    this.#linksDir = `${store.realStoreDir}/.links`;
+    makeDirectories(this.#linksDir);
+    for (const name of readdirSync(this.#linksDir)) {
+      const stats = lstatSync(`${this.#linksDir}/${name}`, { throwIfNoEntry: false });
+      if (stats !== undefined) this.#linked.add(stats.ino);
+    }
+  }
+
+  optimise(path: ByteString): void {
+    const stats = lstatSync(fsPath(path));
+    if (stats.isDirectory()) for (const { name } of readEntries(path)) this.optimise(`${path}/${name}`);
+    else if (stats.isFile()) this.#optimiseFile(path, stats);
+  }
+
+  #optimiseFile(path: ByteString, stats: Stats): void {
+    if ((stats.mode & 0o222) !== 0) {
+      this.#store.onWarn(`skipping suspicious writable file "${path}"`);
+      return;
+    }
+    if (stats.nlink > 1 && this.#linked.has(stats.ino)) return;
+    const link = `${this.#linksDir}/${encodeNix32(hashNar(path).hash.digest)}`;
+    const known = lstatSync(link, { throwIfNoEntry: false });
+    if (known !== undefined && known.size !== stats.size) {
+      this.#store.onWarn(`removing corrupted link "${link}"`);
+      unlinkSync(link);
+    }
+    if (!this.#tryLink(path, link)) return;
+    const target = lstatSync(link, { throwIfNoEntry: false });
+    if (target === undefined) return;
+    this.#linked.add(target.ino);
+    if (target.ino === stats.ino) return;
+    if (this.#replace(path, link)) {
+      this.linkedFiles++;
+      this.savedBytes += stats.size;
+    }
+  }
+
+  /** Makes the link unless it is there; false when the file system has no room for links. */
+  #tryLink(path: ByteString, link: ByteString): boolean {
+    try {
+      linkSync(fsPath(path), link);
+      return true;
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === "EEXIST") return true;
+      if (code === "ENOSPC" || code === "EMLINK" || code === "EPERM") return false;
+      throw error;
+    }
+  }
+
+  #replace(path: ByteString, link: ByteString): boolean {
+    const directory = path.slice(0, path.lastIndexOf("/"));
+    const isInner = directory !== this.#store.realStoreDir;
+    const temporary = `${this.#store.realStoreDir}/.tmp-link-${process.pid}-${this.#nextName++}`;
+    if (isInner) chmodSync(fsPath(directory), 0o755);
+    try {
+      linkSync(link, temporary);
+      try {
+        renameSync(temporary, fsPath(path));
+      } catch (error) {
+        unlinkSync(temporary);
+        throw error;
+      }
+      return true;
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      // Too many links to one file, or a collector took it: this file stays as it is.
+      if (code === "EMLINK" || code === "ENOENT") return false;
+      throw error;
+    } finally {
+      if (isInner) {
+        chmodSync(fsPath(directory), 0o555);
+        utimesSync(fsPath(directory), STORE_MTIME, STORE_MTIME);
+      }
+    }
+  }
+}

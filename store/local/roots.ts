@@ -1,0 +1,207 @@
+import {
+  lstatSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  symlinkSync,
+  type Dirent,
+} from "node:fs";
+import { dirname, resolve } from "node:path";
+import { DevshellError, encodeNix32, fsPath, hashBytes, type ByteString } from "../../core/index.ts";
+import { writeError } from "../format/narRestore.ts";
+import { isInStore, isStorePath, splitStorePath } from "../format/storePath.ts";
+import type { StorePath } from "../types.ts";
+import type { StoreAccess } from "./access.ts";
+import { tryUnlink } from "./fileLock.ts";
+import { makeDirectories } from "./files.ts";
+import { readTempRoots } from "./tempRoots.ts";
+import type { GcRoots } from "./types.ts";
+
+type MutableRoots = Map<StorePath, Set<string>>;
+
+/**
+ * Points a symlink at a store path, atomically. A link below `gcroots` or `profiles` is a root by where it lies; for
+ * any other one a link to it is put below `gcroots/auto`.
+ * @throws {DevshellError} `STORE_ROOT_EXISTS` when something other than a link into the store is in the way
+ */
+export function addPermanentRoot(store: StoreAccess, link: ByteString, path: StorePath): void {
+  const { stateDir } = store.settings;
+  const absolute = resolve(link);
+  if (isInStore(store.storeDir, absolute))
+    throw new DevshellError(
+      "STORE_ROOT_INVALID",
+      `Cannot make "${link}" a root: it lies in the store itself`,
+    );
+  const existing = lstatSync(fsPath(absolute), { throwIfNoEntry: false });
+  if (
+    existing !== undefined &&
+    !(existing.isSymbolicLink() && isInStore(store.storeDir, readlinkSync(fsPath(absolute), "latin1")))
+  )
+    throw new DevshellError(
+      "STORE_ROOT_EXISTS",
+      `Cannot make "${link}" a root: it exists and is not a link into the store`,
+    );
+  makeDirectories(dirname(absolute));
+  // The indirect link first: a kill between the two leaves a dangling one, which the collector removes.
+  if (!isBelow(absolute, `${stateDir}/gcroots`) && !isBelow(absolute, `${stateDir}/profiles`))
+    addIndirectRoot(store, absolute);
+  replaceSymlink(absolute, path);
+}
+
+/** Notes below `gcroots/auto` that this symlink, wherever it is, is a root for as long as it exists. */
+export function addIndirectRoot(store: StoreAccess, link: ByteString): void {
+  const absolute = resolve(link);
+  const auto = `${store.settings.stateDir}/gcroots/auto`;
+  makeDirectories(auto);
+  replaceSymlink(`${auto}/${encodeNix32(hashBytes("sha1", absolute).digest)}`, absolute);
+}
+
+/** Replaces a symlink atomically. */
+export function replaceSymlink(link: ByteString, target: ByteString): void {
+  for (let attempt = 0; ; attempt++) {
+    const temporary = `${dirname(link)}/.tmp-${process.pid}-${attempt}-${Date.now().toString(36)}`;
+    try {
+      symlinkSync(fsPath(target), fsPath(temporary));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EEXIST" && attempt < 100) continue;
+      throw writeError(link, error);
+    }
+    try {
+      renameSync(fsPath(temporary), fsPath(link));
+      return;
+    } catch (error) {
+      tryUnlink(temporary);
+      throw writeError(link, error);
+    }
+  }
+}
+
+/** Every root: links below `gcroots` and `profiles`, running processes, and temporary ones if asked. */
+export function findRoots(store: StoreAccess, options: { readonly includeTemporary: boolean }): GcRoots {
+  const roots: MutableRoots = new Map();
+  const { stateDir } = store.settings;
+  walk(store, `${stateDir}/gcroots`, roots);
+  walk(store, `${stateDir}/profiles`, roots);
+  findRuntimeRoots(store, roots);
+  if (options.includeTemporary)
+    for (const [path, pids] of readTempRoots({ storeDir: store.storeDir, stateDir }))
+      for (const pid of pids) note(roots, path, pid);
+  return roots;
+}
+
+function walk(store: StoreAccess, directory: ByteString, roots: MutableRoots): void {
+  let entries: Dirent[];
+  try {
+    entries = readdirSync(fsPath(directory), { withFileTypes: true, encoding: "latin1" as BufferEncoding });
+  } catch (error) {
+    ignoreUnreadable(error, directory);
+    return;
+  }
+  for (const entry of entries) {
+    const path = `${directory}/${entry.name}`;
+    if (entry.isDirectory()) walk(store, path, roots);
+    else if (entry.isSymbolicLink()) followLink(store, path, roots);
+    else if (entry.isFile()) {
+      // A file named as a store path's last component roots it.
+      const named = `${store.storeDir}/${entry.name}`;
+      if (isStorePath(store.storeDir, named) && store.isValidPath(named)) note(roots, named, path);
+    }
+  }
+}
+
+function followLink(store: StoreAccess, link: ByteString, roots: MutableRoots): void {
+  try {
+    const target = readlinkSync(fsPath(link), "latin1");
+    if (isInStore(store.storeDir, target)) {
+      noteTarget(store, roots, link, target);
+      return;
+    }
+    const absolute = resolve(dirname(link), target);
+    const stats = lstatSync(fsPath(absolute), { throwIfNoEntry: false });
+    if (stats === undefined) {
+      if (isBelow(link, `${store.settings.stateDir}/gcroots/auto`)) tryUnlink(link);
+    } else if (stats.isSymbolicLink()) {
+      const second = readlinkSync(fsPath(absolute), "latin1");
+      if (isInStore(store.storeDir, second)) noteTarget(store, roots, absolute, second);
+    }
+  } catch (error) {
+    ignoreUnreadable(error, link);
+  }
+}
+
+function noteTarget(store: StoreAccess, roots: MutableRoots, link: ByteString, target: ByteString): void {
+  const path = storePathIn(store.storeDir, target);
+  if (path !== undefined && store.isValidPath(path)) note(roots, path, link);
+}
+
+/** What running processes use: programs, working directories, open files, mappings, environment variables. */
+function findRuntimeRoots(store: StoreAccess, roots: MutableRoots): void {
+  const seen = new Map<string, string>();
+  const see = (path: string, where: string): void => {
+    if (isInStore(store.storeDir, path) && !seen.has(path)) seen.set(path, where);
+  };
+  const quoted = store.storeDir.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const inText = new RegExp(`${quoted}/[0-9a-z]{32}-[0-9a-zA-Z+\\-._?=]+`, "g");
+  for (const pid of attempt(() => readdirSync("/proc")) ?? []) {
+    if (!/^\d+$/.test(pid)) continue;
+    const proc = `/proc/${pid}`;
+    for (const name of ["exe", "cwd"])
+      see(attempt(() => readlinkSync(`${proc}/${name}`, "latin1")) ?? "", `${proc}/${name}`);
+    for (const fd of attempt(() => readdirSync(`${proc}/fd`)) ?? [])
+      see(attempt(() => readlinkSync(`${proc}/fd/${fd}`, "latin1")) ?? "", `${proc}/fd/${fd}`);
+    for (const file of ["maps", "environ"]) {
+      const text = attempt(() => readFileSync(`${proc}/${file}`, "latin1"));
+      if (text?.includes(store.storeDir) !== true) continue;
+      for (const [path] of text.matchAll(inText)) see(path, `${proc}/${file}`);
+    }
+  }
+  for (const file of [
+    "/proc/sys/kernel/modprobe",
+    "/proc/sys/kernel/fbsplash",
+    "/proc/sys/kernel/poweroff_cmd",
+  ])
+    see(attempt(() => readFileSync(file, "latin1").trim()) ?? "", file);
+  for (const [text, where] of seen) {
+    const path = storePathIn(store.storeDir, text);
+    if (path !== undefined && store.isValidPath(path)) note(roots, path, where);
+  }
+}
+
+function storePathIn(storeDir: string, text: string): StorePath | undefined {
+  try {
+    return splitStorePath(storeDir, text).storePath;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Processes end while they are looked at, and others' are closed to us. */
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
+
+function note(roots: MutableRoots, path: StorePath, where: string): void {
+  const links = roots.get(path) ?? new Set();
+  links.add(where);
+  roots.set(path, links);
+}
+
+function isBelow(path: ByteString, directory: ByteString): boolean {
+  return path.startsWith(`${directory}/`);
+}
+
+/** Only lasting failures are passed over; anything else might hide a root, so collecting must not go on. */
+function ignoreUnreadable(error: unknown, path: ByteString): void {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === "EACCES" || code === "ENOENT" || code === "ENOTDIR") return;
+  throw new DevshellError(
+    "STORE_ROOTS_UNREADABLE",
+    `Cannot look for roots in "${path}": ${(error as Error).message}`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,215 @@
+import { closeSync, openSync, readSync, readFileSync, writeSync } from "node:fs";
+import { createRequire } from "node:module";
+import { isMainThread, threadId } from "node:worker_threads";
+import { DevshellError, type ByteString } from "../../core/index.ts";
+import { storePathHashPart, isStorePath } from "../format/storePath.ts";
+import type { StorePath } from "../types.ts";
+import { FileLock, tryLock, tryUnlink, unlock } from "./fileLock.ts";
+import { namesIn } from "./files.ts";
+
+export interface TempRootsPaths {
+  readonly storeDir: string;
+  readonly stateDir: ByteString;
+}
+
+/**
+ * This process's temporary roots: paths that a garbage collector (ours or Nix's) must leave although nothing else
+ * holds them yet. The file `temproots/<pid>` lists them, each ended by a NUL, and stays locked while we live.
+ */
+export class TempRoots implements Disposable {
+  readonly #paths: TempRootsPaths;
+  readonly #onWait: ((message: string) => void) | undefined;
+  readonly #noted = new Set<StorePath>();
+  #file: RootsFile | undefined;
+  #gcLockFd = -1;
+  #socketFd = -1;
+
+  constructor(paths: TempRootsPaths, onWait?: (message: string) => void) {
+    this.#paths = paths;
+    this.#onWait = onWait;
+  }
+
+  /** Protects paths, valid or not yet, until this process ends. */
+  add(paths: Iterable<StorePath>): void {
+    const fresh = [...new Set(paths)].filter((path) => !this.#noted.has(path));
+    if (fresh.length === 0) return;
+    const file = (this.#file ??= openRootsFile(this.#paths.stateDir));
+    if (this.#gcLockFd < 0) this.#gcLockFd = openSync(gcLockPath(this.#paths.stateDir), "a", 0o600);
+    // A collector that runs has read the files already: it must be told in person, and answers when it has noted it.
+    const isFree = tryLock(this.#gcLockFd, "shared");
+    try {
+      if (!isFree) this.#tellCollector(fresh);
+      writeSync(file.lock.fd, `${fresh.join("\0")}\0`);
+      for (const path of fresh) this.#noted.add(path);
+    } finally {
+      unlock(this.#gcLockFd);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#file !== undefined) closeRootsFile(this.#file);
+    this.#file = undefined;
+    this.#noted.clear();
+    if (this.#gcLockFd >= 0) closeSync(this.#gcLockFd);
+    if (this.#socketFd >= 0) closeSync(this.#socketFd);
+    this.#gcLockFd = -1;
+    this.#socketFd = -1;
+  }
+
+  #tellCollector(paths: readonly StorePath[]): void {
+    for (let attempt = 0; attempt < 2; attempt++) {
+      try {
+        if (this.#socketFd < 0) this.#socketFd = connectSync(`${this.#paths.stateDir}/gc-socket/socket`);
+        if (this.#socketFd < 0) break;
+        const answer = Buffer.alloc(1);
+        for (const path of paths) {
+          writeSync(this.#socketFd, `${path}\n`);
+          if (readSync(this.#socketFd, answer) !== 1) throw new Error("the collector hung up");
+        }
+        return;
+      } catch {
+        // The collector ended meanwhile, or has not opened its socket yet.
+        if (this.#socketFd >= 0) closeSync(this.#socketFd);
+        this.#socketFd = -1;
+      }
+    }
+    // It cannot be told: wait until it has finished.
+    this.#onWait?.("waiting for the garbage collector");
+    FileLock.acquireSync(gcLockPath(this.#paths.stateDir), "shared")[Symbol.dispose]();
+  }
+}
+
+/** One file a process (and thread), whatever number of stores it has open on the state directory. */
+interface RootsFile {
+  readonly path: ByteString;
+  readonly lock: FileLock;
+  users: number;
+}
+
+const rootsFiles = new Map<ByteString, RootsFile>();
+
+function rootsFileName(): string {
+  return isMainThread ? String(process.pid) : `${process.pid}-${threadId}`;
+}
+
+function openRootsFile(stateDir: ByteString): RootsFile {
+  const path = `${tempRootsDir(stateDir)}/${rootsFileName()}`;
+  const open = rootsFiles.get(path);
+  if (open !== undefined) {
+    open.users++;
+    return open;
+  }
+  for (;;) {
+    // A file of this name is stale: no other process has this number.
+    tryUnlink(path);
+    const lock = FileLock.acquireSync(path, "exclusive");
+    if (lock.sizeBytes === 0) {
+      const file = { path, lock, users: 1 };
+      rootsFiles.set(path, file);
+      return file;
+    }
+    // Not empty: a collector deleted it before we had the lock.
+    lock[Symbol.dispose]();
+  }
+}
+
+function closeRootsFile(file: RootsFile): void {
+  file.users--;
+  if (file.users > 0) return;
+  rootsFiles.delete(file.path);
+  tryUnlink(file.path);
+  file.lock[Symbol.dispose]();
+}
+
+export function tempRootsDir(stateDir: ByteString): ByteString {
+  return `${stateDir}/temproots`;
+}
+
+export function gcLockPath(stateDir: ByteString): ByteString {
+  return `${stateDir}/gc.lock`;
+}
+
+/** The temporary roots of all living processes; files of dead ones are deleted. Path → pids. */
+export function readTempRoots({ storeDir, stateDir }: TempRootsPaths): Map<StorePath, Set<string>> {
+  const roots = new Map<StorePath, Set<string>>();
+  for (const name of namesIn(tempRootsDir(stateDir))) {
+    if (name.startsWith(".")) continue;
+    const path = `${tempRootsDir(stateDir)}/${name}`;
+    const isOwn = name === String(process.pid) || name.startsWith(`${process.pid}-`);
+    let fd: number;
+    try {
+      fd = openSync(path, "r+");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") continue;
+      throw new DevshellError(
+        "STORE_PERMISSION",
+        `Cannot read temporary roots "${path}": ${(error as Error).message}`,
+        { cause: error },
+      );
+    }
+    try {
+      if (!isOwn && tryLock(fd, "exclusive")) {
+        tryUnlink(path);
+        writeSync(fd, "d");
+        continue;
+      }
+      for (const root of readFileSync(fd, "latin1").split("\0"))
+        if (isStorePath(storeDir, root)) {
+          const pids = roots.get(root) ?? new Set();
+          pids.add(`{temp:${name}}`);
+          roots.set(root, pids);
+        }
+    } finally {
+      closeSync(fd);
+    }
+  }
+  return roots;
+}
+
+/** Digests of temporary roots: `….lock` and `….chroot` beside a path share its digest and its protection. */
+export function hashPartsOf(paths: Iterable<StorePath>): Set<string> {
+  return new Set([...paths].map(storePathHashPart));
+}
+
+interface SocketCalls {
+  socket(domain: number, type: number, protocol: number): number;
+  connect(fd: number, address: Buffer, length: number): number;
+}
+
+/** A blocking connection to a Unix socket, which Node has not; -1 when nobody listens or koffi is missing. */
+function connectSync(path: ByteString): number {
+  const calls = loadSocketCalls();
+  if (calls === undefined) return -1;
+  const directory = openSync(path.slice(0, path.lastIndexOf("/")), "r");
+  try {
+    // Through /proc: an address holds 107 bytes, a path may be longer.
+    const alias = `/proc/self/fd/${directory}/${path.slice(path.lastIndexOf("/") + 1)}`;
+    const address = Buffer.alloc(110);
+    address.writeUInt16LE(1, 0);
+    address.write(alias, 2, "latin1");
+    const fd = calls.socket(1, 1, 0);
+    if (fd < 0) return -1;
+    if (calls.connect(fd, address, 2 + alias.length + 1) === 0) return fd;
+    closeSync(fd);
+    return -1;
+  } finally {
+    closeSync(directory);
+  }
+}
+
+function loadSocketCalls(): SocketCalls | undefined {
+  try {
+    const koffi = createRequire(import.meta.url)("koffi") as {
+      load(file: null): { func(prototype: string): unknown };
+    };
+    const library = koffi.load(null);
+    return {
+      socket: library.func("int socket(int domain, int type, int protocol)") as SocketCalls["socket"],
+      connect: library.func(
+        "int connect(int fd, const void *address, unsigned int length)",
+      ) as SocketCalls["connect"],
+    };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,320 @@
+import { accessSync, constants, lstatSync, readFileSync, statSync } from "node:fs";
+import { availableParallelism, homedir } from "node:os";
+import { dirname, isAbsolute, resolve } from "node:path";
+import { DevshellError } from "../core/index.ts";
+import type { StoreConfig, StoreSettings } from "./types.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface StoreSettingsOptions {
+  /** `--option name value`, the strongest. */
+  readonly overrides?: ReadonlyMap<string, string> | undefined;
+  /** `--store`: a directory to live below, `daemon`, `local`, `auto`. */
+  readonly store?: string | undefined;
+  /** Effective user; the process's unless said. */
+  readonly uid?: number | undefined;
+  readonly onWarn?: ((message: string) => void) | undefined;
+}
+
+const DEFAULT_STORE_DIR = "/nix/store";
+const MAX_INCLUDE_DEPTH = 16;
+const CACHE_KEY = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+
+/** Options whose default is not the empty text. */
+const DEFAULTS: Readonly<Record<string, string>> = {
+  "build-poll-interval": "5",
+  "connect-timeout": "15",
+  "download-attempts": "5",
+  "experimental-features": "",
+  fallback: "false",
+  "fsync-metadata": "true",
+  "fsync-store-paths": "false",
+  "gc-reserved-space": "8388608",
+  "http-connections": "25",
+  "keep-derivations": "true",
+  "keep-env-derivations": "false",
+  "keep-failed": "false",
+  "keep-going": "false",
+  "keep-outputs": "false",
+  cores: "0",
+  "max-jobs": "1",
+  "max-silent-time": "0",
+  "narinfo-cache-negative-ttl": "3600",
+  "narinfo-cache-positive-ttl": "2592000",
+  "pure-eval": "false",
+  "require-sigs": "true",
+  "restrict-eval": "false",
+  sandbox: "true",
+  substitute: "true",
+  substituters: "https://cache.nixos.org/",
+  timeout: "0",
+  "trusted-public-keys": CACHE_KEY,
+};
+
+/** Old names and those that Nix still takes. */
+const ALIASES: Readonly<Record<string, string>> = {
+  "binary-caches": "substituters",
+  "binary-cache-public-keys": "trusted-public-keys",
+  "build-cores": "cores",
+  "build-fallback": "fallback",
+  "build-keep-going": "keep-going",
+  "build-max-jobs": "max-jobs",
+  "build-max-silent-time": "max-silent-time",
+  "build-timeout": "timeout",
+  "build-use-sandbox": "sandbox",
+  "build-use-substitutes": "substitute",
+  "gc-keep-derivations": "keep-derivations",
+  "gc-keep-outputs": "keep-outputs",
+};
+
+/**
+ * Decides where the store is and how it is configured.
+ *
+ * The ladder, first that fits: what variables or `--store` give; a running Nix daemon (recognised, not built yet);
+ * `/nix/store` where it is ours to write, which root creates; a store at a prefix of the user's own. A rung between
+ * the last two, a private `/nix/store` in a mount namespace, has its place in `pickPlace`.
+ * @throws {DevshellError} `STORE_DAEMON_NOT_BUILT`, `STORE_CONFIG_INVALID`
+ */
+export function resolveStoreSettings(env: Environment, options: StoreSettingsOptions = {}): StoreSettings {
+  const place = pickPlace(env, options);
+  return { ...place, config: readStoreConfig(env, place.confDir, options) };
+}
+
+type Place = Omit<StoreSettings, "config">;
+
+function pickPlace(env: Environment, options: StoreSettingsOptions): Place {
+  const remote = options.store ?? env["NIX_REMOTE"] ?? "";
+  const confDir = env["NIX_CONF_DIR"] || "/etc/nix";
+  if (remote !== "" && remote !== "auto" && remote !== "local") return placeOfRemote(remote, confDir);
+  const given = env["NIX_STORE_DIR"] || env["NIX_STORE"];
+  if (given !== undefined && given !== "") return placeOfVariables(env, given, confDir);
+  const stateDir = env["NIX_STATE_DIR"] || "/nix/var/nix";
+  const logDir = env["NIX_LOG_DIR"] || "/nix/var/log/nix";
+  if (isOurs(DEFAULT_STORE_DIR, stateDir, options.uid))
+    return { storeDir: DEFAULT_STORE_DIR, stateDir, logDir, confDir, rung: "system" };
+  if (remote !== "local" && isSocket(env["NIX_DAEMON_SOCKET_PATH"] || `${stateDir}/daemon-socket/socket`))
+    options.onWarn?.("a Nix daemon runs here; using it is not built yet, so a store of your own is used");
+  // The rung "namespace" belongs here: a store below the data directory seen as /nix/store.
+  const prefix = `${env["XDG_DATA_HOME"] || `${env["HOME"] || homedir()}/.local/share`}/devshell`;
+  return {
+    storeDir: `${prefix}/store`,
+    stateDir: env["NIX_STATE_DIR"] || `${prefix}/state`,
+    logDir: env["NIX_LOG_DIR"] || `${prefix}/state/log`,
+    confDir,
+    rung: "prefix",
+  };
+}
+
+function placeOfVariables(env: Environment, storeDir: string, confDir: string): Place {
+  const normal = normalDirectory("NIX_STORE_DIR", storeDir);
+  // As Nix: the other directories do not follow the store directory.
+  const stateDir = normalDirectory("NIX_STATE_DIR", env["NIX_STATE_DIR"] || "/nix/var/nix");
+  const logDir = normalDirectory("NIX_LOG_DIR", env["NIX_LOG_DIR"] || "/nix/var/log/nix");
+  return { storeDir: normal, stateDir, logDir, confDir, rung: "given" };
+}
+
+function placeOfRemote(remote: string, confDir: string): Place {
+  if (remote === "daemon" || remote.startsWith("unix://"))
+    throw new DevshellError(
+      "STORE_DAEMON_NOT_BUILT",
+      `Cannot use the store "${remote}": the daemon's protocol is not built yet`,
+      {
+        hint: "unset NIX_REMOTE to use a store of your own",
+      },
+    );
+  const root = remote.startsWith("local?root=") ? remote.slice("local?root=".length) : remote;
+  if (!isAbsolute(root))
+    throw new DevshellError(
+      "STORE_REMOTE_UNSUPPORTED",
+      `Cannot use the store "${remote}": only a local one can be opened yet`,
+      {
+        hint: 'give "local", or the absolute path of a directory to hold it',
+      },
+    );
+  const base = normalDirectory("the store's root", root);
+  return {
+    storeDir: DEFAULT_STORE_DIR,
+    realStoreDir: `${base}/nix/store`,
+    stateDir: `${base}/nix/var/nix`,
+    logDir: `${base}/nix/var/log/nix`,
+    confDir,
+    rung: "given",
+  };
+}
+
+/** Whether store and state directory can be written, or made: root makes them. */
+function isOurs(storeDir: string, stateDir: string, uid = process.geteuid?.()): boolean {
+  return [storeDir, stateDir].every((directory) => {
+    const stats = lstatSync(directory, { throwIfNoEntry: false });
+    if (stats === undefined) return uid === 0 || isWritable(nearestExisting(directory));
+    return stats.isDirectory() && isWritable(directory);
+  });
+}
+
+function nearestExisting(path: string): string {
+  let directory = dirname(path);
+  while (directory !== "/" && statSync(directory, { throwIfNoEntry: false }) === undefined)
+    directory = dirname(directory);
+  return directory;
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isSocket(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
+  } catch {
+    return false;
+  }
+}
+
+function normalDirectory(what: string, path: string): string {
+  if (!isAbsolute(path))
+    throw new DevshellError(
+      "STORE_CONFIG_INVALID",
+      `Cannot use ${what} "${path}": it is not an absolute path`,
+    );
+  return resolve(path);
+}
+
+/**
+ * Reads `nix.conf`, the user's, `NIX_CONFIG` and overrides, in this order, later ones stronger.
+ * @throws {DevshellError} `STORE_CONFIG_INVALID`, naming file and line
+ */
+export function readStoreConfig(
+  env: Environment,
+  confDir: string,
+  options: StoreSettingsOptions = {},
+): StoreConfig {
+  const raw = new Map(Object.entries(DEFAULTS));
+  raw.set(
+    "system",
+    `${process.arch === "arm64" ? "aarch64" : process.arch === "ia32" ? "i686" : "x86_64"}-linux`,
+  );
+  applyFile(raw, `${confDir}/nix.conf`, true, 0);
+  for (const file of userFiles(env)) applyFile(raw, file, true, 0);
+  if (env["NIX_CONFIG"] !== undefined) applyText(raw, env["NIX_CONFIG"], "NIX_CONFIG", undefined, 0);
+  for (const [name, value] of options.overrides ?? []) applySetting(raw, name, value);
+  return toConfig(raw);
+}
+
+function userFiles(env: Environment): string[] {
+  const explicit = env["NIX_USER_CONF_FILES"];
+  if (explicit !== undefined)
+    return explicit
+      .split(":")
+      .filter((file) => file !== "")
+      .reverse();
+  const home = env["XDG_CONFIG_HOME"] || `${env["HOME"] || homedir()}/.config`;
+  const system = (env["XDG_CONFIG_DIRS"] || "/etc/xdg").split(":").filter((directory) => directory !== "");
+  return [home, ...system].map((directory) => `${directory}/nix/nix.conf`).reverse();
+}
+
+function applyFile(raw: Map<string, string>, file: string, isOptional: boolean, depth: number): void {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (isOptional && (code === "ENOENT" || code === "ENOTDIR" || code === "EACCES")) return;
+    throw new DevshellError(
+      "STORE_CONFIG_INVALID",
+      `Cannot read configuration "${file}": ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+  applyText(raw, text, file, dirname(file), depth);
+}
+
+function applyText(
+  raw: Map<string, string>,
+  text: string,
+  whence: string,
+  directory: string | undefined,
+  depth: number,
+): void {
+  for (const [index, line] of text.split("\n").entries()) {
+    const words = line
+      .replace(/#.*/, "")
+      .split(/\s+/)
+      .filter((word) => word !== "");
+    const [first, second] = words;
+    if (first === undefined) continue;
+    const invalid = (why: string): DevshellError =>
+      new DevshellError(
+        "STORE_CONFIG_INVALID",
+        `Cannot read configuration "${whence}" at line ${index + 1}: ${why}`,
+      );
+    if (first === "include" || first === "!include") {
+      if (words.length !== 2 || second === undefined) throw invalid(`"${first}" takes one path`);
+      if (depth >= MAX_INCLUDE_DEPTH)
+        throw invalid(`files include each other more than ${MAX_INCLUDE_DEPTH} deep`);
+      applyFile(raw, resolve(directory ?? "/", second), first === "!include", depth + 1);
+    } else if (second === "=") applySetting(raw, first, words.slice(2).join(" "));
+    else throw invalid('expected "name = value"');
+  }
+}
+
+function applySetting(raw: Map<string, string>, name: string, value: string): void {
+  const isExtra = name.startsWith("extra-");
+  const bare =
+    isExtra && !(name in DEFAULTS) && name !== "extra-platforms" && name !== "extra-sandbox-paths"
+      ? name.slice("extra-".length)
+      : name;
+  const key = ALIASES[bare] ?? bare;
+  // "extra-platforms" is an option of its own; "extra-X" appends to X.
+  if (bare !== name || isExtra)
+    raw.set(key, [raw.get(key), value].filter((part) => part !== undefined && part !== "").join(" "));
+  else raw.set(key, value);
+}
+
+function toConfig(raw: ReadonlyMap<string, string>): StoreConfig {
+  const text = (name: string): string => raw.get(name) ?? "";
+  const list = (name: string): string[] =>
+    text(name)
+      .split(/\s+/)
+      .filter((word) => word !== "");
+  const invalid = (name: string, expected: string): DevshellError =>
+    new DevshellError(
+      "STORE_CONFIG_INVALID",
+      `Cannot use "${text(name)}" for the option "${name}": expected ${expected}`,
+    );
+  const flag = (name: string): boolean => {
+    const value = text(name);
+    if (/^(true|yes|1)$/.test(value)) return true;
+    if (/^(false|no|0)$/.test(value)) return false;
+    throw invalid(name, '"true" or "false"');
+  };
+  const number = (name: string): number => {
+    if (!/^\d{1,9}$/.test(text(name))) throw invalid(name, "a number");
+    return Number(text(name));
+  };
+  const sandbox = text("sandbox");
+  const maxJobs = text("max-jobs") === "auto" ? availableParallelism() : number("max-jobs");
+  return {
+    system: text("system"),
+    extraPlatforms: list("extra-platforms"),
+    maxJobs,
+    cores: number("cores"),
+    sandbox: sandbox === "relaxed" ? "relaxed" : flag("sandbox") ? "on" : "off",
+    substituters: list("substituters"),
+    trustedPublicKeys: list("trusted-public-keys"),
+    requireSignatures: flag("require-sigs"),
+    substitute: flag("substitute"),
+    keepDerivations: flag("keep-derivations"),
+    keepOutputs: flag("keep-outputs"),
+    keepFailed: flag("keep-failed"),
+    keepGoing: flag("keep-going"),
+    fallback: flag("fallback"),
+    buildTimeoutSeconds: number("timeout"),
+    maxSilentSeconds: number("max-silent-time"),
+    raw,
+  };
+}
