@@ -9,6 +9,8 @@ export interface SourcePos {
   readonly origin: SourceOrigin;
   readonly line: number;
   readonly column: number;
+  /** The whole source, where it is at hand, to show the lines around the place. */
+  readonly text?: string | undefined;
 }
 
 /** One line of an evaluation trace: "while evaluating …" at its position. */

@@ -44,9 +44,26 @@ export interface PathExpr {
   readonly path: string;
 }
 
+/** Where the value of a name lies, filled in by `resolve`. */
+export const UNRESOLVED = -1;
+export const GLOBAL = -2;
+export const FROM_WITH = -3;
+
 export interface VarExpr {
   readonly kind: "var";
   readonly name: string;
+  readonly pos: Pos;
+  /** Environments to go up, or one of `UNRESOLVED`, `GLOBAL`, `FROM_WITH`. */
+  depth: number;
+  slot: number;
+  /** For `FROM_WITH`: the sets to look in, innermost first. */
+  withs: readonly WithPlace[] | undefined;
+}
+
+/** Where the set of an enclosing `with` lies. */
+export interface WithPlace {
+  readonly depth: number;
+  readonly slot: number;
   readonly pos: Pos;
 }
 
@@ -89,12 +106,18 @@ export interface LambdaExpr {
   readonly pos: Pos;
   /** The attribute or variable it is bound to, set when that is known. */
   name: string | undefined;
+  /** Slots of its environment; 0 for the inner of functions that share one (`x: y: …`). */
+  frameSize: number;
 }
 
 export interface LetExpr {
   readonly kind: "let";
   readonly attrs: AttrsExpr;
   readonly body: Expr;
+  /** Its first variable's slot. */
+  slot: number;
+  /** Slots of the environment it makes; 0 where it shares the surrounding one. */
+  frameSize: number;
 }
 
 export interface WithExpr {
@@ -102,6 +125,8 @@ export interface WithExpr {
   readonly attrs: Expr;
   readonly body: Expr;
   readonly pos: Pos;
+  slot: number;
+  frameSize: number;
 }
 
 export interface IfExpr {

@@ -3,7 +3,14 @@ import { canonicalPath } from "../value/path.ts";
 import { evalError, type EvalError } from "../value/error.ts";
 import type { Pos, Source } from "../value/position.ts";
 import { addAttrDef, addAttrPath, newAttrs } from "./attrs.ts";
-import type { AttrName, AttrsExpr, ConcatPart, Expr, FormalExpr } from "./ast.ts";
+import {
+  UNRESOLVED,
+  type AttrName,
+  type AttrsExpr,
+  type ConcatPart,
+  type Expr,
+  type FormalExpr,
+} from "./ast.ts";
 import { stripIndentation, type IndentedPart } from "./indentedString.ts";
 import { Lexer, describeToken, type TokenKind } from "./lexer.ts";
 import { unescape } from "./stringEscapes.ts";
@@ -136,7 +143,7 @@ class Parser {
         lexer.next();
         const attrs = this.#function();
         this.#expect(";");
-        return { kind: "with", attrs, body: this.#function(), pos };
+        return { kind: "with", attrs, body: this.#function(), pos, slot: 0, frameSize: 0 };
       }
       case "let": {
         lexer.next();
@@ -144,7 +151,7 @@ class Parser {
         const attrs = newAttrs(0);
         this.#bindings(attrs, "in", "'in' or 'inherit'");
         if (attrs.dynamic.length > 0) throw evalError("parse", "dynamic attributes not allowed in let", pos);
-        return { kind: "let", attrs, body: this.#function() };
+        return { kind: "let", attrs, body: this.#function(), slot: 0, frameSize: 0 };
       }
       case "if": {
         lexer.next();
@@ -169,6 +176,7 @@ class Parser {
       body: this.#function(),
       pos,
       name: undefined,
+      frameSize: 0,
     };
   }
 
@@ -327,7 +335,7 @@ class Parser {
     }
     if (this.#is("or")) {
       lexer.next();
-      return { kind: "call", fn: object, args: [{ kind: "var", name: "or", pos }], pos };
+      return { kind: "call", fn: object, args: [variable("or", pos)], pos };
     }
     return object;
   }
@@ -362,14 +370,7 @@ class Parser {
       case "searchPath": {
         const name = lexer.value;
         lexer.next();
-        return call(
-          "__findFile",
-          [
-            { kind: "var", name: "__nixPath", pos: 0 },
-            { kind: "string", text: name },
-          ],
-          pos,
-        );
+        return call("__findFile", [variable("__nixPath", 0), { kind: "string", text: name }], pos);
       }
       case "uri": {
         const text = lexer.value;
@@ -427,7 +428,7 @@ class Parser {
   }
 
   #variable(name: string, pos: Pos): Expr {
-    return name === "__curPos" ? { kind: "curPos", pos } : { kind: "var", name, pos };
+    return name === "__curPos" ? { kind: "curPos", pos } : variable(name, pos);
   }
 
   #integer(text: string, pos: Pos): number | bigint {
@@ -505,7 +506,7 @@ class Parser {
           addAttrDef(
             attrs,
             from === undefined
-              ? { name, value: { kind: "var", name, pos }, pos, kind: "inherited" }
+              ? { name, value: variable(name, pos), pos, kind: "inherited" }
               : {
                   name,
                   value: { kind: "select", object: from, path: [name], fallback: undefined, pos },
@@ -781,8 +782,12 @@ function nameOf(expr: Expr): AttrName {
   return expr.kind === "string" ? expr.text : expr;
 }
 
+function variable(name: string, pos: Pos): Expr {
+  return { kind: "var", name, pos, depth: UNRESOLVED, slot: 0, withs: undefined };
+}
+
 function call(builtin: string, args: Expr[], pos: Pos): Expr {
-  return { kind: "call", fn: { kind: "var", name: builtin, pos: 0 }, args, pos };
+  return { kind: "call", fn: variable(builtin, 0), args, pos };
 }
 
 /** A call of a call is one call with more arguments, parenthesized or not. */

@@ -95,6 +95,10 @@ class LazySourcePos implements SourcePos {
     return this.#source.origin;
   }
 
+  get text(): string {
+    return this.#source.text;
+  }
+
   get line(): number {
     return this.#lineIndex() + 1;
   }

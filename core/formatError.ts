@@ -1,0 +1,148 @@
+import { textOfBytes } from "./byteString.ts";
+import { DevshellError, type SourcePos, type TraceFrame } from "./error.ts";
+
+export interface FormatErrorOptions {
+  /** All frames of the trace, instead of the first few. */
+  readonly showTrace?: boolean;
+  readonly colour?: boolean;
+}
+
+/** A trace is cut once it takes this many lines' worth: a frame with an excerpt counts twice. */
+const SHORT_TRACE = 3;
+/** A run of frames that were all shown before is left out when longer than this. */
+const MAX_REPEATED_FRAMES = 5;
+
+/**
+ * Prints an error as Nix does: the trace from the outside in, then the message, its place with the source lines
+ * around it, what may have been meant, and our hint.
+ * @returns lines without a final line feed
+ */
+export function formatError(error: unknown, options: FormatErrorOptions = {}): string {
+  const paint = options.colour === true ? colours : plain;
+  if (!(error instanceof DevshellError)) {
+    const message = error instanceof Error ? error.message : String(error);
+    return `${paint.red("error:")} ${message}`;
+  }
+  const prefix = `${paint.red("error:")} `;
+  let body = "";
+  if (error.trace.length > 0)
+    body += `${formatTrace(error.trace, options.showTrace ?? false, paint)}\n${prefix}`;
+  body += `${textOfBytes(error.message)}\n`;
+  body += formatPos(error.pos, "", paint);
+  const suggestions = formatSuggestions(error.suggestions, paint);
+  if (suggestions !== "") body += `${suggestions}\n`;
+  if (error.hint !== undefined) body += `${paint.cyan("hint:")} ${textOfBytes(error.hint)}\n`;
+  return indent(prefix, " ".repeat("error: ".length), body.trimEnd());
+}
+
+function indent(first: string, rest: string, text: string): string {
+  return text
+    .split("\n")
+    .map((line, i) => `${i === 0 ? first : rest}${line}`.trimEnd())
+    .join("\n");
+}
+
+function formatTrace(trace: readonly TraceFrame[], showTrace: boolean, paint: Paint): string {
+  let text = "";
+  let weight = 0;
+  let isTruncated = false;
+  const seen = new Set<string>();
+  let repeated: TraceFrame[] = [];
+  const print = (frame: TraceFrame): void => {
+    text += `\n… ${textOfBytes(frame.message)}\n`;
+    const place = formatPos(frame.pos, "  ", paint);
+    if (place !== "") weight++;
+    text += place;
+  };
+  const flushRepeated = (): void => {
+    if (repeated.length <= MAX_REPEATED_FRAMES) for (const frame of repeated) print(frame);
+    else text += `\n${paint.yellow(`(${repeated.length} duplicate frames omitted)`)}\n`;
+    repeated = [];
+  };
+  for (let i = trace.length - 1; i >= 0; i--) {
+    const frame = trace[i]!;
+    if (frame.message === "") continue;
+    if (!showTrace && weight > SHORT_TRACE) isTruncated = true;
+    if (isTruncated && frame.isAlways !== true) continue;
+    const key = `${frame.message}\0${showPlace(frame.pos)}`;
+    if (seen.has(key)) {
+      repeated.push(frame);
+      continue;
+    }
+    seen.add(key);
+    flushRepeated();
+    weight++;
+    print(frame);
+  }
+  flushRepeated();
+  if (isTruncated)
+    text += `\n${paint.yellow("(stack trace truncated; use '--show-trace' to show the full, detailed trace)")}\n`;
+  return text;
+}
+
+function showPlace(pos: SourcePos | undefined): string {
+  return pos === undefined ? "" : `${nameOfOrigin(pos)}:${pos.line}:${pos.column}`;
+}
+
+function nameOfOrigin(pos: SourcePos): string {
+  switch (pos.origin.kind) {
+    case "file":
+      return textOfBytes(pos.origin.path);
+    case "string":
+      return "«string»";
+    case "stdin":
+      return "«stdin»";
+  }
+}
+
+/** `at /file:1:2:` and the source lines around it; "" without a position. */
+function formatPos(pos: SourcePos | undefined, margin: string, paint: Paint): string {
+  if (pos === undefined) return "";
+  const head = `${margin}${paint.blue("at ")}${paint.yellow(showPlace(pos))}:`;
+  const text = sourceText(pos);
+  if (text === undefined) return head;
+  const lines = text.split(/\r\n|\n|\r/);
+  let excerpt = "";
+  const print = (line: number): void => {
+    const content = lines[line - 1];
+    if (content !== undefined) excerpt += `\n${String(line).padStart(6)}| ${textOfBytes(content)}`;
+  };
+  if (pos.line > 1) print(pos.line - 1);
+  print(pos.line);
+  if (pos.column > 0) excerpt += `\n      |${" ".repeat(pos.column)}${paint.red("^")}`;
+  print(pos.line + 1);
+  return `${head}${excerpt}\n`;
+}
+
+function sourceText(pos: SourcePos): string | undefined {
+  return "text" in pos.origin ? pos.origin.text : pos.text;
+}
+
+/** "Did you mean a?", "Did you mean one of a, b or c?" */
+function formatSuggestions(names: readonly string[], paint: Paint): string {
+  const shown = names.map((name) => paint.yellow(textOfBytes(name)));
+  const last = shown.pop();
+  if (last === undefined) return "";
+  return shown.length === 0 ? `Did you mean ${last}?` : `Did you mean one of ${shown.join(", ")} or ${last}?`;
+}
+
+interface Paint {
+  red(text: string): string;
+  blue(text: string): string;
+  yellow(text: string): string;
+  cyan(text: string): string;
+}
+
+const same = (text: string): string => text;
+const plain: Paint = { red: same, blue: same, yellow: same, cyan: same };
+
+const ansi =
+  (codes: string) =>
+  (text: string): string =>
+    `\u001B[${codes}m${text}\u001B[0m`;
+const colours: Paint = {
+  red: ansi("31;1"),
+  blue: ansi("34;1"),
+  yellow: ansi("35;1"),
+  cyan: ansi("36;1"),
+};

@@ -1,0 +1,288 @@
+import { nameLambda, type AttrDef, type AttrsExpr, type LetExpr, type WithExpr } from "../syntax/index.ts";
+import { Shape } from "../value/attrs.ts";
+import { addFrame, evalError } from "../value/error.ts";
+import { force, forceAttrs, forceStringNoContext, runThunk } from "../value/force.ts";
+import { showPos, type Pos } from "../value/position.ts";
+import { suggest } from "../value/suggest.ts";
+import { AttrSet, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
+import type { Code, Compiler, Delay } from "./code.ts";
+import { selector } from "./select.ts";
+
+/** Sets of more names than this make their slots when asked for. */
+const EAGER_NAMES = 48;
+
+/** Makes the slots of some definitions: given the inner and outer environment and the `inherit (…)` sources. */
+type MakeSlot = (inner: Env, outer: Env, sources: readonly Slot[]) => Slot;
+
+const NO_SOURCES: readonly Slot[] = [];
+
+function compileDefs(attrs: AttrsExpr, compiler: Compiler): MakeSlot[] {
+  return attrs.defs.map((def) => compileDef(def, compiler));
+}
+
+function compileDef(def: AttrDef, compiler: Compiler): MakeSlot {
+  switch (def.kind) {
+    case "plain":
+      return compiler.delay(def.value);
+    case "inherited": {
+      const delay = compiler.delay(def.value);
+      return (_inner, outer) => delay(outer);
+    }
+    case "inheritedFrom": {
+      const index =
+        def.value.kind === "select" && def.value.object.kind === "inheritFrom" ? def.value.object.index : 0;
+      const select = selector(def.name);
+      const code = inheritCode(def.name, def.pos);
+      return (_inner, _outer, sources) => {
+        const source = sources[index]!;
+        if (source instanceof AttrSet) {
+          const slot = select(source);
+          if (slot !== undefined) return slot;
+        }
+        return new Thunk(code, source);
+      };
+    }
+  }
+}
+
+/** Selects from the source of an `inherit (…)`; such a thunk's data is the source, not an environment. */
+function inheritCode(name: string, pos: Pos): (data: Env) => Value {
+  const select = selector(name);
+  return (data) => {
+    const source = data as unknown as Slot;
+    let value: Value;
+    try {
+      value = force(source, pos);
+    } catch (error) {
+      throw addFrame(
+        addFrame(error, "while selecting an attribute", pos),
+        `while evaluating the attribute '${name}'`,
+        pos,
+      );
+    }
+    let attrPos = 0;
+    try {
+      const set = forceAttrs(value, pos, "while selecting an attribute");
+      const slot = select(set);
+      if (slot === undefined)
+        throw evalError("missingAttribute", `attribute '${name}' missing`, 0, {
+          suggestions: suggest(name, set.flatten().shape.names),
+        });
+      if (!(slot instanceof Thunk)) return slot;
+      if (slot.code === null) return slot.data as Value;
+      attrPos = set.posOf(name);
+      return runThunk(slot, attrPos || pos);
+    } catch (error) {
+      const inner = attrPos === 0 ? error : addFrame(error, `from the definition of '${name}'`, attrPos);
+      throw addFrame(inner, `while evaluating the attribute '${name}'`, pos);
+    }
+  };
+}
+
+function compileSources(attrs: AttrsExpr, compiler: Compiler): ((env: Env) => readonly Slot[]) | undefined {
+  if (attrs.inheritFrom.length === 0) return undefined;
+  const delays = attrs.inheritFrom.map((source) => compiler.delay(source));
+  if (delays.length === 1) {
+    const only = delays[0]!;
+    return (env) => [only(env)];
+  }
+  return (env) => delays.map((delay) => delay(env));
+}
+
+export function compileLet(expr: LetExpr, compiler: Compiler): Code {
+  const makers = compileDefs(expr.attrs, compiler);
+  const sourcesOf = compileSources(expr.attrs, compiler);
+  const body = compiler.compile(expr.body);
+  const { slot, frameSize } = expr;
+  const count = makers.length;
+  const fill = (inner: Env, outer: Env): void => {
+    const sources = sourcesOf === undefined ? NO_SOURCES : sourcesOf(inner);
+    for (let i = 0; i < count; i++) inner[slot + i] = makers[i]!(inner, outer, sources);
+  };
+  if (frameSize === 0)
+    return (env) => {
+      fill(env, env);
+      return body(env);
+    };
+  return (env) => {
+    const inner = newFrame(frameSize, env);
+    fill(inner, env);
+    return body(inner);
+  };
+}
+
+function newFrame(size: number, up: Env): Env {
+  if (size === 2) return [up, undefined];
+  if (size === 3) return [up, undefined, undefined];
+  const frame: Env = [up, undefined, undefined, undefined];
+  for (let i = 4; i < size; i++) frame.push(undefined);
+  return frame;
+}
+
+export function compileWith(expr: WithExpr, compiler: Compiler): Code {
+  const set = compiler.delay(expr.attrs);
+  const body = compiler.compile(expr.body);
+  const { slot, frameSize } = expr;
+  if (frameSize === 0)
+    return (env) => {
+      env[slot] = set(env);
+      return body(env);
+    };
+  return (env) => {
+    const inner = newFrame(frameSize, env);
+    inner[slot] = set(env);
+    return body(inner);
+  };
+}
+
+export function compileAttrs(expr: AttrsExpr, compiler: Compiler): Code {
+  if (expr.isRecursive) return compileRecursive(expr, compiler);
+  const shape = shapeOf(expr);
+  const count = expr.defs.length;
+  if (expr.dynamic.length > 0) {
+    const makers = compileDefs(expr, compiler);
+    const sourcesOf = compileSources(expr, compiler);
+    const addDynamic = compileDynamic(expr, compiler);
+    return (env) => {
+      const sources = sourcesOf === undefined ? NO_SOURCES : sourcesOf(env);
+      return addDynamic(
+        new AttrSet(
+          shape,
+          makers.map((make) => make(env, env, sources)),
+        ),
+        env,
+      );
+    };
+  }
+  if (count > EAGER_NAMES) return compileBig(expr, shape, compiler);
+  const makers = compileDefs(expr, compiler);
+  if (expr.inheritFrom.length > 0) {
+    const sourcesOf = compileSources(expr, compiler)!;
+    return (env) => {
+      const sources = sourcesOf(env);
+      const values: Slot[] = [];
+      for (let i = 0; i < count; i++) values.push(makers[i]!(env, env, sources));
+      return new AttrSet(shape, values);
+    };
+  }
+  const [m0, m1, m2] = makers;
+  switch (count) {
+    case 0:
+      return () => EMPTY;
+    case 1:
+      return (env) => new AttrSet(shape, [m0!(env, env, NO_SOURCES)]);
+    case 2:
+      return (env) => new AttrSet(shape, [m0!(env, env, NO_SOURCES), m1!(env, env, NO_SOURCES)]);
+    case 3:
+      return (env) =>
+        new AttrSet(shape, [m0!(env, env, NO_SOURCES), m1!(env, env, NO_SOURCES), m2!(env, env, NO_SOURCES)]);
+    default:
+      return (env) => {
+        const values = new Array<Slot>(count);
+        for (let i = 0; i < count; i++) values[i] = makers[i]!(env, env, NO_SOURCES);
+        return new AttrSet(shape, values);
+      };
+  }
+}
+
+const EMPTY = new AttrSet(new Shape([]), []);
+
+function shapeOf(expr: AttrsExpr): Shape {
+  return new Shape(
+    expr.defs.map((def) => def.name),
+    expr.defs.map((def) => def.pos),
+  );
+}
+
+/** A set whose slots are compiled and made when first asked for. */
+function compileBig(expr: AttrsExpr, shape: Shape, compiler: Compiler): Code {
+  const makers: (MakeSlot | undefined)[] = Array.from({ length: expr.defs.length });
+  const sourcesOf = compileSources(expr, compiler);
+  return (env) => {
+    const sources = sourcesOf === undefined ? NO_SOURCES : sourcesOf(env);
+    const values: undefined[] = Array.from({ length: makers.length });
+    return new AttrSet(shape, values, null, (index) => {
+      const make = (makers[index] ??= compileDef(expr.defs[index]!, compiler));
+      return make(env, env, sources);
+    });
+  };
+}
+
+function compileRecursive(expr: AttrsExpr, compiler: Compiler): Code {
+  const shape = shapeOf(expr);
+  const makers = compileDefs(expr, compiler);
+  const sourcesOf = compileSources(expr, compiler);
+  const addDynamic = expr.dynamic.length === 0 ? undefined : compileDynamic(expr, compiler);
+  const overrides = expr.defs.findIndex((def) => def.name === "__overrides");
+  const count = makers.length;
+  return (env) => {
+    const inner = newFrame(count + 1, env);
+    const sources = sourcesOf === undefined ? NO_SOURCES : sourcesOf(inner);
+    for (let i = 0; i < count; i++) inner[i + 1] = makers[i]!(inner, env, sources);
+    let set = new AttrSet(shape, inner.slice(1, count + 1) as Slot[]);
+    if (overrides >= 0) set = applyOverrides(set, inner, overrides);
+    return addDynamic === undefined ? set : addDynamic(set, inner);
+  };
+}
+
+/** `rec { __overrides = { … }; }`: the overriding values are seen by the other definitions too. */
+function applyOverrides(set: AttrSet, inner: Env, index: number): AttrSet {
+  const given = forceAttrs(set.values[index]!, 0, "while evaluating the `__overrides` attribute");
+  const names = [...set.shape.names];
+  const positions = [...(set.shape.positions ?? [])];
+  const values = [...set.values] as Slot[];
+  given.forEachSorted((name, slot, pos) => {
+    const at = set.shape.find(name);
+    if (at >= 0) {
+      values[at] = slot;
+      positions[at] = pos;
+      inner[at + 1] = slot;
+    } else {
+      names.push(name);
+      positions.push(pos);
+      values.push(slot);
+    }
+  });
+  return new AttrSet(new Shape(names, positions), values);
+}
+
+/** Adds `${name} = value` definitions to a set: after `rec` and `__overrides`, in the order written. */
+function compileDynamic(expr: AttrsExpr, compiler: Compiler): (set: AttrSet, env: Env) => AttrSet {
+  const dynamic: readonly {
+    readonly name: Code;
+    readonly value: Delay;
+    readonly pos: Pos;
+    readonly setName: (name: string) => void;
+  }[] = expr.dynamic.map((def) => ({
+    name: compiler.compile(def.name),
+    value: compiler.delay(def.value),
+    pos: def.pos,
+    setName: (name) => {
+      nameLambda(def.value, name);
+    },
+  }));
+  return (set, env) => {
+    const names = [...set.shape.names];
+    const positions = [...(set.shape.positions ?? [])];
+    const values = [...set.values] as Slot[];
+    const seen = new Map(names.map((name, i) => [name, i]));
+    for (const { name: nameCode, value, pos, setName } of dynamic) {
+      const computed = nameCode(env);
+      if (computed === null) continue;
+      const name = forceStringNoContext(computed, pos, "while evaluating the name of a dynamic attribute");
+      const known = seen.get(name);
+      if (known !== undefined)
+        throw evalError(
+          "eval",
+          `dynamic attribute '${name}' already defined at ${showPos(positions[known] ?? 0)}`,
+          pos,
+        );
+      setName(name);
+      seen.set(name, names.length);
+      names.push(name);
+      positions.push(pos);
+      values.push(value(env));
+    }
+    return new AttrSet(new Shape(names, positions), values);
+  };
+}

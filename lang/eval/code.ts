@@ -1,0 +1,41 @@
+import type { Expr } from "../syntax/index.ts";
+import type { Env, Slot, Value } from "../value/value.ts";
+
+/** A compiled expression: gives its value, forced. */
+export type Code = (env: Env) => Value;
+
+/** A compiled expression that gives its value or a thunk for it, without evaluating much. */
+export type Delay = (env: Env) => Slot;
+
+/** What the parts of the compiler need of each other. */
+export interface Compiler {
+  /** Whether calls leave frames in traces. */
+  readonly showTrace: boolean;
+  readonly maxCallDepth: number | undefined;
+  compile(expr: Expr): Code;
+  delay(expr: Expr): Delay;
+  /** Code that compiles itself when first run. */
+  lazy(expr: Expr): LazyCode;
+  global(index: number): Slot;
+  /** A builtin's own value, whatever the program calls by its name. */
+  builtin(name: string): Value;
+  /** `a + b` and interpolation, for what the fast paths leave. */
+  concat(values: readonly Value[], positions: readonly number[], isString: boolean, pos: number): Value;
+}
+
+/** Holds code that replaces itself by its compiled form: most code of a package tree never runs. */
+export class LazyCode {
+  run: Code;
+
+  constructor(compile: () => Code) {
+    let compiled: Code | undefined;
+    this.run = (env) => {
+      // Thunks made before the first run hold this function, not what replaces it.
+      if (compiled === undefined) {
+        compiled = compile();
+        this.run = compiled;
+      }
+      return compiled(env);
+    };
+  }
+}

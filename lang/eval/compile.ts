@@ -1,0 +1,243 @@
+import { GLOBAL, type CurPosExpr, type Expr, type SelectExpr } from "../syntax/index.ts";
+import { sourcePos } from "../value/position.ts";
+import type { Runtime } from "../value/runtime.ts";
+import { AttrSet, Float, PathValue, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
+import { compileAttrs, compileLet, compileWith } from "./bindings.ts";
+import { LazyCode, type Code, type Compiler, type Delay } from "./code.ts";
+import { concatValues } from "./concat.ts";
+import { compileLambda } from "./lambda.ts";
+import {
+  compileAssert,
+  compileBinary,
+  compileCall,
+  compileConcat,
+  compileIf,
+  compileNot,
+  delayArithmetic,
+} from "./operators.ts";
+import { compileHasAttr, compileSelect, selector } from "./select.ts";
+import { compileVariable, delayVariable, peeker } from "./variable.ts";
+
+/** What the compiler needs of the evaluator. */
+export interface CompileContext {
+  readonly runtime: Runtime;
+  readonly globalNames: readonly string[];
+  readonly globalValues: readonly Slot[];
+}
+
+/** Small sets are made at once rather than as thunks: making them costs no more. */
+const EAGER_SET_NAMES = 8;
+
+/**
+ * Turns resolved expressions into closures. Everything is compiled when it first runs; thunks are avoided where the
+ * value is at hand (literals, variables, `n - 1` of a number, `x.a` of a set).
+ */
+export class ClosureCompiler implements Compiler {
+  readonly #context: CompileContext;
+
+  constructor(context: CompileContext) {
+    this.#context = context;
+  }
+
+  get showTrace(): boolean {
+    return this.#context.runtime.settings.showTrace;
+  }
+
+  get maxCallDepth(): number | undefined {
+    return this.#context.runtime.settings.maxCallDepth;
+  }
+
+  global(index: number): Slot {
+    return this.#context.globalValues[index]!;
+  }
+
+  builtin(name: string): Value {
+    const value = this.#context.runtime.getBuiltin(name);
+    if (value instanceof Thunk) throw new Error(`builtin is no function: ${name}`);
+    return value;
+  }
+
+  concat(values: readonly Value[], positions: readonly number[], isString: boolean, pos: number): Value {
+    return concatValues(this.#context.runtime, values, positions, isString, pos);
+  }
+
+  lazy(expr: Expr): LazyCode {
+    return new LazyCode(() => this.compile(expr));
+  }
+
+  compile(expr: Expr): Code {
+    switch (expr.kind) {
+      case "int":
+      case "float":
+      case "string":
+      case "path": {
+        const value = literal(expr);
+        return () => value;
+      }
+      case "var":
+        return compileVariable(expr, this);
+      case "select":
+        return compileSelect(expr, this);
+      case "hasAttr":
+        return compileHasAttr(expr, this);
+      case "call":
+        return compileCall(expr, this, (fn) => this.#globalName(fn));
+      case "lambda":
+        return compileLambda(expr, this);
+      case "let":
+        return compileLet(expr, this);
+      case "with":
+        return compileWith(expr, this);
+      case "if":
+        return compileIf(expr, this);
+      case "assert":
+        return compileAssert(expr, this);
+      case "attrs":
+        return compileAttrs(expr, this);
+      case "list": {
+        const items = expr.items.map((item) => this.delay(item));
+        const count = items.length;
+        if (count === 0) return () => NO_ITEMS;
+        return (env) => {
+          const list = new Array<Slot>(count);
+          for (let i = 0; i < count; i++) list[i] = items[i]!(env);
+          return list;
+        };
+      }
+      case "not":
+        return compileNot(expr, this);
+      case "concat":
+        return compileConcat(expr, this);
+      case "binary":
+        return compileBinary(expr, this);
+      case "curPos":
+        return () => curPos(expr);
+      case "inheritFrom":
+        throw new Error("inheritFrom is compiled with its set");
+    }
+  }
+
+  delay(expr: Expr): Delay {
+    switch (expr.kind) {
+      case "int":
+      case "float":
+      case "string":
+      case "path": {
+        const value = literal(expr);
+        return () => value;
+      }
+      case "var":
+        return delayVariable(expr, this);
+      case "lambda":
+        return compileLambda(expr, this);
+      case "list":
+        if (expr.items.length === 0) return () => NO_ITEMS;
+        break;
+      case "attrs":
+        if (
+          !expr.isRecursive &&
+          expr.dynamic.length === 0 &&
+          expr.inheritFrom.length === 0 &&
+          expr.defs.length <= EAGER_SET_NAMES
+        )
+          return compileAttrs(expr, this);
+        break;
+      case "select": {
+        const delay = this.#delaySelect(expr);
+        if (delay !== undefined) return delay;
+        break;
+      }
+      case "call":
+      case "concat": {
+        const delay = this.#delayArithmetic(expr);
+        if (delay !== undefined) return delay;
+        break;
+      }
+      case "hasAttr":
+      case "let":
+      case "with":
+      case "if":
+      case "assert":
+      case "not":
+      case "binary":
+      case "curPos":
+      case "inheritFrom":
+        break;
+    }
+    const code = this.lazy(expr);
+    return (env) => new Thunk(code.run, env);
+  }
+
+  /** `x.a` where `x` is evaluated already: what is there, else a thunk. */
+  #delaySelect(expr: SelectExpr): Delay | undefined {
+    const [name] = expr.path;
+    if (expr.path.length !== 1 || typeof name !== "string" || expr.fallback !== undefined) return undefined;
+    if (expr.object.kind !== "var") return undefined;
+    const peek = peeker(expr.object, this);
+    if (peek === undefined) return undefined;
+    const select = selector(name);
+    const code = this.lazy(expr);
+    return (env) => {
+      const object = peek(env);
+      if (object instanceof AttrSet) {
+        const slot = select(object);
+        if (slot !== undefined) return slot;
+      }
+      return new Thunk(code.run, env);
+    };
+  }
+
+  #delayArithmetic(expr: Expr): Delay | undefined {
+    let operator: string | undefined;
+    let operands: readonly Expr[] = [];
+    if (expr.kind === "call") {
+      operator = this.#globalName(expr.fn);
+      operands = expr.args;
+    } else if (expr.kind === "concat" && !expr.isString) {
+      operator = "+";
+      operands = expr.parts.map((part) => part.expr);
+    }
+    const [left, right] = operands;
+    if (operator === undefined || left === undefined || right === undefined || operands.length !== 2)
+      return undefined;
+    const peekLeft = this.#peekAtom(left);
+    const peekRight = this.#peekAtom(right);
+    if (peekLeft === undefined || peekRight === undefined) return undefined;
+    return delayArithmetic(operator, peekLeft, peekRight, this.lazy(expr));
+  }
+
+  #peekAtom(expr: Expr): ((env: Env) => Value | undefined) | undefined {
+    if (expr.kind === "int") {
+      const { value } = expr;
+      return () => value;
+    }
+    return expr.kind === "var" ? peeker(expr, this) : undefined;
+  }
+
+  /** The name of a global variable that an expression is. */
+  #globalName(expr: Expr): string | undefined {
+    return expr.kind === "var" && expr.depth === GLOBAL ? this.#context.globalNames[expr.slot] : undefined;
+  }
+}
+
+const NO_ITEMS: readonly Slot[] = [];
+
+function literal(expr: Extract<Expr, { kind: "int" | "float" | "string" | "path" }>): Value {
+  switch (expr.kind) {
+    case "int":
+      return expr.value;
+    case "float":
+      return new Float(expr.value);
+    case "string":
+      return expr.text;
+    case "path":
+      return new PathValue(expr.path);
+  }
+}
+
+/** `__curPos`: null in a text that is no file. */
+function curPos(expr: CurPosExpr): Value {
+  const place = sourcePos(expr.pos);
+  if (place === undefined || place.origin.kind !== "file") return null;
+  return AttrSet.of(["file", "line", "column"], [place.origin.path, place.line, place.column]);
+}

@@ -1,0 +1,269 @@
+import type { LambdaExpr } from "../syntax/index.ts";
+import type { Shape } from "../value/attrs.ts";
+import { addFrame, evalError } from "../value/error.ts";
+import { forceAttrs } from "../value/force.ts";
+import { NO_POS, type Pos } from "../value/position.ts";
+import { suggest } from "../value/suggest.ts";
+import { AttrSet, Lambda, type Env, type LambdaCode, type Slot, type Value } from "../value/value.ts";
+import type { Code, Compiler, Delay } from "./code.ts";
+
+export function compileLambda(expr: LambdaExpr, compiler: Compiler): (env: Env) => Lambda {
+  const code = expr.formals === undefined ? compileCurried(expr, compiler) : compileFormals(expr, compiler);
+  return (env) => new Lambda(code, env);
+}
+
+/** `x: y: … body`: the arguments share one environment, made when the last one arrives. */
+function compileCurried(expr: LambdaExpr, compiler: Compiler): LambdaCode {
+  const chain: LambdaExpr[] = [];
+  let last: LambdaExpr = expr;
+  for (;;) {
+    chain.push(last);
+    if (last.body.kind !== "lambda" || last.body.formals !== undefined) break;
+    last = last.body;
+  }
+  const size = expr.frameSize;
+  const body = compiler.lazy(last.body);
+  const arity = chain.length;
+  // The code of the function that is left when so many arguments are held; each gives the next.
+  const codes: (LambdaCode | undefined)[] = Array.from({ length: arity + 1 });
+  for (let held = arity - 1; held >= 1; held--)
+    codes[held] = heldArguments(chain[held]!, held, codes[held + 1], body, compiler);
+  const afterOne = codes[1];
+  const call1 =
+    afterOne !== undefined
+      ? (env: Env, a: Slot): Value => new Lambda(afterOne, frame1(size, env, a))
+      : size === 2
+        ? (env: Env, a: Slot): Value => body.run([env, a])
+        : size === 3
+          ? (env: Env, a: Slot): Value => body.run([env, a, undefined])
+          : size === 4
+            ? (env: Env, a: Slot): Value => body.run([env, a, undefined, undefined])
+            : (env: Env, a: Slot): Value => body.run(frame1(size, env, a));
+  const afterTwo = codes[2];
+  const call2 =
+    arity === 1
+      ? undefined
+      : afterTwo === undefined
+        ? size === 3
+          ? (env: Env, a: Slot, b: Slot): Value => body.run([env, a, b])
+          : size === 4
+            ? (env: Env, a: Slot, b: Slot): Value => body.run([env, a, b, undefined])
+            : (env: Env, a: Slot, b: Slot): Value => {
+                const frame = frame1(size, env, a);
+                frame[2] = b;
+                return body.run(frame);
+              }
+        : (env: Env, a: Slot, b: Slot): Value => {
+            const frame = frame1(size, env, a);
+            frame[2] = b;
+            return new Lambda(afterTwo, frame);
+          };
+  return lambdaCode(chain[0]!, compiler, call1, call2);
+}
+
+/** The function that a function of several arguments gives: its environment holds the first ones. */
+function heldArguments(
+  expr: LambdaExpr,
+  held: number,
+  inner: LambdaCode | undefined,
+  body: { readonly run: Code },
+  compiler: Compiler,
+): LambdaCode {
+  const slot = held + 1;
+  const call1 = (env: Env, argument: Slot): Value => {
+    // The held environment may be used again: each call works on its own.
+    const frame = env.slice();
+    frame[slot] = argument;
+    return inner === undefined ? body.run(frame) : new Lambda(inner, frame);
+  };
+  return lambdaCode(expr, compiler, call1, undefined);
+}
+
+function lambdaCode(
+  expr: LambdaExpr,
+  compiler: Compiler,
+  call1: (env: Env, argument: Slot, pos: Pos) => Value,
+  call2: LambdaCode["call2"],
+): LambdaCode {
+  return {
+    get name() {
+      return expr.name;
+    },
+    pos: expr.pos,
+    argument: expr.argument,
+    formals: expr.formals?.map((formal) => ({
+      name: formal.name,
+      hasDefault: formal.fallback !== undefined,
+      pos: formal.pos,
+    })),
+    hasEllipsis: expr.hasEllipsis,
+    call1: guardCall(call1, expr, compiler),
+    // With frames or a depth limit each argument counts as a call of its own, as in Nix.
+    call2: compiler.showTrace || compiler.maxCallDepth !== undefined ? undefined : call2,
+  };
+}
+
+let depth = 0;
+
+/** Adds what only some runs want: frames for calls, and a limit of calls within calls. */
+function guardCall(
+  call: (env: Env, argument: Slot, pos: Pos) => Value,
+  expr: LambdaExpr,
+  compiler: Compiler,
+): (env: Env, argument: Slot, pos: Pos) => Value {
+  let guarded = call;
+  if (compiler.showTrace) {
+    const inside = guarded;
+    guarded = (env, argument, pos) => {
+      try {
+        return inside(env, argument, pos);
+      } catch (error) {
+        if (isArgumentError(error, expr)) throw error;
+        const what = expr.name === undefined ? "anonymous lambda" : `'${expr.name}'`;
+        const framed = addFrame(error, `while calling ${what}`, expr.pos);
+        throw pos === NO_POS ? framed : addFrame(framed, "from call site", pos);
+      }
+    };
+  }
+  const limit = compiler.maxCallDepth;
+  if (limit !== undefined) {
+    const inside = guarded;
+    guarded = (env, argument, pos) => {
+      if (depth >= limit) throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded", pos);
+      depth++;
+      try {
+        return inside(env, argument, pos);
+      } finally {
+        depth--;
+      }
+    };
+  }
+  return guarded;
+}
+
+/** Errors about the argument itself, which come before the call: they say where the call is, and no more. */
+const argumentErrors = new WeakMap<object, LambdaExpr>();
+
+function isArgumentError(error: unknown, expr: LambdaExpr): boolean {
+  if (typeof error !== "object" || error === null || argumentErrors.get(error) !== expr) return false;
+  argumentErrors.delete(error);
+  return true;
+}
+
+function argumentError(error: unknown, expr: LambdaExpr, pos: Pos): unknown {
+  const framed = pos === NO_POS ? error : addFrame(error, "from call site", pos);
+  if (typeof framed === "object" && framed !== null) argumentErrors.set(framed, expr);
+  return framed;
+}
+
+/** An environment with room for what the body's own variables need. */
+function frame1(size: number, up: Env, a: Slot): Env {
+  const frame: Env = [up, a, undefined, undefined];
+  for (let i = 4; i < size; i++) frame.push(undefined);
+  return frame;
+}
+
+/** `{ a, b ? 1, … }@args: body`. */
+function compileFormals(expr: LambdaExpr, compiler: Compiler): LambdaCode {
+  const formals = expr.formals!;
+  const size = expr.frameSize;
+  const firstSlot = expr.argument === undefined ? 1 : 2;
+  const names = formals.map((formal) => formal.name);
+  const defaults: (Delay | undefined)[] = formals.map((formal) =>
+    formal.fallback === undefined ? undefined : compiler.delay(formal.fallback),
+  );
+  const body = compiler.lazy(expr.body);
+  const { hasEllipsis, pos: lambdaPos } = expr;
+  // Which value of the argument's shape each formal takes; remembered for the last shape.
+  let shape: Shape | undefined;
+  let indexes: number[] = [];
+  let isComplete = false;
+  const call1 = (env: Env, argument: Slot, pos: Pos): Value => {
+    let set: AttrSet;
+    if (argument instanceof AttrSet) set = argument;
+    else {
+      try {
+        set = forceAttrs(argument, lambdaPos, "while evaluating the value passed for the lambda argument");
+      } catch (error) {
+        throw argumentError(error, expr, pos);
+      }
+    }
+    const frame: Env = new Array<unknown>(size).fill(undefined);
+    frame[0] = env;
+    if (firstSlot === 2) frame[1] = set;
+    if (set.base !== null) {
+      if (!hasEllipsis) set.flatten();
+      else {
+        let missing = false;
+        for (let i = 0; i < names.length; i++) {
+          const slot = set.get(names[i]!);
+          frame[firstSlot + i] = slot;
+          if (slot === undefined) missing = true;
+        }
+        if (missing) fillDefaults(frame, pos);
+        return body.run(frame);
+      }
+    }
+    if (set.shape !== shape) {
+      shape = set.shape;
+      const found = shape;
+      indexes = names.map((name) => found.find(name));
+      isComplete = true;
+      let used = 0;
+      for (let i = 0; i < indexes.length; i++) {
+        if (indexes[i]! >= 0) used++;
+        else isComplete = false;
+      }
+      if (!hasEllipsis && used !== shape.names.length) {
+        shape = undefined;
+        // Nix finds missing arguments first.
+        for (let i = 0; i < names.length; i++)
+          if (defaults[i] === undefined && found.find(names[i]!) < 0) throw missingArgument(i, pos);
+        throw unexpectedArgument(found, pos);
+      }
+    }
+    const values = set.values;
+    for (let i = 0; i < indexes.length; i++) {
+      const index = indexes[i]!;
+      if (index >= 0) {
+        const slot = values[index];
+        frame[firstSlot + i] = slot === undefined ? set.slotAt(index) : slot;
+      }
+    }
+    if (!isComplete) fillDefaults(frame, pos);
+    return body.run(frame);
+  };
+  const fillDefaults = (frame: Env, pos: Pos): void => {
+    for (let i = 0; i < defaults.length; i++) {
+      if (frame[firstSlot + i] !== undefined) continue;
+      const fallback = defaults[i];
+      if (fallback === undefined) throw missingArgument(i, pos);
+      frame[firstSlot + i] = fallback(frame);
+    }
+  };
+  const functionName = (): string => expr.name ?? "anonymous lambda";
+  const missingArgument = (index: number, pos: Pos): unknown =>
+    argumentError(
+      evalError(
+        "missingArgument",
+        `function '${functionName()}' called without required argument '${names[index]!}'`,
+        lambdaPos,
+      ),
+      expr,
+      pos,
+    );
+  const unexpectedArgument = (found: Shape, pos: Pos): unknown => {
+    const name = found
+      .order()
+      .map((i) => found.names[i]!)
+      .find((candidate) => !names.includes(candidate))!;
+    return argumentError(
+      evalError("type", `function '${functionName()}' called with unexpected argument '${name}'`, lambdaPos, {
+        suggestions: suggest(name, names),
+      }),
+      expr,
+      pos,
+    );
+  };
+  return lambdaCode(expr, compiler, call1, undefined);
+}

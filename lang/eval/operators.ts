@@ -1,0 +1,488 @@
+import {
+  posOfExpr,
+  printExpr,
+  type AssertExpr,
+  type BinaryExpr,
+  type CallExpr,
+  type ConcatExpr,
+  type Expr,
+  type IfExpr,
+  type NotExpr,
+} from "../syntax/index.ts";
+import { updateAttrs } from "../value/attrs.ts";
+import { call1, call2, call3 } from "../value/call.ts";
+import { equalValues } from "../value/compare.ts";
+import { addFrame, evalError } from "../value/error.ts";
+import { forceAttrs, forceBool, forceList } from "../value/force.ts";
+import type { Pos } from "../value/position.ts";
+import {
+  AttrSet,
+  Lambda,
+  PrimOp,
+  Thunk,
+  isList,
+  type Env,
+  type PrimOp1,
+  type PrimOp2,
+  type Slot,
+  type Value,
+} from "../value/value.ts";
+import { assertEqual } from "./assertEqual.ts";
+import type { Code, Compiler, Delay } from "./code.ts";
+
+const MAX = Number.MAX_SAFE_INTEGER;
+
+/** A Boolean sub-expression; failures say what it was for. */
+function compileBool(expr: Expr, message: string, compiler: Compiler): (env: Env) => boolean {
+  const code = compiler.compile(expr);
+  const pos = posOfExpr(expr);
+  return (env) => {
+    let value: Value;
+    try {
+      value = code(env);
+    } catch (error) {
+      throw addFrame(error, message, pos);
+    }
+    return typeof value === "boolean" ? value : forceBool(value, pos, message);
+  };
+}
+
+export function compileIf(expr: IfExpr, compiler: Compiler): Code {
+  const condition = compileBool(expr.condition, "while evaluating a branch condition", compiler);
+  const then = compiler.lazy(expr.then);
+  const otherwise = compiler.lazy(expr.otherwise);
+  return (env) => (condition(env) ? then.run(env) : otherwise.run(env));
+}
+
+export function compileAssert(expr: AssertExpr, compiler: Compiler): Code {
+  const condition = compileBool(expr.condition, "in the condition of the assert statement", compiler);
+  const body = compiler.lazy(expr.body);
+  return (env) => {
+    if (condition(env)) return body.run(env);
+    throw assertionError(expr, env, compiler);
+  };
+}
+
+function assertionError(expr: AssertExpr, env: Env, compiler: Compiler): unknown {
+  const text = printExpr(expr.condition);
+  const { condition } = expr;
+  if (condition.kind === "binary" && condition.operator === "==") {
+    try {
+      const left = compiler.compile(condition.left)(env);
+      const right = compiler.compile(condition.right)(env);
+      assertEqual(left, right, condition.pos);
+    } catch (error) {
+      return addFrame(error, `while evaluating the condition of the assertion '${text}'`, expr.pos);
+    }
+  }
+  return evalError("assert", `assertion '${text}' failed`, expr.pos);
+}
+
+export function compileNot(expr: NotExpr, compiler: Compiler): Code {
+  const operand = compileBool(expr.operand, "in the argument of '!'", compiler);
+  return (env) => !operand(env);
+}
+
+export function compileBinary(expr: BinaryExpr, compiler: Compiler): Code {
+  const { operator, pos } = expr;
+  switch (operator) {
+    case "&&": {
+      const left = compileBool(expr.left, "in the left operand of '&&'", compiler);
+      const right = compileBool(expr.right, "in the right operand of '&&'", compiler);
+      return (env) => left(env) && right(env);
+    }
+    case "||": {
+      const left = compileBool(expr.left, "in the left operand of '||'", compiler);
+      const right = compileBool(expr.right, "in the right operand of '||'", compiler);
+      return (env) => left(env) || right(env);
+    }
+    case "->": {
+      const left = compileBool(expr.left, "in the left operand of '->'", compiler);
+      const right = compileBool(expr.right, "in the right operand of '->'", compiler);
+      return (env) => !left(env) || right(env);
+    }
+    case "==":
+    case "!=": {
+      const equal = compileEqual(expr, operator, pos, compiler);
+      return operator === "==" ? equal : (env) => !equal(env);
+    }
+    case "//":
+      return compileUpdate(expr, compiler);
+    case "++":
+      return compileConcatLists(expr, pos, compiler);
+  }
+}
+
+function compileEqual(
+  expr: BinaryExpr,
+  operator: "==" | "!=",
+  pos: Pos,
+  compiler: Compiler,
+): (env: Env) => boolean {
+  const left = compiler.compile(expr.left);
+  const right = compiler.compile(expr.right);
+  const leftPos = posOfExpr(expr.left);
+  const rightPos = posOfExpr(expr.right);
+  return (env) => {
+    let a: Value;
+    let b: Value;
+    try {
+      a = left(env);
+    } catch (error) {
+      throw addFrame(error, `in the left operand of '${operator}'`, leftPos);
+    }
+    try {
+      b = right(env);
+    } catch (error) {
+      throw addFrame(error, `in the right operand of '${operator}'`, rightPos);
+    }
+    if (typeof a === "string" && typeof b === "string") return a === b;
+    if (typeof a === "number" && typeof b === "number") return a === b;
+    return equalOperands(a, b, pos);
+  };
+}
+
+/** The operands themselves are fresh values: the same function or list on both sides is not equal by being the same. */
+function equalOperands(a: Value, b: Value, pos: Pos): boolean {
+  if (a === b && a !== null && typeof a === "object") {
+    if (a instanceof AttrSet) return equalValues(a, b, pos);
+    if (isList(a)) return a.every((item, i) => equalValues(item, (b as readonly Slot[])[i]!, pos));
+    if (a instanceof Lambda) return false;
+  }
+  return equalValues(a, b, pos);
+}
+
+/** `a // b // c`: operands are evaluated from the right, and merged from there so that small sets meet first. */
+function compileUpdate(expr: BinaryExpr, compiler: Compiler): Code {
+  const operands: { readonly code: Code; readonly pos: Pos; readonly message: string }[] = [];
+  const collect = (operand: Expr, message: string): void => {
+    if (operand.kind === "binary" && operand.operator === "//") {
+      collect(operand.left, "in the left operand of '//'");
+      collect(operand.right, "in the right operand of '//'");
+    } else operands.push({ code: compiler.compile(operand), pos: posOfExpr(operand), message });
+  };
+  collect(expr, "");
+  const setOf = (index: number, env: Env): AttrSet => {
+    const { code, pos, message } = operands[index]!;
+    let value: Value;
+    try {
+      value = code(env);
+    } catch (error) {
+      throw addFrame(error, message, pos);
+    }
+    return value instanceof AttrSet ? value : notASet(value, pos, message);
+  };
+  if (operands.length === 2)
+    return (env) => {
+      const right = setOf(1, env);
+      return updateAttrs(setOf(0, env), right);
+    };
+  return (env) => {
+    let result = setOf(operands.length - 1, env);
+    for (let i = operands.length - 2; i >= 0; i--) result = updateAttrs(setOf(i, env), result);
+    return result;
+  };
+}
+
+function notASet(value: Value, pos: Pos, message: string): AttrSet {
+  try {
+    return forceAttrs(value, 0, "");
+  } catch (error) {
+    if (error instanceof Error && "trace" in error && Array.isArray(error.trace)) error.trace.pop();
+    throw addFrame(error, message, pos);
+  }
+}
+
+function compileConcatLists(expr: BinaryExpr, pos: Pos, compiler: Compiler): Code {
+  const left = compiler.compile(expr.left);
+  const right = compiler.compile(expr.right);
+  const leftPos = posOfExpr(expr.left);
+  const rightPos = posOfExpr(expr.right);
+  const message = "while evaluating one of the elements to concatenate";
+  return (env) => {
+    let a: Value;
+    let b: Value;
+    try {
+      a = left(env);
+    } catch (error) {
+      throw addFrame(error, "in the left operand of '++'", leftPos);
+    }
+    try {
+      b = right(env);
+    } catch (error) {
+      throw addFrame(error, "in the right operand of '++'", rightPos);
+    }
+    const listA = isList(a) ? a : forceList(a, pos, message);
+    const listB = isList(b) ? b : forceList(b, pos, message);
+    if (listA.length === 0) return listB;
+    if (listB.length === 0) return listA;
+    return listA.concat(listB);
+  };
+}
+
+export function compileConcat(expr: ConcatExpr, compiler: Compiler): Code {
+  const codes = expr.parts.map((part) => compiler.compile(part.expr));
+  const positions = expr.parts.map((part) => part.pos);
+  const operandPositions = expr.parts.map((part) => posOfExpr(part.expr));
+  const { isString, pos } = expr;
+  const message = "in an operand of '+'";
+  if (!isString && codes.length === 2) {
+    const left = codes[0]!;
+    const right = codes[1]!;
+    return (env) => {
+      let a: Value;
+      let b: Value;
+      try {
+        a = left(env);
+      } catch (error) {
+        throw addFrame(error, message, operandPositions[0]);
+      }
+      try {
+        b = right(env);
+      } catch (error) {
+        throw addFrame(error, message, operandPositions[1]);
+      }
+      if (typeof a === "number" && typeof b === "number") {
+        const sum = a + b;
+        if (sum <= MAX && sum >= -MAX) return sum;
+      } else if (typeof a === "string" && typeof b === "string") return a + b;
+      return compiler.concat([a, b], positions, false, pos);
+    };
+  }
+  const constants = expr.parts.map((part) => (part.expr.kind === "string" ? part.expr.text : undefined));
+  const count = codes.length;
+  return (env) => {
+    let text = "";
+    for (let i = 0; i < count; i++) {
+      const constant = constants[i];
+      if (constant !== undefined && (isString || i > 0)) {
+        text += constant;
+        continue;
+      }
+      const value = evalOperand(codes[i]!, env, message, operandPositions[i]!);
+      if (typeof value === "string" && isString) {
+        text += value;
+        continue;
+      }
+      // Something else than plain strings: start over with what is known.
+      const values: Value[] = [text, value];
+      const valuePositions = [positions[0]!, positions[i]!];
+      if (i === 0) {
+        values.shift();
+        valuePositions.shift();
+      }
+      for (let j = i + 1; j < count; j++) {
+        values.push(constants[j] ?? evalOperand(codes[j]!, env, message, operandPositions[j]!));
+        valuePositions.push(positions[j]!);
+      }
+      return compiler.concat(values, valuePositions, isString, pos);
+    }
+    return text;
+  };
+}
+
+function evalOperand(code: Code, env: Env, message: string, pos: Pos): Value {
+  try {
+    return code(env);
+  } catch (error) {
+    throw addFrame(error, message, pos);
+  }
+}
+
+/** Calls of `__sub`, `__mul`, `__div` and `__lessThan`, as operators are read, where nothing else has their name. */
+function compileArithmetic(expr: CallExpr, name: string, compiler: Compiler): Code | undefined {
+  const [leftExpr, rightExpr] = expr.args;
+  if (leftExpr === undefined || rightExpr === undefined || expr.args.length !== 2) return undefined;
+  if (name !== "sub" && name !== "mul" && name !== "lessThan" && name !== "div") return undefined;
+  const builtin = compiler.builtin(name);
+  const { pos } = expr;
+  const left = compiler.compile(leftExpr);
+  const right = compiler.compile(rightExpr);
+  const message = `while calling the '${name}' builtin`;
+  const constant =
+    rightExpr.kind === "int" && typeof rightExpr.value === "number" ? rightExpr.value : undefined;
+  switch (name) {
+    case "sub":
+      if (constant !== undefined)
+        return (env) => {
+          const a = evalOperand(left, env, message, pos);
+          if (typeof a === "number" && a - constant >= -MAX) return a - constant;
+          return call2(builtin, a, constant, pos);
+        };
+      return (env) => {
+        const a = evalOperand(left, env, message, pos);
+        const b = evalOperand(right, env, message, pos);
+        if (typeof a === "number" && typeof b === "number") {
+          const difference = a - b;
+          if (difference <= MAX && difference >= -MAX) return difference;
+        }
+        return call2(builtin, a, b, pos);
+      };
+    case "mul":
+      return (env) => {
+        const a = evalOperand(left, env, message, pos);
+        const b = evalOperand(right, env, message, pos);
+        if (typeof a === "number" && typeof b === "number") {
+          const product = a * b;
+          if (product <= MAX && product >= -MAX && product !== 0) return product;
+        }
+        return call2(builtin, a, b, pos);
+      };
+    case "lessThan":
+      if (constant !== undefined)
+        return (env) => {
+          const a = evalOperand(left, env, message, pos);
+          return typeof a === "number" ? a < constant : call2(builtin, a, constant, pos);
+        };
+      return (env) => {
+        const a = evalOperand(left, env, message, pos);
+        const b = evalOperand(right, env, message, pos);
+        if (typeof a === "number" && typeof b === "number") return a < b;
+        if (typeof a === "string" && typeof b === "string") return a < b;
+        return call2(builtin, a, b, pos);
+      };
+    case "div":
+      return (env) => {
+        const a = evalOperand(left, env, message, pos);
+        const b = evalOperand(right, env, message, pos);
+        return call2(builtin, a, b, pos);
+      };
+  }
+}
+
+const ARITHMETIC: ReadonlyMap<string, string> = new Map([
+  ["__sub", "sub"],
+  ["__mul", "mul"],
+  ["__div", "div"],
+  ["__lessThan", "lessThan"],
+]);
+
+export function compileCall(
+  expr: CallExpr,
+  compiler: Compiler,
+  isGlobal: (expr: Expr) => string | undefined,
+): Code {
+  const globalName = isGlobal(expr.fn);
+  const arithmetic = globalName === undefined ? undefined : ARITHMETIC.get(globalName);
+  if (arithmetic !== undefined) {
+    const code = compileArithmetic(expr, arithmetic, compiler);
+    if (code !== undefined) return code;
+  }
+  const { pos } = expr;
+  const args = expr.args.map((argument) => compiler.delay(argument));
+  if (globalName !== undefined) {
+    const code = compileBuiltinCall(expr.fn, args, pos, compiler);
+    if (code !== undefined) return code;
+  }
+  const fn = compiler.compile(expr.fn);
+  const [a0, a1, a2] = args as [Delay, Delay, Delay];
+  switch (args.length) {
+    case 1:
+      return (env) => {
+        const f = fn(env);
+        return f instanceof Lambda ? f.code.call1(f.env, a0(env), pos) : call1(f, a0(env), pos);
+      };
+    case 2:
+      return (env) => {
+        const f = fn(env);
+        if (f instanceof Lambda) {
+          const both = f.code.call2;
+          if (both !== undefined) return both(f.env, a0(env), a1(env), pos);
+          // Both arguments' slots are made before the call, as in Nix.
+          const second = a1(env);
+          return call1(f.code.call1(f.env, a0(env), pos), second, pos);
+        }
+        return call2(f, a0(env), a1(env), pos);
+      };
+    case 3:
+      return (env) => call3(fn(env), a0(env), a1(env), a2(env), pos);
+    default:
+      return (env) => {
+        const slots = args.map((argument) => argument(env));
+        let result = fn(env);
+        let i = 0;
+        for (; i + 2 <= slots.length; i += 2) result = call2(result, slots[i]!, slots[i + 1]!, pos);
+        if (i < slots.length) result = call1(result, slots[i]!, pos);
+        return result;
+      };
+  }
+}
+
+/** A call of a builtin known when compiling, with all its arguments: straight to its implementation. */
+function compileBuiltinCall(
+  fn: Expr,
+  args: readonly Delay[],
+  pos: Pos,
+  compiler: Compiler,
+): Code | undefined {
+  if (fn.kind !== "var") return undefined;
+  const value = compiler.global(fn.slot);
+  if (!(value instanceof PrimOp) || value.arity !== args.length) return undefined;
+  const message = `while calling the '${value.name}' builtin`;
+  const { addsFrame } = value;
+  const [a0, a1] = args as [Delay, Delay];
+  if (args.length === 1) {
+    const run = value.run as PrimOp1;
+    return (env) => {
+      try {
+        return run(pos, a0(env));
+      } catch (error) {
+        throw addsFrame ? addFrame(error, message, pos) : error;
+      }
+    };
+  }
+  if (args.length === 2) {
+    const run = value.run as PrimOp2;
+    return (env) => {
+      try {
+        return run(pos, a0(env), a1(env));
+      } catch (error) {
+        throw addsFrame ? addFrame(error, message, pos) : error;
+      }
+    };
+  }
+  return undefined;
+}
+
+/** Cheap eagerness: an operation on numbers that are known already is done at once instead of a thunk. */
+export function delayArithmetic(
+  name: string,
+  left: (env: Env) => Value | undefined,
+  right: (env: Env) => Value | undefined,
+  code: { readonly run: Code },
+): Delay | undefined {
+  switch (name) {
+    case "__sub":
+      return (env) => {
+        const a = left(env);
+        const b = right(env);
+        if (typeof a === "number" && typeof b === "number") {
+          const difference = a - b;
+          if (difference <= MAX && difference >= -MAX) return difference;
+        }
+        return new Thunk(code.run, env);
+      };
+    case "+":
+      return (env) => {
+        const a = left(env);
+        const b = right(env);
+        if (typeof a === "number" && typeof b === "number") {
+          const sum = a + b;
+          if (sum <= MAX && sum >= -MAX) return sum;
+        }
+        return new Thunk(code.run, env);
+      };
+    case "__mul":
+      return (env) => {
+        const a = left(env);
+        const b = right(env);
+        if (typeof a === "number" && typeof b === "number") {
+          const product = a * b;
+          if (product <= MAX && product >= -MAX && product !== 0) return product;
+        }
+        return new Thunk(code.run, env);
+      };
+    default:
+      return undefined;
+  }
+}

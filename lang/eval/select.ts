@@ -1,0 +1,243 @@
+import { posOfExpr, printExpr, type AttrName, type HasAttrExpr, type SelectExpr } from "../syntax/index.ts";
+import { Shape } from "../value/attrs.ts";
+import { addFrame, evalError } from "../value/error.ts";
+import { force, forceAttrs, forceStringNoContext, runThunk } from "../value/force.ts";
+import { NO_POS, sourceOf, type Pos } from "../value/position.ts";
+import { quoteAttrName } from "../value/literal.ts";
+import { suggest } from "../value/suggest.ts";
+import { AttrSet, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
+import type { Code, Compiler } from "./code.ts";
+
+/** Finds an attribute, remembering where the last shape had it. */
+export function selector(name: string): (set: AttrSet) => Slot | undefined {
+  let shape: Shape | undefined;
+  let index = -1;
+  return (set) => {
+    if (set.base !== null) return set.get(name);
+    if (set.shape !== shape) {
+      shape = set.shape;
+      index = shape.find(name);
+    }
+    if (index < 0) return undefined;
+    const slot = set.values[index];
+    return slot === undefined ? set.slotAt(index) : slot;
+  };
+}
+
+export function compileSelect(expr: SelectExpr, compiler: Compiler): Code {
+  const [first] = expr.path;
+  if (expr.path.length === 1 && typeof first === "string")
+    return expr.fallback === undefined
+      ? compileSelectOne(expr, first, compiler)
+      : compileSelectOr(expr, first, compiler);
+  return compileSelectPath(expr, compiler);
+}
+
+const SELECTING = "while selecting an attribute";
+
+function compileSelectOne(expr: SelectExpr, name: string, compiler: Compiler): Code {
+  const object = compiler.compile(expr.object);
+  const objectPos = posOfExpr(expr.object);
+  const { pos } = expr;
+  let shape: Shape | undefined;
+  let index = -1;
+  return (env) => {
+    let set: Value;
+    try {
+      set = object(env);
+    } catch (error) {
+      throw addFrame(error, SELECTING, objectPos);
+    }
+    if (set instanceof AttrSet && set.base === null) {
+      if (set.shape !== shape) {
+        shape = set.shape;
+        index = shape.find(name);
+      }
+      if (index >= 0) {
+        let slot = set.values[index];
+        if (slot === undefined) slot = set.slotAt(index);
+        if (!(slot instanceof Thunk)) return slot;
+        if (slot.code === null) return (set.values[index] = slot.data as Value);
+        const at = index;
+        try {
+          const value = runThunk(slot, pos);
+          if (set.shape === shape) set.values[at] = value;
+          return value;
+        } catch (error) {
+          throw selectFrames(error, set.posOf(name), quoteAttrName(name), quoteAttrName(name), pos);
+        }
+      }
+    }
+    return selectSlow(set, name, pos);
+  };
+}
+
+function selectSlow(object: Value, name: string, pos: Pos): Value {
+  let attrPos = NO_POS;
+  try {
+    const set = forceAttrs(object, pos, SELECTING);
+    const slot = set.get(name);
+    if (slot === undefined) throw missingAttribute(set, name);
+    attrPos = set.posOf(name);
+    return force(slot, attrPos || pos);
+  } catch (error) {
+    throw selectFrames(error, attrPos, quoteAttrName(name), quoteAttrName(name), pos);
+  }
+}
+
+function missingAttribute(set: AttrSet, name: string): Error {
+  return evalError("missingAttribute", `attribute '${name}' missing`, NO_POS, {
+    suggestions: suggest(name, set.flatten().shape.names),
+  });
+}
+
+function selectFrames(error: unknown, attrPos: Pos, reached: string, path: string, pos: Pos): unknown {
+  let framed = error;
+  if (attrPos !== NO_POS && !isInternal(attrPos))
+    framed = addFrame(framed, `from the definition of '${reached}'`, attrPos);
+  return addFrame(framed, `while evaluating the attribute '${path}'`, pos);
+}
+
+/** Our own files are not worth a line of a user's trace. */
+function isInternal(pos: Pos): boolean {
+  const origin = sourceOf(pos)?.origin;
+  return origin?.kind === "file" && origin.path.startsWith("<internal>");
+}
+
+function compileSelectOr(expr: SelectExpr, name: string, compiler: Compiler): Code {
+  const object = compiler.compile(expr.object);
+  const objectPos = posOfExpr(expr.object);
+  const select = selector(name);
+  const fallback = compiler.lazy(expr.fallback!);
+  const { pos } = expr;
+  return (env) => {
+    let set: Value;
+    try {
+      set = object(env);
+    } catch (error) {
+      throw addFrame(error, SELECTING, objectPos);
+    }
+    if (set instanceof AttrSet) {
+      const slot = select(set);
+      if (slot !== undefined) {
+        if (!(slot instanceof Thunk)) return slot;
+        if (slot.code === null) return slot.data as Value;
+        try {
+          return runThunk(slot, pos);
+        } catch (error) {
+          throw selectFrames(error, set.posOf(name), quoteAttrName(name), quoteAttrName(name), pos);
+        }
+      }
+    }
+    try {
+      return fallback.run(env);
+    } catch (error) {
+      throw selectFrames(error, NO_POS, "", quoteAttrName(name), pos);
+    }
+  };
+}
+
+/** A name of an attribute path: constant, or computed. */
+type NameCode = string | Code;
+
+function compileNames(path: readonly AttrName[], compiler: Compiler): NameCode[] {
+  return path.map((name) => (typeof name === "string" ? name : compiler.compile(name)));
+}
+
+function nameAt(name: NameCode, env: Env, pos: Pos): string {
+  if (typeof name === "string") return name;
+  const value = name(env);
+  return typeof value === "string"
+    ? value
+    : forceStringNoContext(value, pos, "while evaluating an attribute name");
+}
+
+function compileSelectPath(expr: SelectExpr, compiler: Compiler): Code {
+  const object = compiler.compile(expr.object);
+  const objectPos = posOfExpr(expr.object);
+  const names = compileNames(expr.path, compiler);
+  const selectors = names.map((name) => (typeof name === "string" ? selector(name) : undefined));
+  const fallback = expr.fallback === undefined ? undefined : compiler.lazy(expr.fallback);
+  const { pos, path } = expr;
+  return (env) => {
+    let value: Value;
+    try {
+      value = object(env);
+    } catch (error) {
+      throw addFrame(error, SELECTING, objectPos);
+    }
+    let attrPos = NO_POS;
+    let reached = 0;
+    try {
+      for (let i = 0; i < names.length; i++) {
+        const select = selectors[i];
+        const name = nameAt(names[i]!, env, pos);
+        if (!(value instanceof AttrSet)) {
+          if (fallback !== undefined) return fallback.run(env);
+          value = forceAttrs(value, pos, SELECTING);
+        }
+        const slot: Slot | undefined = select === undefined ? value.get(name) : select(value);
+        if (slot === undefined) {
+          if (fallback !== undefined) return fallback.run(env);
+          throw missingAttribute(value, name);
+        }
+        reached = i + 1;
+        if (slot instanceof Thunk && slot.code !== null) {
+          attrPos = value.posOf(name);
+          value = runThunk(slot, i === names.length - 1 ? attrPos || pos : pos);
+        } else {
+          if (i === names.length - 1) attrPos = value.posOf(name);
+          value = force(slot);
+        }
+      }
+      return value;
+    } catch (error) {
+      throw selectFrames(
+        error,
+        attrPos,
+        showReached(path.slice(0, reached), names, env),
+        showReached(path, names, env),
+        pos,
+      );
+    }
+  };
+}
+
+/** The path with its computed names, where they can be computed. */
+function showReached(path: readonly AttrName[], names: readonly NameCode[], env: Env): string {
+  return path
+    .map((name, i) => {
+      if (typeof name === "string") return quoteAttrName(name);
+      try {
+        return quoteAttrName(nameAt(names[i]!, env, NO_POS));
+      } catch {
+        return `"\${${printExpr(name)}}"`;
+      }
+    })
+    .join(".");
+}
+
+export function compileHasAttr(expr: HasAttrExpr, compiler: Compiler): Code {
+  const object = compiler.compile(expr.object);
+  const pos = posOfExpr(expr.object);
+  const names = compileNames(expr.path, compiler);
+  const selectors = names.map((name) => (typeof name === "string" ? selector(name) : undefined));
+  return (env) => {
+    let value: Value;
+    try {
+      value = object(env);
+    } catch (error) {
+      throw addFrame(error, "in the argument of '?'", pos);
+    }
+    for (let i = 0; i < names.length; i++) {
+      const name = nameAt(names[i]!, env, pos);
+      if (!(value instanceof AttrSet)) return false;
+      const select = selectors[i];
+      if (i === names.length - 1) return select === undefined ? value.has(name) : select(value) !== undefined;
+      const slot: Slot | undefined = select === undefined ? value.get(name) : select(value);
+      if (slot === undefined) return false;
+      value = force(slot, pos);
+    }
+    return true;
+  };
+}

@@ -1,0 +1,246 @@
+import type { ByteString, SourceOrigin } from "../../core/index.ts";
+import type { ContextElement, EvalHost } from "../host.ts";
+import { parse, type Expr } from "../syntax/index.ts";
+import { addFrame, asDevshellError, evalError } from "../value/error.ts";
+import { force } from "../value/force.ts";
+import { canonicalPath } from "../value/path.ts";
+import { NO_POS, registerSource, type Pos } from "../value/position.ts";
+import type { EvalSettings, Runtime, SearchPathEntry } from "../value/runtime.ts";
+import { AttrSet, Thunk, primOp1, type Env, type Slot, type Value } from "../value/value.ts";
+import { coerceToString } from "../value/coerce.ts";
+import { ClosureCompiler, type CompileContext } from "./compile.ts";
+import { resolve } from "./resolve.ts";
+
+/** The global scope. */
+export interface Globals {
+  readonly builtins: AttrSet;
+  /** Variables visible in every file: `map`, `__add`, `builtins`, `true`, … */
+  readonly variables: ReadonlyMap<string, Slot>;
+}
+
+/** Files of our own, by the path they are imported by (`<nix/fetchurl.nix>`). */
+export const INTERNAL_PREFIX = "<internal>/";
+
+/** The state of one evaluation: what was imported, resolved and copied so far. */
+export class EvalState implements Runtime, CompileContext {
+  readonly host: EvalHost;
+  readonly settings: EvalSettings;
+  readonly searchPath: readonly SearchPathEntry[];
+  readonly #compiler: ClosureCompiler;
+  readonly #globals: Globals;
+  readonly #globalIndex = new Map<string, number>();
+  readonly globalNames: string[] = [];
+  readonly globalValues: Slot[] = [];
+  readonly #internalFiles: ReadonlyMap<string, string>;
+  /** Path as asked for → file that is read. */
+  readonly #resolvedPaths = new Map<ByteString, ByteString>();
+  /** File → its value. */
+  readonly #imports = new Map<ByteString, Slot>();
+  readonly #storeCopies = new Map<ByteString, ByteString>();
+  readonly #searchPathEntries = new Map<ByteString, ByteString | undefined>();
+
+  constructor(
+    host: EvalHost,
+    settings: EvalSettings,
+    searchPath: readonly SearchPathEntry[],
+    makeGlobals: (runtime: Runtime) => Globals,
+    internalFiles: ReadonlyMap<string, string> = new Map(),
+  ) {
+    this.host = host;
+    this.settings = settings;
+    this.searchPath = searchPath;
+    this.#internalFiles = internalFiles;
+    this.#compiler = new ClosureCompiler(this);
+    this.#globals = makeGlobals(this);
+    for (const [name, value] of this.#globals.variables) {
+      this.#globalIndex.set(name, this.globalNames.length);
+      this.globalNames.push(name);
+      this.globalValues.push(value);
+    }
+  }
+
+  get runtime(): Runtime {
+    return this;
+  }
+
+  get builtins(): AttrSet {
+    return this.#globals.builtins;
+  }
+
+  getBuiltin(name: string): Slot {
+    const slot = this.builtins.get(name);
+    if (slot === undefined) throw new Error(`no builtin: ${name}`);
+    return slot;
+  }
+
+  /** Parses a text; relative paths in it are relative to `baseDir`. */
+  parse(text: ByteString, baseDir: ByteString, origin: SourceOrigin): Expr {
+    return parse(registerSource(origin, text), {
+      baseDir,
+      homeDir: this.settings.isPure
+        ? undefined
+        : (this.host.environmentVariable("HOME") ?? "/homeless-shelter"),
+      allowsPipes: this.settings.features.has("pipe-operators"),
+    });
+  }
+
+  evalText(text: ByteString, baseDir: ByteString, origin: SourceOrigin): Value {
+    return this.evalExpr(this.parse(text, baseDir, origin));
+  }
+
+  /** @param outer names (and their slots) around the expression */
+  evalExpr(expr: Expr, outer?: ReadonlyMap<string, Slot>): Value {
+    const names = outer === undefined ? [] : [...outer.keys()];
+    const size = resolve(expr, { indexOf: this.#globalIndex }, names);
+    const env: Env = [null, ...(outer?.values() ?? [])];
+    while (env.length < size) env.push(undefined);
+    return this.#compiler.compile(expr)(env);
+  }
+
+  evalInternal(text: string, name: string): Value {
+    const path = INTERNAL_PREFIX + name;
+    const known = this.#imports.get(path);
+    if (known !== undefined) return force(known);
+    const value = this.evalText(text, "/", { kind: "file", path });
+    this.#imports.set(path, value);
+    return value;
+  }
+
+  importFile(path: ByteString, pos: Pos): Value {
+    const file = this.resolveImport(path);
+    let slot = this.#imports.get(file);
+    if (slot === undefined) {
+      slot = new Thunk(() => this.#evalFile(file, undefined), null);
+      this.#imports.set(file, slot);
+    }
+    if (!(slot instanceof Thunk)) return slot;
+    const value = force(slot, pos);
+    this.#imports.set(file, value);
+    return value;
+  }
+
+  scopedImportFile(scope: AttrSet, path: ByteString, _pos: Pos): Value {
+    const names = new Map<string, Slot>();
+    scope.forEachSorted((name, slot) => names.set(name, slot));
+    return this.#evalFile(this.resolveImport(path), names);
+  }
+
+  #evalFile(file: ByteString, outer: Map<string, Slot> | undefined): Value {
+    const internal = this.#internalFiles.get(file);
+    const text = internal ?? this.host.readFile(file);
+    const expr = this.parse(text, file.slice(0, Math.max(1, file.lastIndexOf("/"))), {
+      kind: "file",
+      path: file,
+    });
+    const extra = this.host.extraGlobals?.(file);
+    let names = outer;
+    if (extra !== undefined) {
+      names ??= new Map();
+      for (const [name, run] of extra)
+        names.set(
+          name,
+          primOp1(name, (pos, argument) =>
+            run(coerceToString(this, argument, new Set(), pos, `while calling ${name}`)),
+          ),
+        );
+    }
+    try {
+      return this.evalExpr(expr, names);
+    } catch (error) {
+      throw addFrame(error, `while evaluating the file '${file}':`);
+    }
+  }
+
+  /** The file to read for a path: symlinks of its last part followed, `default.nix` for a directory. */
+  resolveImport(path: ByteString): ByteString {
+    const known = this.#resolvedPaths.get(path);
+    if (known !== undefined) return known;
+    if (this.#internalFiles.has(path)) return path;
+    let file = path;
+    let type = this.host.fileType(file);
+    if (type === "symlink") {
+      file = this.host.resolveSymlinks(file);
+      type = this.host.fileType(file);
+    }
+    if (type === undefined) throw evalError("eval", `path '${path}' does not exist`);
+    if (type === "directory") file = file === "/" ? "/default.nix" : `${file}/default.nix`;
+    this.#resolvedPaths.set(path, file);
+    return file;
+  }
+
+  findFile(searchPath: readonly SearchPathEntry[], name: ByteString, pos: Pos): ByteString {
+    for (const { prefix, value } of searchPath) {
+      let suffix: string;
+      if (prefix === "") suffix = `/${name}`;
+      else if (name === prefix) suffix = "";
+      else if (name.startsWith(`${prefix}/`)) suffix = name.slice(prefix.length);
+      else continue;
+      const root = this.#resolveEntry(value);
+      if (root === undefined) continue;
+      const found = canonicalPath(root + suffix);
+      if (this.#exists(found)) return found;
+    }
+    if (name.startsWith("nix/")) {
+      const internal = `${INTERNAL_PREFIX}${name}`;
+      if (this.#internalFiles.has(internal)) return internal;
+    }
+    throw evalError(
+      "throw",
+      this.settings.isPure
+        ? `cannot look up '<${name}>' in pure evaluation mode (use '--impure' to override)`
+        : `file '${name}' was not found in the Nix search path (add it using $NIX_PATH or -I)`,
+      pos,
+    );
+  }
+
+  #resolveEntry(value: ByteString): ByteString | undefined {
+    if (this.#searchPathEntries.has(value)) return this.#searchPathEntries.get(value);
+    const root = this.host.resolveSearchPathEntry(value);
+    this.#searchPathEntries.set(value, root);
+    return root;
+  }
+
+  #exists(path: ByteString): boolean {
+    try {
+      return this.host.fileType(path) !== undefined;
+    } catch {
+      // Refused or unreadable: not found here, as in Nix.
+      return false;
+    }
+  }
+
+  copyToStore(path: ByteString, context: Set<ContextElement>): ByteString {
+    if (path.endsWith(".drv")) throw evalError("eval", "file names are not allowed to end in '.drv'");
+    let copy = this.#storeCopies.get(path);
+    if (copy === undefined) {
+      copy = this.host.addPath({ path, name: path.slice(path.lastIndexOf("/") + 1), method: "nar" });
+      this.#storeCopies.set(path, copy);
+    }
+    context.add(copy);
+    return copy;
+  }
+
+  realiseContext(text: ByteString, context: ReadonlySet<ContextElement>): ByteString {
+    if (context.size === 0) return text;
+    const elements = [...context];
+    const built = elements.find((element) => element.startsWith("!"));
+    if (built !== undefined && !this.settings.allowImportFromDerivation)
+      throw evalError(
+        "eval",
+        `cannot build '${built.slice(built.indexOf("!", 1) + 1)}^${built.slice(1, built.indexOf("!", 1))}' during evaluation because the option 'allow-import-from-derivation' is disabled`,
+      );
+    let result = text;
+    for (const [placeholder, path] of this.host.realise(elements))
+      result = result.replaceAll(placeholder, path);
+    return result;
+  }
+
+  /** Runs something for a caller outside of the language: a stack overflow becomes an error of ours. */
+  guard<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      throw asDevshellError(error, NO_POS) ?? error;
+    }
+  }
+}

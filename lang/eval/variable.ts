@@ -1,0 +1,143 @@
+import { FROM_WITH, GLOBAL, type VarExpr } from "../syntax/index.ts";
+import { addFrame, evalError } from "../value/error.ts";
+import { force, forceAttrs, runThunk } from "../value/force.ts";
+import type { Pos } from "../value/position.ts";
+import { AttrSet, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
+import type { Code, Compiler, Delay } from "./code.ts";
+import { selector } from "./select.ts";
+
+/** Reads a variable, forced; the forced value is written back, so that the thunk is met once. */
+export function compileVariable(expr: VarExpr, compiler: Compiler): Code {
+  const { depth, slot, pos } = expr;
+  switch (depth) {
+    case GLOBAL: {
+      const value = compiler.global(slot);
+      return value instanceof Thunk ? () => force(value, pos) : () => value;
+    }
+    case FROM_WITH:
+      return compileWithLookup(expr);
+    case 0:
+      return (env) => {
+        const x = env[slot] as Slot;
+        return x instanceof Thunk ? (env[slot] = x.code === null ? (x.data as Value) : runThunk(x, pos)) : x;
+      };
+    case 1:
+      return (env) => {
+        const at = env[0] as Env;
+        const x = at[slot] as Slot;
+        return x instanceof Thunk ? (at[slot] = x.code === null ? (x.data as Value) : runThunk(x, pos)) : x;
+      };
+    case 2:
+      return (env) => {
+        const at = (env[0] as Env)[0] as Env;
+        const x = at[slot] as Slot;
+        return x instanceof Thunk ? (at[slot] = x.code === null ? (x.data as Value) : runThunk(x, pos)) : x;
+      };
+    default:
+      return (env) => {
+        let at = env;
+        for (let k = depth; k > 0; k--) at = at[0] as Env;
+        const x = at[slot] as Slot;
+        return x instanceof Thunk ? (at[slot] = x.code === null ? (x.data as Value) : runThunk(x, pos)) : x;
+      };
+  }
+}
+
+/** The environment some levels up. */
+export function ancestor(depth: number): (env: Env) => Env {
+  switch (depth) {
+    case 0:
+      return (env) => env;
+    case 1:
+      return (env) => env[0] as Env;
+    case 2:
+      return (env) => (env[0] as Env)[0] as Env;
+    default:
+      return (env) => {
+        let at = env;
+        for (let k = depth; k > 0; k--) at = at[0] as Env;
+        return at;
+      };
+  }
+}
+
+/** Reads a variable's slot as it is; `undefined` where it is not made yet (within its own `let` or `rec`). */
+export function slotReader(depth: number, slot: number): (env: Env) => Slot | undefined {
+  switch (depth) {
+    case 0:
+      return (env) => env[slot] as Slot;
+    case 1:
+      return (env) => (env[0] as Env)[slot] as Slot;
+    case 2:
+      return (env) => ((env[0] as Env)[0] as Env)[slot] as Slot;
+    default:
+      return (env) => {
+        let at = env;
+        for (let k = depth; k > 0; k--) at = at[0] as Env;
+        return at[slot] as Slot;
+      };
+  }
+}
+
+/** The value of a variable or literal if it is known already, else `undefined`. */
+export function peeker(expr: VarExpr, compiler: Compiler): ((env: Env) => Value | undefined) | undefined {
+  if (expr.depth === GLOBAL) {
+    const value = compiler.global(expr.slot);
+    return value instanceof Thunk ? undefined : () => value;
+  }
+  if (expr.depth < 0) return undefined;
+  const read = slotReader(expr.depth, expr.slot);
+  return (env) => {
+    const x = read(env);
+    return x instanceof Thunk ? (x.code === null ? (x.data as Value) : undefined) : x;
+  };
+}
+
+export function delayVariable(expr: VarExpr, compiler: Compiler): Delay {
+  if (expr.depth === GLOBAL) {
+    const value = compiler.global(expr.slot);
+    return () => value;
+  }
+  const code = compileVariable(expr, compiler);
+  if (expr.depth === FROM_WITH) return (env) => new Thunk(code, env);
+  const read = slotReader(expr.depth, expr.slot);
+  return (env) => {
+    const x = read(env);
+    if (x instanceof Thunk) return x.code === null ? (x.data as Value) : x;
+    return x === undefined ? new Thunk(code, env) : x;
+  };
+}
+
+function compileWithLookup(expr: VarExpr): Code {
+  const { name, pos } = expr;
+  const places = (expr.withs ?? []).map((place) => ({
+    up: ancestor(place.depth),
+    slot: place.slot,
+    pos: place.pos,
+    select: selector(name),
+  }));
+  return (env) => {
+    for (const { up, slot, pos: withPos, select } of places) {
+      const at = up(env);
+      let set = at[slot] as Slot;
+      if (!(set instanceof AttrSet)) {
+        set = forceAttrs(set, withPos, "while evaluating the first subexpression of a with expression");
+        at[slot] = set;
+      }
+      const found = select(set);
+      if (found !== undefined) return found instanceof Thunk ? force(found, pos) : found;
+    }
+    throw evalError("undefinedVariable", `undefined variable '${name}'`, pos);
+  };
+}
+
+/** Runs code; a failure gets a frame. */
+export function framed(code: Code, message: string, pos: Pos): Code {
+  return (env) => {
+    try {
+      return code(env);
+    } catch (error) {
+      throw addFrame(error, message, pos);
+    }
+  };
+}
