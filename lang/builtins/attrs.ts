@@ -1,0 +1,291 @@
+import {
+  AttrSet,
+  EMPTY_SET,
+  Lambda,
+  NO_POS,
+  PrimOp,
+  PrimOpApp,
+  evalError,
+  force,
+  forceAttrs,
+  forceFunction,
+  forceList,
+  forceStringNoContext,
+  getAttr,
+  internShape,
+  sourcePos,
+  type Formal,
+  type Pos,
+  type Slot,
+  type Value,
+} from "../value/index.ts";
+import { define1, define2, delayCall2, delaySlotCall2, type Definition } from "./define.ts";
+
+const PAIR = "in a {name=...; value=...;} pair";
+
+export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
+  define1("attrNames", "set", "The names of a set's attributes, sorted.", (_, set) =>
+    forceAttrs(set, NO_POS, "while evaluating the argument passed to builtins.attrNames").sortedNames(),
+  ),
+  define1("attrValues", "set", "The values of a set's attributes, sorted by name.", (_, set) => {
+    const flat = forceAttrs(
+      set,
+      NO_POS,
+      "while evaluating the argument passed to builtins.attrValues",
+    ).flatten();
+    const order = flat.shape.order();
+    const values = new Array<Slot>(order.length);
+    for (let i = 0; i < order.length; i++) values[i] = flat.values[order[i]!]!;
+    return values;
+  }),
+  define2(
+    "getAttr",
+    "s set",
+    "The attribute of a set with a name; fails when there is none.",
+    (_, s, set) => {
+      const name = forceStringNoContext(
+        s,
+        NO_POS,
+        "while evaluating the first argument passed to builtins.getAttr",
+      );
+      const attrs = forceAttrs(
+        set,
+        NO_POS,
+        "while evaluating the second argument passed to builtins.getAttr",
+      );
+      return force(getAttr(attrs, name, "in the attribute set under consideration"));
+    },
+  ),
+  define2("hasAttr", "s set", "Whether a set has an attribute.", (_, s, set) => {
+    const name = forceStringNoContext(
+      s,
+      NO_POS,
+      "while evaluating the first argument passed to builtins.hasAttr",
+    );
+    return forceAttrs(set, NO_POS, "while evaluating the second argument passed to builtins.hasAttr").has(
+      name,
+    );
+  }),
+  define2("unsafeGetAttrPos", "s set", "Where an attribute was written, or `null`.", (_, s, set) => {
+    const name = forceStringNoContext(
+      s,
+      NO_POS,
+      "while evaluating the first argument passed to builtins.unsafeGetAttrPos",
+    );
+    const attrs = forceAttrs(
+      set,
+      NO_POS,
+      "while evaluating the second argument passed to builtins.unsafeGetAttrPos",
+    );
+    return positionValue(attrs.posOf(name));
+  }),
+  define2(
+    "removeAttrs",
+    "set list",
+    "A set without the attributes named in a list.",
+    (_, set, list) => {
+      const attrs = forceAttrs(
+        set,
+        NO_POS,
+        "while evaluating the first argument passed to builtins.removeAttrs",
+      );
+      const names = forceList(
+        list,
+        NO_POS,
+        "while evaluating the second argument passed to builtins.removeAttrs",
+      );
+      const context = "while evaluating the values of the second argument passed to builtins.removeAttrs";
+      const removed = new Set<string>();
+      for (let i = 0; i < names.length; i++) {
+        const name = forceStringNoContext(names[i]!, NO_POS, context);
+        if (attrs.has(name)) removed.add(name);
+      }
+      return removed.size === 0 ? attrs : attrs.filterNames((name) => !removed.has(name));
+    },
+    { isGlobal: true },
+  ),
+  define1(
+    "listToAttrs",
+    "e",
+    "The set of a list of `{ name, value }`; of equal names the first counts.",
+    (_, e) => {
+      const items = forceList(e, NO_POS, "while evaluating the argument passed to builtins.listToAttrs");
+      const found = new Map<string, AttrSet>();
+      for (let i = 0; i < items.length; i++) {
+        const pair = forceAttrs(
+          items[i]!,
+          NO_POS,
+          "while evaluating an element of the list passed to builtins.listToAttrs",
+        );
+        const name = forceStringNoContext(
+          getAttr(pair, "name", PAIR),
+          NO_POS,
+          "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs",
+        );
+        if (!found.has(name)) found.set(name, pair);
+      }
+      const names: string[] = [];
+      const values: Slot[] = [];
+      const positions: Pos[] = [];
+      for (const [name, pair] of found) {
+        names.push(name);
+        values.push(getAttr(pair, "value", PAIR));
+        positions.push(pair.posOf("value"));
+      }
+      return AttrSet.of(names, values, positions);
+    },
+  ),
+  define2("intersectAttrs", "e1 e2", "The attributes of `e2` whose names are in `e1` too.", (_, e1, e2) => {
+    const left = forceAttrs(
+      e1,
+      NO_POS,
+      "while evaluating the first argument passed to builtins.intersectAttrs",
+    );
+    const right = forceAttrs(
+      e2,
+      NO_POS,
+      "while evaluating the second argument passed to builtins.intersectAttrs",
+    );
+    const flatLeft = left.flatten();
+    const names: string[] = [];
+    const values: Slot[] = [];
+    const positions: Pos[] = [];
+    if (right.base !== null || flatLeft.values.length < right.values.length) {
+      for (const name of flatLeft.shape.names) {
+        const value = right.get(name);
+        if (value === undefined) continue;
+        names.push(name);
+        values.push(value);
+        positions.push(right.posOf(name));
+      }
+    } else {
+      const flatRight = right.flatten();
+      for (let i = 0; i < flatRight.values.length; i++) {
+        const name = flatRight.shape.names[i]!;
+        if (!flatLeft.has(name)) continue;
+        names.push(name);
+        values.push(flatRight.values[i]!);
+        positions.push(flatRight.shape.positions?.[i] ?? NO_POS);
+      }
+    }
+    return setOf(names, values, positions);
+  }),
+  define2(
+    "catAttrs",
+    "attr list",
+    "The values of an attribute, of those sets in a list that have it.",
+    (_, attr, list) => {
+      const name = forceStringNoContext(
+        attr,
+        NO_POS,
+        "while evaluating the first argument passed to builtins.catAttrs",
+      );
+      const items = forceList(
+        list,
+        NO_POS,
+        "while evaluating the second argument passed to builtins.catAttrs",
+      );
+      const found: Slot[] = [];
+      for (let i = 0; i < items.length; i++) {
+        const value = forceAttrs(
+          items[i]!,
+          NO_POS,
+          "while evaluating an element in the list passed as second argument to builtins.catAttrs",
+        ).get(name);
+        if (value !== undefined) found.push(value);
+      }
+      return found;
+    },
+  ),
+  define1(
+    "functionArgs",
+    "f",
+    "The names of the attributes a function takes, and whether each has a default.",
+    (_, f) => {
+      const fn = force(f);
+      if (fn instanceof PrimOp || fn instanceof PrimOpApp) return EMPTY_SET;
+      if (!(fn instanceof Lambda)) throw evalError("type", "'functionArgs' requires a function");
+      const { formals } = fn.code;
+      return formals === undefined || formals.length === 0 ? EMPTY_SET : formalsSet(formals);
+    },
+  ),
+  define2("mapAttrs", "f attrset", "The set of `f name value` for each attribute.", (_, f, attrset) => {
+    const attrs = forceAttrs(
+      attrset,
+      NO_POS,
+      "while evaluating the second argument passed to builtins.mapAttrs",
+    ).flatten();
+    const { shape, values } = attrs;
+    if (values.length === 0) return attrs;
+    const names = shape.names;
+    const mapped = new Array<Slot>(values.length);
+    for (let i = 0; i < mapped.length; i++) mapped[i] = delaySlotCall2(f, names[i]!, values[i]!);
+    // Nix gives the mapped attributes no positions.
+    return new AttrSet(shape.positions === undefined ? shape : withoutPositions(names), mapped);
+  }),
+  define2("zipAttrsWith", "f list", "Merges sets: `f name values` for each name.", (_, f, list) => {
+    const fn = forceFunction(
+      f,
+      NO_POS,
+      "while evaluating the first argument passed to builtins.zipAttrsWith",
+    );
+    const items = forceList(
+      list,
+      NO_POS,
+      "while evaluating the second argument passed to builtins.zipAttrsWith",
+    );
+    const found = new Map<string, Slot[]>();
+    for (let i = 0; i < items.length; i++) {
+      const { shape, values } = forceAttrs(
+        items[i]!,
+        NO_POS,
+        "while evaluating a value of the list passed as second argument to builtins.zipAttrsWith",
+      ).flatten();
+      for (let j = 0; j < values.length; j++) {
+        const name = shape.names[j]!;
+        const group = found.get(name);
+        if (group === undefined) found.set(name, [values[j]!]);
+        else group.push(values[j]!);
+      }
+    }
+    const names = [...found.keys()];
+    return setOf(
+      names,
+      names.map((name) => delayCall2(fn, name, found.get(name)!)),
+    );
+  }),
+];
+
+function setOf(names: string[], values: Slot[], positions?: readonly Pos[]): AttrSet {
+  if (names.length === 0) return EMPTY_SET;
+  const known = positions?.some((pos) => pos !== NO_POS) === true ? positions : undefined;
+  return new AttrSet(internShape(names, known), values);
+}
+
+const bareShapes = new WeakMap<readonly string[], AttrSet["shape"]>();
+
+function withoutPositions(names: readonly string[]): AttrSet["shape"] {
+  let shape = bareShapes.get(names);
+  if (shape === undefined) {
+    shape = internShape(names);
+    bareShapes.set(names, shape);
+  }
+  return shape;
+}
+
+function formalsSet(formals: readonly Formal[]): AttrSet {
+  return AttrSet.of(
+    formals.map((formal) => formal.name),
+    formals.map((formal) => formal.hasDefault),
+    formals.map((formal) => formal.pos),
+  );
+}
+
+const POSITION_SHAPE = internShape(["column", "file", "line"]);
+
+/** `{ column, file, line }`, or `null` for what was not written in a file. */
+export function positionValue(pos: Pos): Value {
+  const place = sourcePos(pos);
+  if (place === undefined || place.origin.kind !== "file") return null;
+  return new AttrSet(POSITION_SHAPE, [place.column, place.origin.path, place.line]);
+}

@@ -1,0 +1,138 @@
+import {
+  NO_POS,
+  Thunk,
+  call1,
+  call2,
+  evalError,
+  primOp1,
+  primOp2,
+  primOp3,
+  runThunk,
+  type Env,
+  type EvalError,
+  type PrimOp,
+  type PrimOp1,
+  type PrimOp2,
+  type PrimOp3,
+  type Slot,
+  type Value,
+} from "../value/index.ts";
+
+/** A builtin and whether it is also a global variable without `builtins.` (besides its `__name`). */
+export interface Definition {
+  readonly primOp: PrimOp;
+  readonly isGlobal: boolean;
+  /** Present only where this experimental feature is on. */
+  readonly feature?: string | undefined;
+}
+
+interface Options {
+  readonly isGlobal?: boolean;
+  readonly feature?: string;
+  readonly addsFrame?: boolean;
+}
+
+/** @param parameters their names, separated by a space */
+export function define1(
+  name: string,
+  parameters: string,
+  doc: string,
+  run: PrimOp1,
+  options: Options = {},
+): Definition {
+  const primOp = primOp1(name, run, { doc, parameters: [parameters], addsFrame: options.addsFrame ?? true });
+  return { primOp, isGlobal: options.isGlobal ?? false, feature: options.feature };
+}
+
+export function define2(
+  name: string,
+  parameters: string,
+  doc: string,
+  run: PrimOp2,
+  options: Options = {},
+): Definition {
+  const primOp = primOp2(name, run, {
+    doc,
+    parameters: parameters.split(" "),
+    addsFrame: options.addsFrame ?? true,
+  });
+  return { primOp, isGlobal: options.isGlobal ?? false, feature: options.feature };
+}
+
+export function define3(
+  name: string,
+  parameters: string,
+  doc: string,
+  run: PrimOp3,
+  options: Options = {},
+): Definition {
+  const primOp = primOp3(name, run, {
+    doc,
+    parameters: parameters.split(" "),
+    addsFrame: options.addsFrame ?? true,
+  });
+  return { primOp, isGlobal: options.isGlobal ?? false, feature: options.feature };
+}
+
+/** An `EvalError` of a builtin's own; the frame "while calling the '…' builtin" gives its place. */
+export function failure(message: string): EvalError {
+  return evalError("eval", message, NO_POS);
+}
+
+class Call {
+  readonly fn: Value;
+  readonly first: Slot;
+  readonly second: Slot | undefined;
+  constructor(fn: Value, first: Slot, second: Slot | undefined) {
+    this.fn = fn;
+    this.first = first;
+    this.second = second;
+  }
+}
+
+// A thunk's data is typed as an environment; these two codes are only ever given a Call.
+function runCall1(data: Env): Value {
+  const call = data as unknown as Call;
+  return call1(call.fn, call.first, NO_POS);
+}
+
+function runCall2(data: Env): Value {
+  const call = data as unknown as Call;
+  return call2(call.fn, call.first, call.second!, NO_POS);
+}
+
+/** `fn first`, when needed. */
+export function delayCall1(fn: Value, first: Slot): Thunk {
+  return new Thunk(runCall1, new Call(fn, first, undefined));
+}
+
+/** `fn first second`, when needed. */
+export function delayCall2(fn: Value, first: Slot, second: Slot): Thunk {
+  return new Thunk(runCall2, new Call(fn, first, second));
+}
+
+class SlotCall {
+  readonly fn: Slot;
+  readonly first: Slot;
+  readonly second: Slot;
+  constructor(fn: Slot, first: Slot, second: Slot) {
+    this.fn = fn;
+    this.first = first;
+    this.second = second;
+  }
+}
+
+function runSlotCall2(data: Env): Value {
+  const { fn, first, second } = data as unknown as SlotCall;
+  const known = fn instanceof Thunk ? forceFunctionSlot(fn) : fn;
+  return call2(known, first, second, NO_POS);
+}
+
+function forceFunctionSlot(fn: Thunk): Value {
+  return fn.code === null ? (fn.data as Value) : runThunk(fn, NO_POS);
+}
+
+/** Like `delayCall2` for a function that is itself not evaluated yet. */
+export function delaySlotCall2(fn: Slot, first: Slot, second: Slot): Thunk {
+  return new Thunk(runSlotCall2, new SlotCall(fn, first, second));
+}

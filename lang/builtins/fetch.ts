@@ -1,0 +1,288 @@
+import { formatHash, type ByteString } from "../../core/index.ts";
+import type { ContextElement, FetchRequest, FetchResult } from "../host.ts";
+import {
+  AttrSet,
+  NO_POS,
+  PathValue,
+  coerceToString,
+  evalError,
+  force,
+  forceBool,
+  forceAttrs,
+  forceStringNoContext,
+  isInteger,
+  isStringValue,
+  makeString,
+  showType,
+  type Runtime,
+  type Slot,
+  type Value,
+} from "../value/index.ts";
+import { define1, failure, type Definition } from "./define.ts";
+import { parseHashAllowEmpty } from "./hashes.ts";
+import { nameProblem } from "./storePaths.ts";
+
+type FetchAttributes = Map<ByteString, ByteString | bigint | boolean>;
+
+export function fetchBuiltins(runtime: Runtime): readonly Definition[] {
+  return [
+    define1("fetchurl", "arg", "Downloads a file into the store.", (_, arg) =>
+      fetchFile(runtime, arg, "fetchurl"),
+    ),
+    define1(
+      "fetchTarball",
+      "args",
+      "Downloads and unpacks an archive into the store.",
+      (_, args) => fetchFile(runtime, args, "fetchTarball"),
+      { isGlobal: true },
+    ),
+    define1(
+      "fetchGit",
+      "args",
+      "Copies a revision of a Git repository into the store.",
+      (_, args) => fetchTree(runtime, args, "fetchGit"),
+      { isGlobal: true },
+    ),
+    define1(
+      "fetchTree",
+      "input",
+      "Fetches a tree as a flake's input is fetched.",
+      (_, input) => fetchTree(runtime, input, "fetchTree"),
+      { isGlobal: true, feature: "fetch-tree" },
+    ),
+    define1(
+      "fetchMercurial",
+      "args",
+      "Copies a revision of a Mercurial repository into the store.",
+      (_, args) => fetchMercurial(runtime, args),
+      { isGlobal: true },
+    ),
+    define1(
+      "fetchClosure",
+      "args",
+      "Copies a store path and its closure from a binary cache.",
+      (_, args) => fetchClosure(runtime, args),
+      { feature: "fetch-closure" },
+    ),
+  ];
+}
+
+function fetchFile(runtime: Runtime, argument: Slot, who: "fetchurl" | "fetchTarball"): Value {
+  const value = force(argument);
+  let url: string | undefined;
+  let sha256: string | undefined;
+  let name: string | undefined;
+  if (value instanceof AttrSet) {
+    value.forEachSorted((attribute, slot, pos) => {
+      if (attribute === "url")
+        url = forceStringNoContext(slot, pos, "while evaluating the url we should fetch");
+      else if (attribute === "sha256")
+        sha256 = forceStringNoContext(
+          slot,
+          pos,
+          "while evaluating the sha256 of the content we should fetch",
+        );
+      else if (attribute === "name")
+        name = forceStringNoContext(slot, pos, "while evaluating the name of the content we should fetch");
+      else throw failure(`unsupported argument '${attribute}' to '${who}'`);
+    });
+    if (url === undefined) throw failure("'url' argument required");
+  } else url = forceStringNoContext(value, NO_POS, "while evaluating the url we should fetch");
+  const storeName =
+    name !== undefined && name !== ""
+      ? name
+      : who === "fetchTarball" && name === undefined
+        ? "source"
+        : url.slice(url.replace(/\/+$/, "").lastIndexOf("/") + 1).replace(/\/+$/, "");
+  const problem = nameProblem(storeName);
+  if (problem !== undefined) {
+    const remedy =
+      name !== undefined
+        ? `Please change the value for the 'name' attribute passed to '${who}', so that it can create a valid store path.`
+        : value instanceof AttrSet
+          ? `Please add a valid 'name' attribute to the argument for '${who}', so that it can create a valid store path.`
+          : `Please pass an attribute set with 'url' and 'name' attributes to '${who}',  so that it can create a valid store path.`;
+    throw failure(`invalid store path name when fetching URL '${url}': ${problem}. ${remedy}`);
+  }
+  if (runtime.settings.isPure && sha256 === undefined)
+    throw failure(`in pure evaluation mode, '${who}' requires a 'sha256' argument`);
+  const attributes: FetchAttributes = new Map<string, string>([
+    ["url", url],
+    ["name", storeName],
+  ]);
+  if (sha256 !== undefined) {
+    const hash = parseHashAllowEmpty(sha256, "sha256", (message) => runtime.host.warn(message));
+    attributes.set("sha256", formatHash(hash, "sri"));
+  }
+  const kind = who === "fetchurl" ? "url" : "tarball";
+  return pathString(runtime.host.fetch({ kind, attributes }).storePath);
+}
+
+function fetchTree(runtime: Runtime, argument: Slot, who: "fetchGit" | "fetchTree"): Value {
+  const isGit = who === "fetchGit";
+  const attributes: FetchAttributes = new Map();
+  const value = force(argument);
+  if (value instanceof AttrSet) collectTreeAttributes(runtime, value, who, attributes);
+  else {
+    const url = coerceToString(
+      runtime,
+      value,
+      new Set(),
+      NO_POS,
+      `while evaluating the first argument passed to '${who}'`,
+      { copyToStore: false },
+    );
+    if (!isGit && !runtime.settings.features.has("flakes"))
+      throw failure(`passing a string argument to '${who}' requires the 'flakes' experimental feature`);
+    attributes.set("url", url);
+    if (isGit) attributes.set("type", "git");
+  }
+  if (isGit && !attributes.has("exportIgnore") && attributes.get("submodules") !== true)
+    attributes.set("exportIgnore", true);
+  const request: FetchRequest = { kind: isGit ? "git" : "tree", attributes };
+  return treeValue(runtime.host.fetch(request), isGit);
+}
+
+function collectTreeAttributes(
+  runtime: Runtime,
+  set: AttrSet,
+  who: "fetchGit" | "fetchTree",
+  attributes: FetchAttributes,
+): void {
+  const isGit = who === "fetchGit";
+  const typeSlot = set.get("type");
+  if (typeSlot !== undefined && isGit) throw failure("unexpected argument 'type'");
+  if (typeSlot === undefined && !isGit) throw failure(`argument 'type' is missing in call to '${who}'`);
+  attributes.set(
+    "type",
+    typeSlot === undefined
+      ? "git"
+      : forceStringNoContext(
+          typeSlot,
+          set.posOf("type"),
+          `while evaluating the \`type\` argument passed to '${who}'`,
+        ),
+  );
+  set.forEachSorted((name, slot, pos) => {
+    if (name === "type") return;
+    const value = force(slot, pos);
+    if (isStringValue(value) || value instanceof PathValue)
+      attributes.set(name, coerceToString(runtime, value, new Set(), pos, "", { copyToStore: false }));
+    else if (typeof value === "boolean") attributes.set(name, value);
+    else if (isInteger(value)) {
+      if (value < 0) throw failure(`negative value given for '${who}' argument '${name}': ${value}`);
+      attributes.set(name, BigInt(value));
+    } else
+      throw evalError(
+        "type",
+        `argument '${name}' to '${who}' is ${showType(value)} while a string, Boolean or integer is expected`,
+      );
+  });
+  if (attributes.get("type") === "git" && !isGit && !attributes.has("shallow"))
+    attributes.set("shallow", true);
+  if (!isGit && attributes.has("name")) throw failure(`argument 'name' isn’t supported in call to '${who}'`);
+}
+
+const NO_REVISION = "0".repeat(40);
+
+/** The set a fetched tree is. @param hasFallback a working tree that is not committed gets a revision of zeros */
+export function treeValue(result: FetchResult, hasFallback: boolean): Value {
+  const { storePath, attributes } = result;
+  const values = new Map<string, Slot>([["outPath", pathString(storePath)]]);
+  const copy = (name: string): void => {
+    const value = attributes.get(name);
+    if (value !== undefined) values.set(name, typeof value === "bigint" ? Number(value) : value);
+  };
+  copy("narHash");
+  copy("submodules");
+  const rev = attributes.get("rev") ?? (hasFallback ? NO_REVISION : undefined);
+  if (typeof rev === "string") {
+    values.set("rev", rev);
+    values.set("shortRev", rev.slice(0, 7));
+  }
+  copy("revCount");
+  if (!values.has("revCount") && hasFallback) values.set("revCount", 0);
+  copy("dirtyRev");
+  copy("dirtyShortRev");
+  const lastModified = attributes.get("lastModified");
+  if (typeof lastModified === "bigint") {
+    values.set("lastModified", Number(lastModified));
+    const date = new Date(Number(lastModified) * 1000).toISOString();
+    values.set("lastModifiedDate", date.replace(/[-:T]/g, "").slice(0, 14));
+  }
+  return AttrSet.fromMap(values);
+}
+
+function fetchMercurial(runtime: Runtime, argument: Slot): Value {
+  const attributes: FetchAttributes = new Map([["name", "source"]]);
+  const value = force(argument);
+  const context = new Set<ContextElement>();
+  if (value instanceof AttrSet) {
+    value.forEachSorted((name, slot, pos) => {
+      const frame = `while evaluating the \`${name}\` attribute passed to builtins.fetchMercurial`;
+      if (name === "url")
+        attributes.set("url", coerceToString(runtime, slot, context, pos, frame, { copyToStore: false }));
+      else if (name === "rev") {
+        const rev = forceStringNoContext(slot, pos, frame);
+        attributes.set(/^[0-9a-fA-F]{40}$/.test(rev) ? "rev" : "ref", rev);
+      } else if (name === "name") attributes.set("name", forceStringNoContext(slot, pos, frame));
+      else throw evalError("eval", `unsupported argument '${name}' to 'fetchMercurial'`, pos);
+    });
+    if ((attributes.get("url") ?? "") === "") throw failure("'url' argument required");
+  } else
+    attributes.set(
+      "url",
+      coerceToString(
+        runtime,
+        value,
+        context,
+        NO_POS,
+        "while evaluating the first argument passed to builtins.fetchMercurial",
+        { copyToStore: false },
+      ),
+    );
+  if (runtime.settings.isPure && !attributes.has("rev"))
+    throw failure("in pure evaluation mode, 'fetchMercurial' requires a Mercurial revision");
+  const result = runtime.host.fetch({ kind: "mercurial", attributes });
+  const values = new Map<string, Slot>([["outPath", pathString(result.storePath)]]);
+  const branch = result.attributes.get("branch");
+  if (typeof branch === "string") values.set("branch", branch);
+  const rev = result.attributes.get("rev");
+  const shown = typeof rev === "string" ? rev : NO_REVISION;
+  values.set("rev", shown);
+  values.set("shortRev", shown.slice(0, 12));
+  const revCount = result.attributes.get("revCount");
+  if (typeof revCount === "bigint") values.set("revCount", Number(revCount));
+  return AttrSet.fromMap(values);
+}
+
+function fetchClosure(runtime: Runtime, argument: Slot): Value {
+  const set = forceAttrs(argument, NO_POS, "while evaluating the argument passed to builtins.fetchClosure");
+  const attributes: FetchAttributes = new Map();
+  set.forEachSorted((name, slot, pos) => {
+    const frame = `while evaluating the attribute '${name}' passed to builtins.fetchClosure`;
+    if (name === "fromPath" || (name === "toPath" && force(slot) !== ""))
+      attributes.set(name, coerceToString(runtime, slot, new Set(), pos, frame, { copyToStore: false }));
+    else if (name === "toPath") attributes.set(name, "");
+    else if (name === "fromStore") attributes.set(name, forceStringNoContext(slot, pos, frame));
+    else if (name === "inputAddressed") attributes.set(name, forceBool(slot, pos, frame));
+    else throw failure(`attribute '${name}' isn't supported in call to 'fetchClosure'`);
+  });
+  for (const required of ["fromPath", "fromStore"])
+    if (!attributes.has(required))
+      throw failure(`attribute '${required}' is missing in call to 'fetchClosure'`);
+  if (attributes.get("inputAddressed") === true && attributes.has("toPath"))
+    throw failure(
+      "attribute 'toPath' is incompatible with 'inputAddressed = true' in call to 'fetchClosure'",
+    );
+  const url = attributes.get("fromStore");
+  if (typeof url === "string" && !/^https?:\/\//.test(url))
+    throw failure("'fetchClosure' only supports http:// and https:// stores");
+  if (typeof url === "string" && url.includes("?"))
+    throw failure(`'fetchClosure' does not support URL query parameters (in '${url}')`);
+  return pathString(runtime.host.fetch({ kind: "closure", attributes }).storePath);
+}
+
+function pathString(storePath: ByteString): Value {
+  return makeString(storePath, new Set([storePath]));
+}

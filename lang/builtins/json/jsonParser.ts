@@ -1,0 +1,301 @@
+import { isUtf8 } from "node:buffer";
+import { explainJsonError } from "./jsonError.ts";
+
+/** What the parser builds; the values' type is the caller's. */
+export interface JsonBuilder<T> {
+  string(text: string): T;
+  /** |value| ≤ 2^53 − 1 as number, beyond as bigint within 64 bits. */
+  integer(value: number | bigint): T;
+  float(value: number): T;
+  boolean(value: boolean): T;
+  null(): T;
+  list(items: T[]): T;
+  /** Names are distinct: of equal ones the last value is kept. */
+  object(names: string[], values: T[]): T;
+}
+
+/** A text that is no JSON; the message is worded as nlohmann's library words it. */
+export class JsonError extends Error {
+  /** Whether it is a syntax error, rather than a number out of range. */
+  readonly isSyntax: boolean;
+  constructor(message: string, isSyntax: boolean) {
+    super(message);
+    this.isSyntax = isSyntax;
+  }
+}
+
+const INT64_MIN = -(2n ** 63n);
+const INT64_MAX = 2n ** 63n - 1n;
+const UINT64_MAX = 2n ** 64n - 1n;
+/** From this many names on, a repeated one is looked for with a set. */
+const SMALL_OBJECT = 8;
+
+/**
+ * Parses a byte string (UTF-8). Nesting is bounded by memory, not by the stack.
+ * @throws {JsonError}
+ */
+export function parseJson<T>(text: string, builder: JsonBuilder<T>): T {
+  return new JsonParser(text, builder).parse();
+}
+
+interface Frame<T> {
+  readonly names: string[] | undefined;
+  readonly values: T[];
+}
+
+class JsonParser<T> {
+  readonly #text: string;
+  readonly #builder: JsonBuilder<T>;
+  #at = 0;
+
+  constructor(text: string, builder: JsonBuilder<T>) {
+    this.#text = text;
+    this.#builder = builder;
+  }
+
+  parse(): T {
+    const text = this.#text;
+    // eslint-disable-next-line no-control-regex
+    if (/[\x80-\xff]/.test(text)) {
+      if (!isUtf8(Buffer.from(text, "latin1"))) this.#fail();
+      if (text.startsWith("\xef\xbb\xbf")) this.#at = 3;
+    }
+    const builder = this.#builder;
+    const stack: Frame<T>[] = [];
+    let names: string[] | undefined;
+    let values: T[] | undefined;
+    for (;;) {
+      let value: T;
+      // One value, or the opening of a container.
+      const code = this.#skipSpace();
+      if (code === 123 /* { */) {
+        this.#at++;
+        if (values !== undefined) stack.push({ names, values });
+        values = [];
+        names = [];
+        if (this.#skipSpace() !== 125) {
+          this.#name(names);
+          continue;
+        }
+        this.#at++;
+        value = builder.object(names, values);
+        ({ names, values } = popFrame(stack));
+      } else if (code === 91 /* [ */) {
+        this.#at++;
+        if (values !== undefined) stack.push({ names, values });
+        values = [];
+        names = undefined;
+        if (this.#skipSpace() !== 93) continue;
+        this.#at++;
+        value = builder.list(values);
+        ({ names, values } = popFrame(stack));
+      } else value = this.#scalar(code);
+      // What follows a value; closes as many containers as end here.
+      for (;;) {
+        if (values === undefined) {
+          this.#skipSpace();
+          if (this.#at < text.length) this.#fail();
+          return value;
+        }
+        values.push(value);
+        const next = this.#skipSpace();
+        this.#at++;
+        if (next === 44 /* , */) {
+          if (names !== undefined) {
+            this.#skipSpace();
+            this.#name(names);
+          }
+          break;
+        }
+        if (next !== (names === undefined ? 93 : 125)) this.#fail();
+        value = names === undefined ? builder.list(values) : this.#object(names, values);
+        ({ names, values } = popFrame(stack));
+      }
+    }
+  }
+
+  #object(names: string[], values: T[]): T {
+    if (names.length > SMALL_OBJECT ? new Set(names).size < names.length : hasRepeated(names)) {
+      const last = new Map<string, T>();
+      for (let i = 0; i < names.length; i++) last.set(names[i]!, values[i]!);
+      return this.#builder.object([...last.keys()], [...last.values()]);
+    }
+    return this.#builder.object(names, values);
+  }
+
+  #name(names: string[]): void {
+    if (this.#text.charCodeAt(this.#at) !== 34) this.#fail();
+    names.push(this.#string());
+    if (this.#skipSpace() !== 58) this.#fail();
+    this.#at++;
+  }
+
+  #skipSpace(): number {
+    const text = this.#text;
+    for (;;) {
+      const code = text.charCodeAt(this.#at);
+      if (code !== 32 && code !== 10 && code !== 9 && code !== 13) return code;
+      this.#at++;
+    }
+  }
+
+  #scalar(code: number): T {
+    switch (code) {
+      case 34:
+        return this.#builder.string(this.#string());
+      case 116:
+        this.#literal("true");
+        return this.#builder.boolean(true);
+      case 102:
+        this.#literal("false");
+        return this.#builder.boolean(false);
+      case 110:
+        this.#literal("null");
+        return this.#builder.null();
+      default:
+        return this.#number(code);
+    }
+  }
+
+  #literal(word: string): void {
+    if (!this.#text.startsWith(word, this.#at)) this.#fail();
+    this.#at += word.length;
+  }
+
+  #number(first: number): T {
+    const text = this.#text;
+    const start = this.#at;
+    let at = start;
+    let code = first;
+    if (code === 45) code = text.charCodeAt(++at);
+    const firstDigit = at;
+    // Up to 15 digits are exact in a number.
+    let value = 0;
+    while (code >= 48 && code <= 57) {
+      value = value * 10 + (code - 48);
+      code = text.charCodeAt(++at);
+    }
+    const digits = at - firstDigit;
+    if (digits === 0 || (digits > 1 && text.charCodeAt(firstDigit) === 48)) this.#fail();
+    let isFloat = false;
+    if (code === 46) {
+      isFloat = true;
+      const end = skipDigits(text, at + 1);
+      if (end === at + 1) this.#fail();
+      at = end;
+      code = text.charCodeAt(at);
+    }
+    if (code === 101 || code === 69) {
+      isFloat = true;
+      code = text.charCodeAt(++at);
+      if (code === 43 || code === 45) at++;
+      const end = skipDigits(text, at);
+      if (end === at) this.#fail();
+      at = end;
+    }
+    this.#at = at;
+    if (!isFloat && digits <= 15) return this.#builder.integer(first === 45 && value !== 0 ? -value : value);
+    const token = text.slice(start, at);
+    if (!isFloat) {
+      const exact = BigInt(token);
+      if (exact > INT64_MAX && exact <= UINT64_MAX)
+        throw new JsonError(`unsigned json number ${exact} outside of Nix integer range`, false);
+      if (exact >= INT64_MIN && exact <= INT64_MAX) {
+        const near = Number(exact);
+        return this.#builder.integer(Number.isSafeInteger(near) ? near : exact);
+      }
+    }
+    const float = Number(token);
+    if (!Number.isFinite(float))
+      throw new JsonError(`[json.exception.out_of_range.406] number overflow parsing '${token}'`, false);
+    return this.#builder.float(float);
+  }
+
+  /** At the opening quote. Most strings hold no escape and are cut out whole. */
+  #string(): string {
+    const text = this.#text;
+    const start = this.#at + 1;
+    let at = start;
+    for (;;) {
+      const code = text.charCodeAt(at);
+      if (code === 34) break;
+      if (code === 92) return this.#escapedString(start, at);
+      if (!(code >= 32)) this.#fail();
+      at++;
+    }
+    this.#at = at + 1;
+    return text.slice(start, at);
+  }
+
+  #escapedString(start: number, at: number): string {
+    const text = this.#text;
+    let result = "";
+    for (;;) {
+      const code = text.charCodeAt(at);
+      if (code === 34) break;
+      if (!(code >= 32)) this.#fail();
+      if (code !== 92) {
+        at++;
+        continue;
+      }
+      result += text.slice(start, at);
+      const escape = text.charCodeAt(at + 1);
+      at += 2;
+      if (escape === 117) {
+        let point = this.#hex4(at);
+        at += 4;
+        if (point >= 0xd800 && point <= 0xdbff) {
+          if (text.charCodeAt(at) !== 92 || text.charCodeAt(at + 1) !== 117) this.#fail();
+          const low = this.#hex4(at + 2);
+          if (low < 0xdc00 || low > 0xdfff) this.#fail();
+          at += 6;
+          point = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);
+        } else if (point >= 0xdc00 && point <= 0xdfff) this.#fail();
+        result += encodePoint(point);
+      } else {
+        const index = ESCAPES.indexOf(String.fromCharCode(escape));
+        if (index < 0) this.#fail();
+        result += ESCAPED[index]!;
+      }
+      start = at;
+    }
+    this.#at = at + 1;
+    return result + text.slice(start, at);
+  }
+
+  #hex4(at: number): number {
+    const digits = this.#text.slice(at, at + 4);
+    if (!/^[0-9a-fA-F]{4}$/.test(digits)) this.#fail();
+    return parseInt(digits, 16);
+  }
+
+  #fail(): never {
+    throw new JsonError(explainJsonError(this.#text), true);
+  }
+}
+
+const ESCAPES = '"\\/bfnrt';
+const ESCAPED = '"\\/\b\f\n\r\t';
+
+function popFrame<T>(stack: Frame<T>[]): { names: string[] | undefined; values: T[] | undefined } {
+  return stack.pop() ?? { names: undefined, values: undefined };
+}
+
+function skipDigits(text: string, at: number): number {
+  for (;;) {
+    const code = text.charCodeAt(at);
+    if (!(code >= 48 && code <= 57)) return at;
+    at++;
+  }
+}
+
+function hasRepeated(names: readonly string[]): boolean {
+  for (let i = 1; i < names.length; i++) for (let j = 0; j < i; j++) if (names[i] === names[j]) return true;
+  return false;
+}
+
+function encodePoint(point: number): string {
+  return point < 0x80
+    ? String.fromCharCode(point)
+    : Buffer.from(String.fromCodePoint(point)).toString("latin1");
+}

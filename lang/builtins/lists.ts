@@ -1,0 +1,294 @@
+import {
+  AttrSet,
+  NO_POS,
+  addFrame,
+  call1,
+  call2,
+  equalValues,
+  force,
+  forceBool,
+  forceFunction,
+  forceInt,
+  forceList,
+  forceStringNoContext,
+  internShape,
+  lessThan,
+  PrimOp,
+  type Slot,
+  type Value,
+} from "../value/index.ts";
+import { define1, define2, define3, delayCall1, failure, type Definition } from "./define.ts";
+import { sortByLess } from "./sort.ts";
+
+/** Longer lists than this cannot be made. */
+const MAX_LENGTH = 2 ** 32 - 1;
+
+const PARTITION_SHAPE = internShape(["right", "wrong"]);
+
+export const LIST_BUILTINS: readonly Definition[] = [
+  define1(
+    "length",
+    "list",
+    "The number of a list's elements.",
+    (_, list) =>
+      forceList(list, NO_POS, "while evaluating the first argument passed to builtins.length").length,
+  ),
+  define1("head", "list", "The first element of a list.", (_, list) => {
+    const items = forceList(list, NO_POS, "while evaluating the first argument passed to 'builtins.head'");
+    if (items.length === 0) throw failure("'builtins.head' called on an empty list");
+    return force(items[0]!);
+  }),
+  define1("tail", "list", "A list without its first element.", (_, list) => {
+    const items = forceList(list, NO_POS, "while evaluating the first argument passed to 'builtins.tail'");
+    if (items.length === 0) throw failure("'builtins.tail' called on an empty list");
+    return items.slice(1);
+  }),
+  define2("elemAt", "xs n", "The element at an index, counted from 0.", (_, xs, n) => {
+    const index = forceInt(n, NO_POS, "while evaluating the second argument passed to 'builtins.elemAt'");
+    const items = forceList(xs, NO_POS, "while evaluating the first argument passed to 'builtins.elemAt'");
+    if (index < 0 || index >= items.length)
+      throw failure(`'builtins.elemAt' called with index ${index} on a list of size ${items.length}`);
+    return force(items[Number(index)]!);
+  }),
+  define2("elem", "x xs", "Whether a list holds an element equal to `x`.", (_, x, xs) => {
+    const items = forceList(xs, NO_POS, "while evaluating the second argument passed to builtins.elem");
+    try {
+      for (let i = 0; i < items.length; i++) if (equalValues(x, items[i]!, NO_POS)) return true;
+    } catch (error) {
+      throw addFrame(error, "while searching for the presence of the given element in the list");
+    }
+    return false;
+  }),
+  define2(
+    "map",
+    "f list",
+    "The list of `f x` for each element `x`.",
+    (_, f, list) => {
+      const items = forceList(list, NO_POS, "while evaluating the second argument passed to builtins.map");
+      const length = items.length;
+      if (length === 0) return items;
+      const fn = forceFunction(f, NO_POS, "while evaluating the first argument passed to builtins.map");
+      const mapped = new Array<Slot>(length);
+      for (let i = 0; i < length; i++) mapped[i] = delayCall1(fn, items[i]!);
+      return mapped;
+    },
+    { isGlobal: true },
+  ),
+  define2("filter", "f list", "The elements for which `f` returns `true`.", (_, f, list) => {
+    const items = forceList(list, NO_POS, "while evaluating the second argument passed to builtins.filter");
+    if (items.length === 0) return items;
+    const fn = forceFunction(f, NO_POS, "while evaluating the first argument passed to builtins.filter");
+    const kept: Slot[] = [];
+    for (let i = 0; i < items.length; i++) {
+      const item = items[i]!;
+      const verdict = call1(fn, item, NO_POS);
+      if (verdict === true) kept.push(item);
+      else if (verdict !== false)
+        forceBool(
+          verdict,
+          NO_POS,
+          "while evaluating the return value of the filtering function passed to builtins.filter",
+        );
+    }
+    return kept.length === items.length ? items : kept;
+  }),
+  define3("foldl'", "op nul list", "Reduces a list from the left, strictly.", (_, op, nul, list) => {
+    const fn = forceFunction(
+      op,
+      NO_POS,
+      "while evaluating the first argument passed to builtins.foldlStrict",
+    );
+    const items = forceList(
+      list,
+      NO_POS,
+      "while evaluating the third argument passed to builtins.foldlStrict",
+    );
+    if (items.length === 0) return force(nul);
+    let result: Slot = nul;
+    for (let i = 0; i < items.length; i++) result = call2(fn, result, items[i]!, NO_POS);
+    return result as Value;
+  }),
+  define2("any", "pred list", "Whether `pred` returns `true` for at least one element.", (_, pred, list) => {
+    const fn = forceFunction(pred, NO_POS, "while evaluating the first argument passed to builtins.any");
+    const items = forceList(list, NO_POS, "while evaluating the second argument passed to builtins.any");
+    for (let i = 0; i < items.length; i++) {
+      const verdict = call1(fn, items[i]!, NO_POS);
+      if (verdict === true) return true;
+      if (verdict !== false)
+        forceBool(
+          verdict,
+          NO_POS,
+          "while evaluating the return value of the function passed to builtins.any",
+        );
+    }
+    return false;
+  }),
+  define2("all", "pred list", "Whether `pred` returns `true` for all elements.", (_, pred, list) => {
+    const fn = forceFunction(pred, NO_POS, "while evaluating the first argument passed to builtins.all");
+    const items = forceList(list, NO_POS, "while evaluating the second argument passed to builtins.all");
+    for (let i = 0; i < items.length; i++) {
+      const verdict = call1(fn, items[i]!, NO_POS);
+      if (verdict === false) return false;
+      if (verdict !== true)
+        forceBool(
+          verdict,
+          NO_POS,
+          "while evaluating the return value of the function passed to builtins.all",
+        );
+    }
+    return true;
+  }),
+  define2(
+    "genList",
+    "generator length",
+    "The list of `generator i` for each `i` from 0.",
+    (_, generator, length) => {
+      const count = forceInt(
+        length,
+        NO_POS,
+        "while evaluating the second argument passed to builtins.genList",
+      );
+      if (count < 0 || count > MAX_LENGTH) throw failure(`cannot create list of size ${count}`);
+      const fn = forceFunction(
+        generator,
+        NO_POS,
+        "while evaluating the first argument passed to builtins.genList",
+      );
+      const items = new Array<Slot>(Number(count));
+      for (let i = 0; i < items.length; i++) items[i] = delayCall1(fn, i);
+      return items;
+    },
+  ),
+  define1("concatLists", "lists", "Joins the lists in a list.", (_, lists) => {
+    const outer = forceList(
+      lists,
+      NO_POS,
+      "while evaluating the first argument passed to builtins.concatLists",
+    );
+    const joined: Slot[] = [];
+    let only: readonly Slot[] | undefined;
+    for (let i = 0; i < outer.length; i++) {
+      const inner = forceList(
+        outer[i]!,
+        NO_POS,
+        "while evaluating a value of the list passed to builtins.concatLists",
+      );
+      if (inner.length === 0) continue;
+      if (only === undefined && joined.length === 0) only = inner;
+      else {
+        if (only !== undefined) append(joined, only);
+        only = undefined;
+        append(joined, inner);
+      }
+    }
+    return only ?? joined;
+  }),
+  define2("concatMap", "f list", "Joins the lists that `f` returns for each element.", (_, f, list) => {
+    const fn = forceFunction(f, NO_POS, "while evaluating the first argument passed to builtins.concatMap");
+    const items = forceList(
+      list,
+      NO_POS,
+      "while evaluating the second argument passed to builtins.concatMap",
+    );
+    const joined: Slot[] = [];
+    for (let i = 0; i < items.length; i++)
+      append(
+        joined,
+        forceList(
+          call1(fn, items[i]!, NO_POS),
+          NO_POS,
+          "while evaluating the return value of the function passed to builtins.concatMap",
+        ),
+      );
+    return joined;
+  }),
+  define2(
+    "sort",
+    "comparator list",
+    "Sorts a list, stably, by a function that says whether one element comes before another.",
+    (_, comparator, list) => {
+      const items = forceList(list, NO_POS, "while evaluating the second argument passed to builtins.sort");
+      if (items.length === 0) return items;
+      const fn = forceFunction(
+        comparator,
+        NO_POS,
+        "while evaluating the first argument passed to builtins.sort",
+      );
+      const values = items.map((item) => force(item));
+      if (fn instanceof PrimOp && fn.name === "lessThan") return sortNaturally(values);
+      return sortByLess(values, (a, b) => {
+        const verdict = call2(fn, a, b, NO_POS);
+        return typeof verdict === "boolean"
+          ? verdict
+          : forceBool(
+              verdict,
+              NO_POS,
+              "while evaluating the return value of the sorting function passed to builtins.sort",
+            );
+      });
+    },
+  ),
+  define2(
+    "partition",
+    "pred list",
+    "Splits a list into `right`, where `pred` returns `true`, and `wrong`.",
+    (_, pred, list) => {
+      const fn = forceFunction(
+        pred,
+        NO_POS,
+        "while evaluating the first argument passed to builtins.partition",
+      );
+      const items = forceList(
+        list,
+        NO_POS,
+        "while evaluating the second argument passed to builtins.partition",
+      );
+      const right: Slot[] = [];
+      const wrong: Slot[] = [];
+      for (let i = 0; i < items.length; i++) {
+        const item = force(items[i]!);
+        const verdict = forceBool(
+          call1(fn, item, NO_POS),
+          NO_POS,
+          "while evaluating the return value of the partition function passed to builtins.partition",
+        );
+        (verdict ? right : wrong).push(item);
+      }
+      return new AttrSet(PARTITION_SHAPE, [right, wrong]);
+    },
+  ),
+  define2("groupBy", "f list", "Groups elements by the string that `f` returns for them.", (_, f, list) => {
+    const fn = forceFunction(f, NO_POS, "while evaluating the first argument passed to builtins.groupBy");
+    const items = forceList(list, NO_POS, "while evaluating the second argument passed to builtins.groupBy");
+    const groups = new Map<string, Slot[]>();
+    for (let i = 0; i < items.length; i++) {
+      const name = forceStringNoContext(
+        call1(fn, items[i]!, NO_POS),
+        NO_POS,
+        "while evaluating the return value of the grouping function passed to builtins.groupBy",
+      );
+      const group = groups.get(name);
+      if (group === undefined) groups.set(name, [items[i]!]);
+      else group.push(items[i]!);
+    }
+    return AttrSet.fromMap(groups);
+  }),
+];
+
+function append(target: Slot[], items: readonly Slot[]): void {
+  for (let i = 0; i < items.length; i++) target.push(items[i]!);
+}
+
+function sortNaturally(values: Value[]): readonly Slot[] {
+  if (
+    values.every((value) => typeof value === "string") ||
+    values.every((value) => typeof value === "number")
+  )
+    // Equal elements cannot be told apart, so stability does not matter.
+    return values.sort((a, b) => (a! < b! ? -1 : a! > b! ? 1 : 0));
+  try {
+    return sortByLess(values, (a, b) => lessThan(a, b, NO_POS));
+  } catch (error) {
+    throw addFrame(error, "while evaluating the ordering function passed to builtins.sort");
+  }
+}

@@ -1,0 +1,38 @@
+import type { ByteString } from "../../core/index.ts";
+
+const HASH_LENGTH = 32;
+const MAX_NAME_LENGTH = 211;
+
+/** Why a store object cannot have this name, worded as Nix does; `undefined` when it can. */
+export function nameProblem(name: ByteString): string | undefined {
+  if (name === "") return "name must not be empty";
+  if (name.length > MAX_NAME_LENGTH)
+    return `name '${name}' must be no longer than ${MAX_NAME_LENGTH} characters`;
+  if (name === "." || name === "..") return `name '${name}' is not valid`;
+  for (const dots of [".", ".."])
+    if (name.startsWith(`${dots}-`))
+      return `name '${name}' is not valid: first dash-separated component must not be '${dots}'`;
+  const illegal = /[^0-9a-zA-Z+\-._?=]/.exec(name);
+  return illegal === null ? undefined : `name '${name}' contains illegal character '${illegal[0]}'`;
+}
+
+/** Whether a path is that of a store object itself: `<storeDir>/<hash>-<name>`. */
+export function isStorePath(storeDir: ByteString, path: ByteString): boolean {
+  return storeObjectOf(storeDir, path) === path;
+}
+
+/** The store object a path lies in (or is); `undefined` outside the store. */
+export function storeObjectOf(storeDir: ByteString, path: ByteString): ByteString | undefined {
+  if (!path.startsWith(`${storeDir}/`)) return undefined;
+  const start = storeDir.length + 1;
+  const slash = path.indexOf("/", start);
+  const object = slash < 0 ? path : path.slice(0, slash);
+  const base = object.slice(start);
+  if (!/^[0-9abcdfghijklmnpqrsvwxyz]{32}-/.test(base)) return undefined;
+  return nameProblem(base.slice(HASH_LENGTH + 1)) === undefined ? object : undefined;
+}
+
+/** Whether a path lies inside the store directory. */
+export function isInStore(storeDir: ByteString, path: ByteString): boolean {
+  return path.startsWith(`${storeDir}/`) && path.length > storeDir.length + 1;
+}

@@ -1,0 +1,329 @@
+import {
+  ContextString,
+  NO_POS,
+  coerceToString,
+  coerceToStringValue,
+  contextOf,
+  force,
+  forceInt,
+  forceList,
+  forceString,
+  forceStringNoContext,
+  forceStringValue,
+  makeString,
+  textOf,
+  AttrSet,
+  internShape,
+  type Runtime,
+  type Slot,
+  type Value,
+} from "../value/index.ts";
+import { define1, define2, define3, failure, type Definition } from "./define.ts";
+import { cachedRegex, RegexError, type Groups, type Regex } from "./regex/regex.ts";
+import { compareVersions, parseDerivationName, splitVersion } from "./versions.ts";
+
+const NAME_SHAPE = internShape(["name", "version"]);
+
+export function stringBuiltins(runtime: Runtime): readonly Definition[] {
+  return [
+    define1(
+      "toString",
+      "e",
+      "A value as a string: also numbers, Booleans, `null`, lists; a path is not copied to the store.",
+      (_, e) => {
+        const value = force(e);
+        if (typeof value === "string") return value;
+        return coerceToStringValue(
+          runtime,
+          value,
+          NO_POS,
+          "while evaluating the first argument passed to builtins.toString",
+          { more: true, copyToStore: false },
+        );
+      },
+      { isGlobal: true },
+    ),
+    define3(
+      "substring",
+      "start len s",
+      "Part of a string, by bytes; a negative length reaches to the end.",
+      (_, start, len, s) => {
+        const from = forceInt(
+          start,
+          NO_POS,
+          "while evaluating the first argument (the start offset) passed to builtins.substring",
+        );
+        if (from < 0) throw failure("negative start position in 'substring'");
+        const length = forceInt(
+          len,
+          NO_POS,
+          "while evaluating the second argument (the substring length) passed to builtins.substring",
+        );
+        const value = force(s);
+        if (typeof value === "string") return slice(value, from, length);
+        if (length === 0 && value instanceof ContextString) return new ContextString("", value.context);
+        const whole = coerceToStringValue(
+          runtime,
+          value,
+          NO_POS,
+          "while evaluating the third argument (the string) passed to builtins.substring",
+        );
+        return makeString(slice(textOf(whole), from, length), contextOf(whole));
+      },
+    ),
+    define1("stringLength", "e", "The length of a string in bytes.", (_, e) => {
+      const value = force(e);
+      if (typeof value === "string") return value.length;
+      return coerceToString(
+        runtime,
+        value,
+        new Set(),
+        NO_POS,
+        "while evaluating the argument passed to builtins.stringLength",
+      ).length;
+    }),
+    define2("concatStringsSep", "separator list", "Joins strings with a separator.", (_, separator, list) => {
+      const separatorValue = forceStringValue(
+        separator,
+        NO_POS,
+        "while evaluating the first argument (the separator string) passed to builtins.concatStringsSep",
+      );
+      const items = forceList(
+        list,
+        NO_POS,
+        "while evaluating the second argument (the list of strings to concat) passed to builtins.concatStringsSep",
+      );
+      return joinStrings(runtime, separatorValue, items);
+    }),
+    define3(
+      "replaceStrings",
+      "from to s",
+      "Replaces, at each place of a string, the first of several strings that matches there.",
+      (_, from, to, s) => replaceStrings(from, to, s),
+    ),
+    define2(
+      "match",
+      "regex str",
+      "The groups of an extended POSIX expression that matches a whole string, or `null`.",
+      (_, regex, str) => {
+        const pattern = forceStringNoContext(
+          regex,
+          NO_POS,
+          "while evaluating the first argument passed to builtins.match",
+        );
+        const compiled = compile(pattern);
+        const text = forceString(
+          str,
+          NO_POS,
+          "while evaluating the second argument passed to builtins.match",
+        );
+        const groups = guard(pattern, () => compiled.matchWhole(text));
+        return groups === undefined ? null : groupsList(groups);
+      },
+    ),
+    define2(
+      "split",
+      "regex str",
+      "The parts of a string between matches, with the lists of the matches' groups.",
+      (_, regex, str) => {
+        const pattern = forceStringNoContext(
+          regex,
+          NO_POS,
+          "while evaluating the first argument passed to builtins.split",
+        );
+        const compiled = compile(pattern);
+        const value = forceStringValue(
+          str,
+          NO_POS,
+          "while evaluating the second argument passed to builtins.split",
+        );
+        const text = textOf(value);
+        const parts: Slot[] = [];
+        let last = 0;
+        guard(pattern, () =>
+          compiled.forEachMatch(text, (start, end, groups) => {
+            parts.push(text.slice(last, start), groupsList(groups));
+            last = end;
+          }),
+        );
+        if (parts.length === 0) return [value];
+        parts.push(text.slice(last));
+        return parts;
+      },
+    ),
+    define1("parseDrvName", "s", "Splits a package name into `name` and `version`.", (_, s) => {
+      const { name, version } = parseDerivationName(
+        forceStringNoContext(
+          s,
+          NO_POS,
+          "while evaluating the first argument passed to builtins.parseDrvName",
+        ),
+      );
+      return new AttrSet(NAME_SHAPE, [name, version]);
+    }),
+    define2(
+      "compareVersions",
+      "s1 s2",
+      "-1, 0 or 1, as the first version is older, equal or newer.",
+      (_, s1, s2) => {
+        const first = forceStringNoContext(
+          s1,
+          NO_POS,
+          "while evaluating the first argument passed to builtins.compareVersions",
+        );
+        return compareVersions(
+          first,
+          forceStringNoContext(
+            s2,
+            NO_POS,
+            "while evaluating the second argument passed to builtins.compareVersions",
+          ),
+        );
+      },
+    ),
+    define1("splitVersion", "s", "The components of a version.", (_, s) =>
+      splitVersion(
+        forceStringNoContext(
+          s,
+          NO_POS,
+          "while evaluating the first argument passed to builtins.splitVersion",
+        ),
+      ),
+    ),
+  ];
+}
+
+function slice(text: string, from: number | bigint, length: number | bigint): string {
+  if (from >= text.length) return "";
+  const start = Number(from);
+  return length < 0 ? text.slice(start) : text.slice(start, start + Number(length));
+}
+
+const ELEMENT =
+  "while evaluating one element of the list of strings to concat passed to builtins.concatStringsSep";
+
+function joinStrings(runtime: Runtime, separator: string | ContextString, items: readonly Slot[]): Value {
+  const between = textOf(separator);
+  let context: Set<string> | null = separator instanceof ContextString ? new Set(separator.context) : null;
+  let text = "";
+  for (let i = 0; i < items.length; i++) {
+    if (i > 0) text += between;
+    const item = force(items[i]!);
+    if (typeof item === "string") text += item;
+    else text += coerceToString(runtime, item, (context ??= new Set()), NO_POS, ELEMENT);
+  }
+  return makeString(text, context);
+}
+
+const REPLACED = "while evaluating one of the strings to replace passed to builtins.replaceStrings";
+const REPLACEMENT = "while evaluating one of the replacement strings passed to builtins.replaceStrings";
+
+function replaceStrings(fromSlot: Slot, toSlot: Slot, s: Slot): Value {
+  const from = forceList(
+    fromSlot,
+    NO_POS,
+    "while evaluating the first argument passed to builtins.replaceStrings",
+  );
+  const to = forceList(
+    toSlot,
+    NO_POS,
+    "while evaluating the second argument passed to builtins.replaceStrings",
+  );
+  if (from.length !== to.length)
+    throw failure("'from' and 'to' arguments passed to builtins.replaceStrings have different lengths");
+  const patterns = new Array<string>(from.length);
+  for (let i = 0; i < patterns.length; i++) patterns[i] = forceString(from[i]!, NO_POS, REPLACED);
+  const value = forceStringValue(
+    s,
+    NO_POS,
+    "while evaluating the third argument passed to builtins.replaceStrings",
+  );
+  const text = textOf(value);
+  let context: Set<string> | null = value instanceof ContextString ? new Set(value.context) : null;
+  const replacements = new Array<string | undefined>(to.length);
+  const replacementAt = (i: number): string => {
+    const known = replacements[i];
+    if (known !== undefined) return known;
+    const replacement = forceStringValue(to[i]!, NO_POS, REPLACEMENT);
+    if (replacement instanceof ContextString) {
+      context ??= new Set();
+      for (const element of replacement.context) context.add(element);
+    }
+    return (replacements[i] = textOf(replacement));
+  };
+  let result: string;
+  if (patterns.length === 1 && patterns[0] !== "") {
+    const only = patterns[0]!;
+    result = text.includes(only) ? text.split(only).join(replacementAt(0)) : text;
+  } else result = replaceMany(text, patterns, replacementAt);
+  if (context === null) return result;
+  return makeString(result, context);
+}
+
+/** The patterns that start with each byte, in order; an empty pattern starts with all. */
+function indexByFirstByte(patterns: readonly string[]): (number[] | undefined)[] {
+  const index = new Array<number[] | undefined>(256).fill(undefined);
+  const empty = patterns.indexOf("");
+  const limit = empty < 0 ? patterns.length : empty;
+  for (let i = 0; i < limit; i++) (index[patterns[i]!.charCodeAt(0)] ??= []).push(i);
+  return index;
+}
+
+function replaceMany(
+  text: string,
+  patterns: readonly string[],
+  replacementAt: (i: number) => string,
+): string {
+  const index = indexByFirstByte(patterns);
+  const empty = patterns.indexOf("");
+  let result = "";
+  let copied = 0;
+  let at = 0;
+  while (at < text.length) {
+    const candidates = index[text.charCodeAt(at)];
+    let found = -1;
+    if (candidates !== undefined)
+      for (let k = 0; k < candidates.length; k++)
+        if (text.startsWith(patterns[candidates[k]!]!, at)) {
+          found = candidates[k]!;
+          break;
+        }
+    if (found >= 0) {
+      result += text.slice(copied, at) + replacementAt(found);
+      at += patterns[found]!.length;
+      copied = at;
+    } else {
+      if (empty >= 0) {
+        result += text.slice(copied, at) + replacementAt(empty);
+        copied = at;
+      }
+      at++;
+    }
+  }
+  result += text.slice(copied);
+  // The empty string matches once more at the end.
+  return empty >= 0 ? result + replacementAt(empty) : result;
+}
+
+function compile(pattern: string): Regex {
+  return guard(pattern, () => cachedRegex(pattern));
+}
+
+function guard<T>(pattern: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof RegexError)) throw error;
+    throw failure(
+      error.reason === "space"
+        ? `memory limit exceeded by regular expression '${pattern}'`
+        : `invalid regular expression '${pattern}'`,
+    );
+  }
+}
+
+function groupsList(groups: Groups): Slot[] {
+  const list = new Array<Slot>(groups.length);
+  for (let i = 0; i < list.length; i++) list[i] = groups[i] ?? null;
+  return list;
+}

@@ -1,0 +1,228 @@
+import { isUtf8 } from "node:buffer";
+import type { ByteString } from "../../core/index.ts";
+import type { ContextElement } from "../host.ts";
+import {
+  AttrSet,
+  ContextString,
+  Float,
+  NO_POS,
+  PathValue,
+  addFrame,
+  call1,
+  describeValue,
+  evalError,
+  force,
+  isList,
+  isStringValue,
+  peek,
+  showType,
+  type Pos,
+  type Runtime,
+  type Slot,
+  type Value,
+} from "../value/index.ts";
+import { formatJsonFloat } from "./floats.ts";
+
+/**
+ * A value as compact JSON, in bytes, with everything in it evaluated.
+ * @param context gets the contexts of all strings; paths are copied to the store and added to it
+ * @param copyToStore whether paths become store paths (else their own text)
+ */
+export function printJson(
+  runtime: Runtime,
+  slot: Slot,
+  context: Set<ContextElement>,
+  pos: Pos = NO_POS,
+  copyToStore = true,
+): ByteString {
+  return new JsonPrinter(runtime, context).print(slot, pos, copyToStore);
+}
+
+class JsonPrinter {
+  readonly #runtime: Runtime;
+  readonly #context: Set<ContextElement>;
+
+  constructor(runtime: Runtime, context: Set<ContextElement>) {
+    this.#runtime = runtime;
+    this.#context = context;
+  }
+
+  print(slot: Slot, pos: Pos, copyToStore: boolean): ByteString {
+    const value = force(slot, pos);
+    switch (typeof value) {
+      case "string":
+        return quoteJson(value);
+      case "number":
+      case "bigint":
+        return String(value);
+      case "boolean":
+        return value ? "true" : "false";
+      default:
+        break;
+    }
+    if (value === null) return "null";
+    if (value instanceof ContextString) {
+      for (const element of value.context) this.#context.add(element);
+      return quoteJson(value.text);
+    }
+    if (value instanceof AttrSet) return this.#peel(value, pos, copyToStore, false);
+    if (isList(value)) return this.#list(value, pos, copyToStore);
+    if (value instanceof Float) return formatJsonFloat(value.value);
+    if (value instanceof PathValue)
+      return quoteJson(copyToStore ? this.#runtime.copyToStore(value.path, this.#context) : value.path);
+    throw evalError("type", `cannot convert ${showType(value)} to JSON`, pos);
+  }
+
+  #list(items: readonly Slot[], pos: Pos, copyToStore: boolean): ByteString {
+    let text = "[";
+    for (let i = 0; i < items.length; i++) {
+      if (i > 0) text += ",";
+      try {
+        text += this.print(items[i]!, pos, copyToStore);
+      } catch (error) {
+        throw addFrame(error, `while evaluating list element at index ${i}`, pos);
+      }
+    }
+    return `${text}]`;
+  }
+
+  /** A set is what its `__toString` or `outPath` gives, if it has one; else an object. */
+  #peel(set: AttrSet, pos: Pos, copyToStore: boolean, cameThroughToString: boolean): ByteString {
+    const toString = set.get("__toString");
+    if (toString !== undefined) {
+      const at = set.posOf("__toString");
+      let result: Value;
+      try {
+        result = call1(force(toString, at), set, at);
+      } catch (error) {
+        throw addFrame(error, "while calling the `__toString` attribute", at);
+      }
+      try {
+        return this.#peeled(result, at, copyToStore, true);
+      } catch (error) {
+        throw addFrame(error, "while using the result of the `__toString` attribute", at);
+      }
+    }
+    const outPath = set.get("outPath");
+    if (outPath !== undefined) {
+      const at = set.posOf("outPath");
+      try {
+        return this.#peeled(force(outPath, at), at, copyToStore, cameThroughToString);
+      } catch (error) {
+        const verb = peek(outPath) === undefined ? "evaluating" : "using";
+        throw addFrame(error, `while ${verb} the \`outPath\` attribute`, at);
+      }
+    }
+    if (cameThroughToString)
+      throw evalError(
+        "type",
+        `\`__toString\` must return a string, but got ${showType(set)}: ${describeValue(set)}`,
+        pos,
+      );
+    return this.#object(set, copyToStore);
+  }
+
+  #peeled(value: Value, pos: Pos, copyToStore: boolean, cameThroughToString: boolean): ByteString {
+    if (value instanceof AttrSet) return this.#peel(value, pos, copyToStore, cameThroughToString);
+    if (cameThroughToString && !isStringValue(value) && !(value instanceof PathValue))
+      throw evalError(
+        "type",
+        `\`__toString\` should return a string, but got ${showType(value)}: ${describeValue(value)}`,
+        pos,
+      );
+    return this.print(value, pos, copyToStore && !cameThroughToString);
+  }
+
+  #object(set: AttrSet, copyToStore: boolean): ByteString {
+    const flat = set.flatten();
+    const { names, positions } = flat.shape;
+    const order = flat.shape.order();
+    let text = "{";
+    for (let k = 0; k < order.length; k++) {
+      const i = order[k]!;
+      const at = positions?.[i] ?? NO_POS;
+      let value: ByteString;
+      try {
+        value = this.print(flat.values[i]!, at, copyToStore);
+      } catch (error) {
+        throw addFrame(error, `while evaluating attribute '${names[i]!}'`, at);
+      }
+      text += `${k > 0 ? "," : ""}${quoteJson(names[i]!)}:${value}`;
+    }
+    return `${text}}`;
+  }
+}
+
+// eslint-disable-next-line no-control-regex
+const NEEDS_CARE = /["\\\x00-\x1f\x80-\xff]/;
+// eslint-disable-next-line no-control-regex
+const ESCAPED = /["\\\x00-\x1f]/g;
+
+/** A byte string as a JSON string. @throws EvalError when it is no UTF-8 */
+export function quoteJson(text: ByteString): ByteString {
+  if (!NEEDS_CARE.test(text)) return `"${text}"`;
+  // eslint-disable-next-line no-control-regex
+  if (/[\x80-\xff]/.test(text)) requireUtf8(text);
+  return `"${text.replace(ESCAPED, (char) => SHORT[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)}"`;
+}
+
+const SHORT: Readonly<Record<string, string>> = {
+  '"': '\\"',
+  "\\": "\\\\",
+  "\b": "\\b",
+  "\t": "\\t",
+  "\n": "\\n",
+  "\f": "\\f",
+  "\r": "\\r",
+};
+
+function requireUtf8(text: ByteString): void {
+  const bytes = Buffer.from(text, "latin1");
+  if (isUtf8(bytes)) return;
+  for (let at = 0; at < bytes.length;) {
+    const length = sequenceLength(bytes[at]!);
+    const sequence = bytes.subarray(at, at + length);
+    if (length > 0 && isUtf8(sequence)) {
+      at += length;
+      continue;
+    }
+    // The first byte that no continuation of what is read so far allows.
+    let wrong = at;
+    for (let end = 1; length > 0 && end < length; end++) {
+      wrong = at + end;
+      if (wrong >= bytes.length || !canContinue(bytes, at, wrong)) break;
+    }
+    const isCut = wrong >= bytes.length;
+    const shown = (isCut ? bytes.at(-1)! : bytes[wrong]!).toString(16).toUpperCase().padStart(2, "0");
+    throw evalError(
+      "eval",
+      isCut
+        ? `JSON serialization error: [json.exception.type_error.316] incomplete UTF-8 string; last byte: 0x${shown}`
+        : `JSON serialization error: [json.exception.type_error.316] invalid UTF-8 byte at index ${wrong}: 0x${shown}`,
+    );
+  }
+}
+
+function sequenceLength(first: number): number {
+  if (first < 0x80) return 1;
+  if (first < 0xc2 || first > 0xf4) return 0;
+  return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
+function canContinue(bytes: Uint8Array, first: number, at: number): boolean {
+  const byte = bytes[at]!;
+  if (byte < 0x80 || byte > 0xbf) return false;
+  if (at !== first + 1) return true;
+  switch (bytes[first]) {
+    case 0xe0:
+      return byte >= 0xa0;
+    case 0xed:
+      return byte <= 0x9f;
+    case 0xf0:
+      return byte >= 0x90;
+    case 0xf4:
+      return byte <= 0x8f;
+    default:
+      return true;
+  }
+}
