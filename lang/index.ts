@@ -1,3 +1,6 @@
+export { compareVersions, parseDerivationName, parseNixHash, splitVersion } from "./builtins/index.ts";
+export { autoCall, parseAttrPath, selectAttrPath } from "./eval/index.ts";
+export { createEvaluator, type Evaluator, type EvaluatorOptions } from "./evaluator.ts";
 export type {
   AddPathRequest,
   ContextElement,
@@ -8,3 +11,16 @@ export type {
   InstantiateRequest,
   InstantiatedDerivation,
 } from "./host.ts";
+export {
+  formatFixed,
+  formatJsonFloat,
+  printAmbiguous,
+  printJson,
+  printValue,
+  printXml,
+  quoteJson,
+  type PrintOptions,
+  type XmlOptions,
+} from "./print/index.ts";
+export { printExpr, type Expr } from "./syntax/index.ts";
+export * from "./value/index.ts";

@@ -1,3 +1,4 @@
 export { parseAttrPath, selectAttrPath } from "./attrPath.ts";
 export { autoCall } from "./autoCall.ts";
-export { EvalState, INTERNAL_PREFIX, type Globals } from "./state.ts";
+export { INTERNAL_FILES } from "./internalFiles.ts";
+export { EvalState, type Globals } from "./state.ts";

@@ -9,6 +9,7 @@ import type { EvalSettings, Runtime, SearchPathEntry } from "../value/runtime.ts
 import { AttrSet, Thunk, primOp1, type Env, type Slot, type Value } from "../value/value.ts";
 import { coerceToString } from "../value/coerce.ts";
 import { ClosureCompiler, type CompileContext } from "./compile.ts";
+import { INTERNAL_PREFIX } from "./internalFiles.ts";
 import { resolve } from "./resolve.ts";
 
 /** The global scope. */
@@ -17,9 +18,6 @@ export interface Globals {
   /** Variables visible in every file: `map`, `__add`, `builtins`, `true`, … */
   readonly variables: ReadonlyMap<string, Slot>;
 }
-
-/** Files of our own, by the path they are imported by (`<nix/fetchurl.nix>`). */
-export const INTERNAL_PREFIX = "<internal>/";
 
 /** The state of one evaluation: what was imported, resolved and copied so far. */
 export class EvalState implements Runtime, CompileContext {

@@ -1,0 +1,67 @@
+import type { ByteString, SourceOrigin } from "../core/index.ts";
+import { makeGlobals } from "./builtins/index.ts";
+import { EvalState, INTERNAL_FILES, autoCall, selectAttrPath } from "./eval/index.ts";
+import type { EvalHost } from "./host.ts";
+import type { Expr } from "./syntax/index.ts";
+import {
+  AttrSet,
+  callFunction,
+  DEFAULT_SETTINGS,
+  force,
+  forceDeep,
+  type EvalSettings,
+  type Pos,
+  type Runtime,
+  type SearchPathEntry,
+  type Slot,
+  type Value,
+} from "./value/index.ts";
+
+export interface EvaluatorOptions extends Partial<EvalSettings> {
+  readonly searchPath?: readonly SearchPathEntry[];
+}
+
+/** One evaluation: values made by it share its caches. Every function throws `DevshellError`s only, bugs apart. */
+export interface Evaluator {
+  /** For what takes a runtime: printing, JSON, coercion. */
+  readonly runtime: Runtime;
+  /** Only parses; relative paths in the text are relative to `baseDir`. */
+  parse(text: ByteString, baseDir: ByteString, origin: SourceOrigin): Expr;
+  evalText(text: ByteString, baseDir: ByteString, origin: SourceOrigin): Value;
+  /** As `import`: a directory means its `default.nix`; evaluated once. */
+  evalFile(path: ByteString): Value;
+  /** Calls a function that takes a set with what is given (`--arg`, `--argstr`); other values stay. */
+  autoCall(value: Slot, args: AttrSet): Value;
+  /** Follows `a.b.0`, calling functions on the way. */
+  selectAttrPath(value: Slot, path: string, args: AttrSet): { readonly slot: Slot; readonly pos: Pos };
+  call(fn: Slot, ...args: readonly Slot[]): Value;
+  force(slot: Slot): Value;
+  /** Forces everything inside, too. */
+  forceDeep(slot: Slot): Value;
+  /** Looks `<name>` up in the search path. */
+  findFile(name: ByteString): ByteString;
+}
+
+/** @param host all of the world that evaluation can reach */
+export function createEvaluator(host: EvalHost, options: EvaluatorOptions = {}): Evaluator {
+  const { searchPath = [], ...settings } = options;
+  const state = new EvalState(
+    host,
+    { ...DEFAULT_SETTINGS, ...settings },
+    searchPath,
+    makeGlobals,
+    INTERNAL_FILES,
+  );
+  return {
+    runtime: state,
+    parse: (text, baseDir, origin) => state.guard(() => state.parse(text, baseDir, origin)),
+    evalText: (text, baseDir, origin) => state.guard(() => state.evalText(text, baseDir, origin)),
+    evalFile: (path) => state.guard(() => state.importFile(path, 0)),
+    autoCall: (value, args) => state.guard(() => autoCall(value, args)),
+    selectAttrPath: (value, path, args) => state.guard(() => selectAttrPath(value, path, args)),
+    call: (fn, ...args) => state.guard(() => callFunction(fn, 0, ...args)),
+    force: (slot) => state.guard(() => force(slot)),
+    forceDeep: (slot) => state.guard(() => forceDeep(slot)),
+    findFile: (name) => state.guard(() => state.findFile(searchPath, name, 0)),
+  };
+}
