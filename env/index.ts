@@ -49,3 +49,21 @@ export type {
   TrackedInput,
   VariableOrigin,
 } from "./types.ts";
+export { realiseEnvironment } from "./build/realiseEnvironment.ts";
+export { makeEnvironment, type MadeEnvironment } from "./makeEnvironment.ts";
+export {
+  derivationsOf,
+  evaluateSpec,
+  instantiateDerivations,
+  instantiateSpec,
+  type EvaluateOptions,
+  type FoundDerivation,
+  type SelectedValue,
+  type SpecEvaluation,
+} from "./instantiateSpec.ts";
+export {
+  StoreContext,
+  createStoreContext,
+  type ContextEvent,
+  type StoreContextOptions,
+} from "./storeContext.ts";

@@ -121,6 +121,21 @@ export function isSameInput(a: TrackedInput, b: TrackedInput): boolean {
   }
 }
 
+/** Whether an input's stat is what it was when it was read. */
+export function isUntouchedInput(input: TrackedInput): boolean {
+  if (!("stat" in input)) return true;
+  const stat = statOf(input.path);
+  if (stat === undefined) return false;
+  const now = inputStat(stat);
+  const then = input.stat;
+  return (
+    now.inode === then.inode &&
+    now.sizeBytes === then.sizeBytes &&
+    now.mtimeNs === then.mtimeNs &&
+    now.ctimeNs === then.ctimeNs
+  );
+}
+
 /** An environment variable's value as a byte string. */
 export function variableBytes(environment: NodeJS.ProcessEnv, name: string): ByteString | undefined {
   const value = environment[name];

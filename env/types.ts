@@ -108,9 +108,10 @@ export interface InstantiatedSpec {
   readonly spec: DevSpec;
   readonly request: EnvironmentRequest;
   readonly drvPath: StorePath;
-  readonly inputs: readonly TrackedInput[];
-  /** When the evaluation began, milliseconds since 1970. */
-  readonly startedMs: number;
+  /** The output that was asked for, e.g. `out`. */
+  readonly outputName: string;
+  /** nixpkgs' interactive Bash, where a search path has nixpkgs. */
+  readonly shell?: { readonly drvPath: StorePath; readonly output: string } | undefined;
 }
 
 export type CapturedVariable =
@@ -162,4 +163,11 @@ export interface BuildEnvironment {
 /** What an instantiated or realised environment cost or said, beside the store's own events. */
 export type EnvironmentEvent =
   | { readonly kind: "stage"; readonly stage: "discover" | "evaluate" | "realise" | "setup" | "done" }
+  /** A package index or another input of evaluation on its way. */
+  | {
+      readonly kind: "fetch";
+      readonly what: string;
+      readonly doneBytes: number;
+      readonly totalBytes: number | undefined;
+    }
   | { readonly kind: "message"; readonly level: "trace" | "warning"; readonly text: string };

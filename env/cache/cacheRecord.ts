@@ -16,7 +16,7 @@ import {
 import { dirname, join } from "node:path";
 import { encodeNix32, textOfBytes, type ByteString } from "../../core/index.ts";
 import type { StorePath } from "../../store/index.ts";
-import { currentInput, isSameInput } from "../inputTracker.ts";
+import { currentInput, isSameInput, isUntouchedInput } from "../inputTracker.ts";
 import { quoteSh } from "../render/quote.ts";
 import { environmentFromJson, environmentToJson, type EnvironmentJson } from "../render/renderJson.ts";
 import { renderBash, renderEnter, renderPosix } from "../render/renderShell.ts";
@@ -75,7 +75,9 @@ export function writeRecord(request: WriteRecordRequest): string {
     write("format", FORMAT);
     write("check.sh", renderCheck(inputs, existing));
     write("stat", renderStat(inputs));
-    writeStamp(staging, request.startedMs);
+    // Inputs that nobody touched since they were read need no doubt about the time in between.
+    const isUntouched = inputs.every((input) => isUntouchedInput(input));
+    writeStamp(staging, isUntouched ? Date.now() : request.startedMs);
     write("meta.sh", renderMeta(environment, request.rung));
     write("vars.sh", renderPosix(environment, { scriptsDir }));
     write("enter.sh", renderEnter(environment, { scriptsDir }));

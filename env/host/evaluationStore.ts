@@ -1,5 +1,5 @@
 import type { ByteString, Hash } from "../../core/index.ts";
-import type { Derivation, StorePath } from "../../store/index.ts";
+import type { Derivation, MadeDerivation, StorePath } from "../../store/index.ts";
 
 /** What evaluation needs of a store; a local store has it all, tests have a small one in memory. */
 export interface EvaluationStore {
@@ -13,6 +13,8 @@ export interface EvaluationStore {
     references: readonly StorePath[],
     options: { readonly isDryRun: boolean },
   ): StorePath;
+  /** In order: inputs before users. */
+  writeDerivations(all: Iterable<MadeDerivation>): void;
   isValidPath(path: StorePath): boolean;
   /** `undefined` where the path is not valid. */
   referencesOf(path: StorePath): readonly StorePath[] | undefined;

@@ -18,6 +18,7 @@ import {
   parseStorePath,
   splitStorePath,
   type Derivation,
+  type MadeDerivation,
   type StorePath,
 } from "../../store/index.ts";
 import { entriesOf, typeOf, typeOfEntry, variableBytes, type InputTracker } from "../inputTracker.ts";
@@ -53,6 +54,8 @@ export class StoreHost implements EvalHost {
   readonly #options: StoreHostOptions;
   readonly #hasher: DerivationHasher;
   readonly #realStoreDir: string;
+  /** Derivations made since the last flush: written together, in one transaction. */
+  #pending = new Map<StorePath, MadeDerivation>();
   /** Path and name → where it was added: one source tree is named by many derivations. */
   readonly #added = new Map<string, StorePath>();
 
@@ -178,20 +181,29 @@ export class StoreHost implements EvalHost {
 
   addText(name: ByteString, contents: ByteString, references: readonly ByteString[]): ByteString {
     const paths = references.map((path) => parseStorePath(this.storeDir, path));
+    if (paths.some((path) => this.#pending.has(path))) this.flush();
     return this.#options.store.addText(name, contents, paths, { isDryRun: this.#options.isReadOnly });
   }
 
   ensurePath(storePath: ByteString): void {
     if (this.#options.isReadOnly) return;
+    this.flush();
     const path = parseStorePath(this.storeDir, storePath);
     if (!this.#options.store.isValidPath(path)) this.#options.realise([path]);
   }
 
   instantiate(request: InstantiateRequest): InstantiatedDerivation {
     const made = makeDerivation(request, this.#hasher, (drvPath) => this.#closureOf(drvPath));
-    if (!this.#options.isReadOnly)
-      this.#options.store.addText(`${request.name}.drv`, made.contents, made.references, { isDryRun: false });
+    if (!this.#options.isReadOnly) this.#pending.set(made.drvPath, made);
     return { drvPath: made.drvPath, outputs: made.outputs };
+  }
+
+  /** Writes the derivations made so far to the store. */
+  flush(): void {
+    if (this.#pending.size === 0) return;
+    const pending = this.#pending;
+    this.#pending = new Map();
+    this.#options.store.writeDerivations(pending.values());
   }
 
   derivationClosure(drvPath: ByteString): ReadonlyArray<ContextElement> {
@@ -207,11 +219,12 @@ export class StoreHost implements EvalHost {
 
   references(storePath: ByteString): readonly ByteString[] {
     if (!isInStore(this.storeDir, storePath)) return [];
-    const { path } = splitStorePath(this.storeDir, storePath);
+    const { storePath: path } = splitStorePath(this.storeDir, storePath);
     return this.#options.store.referencesOf(path) ?? [];
   }
 
   realise(elements: readonly ContextElement[]): ReadonlyMap<ByteString, ByteString> {
+    this.flush();
     const missing = elements.filter((element) => !this.#isPresent(element));
     return missing.length === 0 ? new Map() : this.#options.realise(missing);
   }
@@ -232,6 +245,7 @@ export class StoreHost implements EvalHost {
 
   #check(path: ByteString): void {
     this.#options.rules.check(path);
+    if (this.#pending.size > 0 && path.startsWith(`${this.storeDir}/`)) this.flush();
   }
 
   /** Where a path's bytes lie on this side of a mount namespace. */

@@ -7,7 +7,8 @@ export {
 } from "./realise.ts";
 export { describePlan, outputPathsOf, renderSize, type RealisePlan } from "./plan.ts";
 export { openBinaryCache, type NarDownload, type Substituter } from "./binaryCache.ts";
-export { derivationAttribute } from "./derivationOptions.ts";
+export { builderInput, type BuilderInput, type BuilderInputRequest } from "./buildEnvironment.ts";
+export { derivationAttribute, readDerivationOptions, type DerivationOptions } from "./derivationOptions.ts";
 export { decompress, isCompression, type Compression } from "./decompress.ts";
 export {
   downloadToFile,

@@ -1,0 +1,87 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ByteString } from "../../core/index.ts";
+import {
+  builderInput,
+  downstreamPlaceholder,
+  knownOutputPaths,
+  readDerivationOptions,
+  type Derivation,
+  type LocalStore,
+  type StorePath,
+} from "../../store/index.ts";
+
+export interface DerivationVariables {
+  /** Everything the setup is started with. */
+  readonly environment: ReadonlyMap<ByteString, ByteString>;
+  /** What of it the derivation gives itself. */
+  readonly given: ReadonlyMap<ByteString, ByteString>;
+  /** `.attrs.sh`, with structured attributes. */
+  readonly attrsFile: string | undefined;
+}
+
+/** Variables of a build that a shell has not: it must not stop what a developer does by hand. */
+const BUILD_ONLY = ["NIX_LOG_FD", "NIX_OUTPUT_CHECKED", "PWD", "TERM", "NIX_ENFORCE_PURITY"];
+
+/**
+ * A derivation's variables as its builder would get them, for a shell: files (`passAsFile`, structured attributes)
+ * are written to a directory that outlives the computation.
+ */
+export function derivationVariables(
+  store: LocalStore,
+  derivation: Derivation,
+  filesDir: string,
+): DerivationVariables {
+  const options = readDerivationOptions(derivation);
+  const outputs = new Map(
+    [...knownOutputPaths(derivation)].map(([name, path]) => [name, path ?? `${filesDir}/outputs/${name}`]),
+  );
+  const input = builderInput({
+    derivation,
+    options,
+    settings: store.settings,
+    buildDir: filesDir,
+    outputs,
+    inputPaths: new Set(store.closureOf(inputPathsOf(store, derivation))),
+    pathInfo: (path) => store.pathInfo(path),
+    rewrites: placeholderRewrites(store, derivation),
+    hostEnv: {},
+  });
+  if (input.files.size > 0) {
+    mkdirSync(filesDir, { recursive: true, mode: 0o700 });
+    for (const [name, text] of input.files) writeFileSync(join(filesDir, name), text, "latin1");
+  }
+  const environment = new Map(input.env);
+  for (const name of BUILD_ONLY) if (!derivation.env.has(name)) environment.delete(name);
+  const given = new Map([...environment].filter(([name]) => derivation.env.has(name)));
+  const attrsFile = environment.get("NIX_ATTRS_SH_FILE");
+  return { environment, given, attrsFile: options.structured === undefined ? undefined : attrsFile };
+}
+
+/** The valid paths that a derivation refers to: sources, and the named outputs of its inputs. */
+export function inputPathsOf(store: LocalStore, derivation: Derivation): StorePath[] {
+  const paths = derivation.inputSrcs.filter((path) => store.isValidPath(path));
+  for (const [drvPath, names] of derivation.inputDrvs) {
+    if (!store.isValidPath(drvPath)) continue;
+    const outputs = store.queryDerivationOutputs(drvPath);
+    for (const name of names) {
+      const path = outputs.get(name);
+      if (path !== undefined && store.isValidPath(path)) paths.push(path);
+    }
+  }
+  return paths;
+}
+
+/** What stands in variables for outputs that had no path before they were built → their paths now. */
+function placeholderRewrites(store: LocalStore, derivation: Derivation): Map<ByteString, ByteString> {
+  const rewrites = new Map<ByteString, ByteString>();
+  for (const [drvPath, names] of derivation.inputDrvs) {
+    const known = knownOutputPaths(store.readDerivation(drvPath));
+    for (const name of names) {
+      if (known.get(name) !== undefined) continue;
+      const path = store.queryDerivationOutputs(drvPath).get(name);
+      if (path !== undefined) rewrites.set(downstreamPlaceholder(drvPath, name), path);
+    }
+  }
+  return rewrites;
+}

@@ -1,0 +1,69 @@
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { DevshellError, type ByteString } from "../../core/index.ts";
+import type { FetchResult } from "../../lang/index.ts";
+
+/** What evaluation, which is synchronous, needs done while it waits. */
+export type SyncTask =
+  | { readonly kind: "realise"; readonly elements: readonly ByteString[] }
+  | {
+      readonly kind: "fetch";
+      readonly fetcher: "url" | "tarball";
+      readonly url: string;
+      readonly name: string;
+      /** `<algorithm>:<base 16>`, when pinned. */
+      readonly sha256?: string | undefined;
+    };
+
+export interface SyncTaskRequest {
+  readonly task: SyncTask;
+  /** `nix.conf` options of the command line. */
+  readonly settings: readonly (readonly [string, string])[];
+}
+
+export type SyncTaskReply =
+  | { readonly kind: "realised"; readonly rewrites: readonly (readonly [ByteString, ByteString])[] }
+  | { readonly kind: "fetched"; readonly storePath: ByteString; readonly narHash: string }
+  | {
+      readonly kind: "failed";
+      readonly code: string | undefined;
+      readonly message: string;
+      readonly hint: string | undefined;
+    };
+
+const MAX_REPLY_BYTES = 64 << 20;
+
+/**
+ * Runs a task in a process of its own and waits for it: its event loop runs while ours stands still, and it opens
+ * the store under its own locks.
+ * @throws {DevshellError} what the task threw
+ */
+export function runSyncTask(request: SyncTaskRequest): Exclude<SyncTaskReply, { kind: "failed" }> {
+  const result = spawnSync(process.execPath, [taskFile()], {
+    input: JSON.stringify(request),
+    stdio: ["pipe", "pipe", "inherit"],
+    maxBuffer: MAX_REPLY_BYTES,
+    encoding: "utf8",
+  });
+  if (result.error !== undefined) throw result.error;
+  if (result.status !== 0 || result.stdout === "")
+    throw new DevshellError(
+      "EVAL_TASK",
+      `Cannot finish what evaluation waits for: the process ended with ${result.signal ?? `status ${result.status}`}`,
+    );
+  const reply = JSON.parse(result.stdout) as SyncTaskReply;
+  if (reply.kind === "failed")
+    throw new DevshellError(reply.code ?? "EVAL_TASK", reply.message, { hint: reply.hint });
+  return reply;
+}
+
+/** What `builtins.fetch*` gets of a fetched path. */
+export function fetchResult(reply: SyncTaskReply): FetchResult {
+  if (reply.kind !== "fetched") throw new Error(`unexpected reply ${reply.kind}`);
+  return { storePath: reply.storePath, attributes: new Map([["narHash", reply.narHash]]) };
+}
+
+function taskFile(): string {
+  const isSource = import.meta.url.endsWith(".ts");
+  return fileURLToPath(new URL(isSource ? "./syncTask.worker.ts" : "./syncTask.worker.mjs", import.meta.url));
+}

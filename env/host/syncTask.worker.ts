@@ -1,0 +1,165 @@
+// A process of its own that does what a synchronous evaluation waits for: request on stdin, reply on stdout.
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { DevshellError, bytesOfText, formatHash, parseHash, type ByteString } from "../../core/index.ts";
+import { debianBuilders } from "../../packages/index.ts";
+import {
+  LocalStore,
+  downloadToFile,
+  downstreamPlaceholder,
+  knownOutputPaths,
+  makeFixedOutputPath,
+  parseBuiltElement,
+  parseStorePath,
+  realise,
+  resolveStoreSettings,
+  throwFailure,
+  type DerivedPath,
+  type StorePath,
+} from "../../store/index.ts";
+import { cacheDirectory } from "../cache/recordPaths.ts";
+import type { SyncTask, SyncTaskReply, SyncTaskRequest } from "./syncTask.ts";
+
+const MAX_DOWNLOAD_BYTES = 8 * 2 ** 30;
+/** As Nix's `tarball-ttl`: how long an unpinned download is taken for current. */
+const TTL_MS = 3600 * 1000;
+
+await main();
+
+async function main(): Promise<void> {
+  let reply: SyncTaskReply;
+  try {
+    const request = JSON.parse(readFileSync(0, "utf8")) as SyncTaskRequest;
+    const settings = resolveStoreSettings(process.env, { overrides: new Map(request.settings) });
+    using store = LocalStore.open(settings);
+    reply = await run(request.task, store);
+  } catch (error) {
+    reply =
+      error instanceof DevshellError
+        ? { kind: "failed", code: error.code, message: error.message, hint: error.hint }
+        : {
+            kind: "failed",
+            code: undefined,
+            message: error instanceof Error ? (error.stack ?? error.message) : String(error),
+            hint: undefined,
+          };
+  }
+  process.stdout.write(JSON.stringify(reply));
+}
+
+async function run(task: SyncTask, store: LocalStore): Promise<SyncTaskReply> {
+  return task.kind === "realise" ? await realiseElements(task.elements, store) : await fetchPath(task, store);
+}
+
+async function realiseElements(elements: readonly ByteString[], store: LocalStore): Promise<SyncTaskReply> {
+  const targets = elements.map((element): DerivedPath => {
+    if (element.startsWith("!")) {
+      const { drvPath, outputs } = parseBuiltElement(store.storeDir, element);
+      if (outputs.length !== 1)
+        throw new DevshellError(
+          "EVAL_IFD",
+          "Cannot build during evaluation: outputs of outputs are not built yet",
+        );
+      return { kind: "built", drvPath, outputs };
+    }
+    return {
+      kind: "opaque",
+      path: parseStorePath(store.storeDir, element.startsWith("=") ? element.slice(1) : element),
+    };
+  });
+  throwFailure(await realise(store, targets, { builtinBuilders: debianBuilders }));
+  const rewrites: [ByteString, ByteString][] = [];
+  for (const target of targets) {
+    if (target.kind !== "built" || target.outputs === "*") continue;
+    const known = knownOutputPaths(store.readDerivation(target.drvPath));
+    for (const output of target.outputs) {
+      if (known.get(output) !== undefined) continue;
+      const path = store.queryDerivationOutputs(target.drvPath).get(output);
+      if (path !== undefined) rewrites.push([downstreamPlaceholder(target.drvPath, output), path]);
+    }
+  }
+  return { kind: "realised", rewrites };
+}
+
+type FetchTask = Extract<SyncTask, { kind: "fetch" }>;
+
+async function fetchPath(task: FetchTask, store: LocalStore): Promise<SyncTaskReply> {
+  const method = task.fetcher === "url" ? "flat" : "nar";
+  const expected =
+    task.sha256 === undefined || task.sha256 === "" ? undefined : parseHash(task.sha256, "sha256");
+  if (expected !== undefined) {
+    const path = makeFixedOutputPath(store.storeDir, task.name, { method, hash: expected });
+    if (store.isValidPath(path)) return fetched(store, path);
+  } else {
+    const recent = recentFetch(task);
+    if (recent !== undefined && store.isValidPath(recent)) return fetched(store, recent);
+  }
+  const dir = mkdtempSync(join(tmpdir(), "devshell-fetch-"));
+  try {
+    const file = join(dir, "download");
+    await downloadToFile({ url: task.url, file, hash: "sha256", maxBytes: MAX_DOWNLOAD_BYTES });
+    const source = task.fetcher === "url" ? file : await unpack(file, join(dir, "tree"), task.url);
+    const path = store.addPath(bytesOfText(source), { name: task.name, method, expectedHash: expected });
+    if (expected === undefined) rememberFetch(task, path);
+    return fetched(store, path);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** Unpacks a tarball or zip whose single directory is the tree. */
+async function unpack(file: string, tree: string, url: string): Promise<string> {
+  mkdirSync(tree);
+  const isZip = readFileSync(file).subarray(0, 2).toString("latin1") === "PK";
+  const [program, args] = isZip
+    ? ["unzip", ["-q", file, "-d", tree]]
+    : ["tar", ["--extract", "--no-same-owner", "--no-same-permissions", "--file", file, "--directory", tree]];
+  try {
+    await promisify(execFile)(program, args, {
+      env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", LC_ALL: "C" },
+    });
+  } catch (cause) {
+    const said = cause instanceof Error && "stderr" in cause ? String(cause.stderr).trim() : String(cause);
+    throw new DevshellError("FETCH_UNPACK", `Cannot unpack '${url}': ${said.split("\n")[0] ?? ""}`, {
+      cause,
+    });
+  }
+  const [first, ...others] = readdirSync(tree);
+  if (first === undefined || others.length > 0)
+    throw new DevshellError(
+      "FETCH_UNPACK",
+      `Cannot use tarball '${url}': it contains not exactly one top-level directory`,
+    );
+  return join(tree, first);
+}
+
+function fetched(store: LocalStore, path: StorePath): SyncTaskReply {
+  return { kind: "fetched", storePath: path, narHash: formatHash(store.pathInfo(path).narHash, "sri") };
+}
+
+function fetchCacheFile(task: FetchTask): string {
+  const key = createHash("sha256").update(`${task.fetcher}\0${task.name}\0${task.url}`).digest("hex");
+  return join(cacheDirectory(), "fetch", key);
+}
+
+function recentFetch(task: FetchTask): StorePath | undefined {
+  try {
+    const { storePath, atMs } = JSON.parse(readFileSync(fetchCacheFile(task), "utf8")) as {
+      storePath: StorePath;
+      atMs: number;
+    };
+    return Date.now() - atMs < TTL_MS && task.url.startsWith("http") ? storePath : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function rememberFetch(task: FetchTask, storePath: StorePath): void {
+  const file = fetchCacheFile(task);
+  mkdirSync(join(file, ".."), { recursive: true });
+  writeFileSync(file, JSON.stringify({ storePath, atMs: Date.now() }));
+}

@@ -1,0 +1,352 @@
+import { resolve } from "node:path";
+import { DevshellError, bytesOfText, textOfBytes, type ByteString } from "../core/index.ts";
+import {
+  AttrSet,
+  DEFAULT_SETTINGS,
+  EMPTY_SET,
+  Lambda,
+  coerceToString,
+  createEvaluator,
+  force,
+  forceString,
+  internShape,
+  isList,
+  type EvalSettings,
+  type Evaluator,
+  type Slot,
+  type Value,
+} from "../lang/index.ts";
+import { parseStorePath, type StorePath } from "../store/index.ts";
+import type { StoreHost } from "./host/storeHost.ts";
+import { discoverSpec } from "./spec/discoverSpec.ts";
+import { specExpression } from "./spec/specExpression.ts";
+import type { StoreContext } from "./storeContext.ts";
+import { suggestNames } from "./suggest.ts";
+import type { DevSpec, EnvironmentRequest, InstantiatedSpec } from "./types.ts";
+
+/** A derivation as an expression gave it. */
+export interface FoundDerivation {
+  readonly drvPath: StorePath;
+  /** The output that the value stands for. */
+  readonly outputName: string;
+  readonly name: string;
+}
+
+/** An evaluation of a spec: the evaluator and the values that the attribute paths select. */
+export interface SpecEvaluation {
+  readonly spec: DevSpec;
+  readonly evaluator: Evaluator;
+  readonly host: StoreHost;
+  /** One for each of `-A`, else one. */
+  readonly values: readonly SelectedValue[];
+}
+
+export interface SelectedValue {
+  /** Empty for the whole. */
+  readonly attribute: string;
+  readonly slot: Slot;
+  /** What functions on the way are called with. */
+  readonly autoArguments: AttrSet;
+}
+
+export interface EvaluateOptions {
+  /** Functions that ask for `inNixShell` get `true`. */
+  readonly isShell: boolean;
+  /** Pins of `devshell.lock` are made anew. */
+  readonly isUpdate?: boolean | undefined;
+  readonly showTrace?: boolean | undefined;
+}
+
+/**
+ * Finds a request's spec and evaluates it to the one derivation whose environment it means.
+ * @throws {DevshellError} as {@link discoverSpec}, what evaluation throws, `SPEC_NOT_ONE_DERIVATION`
+ */
+export async function instantiateSpec(
+  context: StoreContext,
+  request: EnvironmentRequest,
+): Promise<InstantiatedSpec> {
+  context.emit({ kind: "stage", stage: "discover" });
+  const spec = await discoverSpec(request, context.tracker);
+  if (spec.kind === "derivation") {
+    const drvPath = parseStorePath(context.store.storeDir, bytesOfText(spec.drvPath));
+    return { spec, request, drvPath, outputName: "out" };
+  }
+  context.emit({ kind: "stage", stage: "evaluate" });
+  try {
+    const evaluation = evaluateSpec(context, spec, request, { isShell: true });
+    const found = evaluation.values.flatMap((value) => derivationsOf(evaluation, value));
+    const only = oneDerivation(found, request, evaluation);
+    const shell = interactiveShell(context, evaluation);
+    evaluation.host.flush();
+    context.finishCollection();
+    return { spec, request, drvPath: only.drvPath, outputName: only.outputName, shell };
+  } catch (error) {
+    throw atSpec(error, spec);
+  }
+}
+
+/** Evaluates a spec and selects the request's attributes; instantiates what they need on the way. */
+export function evaluateSpec(
+  context: StoreContext,
+  spec: DevSpec,
+  request: EnvironmentRequest,
+  options: EvaluateOptions,
+): SpecEvaluation {
+  const isProject = spec.kind === "data" || spec.kind === "file";
+  const { host, searchPath } = context.evaluationHost({
+    directory: request.directory,
+    includes: request.includes ?? [],
+    lockDirectory: isProject ? spec.root : undefined,
+    isUpdate: options.isUpdate,
+  });
+  const evaluator = createEvaluator(host, {
+    ...evalSettings(context, options.showTrace),
+    searchPath,
+  });
+  const source = specExpression(spec);
+  if ("drvPath" in source) throw new DevshellError("SPEC_DERIVATION", "Cannot evaluate a derivation file");
+  const root =
+    "file" in source
+      ? evaluator.evalFile(bytesOfText(source.file))
+      : evaluator.evalText(bytesOfText(source.text), bytesOfText(source.baseDirectory), {
+          kind: "string",
+          text: source.text,
+        });
+  const plain = autoArguments(evaluator, request);
+  const forShell = options.isShell ? withShellArgument(plain) : plain;
+  const argumentsFor = (value: Value): AttrSet => (asksForShell(value) ? forShell : plain);
+  const attributes = request.attributes ?? [];
+  const values = (attributes.length === 0 ? [""] : attributes).map((attribute): SelectedValue => {
+    const { slot } = evaluator.selectAttrPath(root, bytesOfText(attribute), argumentsFor(root));
+    const value = evaluator.force(slot);
+    return { attribute, slot: value, autoArguments: argumentsFor(value) };
+  });
+  return { spec, evaluator, host, values };
+}
+
+/** Finds a spec, evaluates it, and gives all derivations of its values: for building. */
+export async function instantiateDerivations(
+  context: StoreContext,
+  request: EnvironmentRequest,
+  options: EvaluateOptions = { isShell: false },
+): Promise<FoundDerivation[]> {
+  context.emit({ kind: "stage", stage: "discover" });
+  const spec = await discoverSpec(request, context.tracker);
+  if (spec.kind === "derivation") {
+    const drvPath = parseStorePath(context.store.storeDir, bytesOfText(spec.drvPath));
+    return [{ drvPath, outputName: "*", name: context.store.readDerivation(drvPath).name }];
+  }
+  context.emit({ kind: "stage", stage: "evaluate" });
+  try {
+    const evaluation = evaluateSpec(context, spec, request, options);
+    const found = evaluation.values.flatMap((value) => derivationsOf(evaluation, value));
+    evaluation.host.flush();
+    context.finishCollection();
+    return found;
+  } catch (error) {
+    throw atSpec(error, spec);
+  }
+}
+
+/** A value's derivations, as nix-build takes them: itself, or those of its attributes or elements. */
+export function derivationsOf(evaluation: SpecEvaluation, selected: SelectedValue): FoundDerivation[] {
+  const found: FoundDerivation[] = [];
+  collectDerivations(evaluation, selected.slot, selected.autoArguments, found, new Set(), true);
+  return found;
+}
+
+/** Attribute names that take part in a search for derivations. */
+const SEARCHED_NAME = /^[A-Za-z_][A-Za-z0-9_+-]*$/;
+
+function collectDerivations(
+  evaluation: SpecEvaluation,
+  slot: Slot,
+  autoArguments: AttrSet,
+  found: FoundDerivation[],
+  done: Set<AttrSet>,
+  isRoot: boolean,
+): void {
+  const value = evaluation.evaluator.autoCall(slot, autoArguments);
+  if (value instanceof AttrSet) {
+    if (isDerivation(value)) {
+      if (!done.has(value)) found.push(readDerivationValue(evaluation, value));
+      done.add(value);
+      return;
+    }
+    if (!isRoot && !isTrue(value.get("recurseForDerivations"))) return;
+    if (done.has(value)) return;
+    done.add(value);
+    for (const name of value.sortedNames()) {
+      const item = value.get(name);
+      if (item === undefined || !SEARCHED_NAME.test(name)) continue;
+      const inner = force(item);
+      if (inner instanceof AttrSet || inner instanceof Lambda)
+        collectDerivations(evaluation, inner, autoArguments, found, done, false);
+    }
+  } else if (isList(value))
+    for (const item of value) collectDerivations(evaluation, item, autoArguments, found, done, false);
+  else if (isRoot)
+    throw new DevshellError(
+      "SPEC_NOT_A_DERIVATION",
+      "expression does not evaluate to a derivation (or a set or list of those)",
+    );
+}
+
+function isDerivation(value: AttrSet): boolean {
+  const type = value.get("type");
+  return type !== undefined && force(type) === "derivation";
+}
+
+function isTrue(slot: Slot | undefined): boolean {
+  return slot !== undefined && force(slot) === true;
+}
+
+function readDerivationValue({ evaluator, host }: SpecEvaluation, value: AttrSet): FoundDerivation {
+  const text = (name: string): ByteString | undefined => {
+    const slot = value.get(name);
+    if (slot === undefined) return undefined;
+    const context = new Set<string>();
+    return name === "drvPath"
+      ? coerceToString(
+          evaluator.runtime,
+          slot,
+          context,
+          value.posOf(name),
+          `while evaluating the '${name}' attribute of a derivation`,
+        )
+      : forceString(slot, value.posOf(name), `while evaluating the '${name}' attribute of a derivation`);
+  };
+  const drvPath = text("drvPath");
+  if (drvPath === undefined)
+    throw new DevshellError("SPEC_NOT_A_DERIVATION", "derivation does not contain a 'drvPath' attribute");
+  return {
+    drvPath: parseStorePath(host.storeDir, drvPath),
+    outputName: text("outputName") ?? "out",
+    name: textOfBytes(text("name") ?? ""),
+  };
+}
+
+function oneDerivation(
+  found: readonly FoundDerivation[],
+  request: EnvironmentRequest,
+  evaluation: SpecEvaluation,
+): FoundDerivation {
+  const [only] = found;
+  if (only !== undefined && found.length === 1) return only;
+  const names = found.slice(0, 5).map(({ name }) => `"${name}"`);
+  const what =
+    found.length === 0
+      ? "found none"
+      : `found ${found.length}: ${names.join(", ")}${found.length > names.length ? ", …" : ""}`;
+  const hasAttributes = (request.attributes ?? []).length > 0;
+  const isCollection = evaluation.spec.kind === "searchPath" || found.length > 1;
+  throw new DevshellError("SPEC_NOT_ONE_DERIVATION", `Cannot enter: a shell needs one derivation, ${what}`, {
+    hint: hasAttributes
+      ? "use -p for an environment of several packages"
+      : isCollection
+        ? "name an attribute with -A"
+        : "the spec must evaluate to a derivation, such as mkShell makes",
+  });
+}
+
+function asksForShell(value: Value): boolean {
+  return value instanceof Lambda && value.code.formals?.some(({ name }) => name === "inNixShell") === true;
+}
+
+function autoArguments(evaluator: Evaluator, request: EnvironmentRequest): AttrSet {
+  const entries = new Map<string, Slot>();
+  for (const { name, kind, value } of request.arguments ?? []) {
+    const slot: Slot =
+      kind === "string"
+        ? bytesOfText(value)
+        : evaluator.evalText(bytesOfText(value), bytesOfText(resolve(request.directory)), {
+            kind: "string",
+            text: value,
+          });
+    entries.set(bytesOfText(name), slot);
+  }
+  return setOf(entries);
+}
+
+/** Given arguments win over the one that a shell adds. */
+function withShellArgument(plain: AttrSet): AttrSet {
+  const entries = new Map<string, Slot>([["inNixShell", true]]);
+  plain.forEachSorted((name, slot) => entries.set(name, slot));
+  return setOf(entries);
+}
+
+function setOf(entries: ReadonlyMap<string, Slot>): AttrSet {
+  return entries.size === 0
+    ? EMPTY_SET
+    : new AttrSet(internShape([...entries.keys()]), [...entries.values()]);
+}
+
+/**
+ * nixpkgs' Bash with line editing, where the search path has nixpkgs, as nix-shell starts it. The embedded
+ * collection's environments have their own.
+ */
+function interactiveShell(
+  context: StoreContext,
+  { spec, evaluator, host }: SpecEvaluation,
+): InstantiatedSpec["shell"] {
+  if ((process.env["NIX_BUILD_SHELL"] ?? "") !== "" || context.mode !== "impure") return undefined;
+  if (spec.kind === "data" && spec.data.collection === "debian") return undefined;
+  if (spec.kind === "packages" && spec.collection === "debian") return undefined;
+  if (spec.kind === "searchPath" && spec.entry === "debian") return undefined;
+  try {
+    if (evaluator.findFile("nixpkgs") === undefined) return undefined;
+    const value = evaluator.evalText("(import <nixpkgs> { }).bashInteractive", "/", {
+      kind: "string",
+      text: "(import <nixpkgs> { }).bashInteractive",
+    });
+    if (!(value instanceof AttrSet) || !isDerivation(value)) return undefined;
+    const { drvPath } = readDerivationValue({ spec, evaluator, host, values: [] }, value);
+    return { drvPath, output: "out" };
+  } catch (error) {
+    if (!(error instanceof DevshellError)) throw error;
+    return undefined;
+  }
+}
+
+function evalSettings(context: StoreContext, showTrace = false): EvalSettings {
+  const { raw } = context.settings.config;
+  const words = (name: string): string[] => (raw.get(name) ?? "").split(/\s+/).filter((word) => word !== "");
+  return {
+    ...DEFAULT_SETTINGS,
+    isPure: context.mode === "pure",
+    isRestricted: context.mode === "restricted",
+    showTrace,
+    allowImportFromDerivation: raw.get("allow-import-from-derivation") !== "false",
+    features: new Set([
+      ...DEFAULT_SETTINGS.features,
+      ...words("experimental-features"),
+      ...words("extra-experimental-features"),
+    ]),
+    allowedUris: words("allowed-uris"),
+    abortOnWarn: raw.get("abort-on-warn") === "true",
+    traceVerbose: raw.get("trace-verbose") === "true",
+  };
+}
+
+/** Gives an error about a package that a data spec names the place where it is named. */
+function atSpec(error: unknown, spec: DevSpec): unknown {
+  if (!(error instanceof DevshellError) || spec.kind !== "data") return error;
+  const { data } = spec;
+  for (const field of ["packages", "inputsFrom"] as const)
+    for (const [n, { name }] of data[field].entries()) {
+      const isNamed = [`"${name}"`, `'${name}'`].some((quoted) => error.message.includes(quoted));
+      if (!isNamed) continue;
+      const known = error.suggestions.length > 0 ? error.suggestions : suggestNames(name, []);
+      return new DevshellError(
+        "SPEC_PACKAGE",
+        `Cannot find package "${name}" in the collection "${data.collection}"`,
+        {
+          pos: data.positions.get(`${field}/${n}`),
+          hint: error.hint,
+          suggestions: known,
+          cause: error,
+        },
+      );
+    }
+  return error;
+}

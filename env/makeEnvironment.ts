@@ -1,0 +1,36 @@
+import { realiseEnvironment } from "./build/realiseEnvironment.ts";
+import { writeRecord } from "./cache/cacheRecord.ts";
+import { instantiateSpec } from "./instantiateSpec.ts";
+import { createStoreContext, type StoreContextOptions } from "./storeContext.ts";
+import type { BuildEnvironment, EnvironmentRequest } from "./types.ts";
+
+/** An environment that was just computed, and its cache record. */
+export interface MadeEnvironment {
+  readonly environment: BuildEnvironment;
+  /** The record's directory. */
+  readonly record: string;
+}
+
+/**
+ * The whole way from a request to an environment: finds the spec, evaluates it, realises its dependencies, runs its
+ * setup, and writes the cache record.
+ * @throws {DevshellError}
+ */
+export async function makeEnvironment(
+  request: EnvironmentRequest,
+  options: StoreContextOptions = {},
+): Promise<MadeEnvironment> {
+  const startedMs = Date.now();
+  using context = createStoreContext(options);
+  const instantiated = await instantiateSpec(context, request);
+  const environment = await realiseEnvironment(context, instantiated);
+  const record = writeRecord({
+    request,
+    environment,
+    inputs: context.tracker.inputs,
+    startedMs,
+    rung: context.settings.rung,
+    addRoot: (link, path) => context.store.addRoot(link, path),
+  });
+  return { environment, record };
+}

@@ -1,0 +1,297 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { DevshellError, bytesOfText, textOfBytes, type ByteString } from "../core/index.ts";
+import type { ContextElement, FetchRequest, FetchResult, SearchPathEntry } from "../lang/index.ts";
+import {
+  debianBuilders,
+  openDebianCollection,
+  type DebianCollection,
+  type DebianEvent,
+} from "../packages/index.ts";
+import {
+  LocalStore,
+  realise,
+  resolveStoreSettings,
+  throwFailure,
+  type DerivedPath,
+  type RealiseEvent,
+  type RealiseReport,
+  type StoreSettings,
+} from "../store/index.ts";
+import { cacheDirectory } from "./cache/recordPaths.ts";
+import { AccessRules, type EvaluationMode } from "./host/accessRules.ts";
+import { localEvaluationStore } from "./host/localEvaluationStore.ts";
+import { pathOfEntry, searchPathEntries, urlOfEntry } from "./host/searchPath.ts";
+import { CORE_EXPRESSIONS, StoreHost } from "./host/storeHost.ts";
+import { fetchResult, runSyncTask } from "./host/syncTask.ts";
+import { InputTracker } from "./inputTracker.ts";
+import type { EnvironmentEvent } from "./types.ts";
+
+export type ContextEvent = RealiseEvent | EnvironmentEvent;
+
+export interface StoreContextOptions {
+  /** `nix.conf` options of the command line. */
+  readonly settings?: ReadonlyMap<string, string> | undefined;
+  readonly onEvent?: ((event: ContextEvent) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Evaluation only computes: nothing is written to the store. */
+  readonly isReadOnly?: boolean | undefined;
+  readonly mode?: EvaluationMode | undefined;
+}
+
+/** Variables that decide where things are and what they mean, whether or not an evaluation asks for them. */
+const DECIDING_VARIABLES = [
+  "HOME",
+  "NIX_BUILD_SHELL",
+  "NIX_CONFIG",
+  "NIX_CONF_DIR",
+  "NIX_LOG_DIR",
+  "NIX_PATH",
+  "NIX_REMOTE",
+  "NIX_STATE_DIR",
+  "NIX_STORE_DIR",
+  "NIX_USER_CONF_FILES",
+  "XDG_CONFIG_HOME",
+  "XDG_DATA_HOME",
+  "DEVSHELL_APT_DIR",
+  "DEVSHELL_DEBIAN_KEYRING",
+  "DEVSHELL_DEBIAN_MIRROR",
+  "DEVSHELL_DEBIAN_VALID_UNTIL",
+];
+
+/** Settings, store, builders and the collection, opened together; what evaluation and realising share. */
+export class StoreContext implements Disposable {
+  readonly settings: StoreSettings;
+  readonly store: LocalStore;
+  readonly tracker: InputTracker;
+  readonly signal: AbortSignal | undefined;
+  readonly isReadOnly: boolean;
+  readonly mode: EvaluationMode;
+  readonly #options: StoreContextOptions;
+  #collection: DebianCollection | undefined;
+
+  constructor(options: StoreContextOptions = {}) {
+    this.#options = options;
+    this.settings = resolveStoreSettings(process.env, {
+      overrides: options.settings,
+      onWarn: (text) => this.message("warning", text),
+    });
+    this.signal = options.signal;
+    this.isReadOnly = options.isReadOnly ?? false;
+    this.mode = options.mode ?? "impure";
+    this.store = LocalStore.open(this.settings, {
+      onWait: (text) => this.message("warning", text),
+      onWarn: (text) => this.message("warning", text),
+    });
+    this.tracker = new InputTracker(this.settings.storeDir);
+    for (const name of DECIDING_VARIABLES) this.tracker.variable(name, bytesOfVariable(name));
+  }
+
+  emit(event: ContextEvent): void {
+    this.#options.onEvent?.(event);
+  }
+
+  message(level: "trace" | "warning", text: string): void {
+    this.emit({ kind: "message", level, text });
+  }
+
+  /**
+   * Makes paths valid: the store's own builders and the collection's.
+   * @throws {DevshellError} the first failure
+   */
+  async realise(
+    targets: readonly DerivedPath[],
+    options: { readonly dryRun?: boolean | undefined } = {},
+  ): Promise<RealiseReport> {
+    const report = await this.tryRealise(targets, options);
+    throwFailure(report);
+    return report;
+  }
+
+  /** As {@link realise}; failures are in the report. */
+  async tryRealise(
+    targets: readonly DerivedPath[],
+    options: {
+      readonly dryRun?: boolean | undefined;
+      readonly mode?: "normal" | "check" | "repair" | undefined;
+    } = {},
+  ): Promise<RealiseReport> {
+    return await realise(this.store, targets, {
+      builtinBuilders: debianBuilders,
+      onEvent: (event) => this.emit(event),
+      signal: this.signal,
+      dryRun: options.dryRun,
+      mode: options.mode,
+    });
+  }
+
+  /**
+   * The collection `<debian>`, opened once.
+   * @param lockDirectory where `devshell.lock` lies; undefined for what pins nothing
+   */
+  collection(lockDirectory: string | undefined, isUpdate = false): DebianCollection {
+    this.#collection ??= openDebianCollection({
+      cacheDir: join(cacheDirectory(), "debian"),
+      lockPath: lockDirectory === undefined ? undefined : join(lockDirectory, "devshell.lock"),
+      storeDir: this.settings.storeDir,
+      env: process.env,
+      isUpdate,
+      onEvent: (event) => this.#debianEvent(event),
+    });
+    return this.#collection;
+  }
+
+  /** Writes the lock, and records what the collection's answers depend on. */
+  finishCollection(): void {
+    if (this.#collection === undefined) return;
+    if (!this.isReadOnly) this.#collection.flushLock();
+    for (const path of this.#collection.inputs()) {
+      const bytes = bytesOfText(path);
+      if (existsSync(path)) this.tracker.file(bytes);
+      else this.tracker.type(bytes, undefined);
+    }
+  }
+
+  /** The search path in force and the evaluator's host for it. */
+  evaluationHost(options: {
+    readonly directory: string;
+    readonly includes: readonly string[];
+    readonly lockDirectory: string | undefined;
+    readonly isUpdate?: boolean | undefined;
+  }): { readonly host: StoreHost; readonly searchPath: readonly SearchPathEntry[] } {
+    const rules = new AccessRules(this.mode, this.settings.storeDir, this.#allowedUris());
+    rules.allow(CORE_EXPRESSIONS);
+    const collection = this.collection(options.lockDirectory, options.isUpdate);
+    const nixDir = bytesOfText(collection.nixDir);
+    rules.allow(nixDir);
+    const searchPath = searchPathEntries({
+      includes: options.includes,
+      variable:
+        this.mode === "pure" ? "" : (process.env["NIX_PATH"] ?? this.settings.config.raw.get("nix-path")),
+      stateDir: this.settings.stateDir,
+      home: process.env["HOME"],
+      builtIn: new Map([
+        ["debian", collection.nixDir],
+        ["nix", CORE_EXPRESSIONS],
+      ]),
+    });
+    const host = new StoreHost({
+      store: localEvaluationStore(this.store),
+      tracker: this.tracker,
+      rules,
+      system: this.settings.config.system,
+      isReadOnly: this.isReadOnly,
+      environment: process.env,
+      resolveEntry: (entry) => this.#resolveEntry(entry, options.directory),
+      extraGlobals: (file) =>
+        file.startsWith(`${nixDir}/`)
+          ? new Map([["__debian", (argument: ByteString) => collection.call(argument)]])
+          : undefined,
+      realise: (elements) => this.#realiseNow(elements),
+      fetch: (request) => this.#fetchNow(request),
+      onMessage: (level, text) => this.message(level, textOfBytes(text)),
+    });
+    return { host, searchPath };
+  }
+
+  [Symbol.dispose](): void {
+    this.#collection?.close();
+    this.store[Symbol.dispose]();
+  }
+
+  #resolveEntry(entry: ByteString, directory: string): ByteString | undefined {
+    const url = urlOfEntry(entry);
+    if (url === undefined) {
+      if (entry.startsWith("flake:"))
+        throw new DevshellError("EVAL_FLAKE", `Cannot use "${textOfBytes(entry)}": flakes are not built yet`);
+      return pathOfEntry(entry, directory);
+    }
+    return this.#fetchNow({
+      kind: "tarball",
+      attributes: new Map([
+        ["url", bytesOfText(url)],
+        ["name", "source"],
+      ]),
+    }).storePath;
+  }
+
+  #realiseNow(elements: readonly ContextElement[]): ReadonlyMap<ByteString, ByteString> {
+    if (this.settings.config.raw.get("allow-import-from-derivation") === "false")
+      throw new DevshellError(
+        "EVAL_IFD",
+        "Cannot build during evaluation because the option 'allow-import-from-derivation' is disabled",
+      );
+    const reply = runSyncTask({ task: { kind: "realise", elements }, settings: this.#commandLineSettings() });
+    return new Map(reply.kind === "realised" ? reply.rewrites : []);
+  }
+
+  #fetchNow(request: FetchRequest): FetchResult {
+    if (request.kind !== "url" && request.kind !== "tarball")
+      throw new DevshellError(
+        "EVAL_FETCH",
+        `Cannot fetch: builtins.fetch${title(request.kind)} is not built yet`,
+        {
+          hint: "builtins.fetchurl and builtins.fetchTarball are",
+        },
+      );
+    const text = (name: string): string | undefined => {
+      const value = request.attributes.get(name);
+      return typeof value === "string" ? textOfBytes(value) : undefined;
+    };
+    const url = text("url");
+    if (url === undefined) throw new DevshellError("EVAL_FETCH", "Cannot fetch: 'url' is missing");
+    const sha256 = text("sha256") ?? text("narHash") ?? text("hash");
+    if (sha256 === undefined && this.mode === "pure")
+      throw new DevshellError(
+        "EVAL_FETCH",
+        `in pure evaluation mode, 'fetch${title(request.kind)}' requires a 'sha256' argument`,
+      );
+    const name = text("name") ?? (request.kind === "tarball" ? "source" : baseName(url));
+    const task = { kind: "fetch", fetcher: request.kind, url, name, sha256 } as const;
+    return fetchResult(runSyncTask({ task, settings: this.#commandLineSettings() }));
+  }
+
+  #commandLineSettings(): (readonly [string, string])[] {
+    return [...(this.#options.settings ?? [])];
+  }
+
+  #allowedUris(): string[] {
+    return (this.settings.config.raw.get("allowed-uris") ?? "").split(/\s+/).filter((uri) => uri !== "");
+  }
+
+  #debianEvent(event: DebianEvent): void {
+    switch (event.kind) {
+      case "warning":
+        this.message("warning", event.message);
+        break;
+      case "fetch":
+        this.emit(event);
+        break;
+    }
+  }
+}
+
+export function createStoreContext(options: StoreContextOptions = {}): StoreContext {
+  return new StoreContext(options);
+}
+
+function bytesOfVariable(name: string): ByteString | undefined {
+  const value = process.env[name];
+  return value === undefined ? undefined : bytesOfText(value);
+}
+
+function baseName(url: string): string {
+  return (
+    (url
+      .replace(/[?#].*$/, "")
+      .replace(/\/+$/, "")
+      .split("/")
+      .pop() ??
+      "source") ||
+    "source"
+  );
+}
+
+function title(text: string): string {
+  return text === "url" ? "url" : text.charAt(0).toUpperCase() + text.slice(1);
+}
