@@ -1,13 +1,16 @@
-import { loadCachedEnvironment } from "../env/index.ts";
-import type { CachedEnvironment } from "../env/index.ts";
+import { loadCachedEnvironment, makeEnvironment } from "../env/index.ts";
+import type { BuildEnvironment } from "../env/index.ts";
 import { findCommand } from "./commandTable.ts";
 import type { Invocation } from "./commandTable.ts";
-import { makeEnvironment } from "./makeEnvironment.ts";
 import { requestOf, settingsOf } from "./request.ts";
 import { selectionOf } from "./selection.ts";
 import { withDisplay } from "./withDisplay.ts";
 
-export type OpenedEnvironment = Pick<CachedEnvironment, "record" | "environment" | "inputs">;
+export interface OpenedEnvironment {
+  /** The cache record's directory. */
+  readonly record: string;
+  readonly environment: BuildEnvironment;
+}
 
 /**
  * The environment that a command line selects: from the cache where its inputs are unchanged, else evaluated and

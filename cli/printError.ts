@@ -1,4 +1,4 @@
-import { DevshellError } from "../core/index.ts";
+import { DevshellError, formatError } from "../core/index.ts";
 
 /** Ended by the user (Ctrl-C): not a failure to explain. */
 export class Interrupted extends Error {
@@ -15,7 +15,10 @@ export function printError(error: unknown, options: { readonly hasTrace?: boolea
     return 130;
   }
   if (error instanceof DevshellError) {
-    process.stderr.write(`${formatShort(error)}\n`);
+    const isColoured =
+      process.stderr.isTTY && (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb";
+    const text = formatError(error, { showTrace: options.hasTrace ?? false, colour: isColoured });
+    process.stderr.write(`${text.trimEnd()}\n`);
     return error.exitStatus;
   }
   // A bug: all that can help to find it.
@@ -31,11 +34,4 @@ function isAbort(error: unknown): boolean {
     error instanceof Error &&
     (error.name === "AbortError" || (error as NodeJS.ErrnoException).code === "ABORT_ERR")
   );
-}
-
-function formatShort(error: DevshellError): string {
-  const lines = [`error: ${error.message}`];
-  if (error.suggestions.length > 0) lines.push(`       Did you mean ${error.suggestions.join(", ")}?`);
-  if (error.hint !== undefined) lines.push(`       hint: ${error.hint}`);
-  return lines.join("\n");
 }

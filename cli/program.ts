@@ -48,7 +48,7 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   }
   const command = first === undefined ? undefined : findCommand(first);
   if (command !== undefined) return runNamed(command.name, rest);
-  if (first !== undefined && isUnknownCommand(first)) throw unknownCommand(first);
+  if (first !== undefined && isUnknownCommand(first)) throw await unknownCommand(first);
   return runNamed("enter", argv);
 }
 
@@ -71,25 +71,23 @@ function isUnknownCommand(word: string): boolean {
   return /^[a-z][a-z-]*$/.test(word) && !existsSync(word);
 }
 
-function unknownCommand(word: string): DevshellError {
-  const near = COMMANDS.map((command) => [command.name, editDistance(word, command.name)] as const)
-    .filter(([name, distance]) => distance <= Math.max(1, Math.floor(name.length / 3)))
-    .toSorted((a, b) => a[1] - b[1])
-    .map(([name]) => name);
+async function unknownCommand(word: string): Promise<DevshellError> {
+  const { suggestNames } = await import("../env/index.ts");
+  const names = COMMANDS.map((command) => command.name);
   return new DevshellError(
     "CLI_UNKNOWN_COMMAND",
     `Cannot find "${word}": no command and no file has that name`,
     {
-      suggestions: near.slice(0, 3),
+      suggestions: suggestNames(word, names),
       hint: "`devshell --help` lists the commands; packages are entered by `devshell -p NAME`",
     },
   );
 }
 
-function help(name: string | undefined): number {
+async function help(name: string | undefined): Promise<number> {
   if (name === undefined) return print(rootHelp());
   const command = findCommand(name);
-  if (command === undefined) throw unknownCommand(name);
+  if (command === undefined) throw await unknownCommand(name);
   return print(commandHelp(command));
 }
 
@@ -127,22 +125,4 @@ function flush(stream: NodeJS.WriteStream): Promise<void> {
     if (stream.writableLength === 0) resolve();
     else stream.write("", () => resolve());
   });
-}
-
-/** Levenshtein distance. */
-export function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++)
-      row.push(
-        Math.min(
-          (previous[j] ?? 0) + 1,
-          (row[j - 1] ?? 0) + 1,
-          (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1),
-        ),
-      );
-    previous = row;
-  }
-  return previous[b.length] ?? 0;
 }

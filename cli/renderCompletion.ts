@@ -96,7 +96,7 @@ complete -o filenames -F _devshell devshell
 }
 
 function renderZshCompletion(): string {
-  const escape = (text: string): string => text.replaceAll("'", "'\\''").replace(/([\[\]:])/g, "\\$1");
+  const escape = (text: string): string => text.replaceAll("'", "'\\''").replace(/([[\]:])/g, "\\$1");
   const specs = (command: CommandEntry): string[] => [
     ...flagsOf(command)
       .map((flag) => {

@@ -1,7 +1,6 @@
-import type { ReadStream, WriteStream } from "node:tty";
 import type { IPty } from "node-pty";
 import { readTerminalSettings, restoreTerminal, setTerminalRaw } from "./terminal.ts";
-import type { TerminalSettings } from "./terminal.ts";
+import type { InputTerminal, OutputTerminal, TerminalSettings } from "./terminal.ts";
 import { TerminalModes } from "./terminalModes.ts";
 
 export interface PtyCommand {
@@ -13,8 +12,8 @@ export interface PtyCommand {
 
 export interface PtySessionOptions {
   /** The terminal in front of the user. */
-  readonly stdin?: ReadStream | undefined;
-  readonly stdout?: WriteStream | undefined;
+  readonly stdin?: InputTerminal | undefined;
+  readonly stdout?: OutputTerminal | undefined;
 }
 
 /** How often to look whether the launcher, which would put the terminal back, is still there. */
@@ -29,8 +28,8 @@ export class PtySession implements AsyncDisposable {
   /** The command's exit status; 128 and the signal's number when a signal ended it. */
   readonly exited: Promise<number>;
   readonly #pty: IPty;
-  readonly #stdin: ReadStream;
-  readonly #stdout: WriteStream;
+  readonly #stdin: InputTerminal;
+  readonly #stdout: OutputTerminal;
   readonly #settings: TerminalSettings | undefined;
   readonly #modes = new TerminalModes();
   readonly #cleanups: (() => void)[] = [];
@@ -56,8 +55,8 @@ export class PtySession implements AsyncDisposable {
 
   private constructor(
     pty: IPty,
-    stdin: ReadStream,
-    stdout: WriteStream,
+    stdin: InputTerminal,
+    stdout: OutputTerminal,
     settings: TerminalSettings | undefined,
   ) {
     this.#pty = pty;

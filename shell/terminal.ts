@@ -1,4 +1,9 @@
 import { spawnSync } from "node:child_process";
+import type { ReadStream, WriteStream } from "node:tty";
+
+/** A process's own ends of a terminal; Node's types forget their descriptors. */
+export type InputTerminal = ReadStream & { readonly fd: number };
+export type OutputTerminal = WriteStream & { readonly fd: number };
 
 /** The terminal's line settings, as `stty -g` prints them. */
 export type TerminalSettings = string & { readonly __brand: "TerminalSettings" };

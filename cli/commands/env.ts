@@ -1,16 +1,23 @@
 import { join } from "node:path";
 import { existsSync } from "node:fs";
-import { environmentToJson, renderDirenv, renderFish, renderPosix, watchedPaths } from "../../env/index.ts";
+import {
+  environmentToJson,
+  loadRecord,
+  renderDirenv,
+  renderFish,
+  renderPosix,
+  watchedPaths,
+} from "../../env/index.ts";
 import type { Invocation } from "../commandTable.ts";
 import { openEnvironment } from "../openEnvironment.ts";
 
 /** `devshell env`: the environment as text for shells, editors and direnv. */
 export async function run(invocation: Invocation): Promise<number> {
   const { flags } = invocation;
-  const { environment, record, inputs } = await openEnvironment(invocation);
+  const { environment, record } = await openEnvironment(invocation);
   const scripts = join(record, "scripts");
   const options = existsSync(scripts) ? { scriptsDir: scripts } : {};
-  const watched = watchedPaths(inputs);
+  const watched = watchedPaths(loadRecord(record)?.inputs ?? []);
   if (flags.has("json"))
     process.stdout.write(`${JSON.stringify(environmentToJson(environment, watched), null, 2)}\n`);
   else if (flags.has("fish")) printBytes(renderFish(environment, options));

@@ -1,5 +1,63 @@
-import { notBuilt } from "../notBuilt.ts";
+import { DevshellError, textOfBytes } from "../../core/index.ts";
+import type { Invocation } from "../commandTable.ts";
+import { openStore } from "../openStore.ts";
+import { formatBytes } from "../tui/index.ts";
 
-export function run(): number {
-  throw notBuilt("devshell gc");
+/** `devshell gc`: deletes what no root keeps. */
+export async function run({ flags }: Invocation): Promise<number> {
+  using store = openStore(flags);
+  const print = (line: string): void => void process.stdout.write(`${line}\n`);
+  const olderThan = flags.value("olderThan");
+  if (olderThan !== undefined) {
+    const { dropRecords } = await import("../dropRecords.ts");
+    const count = dropRecords(readAge(olderThan), flags.has("dryRun"));
+    if (!flags.has("json")) print(`${count} environments not entered for ${olderThan} forgotten`);
+  }
+  if (flags.has("printRoots")) {
+    for (const [path, links] of store.findRoots())
+      for (const link of links) print(`${textOfBytes(link)} -> ${path}`);
+    return 0;
+  }
+  const interruption = new AbortController();
+  const interrupt = (): void => interruption.abort();
+  process.on("SIGINT", interrupt);
+  try {
+    const maxFreed = flags.value("maxFreed");
+    const result = await store.collectGarbage({
+      action: flags.has("dryRun") ? "returnDead" : "deleteDead",
+      ...(maxFreed === undefined ? {} : { maxFreedBytes: readSize(maxFreed) }),
+      signal: interruption.signal,
+    });
+    if (flags.has("json"))
+      print(JSON.stringify({ paths: result.paths, freedBytes: result.freedBytes }, null, 2));
+    else if (flags.has("dryRun")) {
+      for (const path of result.paths) print(textOfBytes(path));
+      print(`${result.paths.length} paths would be deleted`);
+    } else print(`${result.paths.length} paths deleted, ${formatBytes(result.freedBytes)} freed`);
+    return 0;
+  } finally {
+    process.off("SIGINT", interrupt);
+  }
+}
+
+/** `30d`, `12h`, `4w`. @returns milliseconds */
+function readAge(text: string): number {
+  const match = /^(\d{1,6})([hdwmy])$/.exec(text);
+  const unit = { h: 1, d: 24, w: 168, m: 720, y: 8760 }[match?.[2] ?? ""];
+  if (match === null || unit === undefined)
+    throw new DevshellError("CLI_AGE_INVALID", `Cannot read the age "${text}"`, {
+      hint: "write it as 12h, 30d or 4w",
+    });
+  return Number(match[1]) * unit * 3_600_000;
+}
+
+function readSize(text: string): number {
+  const match = /^(\d{1,15})([KMGT]?)$/i.exec(text);
+  if (match === null)
+    throw new DevshellError("CLI_SIZE_INVALID", `Cannot read the size "${text}"`, {
+      hint: "write it as 500M or 2G",
+    });
+  return (
+    Number(match[1]) * 1024 ** " KMGT".indexOf((match[2] === "" ? " " : (match[2] ?? " ")).toUpperCase())
+  );
 }

@@ -1,5 +1,5 @@
 import { writeSync } from "node:fs";
-import type { WriteStream } from "node:tty";
+import type { OutputTerminal } from "../../shell/index.ts";
 import { initialProgress, reduceProgress } from "./progress.ts";
 import type { ProgressEvent } from "./progress.ts";
 import { plainLinesOf, summaryLine } from "./plainLines.ts";
@@ -13,9 +13,9 @@ export interface DisplayOptions {
   /** What is made, as the user named it. */
   readonly label: string;
   readonly isVerbose?: boolean | undefined;
-  readonly stream?: WriteStream | undefined;
+  readonly stream?: OutputTerminal | undefined;
   /** For tests: the screen to draw on instead of Ink's. */
-  readonly openScreen?: ((stream: WriteStream) => Promise<InkScreen>) | undefined;
+  readonly openScreen?: ((stream: OutputTerminal) => Promise<InkScreen>) | undefined;
   readonly now?: (() => number) | undefined;
 }
 
@@ -33,7 +33,7 @@ const REDRAW_EVERY_MS = 100;
 /** The mode that fits the streams and the environment; `asked` wins. */
 export function displayMode(
   asked: { readonly json?: boolean | undefined; readonly quiet?: boolean | undefined },
-  stream: WriteStream = process.stderr,
+  stream: OutputTerminal = process.stderr,
   environment: NodeJS.ProcessEnv = process.env,
 ): DisplayMode {
   if (asked.quiet === true) return "quiet";
@@ -91,7 +91,7 @@ function openLiveDisplay(options: DisplayOptions): Display {
   const { stream = process.stderr, now = Date.now, label } = options;
   const openScreen =
     options.openScreen ??
-    (async (target: WriteStream) => (await import("./inkScreen.tsx")).openInkScreen(target));
+    (async (target: OutputTerminal) => (await import("./inkScreen.tsx")).openInkScreen(target));
   let state = initialProgress(now(), label);
   let screen: InkScreen | undefined;
   let loading: Promise<void> | undefined;
@@ -165,7 +165,7 @@ function openLiveDisplay(options: DisplayOptions): Display {
 }
 
 /** Written past the stream's queue: evaluation holds the thread, so nothing queued would appear. */
-function writeRaw(stream: WriteStream, text: string): void {
+function writeRaw(stream: OutputTerminal, text: string): void {
   try {
     writeSync(stream.fd, text);
   } catch {

@@ -1,6 +1,6 @@
-import type { WriteStream } from "node:tty";
 import { render } from "ink";
 import { BuildTree } from "./BuildTree.tsx";
+import type { OutputTerminal } from "../../shell/index.ts";
 import type { Row } from "./rows.ts";
 
 /** A region of the terminal that is drawn over and over. */
@@ -14,7 +14,7 @@ export interface InkScreen {
  * Opens the live region on standard error (standard output belongs to the command). Keys are not read, so the
  * terminal stays in its own mode and Ctrl-C is a signal as everywhere.
  */
-export function openInkScreen(stream: WriteStream): InkScreen {
+export function openInkScreen(stream: OutputTerminal): InkScreen {
   const app = render(<BuildTree rows={[]} />, {
     stdout: stream,
     stderr: stream,

@@ -10,6 +10,8 @@ export function plainLinesOf(event: ProgressEvent, before: ProgressState, isVerb
   switch (event.kind) {
     case "stage":
       return isVerbose ? [STAGE[event.stage]] : [];
+    case "fetch":
+      return before.fetch?.what === event.what ? [] : [`fetching ${event.what}`];
     case "message":
       return [event.level === "warning" ? `warning: ${event.text}` : event.text];
     case "plan":

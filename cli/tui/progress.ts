@@ -43,6 +43,10 @@ export interface ProgressState {
   readonly doneDownloads: number;
   /** Bytes of transfers that have ended. */
   readonly endedBytes: number;
+  /** An input of evaluation on its way (a package index). */
+  readonly fetch:
+    | { readonly what: string; readonly doneBytes: number; readonly totalBytes: number | undefined }
+    | undefined;
   readonly running: ReadonlyMap<number, Activity>;
   readonly failed: readonly FailedActivity[];
   readonly samples: readonly RateSample[];
@@ -67,6 +71,7 @@ export function initialProgress(nowMs: number, label: string): ProgressState {
     doneBuilds: 0,
     doneDownloads: 0,
     endedBytes: 0,
+    fetch: undefined,
     running: new Map(),
     failed: [],
     samples: [],
@@ -79,6 +84,8 @@ export function reduceProgress(state: ProgressState, event: ProgressEvent, nowMs
   switch (event.kind) {
     case "stage":
       return withStage(state, event.stage, nowMs);
+    case "fetch":
+      return { ...state, fetch: event };
     case "message":
       return { ...state, messages: [...state.messages, cleanLine(event.text)].slice(-MAX_MESSAGES) };
     case "plan":
@@ -176,7 +183,7 @@ function withStage(
 ): ProgressState {
   const begun = state.evaluation ?? (stage === "evaluate" ? { startedMs: nowMs } : undefined);
   const hasEnded = begun !== undefined && begun.endedMs === undefined && stage !== "evaluate";
-  return { ...state, stage, evaluation: hasEnded ? { ...begun, endedMs: nowMs } : begun };
+  return { ...state, stage, fetch: undefined, evaluation: hasEnded ? { ...begun, endedMs: nowMs } : begun };
 }
 
 function withActivity(state: ProgressState, activity: Activity): ProgressState {

@@ -45,6 +45,16 @@ function evaluationRows(state: ProgressState, nowMs: number): Row[] {
       ? [row("eval", ["busy", spinner(nowMs)], ["plain", ` looking for ${state.label}`])]
       : [];
   const took = formatSeconds((evaluation.endedMs ?? nowMs) - evaluation.startedMs);
+  const fetch = state.fetch;
+  if (evaluation.endedMs === undefined && fetch !== undefined)
+    return [
+      row(
+        "eval",
+        ["busy", "↓"],
+        ["plain", ` fetching ${fetch.what}`],
+        ["dim", `  ${formatBytesOf(fetch.doneBytes, fetch.totalBytes ?? 0)}`],
+      ),
+    ];
   return evaluation.endedMs === undefined
     ? [row("eval", ["busy", spinner(nowMs)], ["plain", ` evaluating ${state.label}`], ["dim", `  ${took}`])]
     : [row("eval", ["good", "✓"], ["plain", ` evaluated ${state.label}`], ["dim", `  ${took}`])];
