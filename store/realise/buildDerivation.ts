@@ -110,6 +110,10 @@ export function buildObstacle(
   );
 }
 
+function finalPaths(derivation: Derivation): readonly StorePath[] {
+  return [...derivation.outputs.values()].flatMap((output) => ("path" in output ? [output.path] : []));
+}
+
 /** As Nix ends the message of a build that failed. */
 export function knownOutputsText(derivation: Derivation): string {
   const paths = [...derivation.outputs.values()].flatMap((output) => ("path" in output ? [output.path] : []));
@@ -371,13 +375,45 @@ async function registerOutputs(request: BuildRequest, scratch: Scratch): Promise
           : { kind: "path", path: output.path },
     });
   }
-  await store.registerOutputs({
-    outputs,
-    candidates: inputPaths,
-    deriver: drvPath,
-    discardReferences: options.unsafeDiscardReferences,
-    check: (infos) => checkOutputs({ storeDir: store.settings.storeDir, drvPath, options, infos, pathInfo }),
-  });
+  try {
+    await store.registerOutputs({
+      outputs,
+      // A sibling that is valid already may be referred to as well.
+      candidates: [...inputPaths, ...finalPaths(derivation)],
+      deriver: drvPath,
+      discardReferences: options.unsafeDiscardReferences,
+      check: (infos) =>
+        checkOutputs({ storeDir: store.settings.storeDir, drvPath, options, infos, pathInfo }),
+    });
+  } catch (error) {
+    throw error instanceof DevshellError ? rejection(drvPath, error) : error;
+  }
+}
+
+/** What the store says of an output, said of the derivation as Nix does. */
+function rejection(drvPath: StorePath, error: DevshellError): DevshellError {
+  const options = { hint: error.hint, cause: error, exitStatus: 100 };
+  switch (error.code) {
+    case "STORE_HASH_MISMATCH": {
+      const hashes = error.message
+        .slice(error.message.indexOf("\n"))
+        .replace("  got:       ", "     got:    ");
+      const message = `hash mismatch in fixed-output derivation '${drvPath}':${hashes}`;
+      return new DevshellError("HASH_MISMATCH", message, { ...options, exitStatus: 102 });
+    }
+    case "STORE_REFERENCES_FORBIDDEN": {
+      const message = `fixed-output derivations must not reference store paths: '${drvPath}': ${error.message}`;
+      return new DevshellError("OUTPUT_REJECTED", message, { ...options, exitStatus: 102 });
+    }
+    case "STORE_REFERENCE_CYCLE":
+      return new DevshellError(
+        "OUTPUT_REJECTED",
+        `cycle detected in build of '${drvPath}': ${error.message}`,
+        options,
+      );
+    default:
+      return error;
+  }
 }
 
 function refuseOthersWriting(path: string, output: OutputName): void {
