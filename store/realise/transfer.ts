@@ -54,7 +54,7 @@ export function isNotFound(error: unknown): boolean {
  */
 export async function downloadToFile(request: DownloadRequest): Promise<DownloadResult> {
   await using handle = await openForAppend(request.file);
-  return withRetries(request, async (moved) => {
+  return await withRetries(request, async (moved) => {
     const hash = hashStream(request.hash);
     const existing = await hashExisting(handle.file, hash, request);
     const answer = await openUrl(request.url, existing, request);
