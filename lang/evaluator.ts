@@ -56,7 +56,7 @@ export function createEvaluator(host: EvalHost, options: EvaluatorOptions = {}):
     runtime: state,
     parse: (text, baseDir, origin) => state.guard(() => state.parse(text, baseDir, origin)),
     evalText: (text, baseDir, origin) => state.guard(() => state.evalText(text, baseDir, origin)),
-    evalFile: (path) => state.guard(() => state.importFile(path, 0)),
+    evalFile: (path) => state.guard(() => state.evalMainFile(path)),
     autoCall: (value, args) => state.guard(() => autoCall(value, args)),
     selectAttrPath: (value, path, args) => state.guard(() => selectAttrPath(value, path, args)),
     call: (fn, ...args) => state.guard(() => callFunction(fn, 0, ...args)),

@@ -215,7 +215,7 @@ function undefinedVariable(expr: VarExpr, scope: Scope, globals: Globals): Error
     for (const name of at.names?.keys() ?? []) visible.add(name);
   for (const name of globals.indexOf.keys()) if (!name.startsWith("__")) visible.add(name);
   // Nix says no more than the name; a near one helps, and goes into the hint so that the message stays Nix's.
-  const [near] = suggest(expr.name, visible);
+  const [near] = expr.name.length < 3 ? [] : suggest(expr.name, visible);
   return evalError("undefinedVariable", `undefined variable '${expr.name}'`, expr.pos, {
     ...(near === undefined ? {} : { hint: `did you mean '${near}'?` }),
   });

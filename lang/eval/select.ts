@@ -138,18 +138,24 @@ function compileSelectOr(expr: SelectExpr, name: string, compiler: Compiler): Co
 }
 
 /** A name of an attribute path: constant, or computed. */
-type NameCode = string | Code;
+type NameCode = string | ((env: Env) => string);
 
 function compileNames(path: readonly AttrName[], compiler: Compiler): NameCode[] {
-  return path.map((name) => (typeof name === "string" ? name : compiler.compile(name)));
+  return path.map((name) => {
+    if (typeof name === "string") return name;
+    const code = compiler.compile(name);
+    const pos = posOfExpr(name);
+    return (env) => {
+      const value = code(env);
+      return typeof value === "string"
+        ? value
+        : forceStringNoContext(value, pos, "while evaluating an attribute name");
+    };
+  });
 }
 
-function nameAt(name: NameCode, env: Env, pos: Pos): string {
-  if (typeof name === "string") return name;
-  const value = name(env);
-  return typeof value === "string"
-    ? value
-    : forceStringNoContext(value, pos, "while evaluating an attribute name");
+function nameAt(name: NameCode, env: Env): string {
+  return typeof name === "string" ? name : name(env);
 }
 
 function compileSelectPath(expr: SelectExpr, compiler: Compiler): Code {
@@ -171,7 +177,7 @@ function compileSelectPath(expr: SelectExpr, compiler: Compiler): Code {
     try {
       for (let i = 0; i < names.length; i++) {
         const select = selectors[i];
-        const name = nameAt(names[i]!, env, pos);
+        const name = nameAt(names[i]!, env);
         if (!(value instanceof AttrSet)) {
           if (fallback !== undefined) return fallback.run(env);
           value = forceAttrs(value, pos, SELECTING);
@@ -209,7 +215,7 @@ function showReached(path: readonly AttrName[], names: readonly NameCode[], env:
     .map((name, i) => {
       if (typeof name === "string") return quoteAttrName(name);
       try {
-        return quoteAttrName(nameAt(names[i]!, env, NO_POS));
+        return quoteAttrName(nameAt(names[i]!, env));
       } catch {
         return `"\${${printExpr(name)}}"`;
       }
@@ -230,7 +236,7 @@ export function compileHasAttr(expr: HasAttrExpr, compiler: Compiler): Code {
       throw addFrame(error, "in the argument of '?'", pos);
     }
     for (let i = 0; i < names.length; i++) {
-      const name = nameAt(names[i]!, env, pos);
+      const name = nameAt(names[i]!, env);
       if (!(value instanceof AttrSet)) return false;
       const select = selectors[i];
       if (i === names.length - 1) return select === undefined ? value.has(name) : select(value) !== undefined;

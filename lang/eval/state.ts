@@ -86,13 +86,17 @@ export class EvalState implements Runtime, CompileContext {
     return this.evalExpr(this.parse(text, baseDir, origin));
   }
 
-  /** @param outer names (and their slots) around the expression */
-  evalExpr(expr: Expr, outer?: ReadonlyMap<string, Slot>): Value {
+  evalExpr(expr: Expr): Value {
+    return this.#prepare(expr, undefined)();
+  }
+
+  /** Resolves an expression's variables. @param outer names (and their slots) around it */
+  #prepare(expr: Expr, outer: ReadonlyMap<string, Slot> | undefined): () => Value {
     const names = outer === undefined ? [] : [...outer.keys()];
     const size = resolve(expr, { indexOf: this.#globalIndex }, names);
     const env: Env = [null, ...(outer?.values() ?? [])];
     while (env.length < size) env.push(undefined);
-    return this.#compiler.compile(expr)(env);
+    return () => this.#compiler.compile(expr)(env);
   }
 
   evalInternal(text: string, name: string): Value {
@@ -105,10 +109,19 @@ export class EvalState implements Runtime, CompileContext {
   }
 
   importFile(path: ByteString, pos: Pos): Value {
+    return this.#importResolved(path, pos, false);
+  }
+
+  /** Evaluates the file a command was given: its own failures need no frame that names it. */
+  evalMainFile(path: ByteString): Value {
+    return this.#importResolved(path, NO_POS, true);
+  }
+
+  #importResolved(path: ByteString, pos: Pos, isMain: boolean): Value {
     const file = this.resolveImport(path);
     let slot = this.#imports.get(file);
     if (slot === undefined) {
-      slot = new Thunk(() => this.#evalFile(file, undefined), null);
+      slot = new Thunk(() => this.#evalFile(file, undefined, isMain), null);
       this.#imports.set(file, slot);
     }
     if (!(slot instanceof Thunk)) return slot;
@@ -120,10 +133,10 @@ export class EvalState implements Runtime, CompileContext {
   scopedImportFile(scope: AttrSet, path: ByteString, _pos: Pos): Value {
     const names = new Map<string, Slot>();
     scope.forEachSorted((name, slot) => names.set(name, slot));
-    return this.#evalFile(this.resolveImport(path), names);
+    return this.#evalFile(this.resolveImport(path), names, false);
   }
 
-  #evalFile(file: ByteString, outer: Map<string, Slot> | undefined): Value {
+  #evalFile(file: ByteString, outer: Map<string, Slot> | undefined, isMain: boolean): Value {
     const internal = this.#internalFiles.get(file);
     const text = internal ?? this.host.readFile(file);
     const expr = this.parse(text, file.slice(0, Math.max(1, file.lastIndexOf("/"))), {
@@ -142,10 +155,11 @@ export class EvalState implements Runtime, CompileContext {
           ),
         );
     }
+    const run = this.#prepare(expr, names);
     try {
-      return this.evalExpr(expr, names);
+      return run();
     } catch (error) {
-      throw addFrame(error, `while evaluating the file '${file}':`);
+      throw isMain ? error : addFrame(error, `while evaluating the file '${file}':`);
     }
   }
 

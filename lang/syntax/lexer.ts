@@ -1,3 +1,4 @@
+import { bytesOfText } from "../../core/index.ts";
 import { evalError } from "../value/error.ts";
 import type { Source } from "../value/position.ts";
 
@@ -77,8 +78,8 @@ const DESCRIPTIONS: Partial<Record<TokenKind, string>> = {
   integer: "integer",
   float: "floating-point literal",
   path: "path",
-  homePath: "'~/…' path",
-  searchPath: "'<…>' path",
+  homePath: bytesOfText("'~/…' path"),
+  searchPath: bytesOfText("'<…>' path"),
   uri: "URI",
   indentedString: "start of an indented string",
   end: "end of file",

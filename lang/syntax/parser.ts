@@ -1,4 +1,4 @@
-import type { ByteString } from "../../core/index.ts";
+import { bytesOfText, type ByteString } from "../../core/index.ts";
 import { canonicalPath } from "../value/path.ts";
 import { evalError, type EvalError } from "../value/error.ts";
 import type { Pos, Source } from "../value/position.ts";
@@ -678,7 +678,7 @@ class Parser {
 
   #checkNul(text: string, pos: Pos): void {
     if (!text.includes("\0")) return;
-    const shown = text.replaceAll("\0", "\u2400");
+    const shown = text.replaceAll("\0", bytesOfText("\u2400"));
     throw evalError(
       "parse",
       `input string '${shown}' cannot be represented as Nix string because it contains null bytes`,

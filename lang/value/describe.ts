@@ -1,3 +1,4 @@
+import { bytesOfText } from "../../core/index.ts";
 import { formatFloat, quoteAttrName, quoteString } from "./literal.ts";
 import { showPos } from "./position.ts";
 import {
@@ -15,6 +16,16 @@ import {
   type Slot,
   type Value,
 } from "./value.ts";
+
+const OPEN = bytesOfText("«");
+const CLOSE = bytesOfText("»");
+
+function quoted(text: string): string {
+  return OPEN + text + CLOSE;
+}
+
+const THUNK = quoted("thunk");
+const REPEATED = quoted("repeated");
 
 /** What `builtins.typeOf` says. */
 export type TypeName = "int" | "float" | "bool" | "null" | "string" | "path" | "list" | "set" | "lambda";
@@ -76,7 +87,7 @@ class ErrorPrinter {
 
   print(slot: Slot, depth: number): string {
     const value = slot instanceof Thunk ? valueOfThunk(slot) : slot;
-    if (value === undefined) return "«thunk»";
+    if (value === undefined) return THUNK;
     if (isStringValue(value))
       return quoteString(typeof value === "string" ? value : value.text, MAX_STRING_LENGTH);
     if (isInteger(value)) return String(value);
@@ -90,7 +101,7 @@ class ErrorPrinter {
   }
 
   #list(list: readonly Slot[], depth: number): string {
-    if (list.length > 0 && this.#seen.has(list)) return "«repeated»";
+    if (list.length > 0 && this.#seen.has(list)) return REPEATED;
     this.#seen.add(list);
     if (depth >= MAX_DEPTH) return "[ ... ]";
     let text = "[";
@@ -109,7 +120,7 @@ class ErrorPrinter {
   }
 
   #attrs(set: AttrSet, depth: number): string {
-    if (this.#seen.has(set)) return "«repeated»";
+    if (this.#seen.has(set)) return REPEATED;
     this.#seen.add(set);
     if (depth >= MAX_DEPTH) return "{ ... }";
     const isImportant = (name: string): boolean => name === "type" || name === "_type";
@@ -136,13 +147,13 @@ function valueOfThunk(thunk: Thunk): Value | undefined {
 }
 
 function elided(count: number, noun: string): string {
-  return `«${count} ${noun}${count === 1 ? "" : "s"} elided»`;
+  return bytesOfText(`«${count} ${noun}${count === 1 ? "" : "s"} elided»`);
 }
 
 /** `«lambda f @ /file.nix:1:2»`, `«primop map»`, `«partially applied primop map»`. */
 export function describeFunction(value: Lambda | PrimOp | PrimOpApp): string {
-  if (value instanceof PrimOp) return `«primop ${value.name}»`;
-  if (value instanceof PrimOpApp) return `«partially applied primop ${value.primOp.name}»`;
+  if (value instanceof PrimOp) return quoted(`primop ${value.name}`);
+  if (value instanceof PrimOpApp) return quoted(`partially applied primop ${value.primOp.name}`);
   const { name, pos } = value.code;
-  return `«lambda${name === undefined ? "" : ` ${name}`} @ ${showPos(pos)}»`;
+  return quoted(`lambda${name === undefined ? "" : ` ${name}`} @ ${showPos(pos)}`);
 }

@@ -1,3 +1,5 @@
+import { bytesOfText } from "../../core/index.ts";
+
 /** As C's `%g`: six significant digits. */
 export function formatFloat(value: number): string {
   if (Number.isNaN(value)) return Object.is(value, -NaN) ? "-nan" : "nan";
@@ -27,7 +29,9 @@ export function quoteString(text: string, maxLength = Number.MAX_SAFE_INTEGER): 
   const shown = text.length > maxLength ? text.slice(0, maxLength) : text;
   const escaped = shown.replace(/["\\\n\r\t]|\$(?=\{)/g, (char) => ESCAPES[char] ?? `\\${char}`);
   const rest = text.length - shown.length;
-  return rest === 0 ? `"${escaped}"` : `"${escaped}" «${rest} byte${rest === 1 ? "" : "s"} elided»`;
+  return rest === 0
+    ? `"${escaped}"`
+    : `"${escaped}" ${bytesOfText(`«${rest} byte${rest === 1 ? "" : "s"} elided»`)}`;
 }
 
 const ESCAPES: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };

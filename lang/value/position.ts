@@ -1,4 +1,4 @@
-import type { SourceOrigin, SourcePos } from "../../core/index.ts";
+import { bytesOfText, type SourceOrigin, type SourcePos } from "../../core/index.ts";
 
 /**
  * A place in a source text, as one number: the base of its source plus a byte offset; 0 means unknown. Numbers keep
@@ -120,11 +120,15 @@ class LazySourcePos implements SourcePos {
   }
 }
 
+const NONE = bytesOfText("«none»");
+const STDIN = bytesOfText("«stdin»");
+const STRING = bytesOfText("«string»");
+
 /** `/file.nix:1:2`; a text given by the user is `«string»:1:2`. */
 export function showPos(pos: Pos): string {
   const place = sourcePos(pos);
-  if (place === undefined) return "«none»";
+  if (place === undefined) return NONE;
   const { origin, line, column } = place;
-  const where = origin.kind === "file" ? origin.path : origin.kind === "stdin" ? "«stdin»" : "«string»";
+  const where = origin.kind === "file" ? origin.path : origin.kind === "stdin" ? STDIN : STRING;
   return `${where}:${line}:${column}`;
 }
