@@ -41,6 +41,7 @@ export function assembleEnvironment(request: AssembleRequest): BuildEnvironment 
     by: "setup",
     detail: ownersOf(variables.get("PATH"), storeDir),
   });
+  set("SHELL", bytesOfText(request.shell), { by: "devshell" });
   set("IN_NIX_SHELL", request.isPure ? "pure" : "impure", { by: "devshell" });
   for (const [name, value] of developerSearchPaths(variables, storeDir, request.physicalPath))
     set(name, value, { by: "searchPath", detail: ownersOf({ kind: "exported", value }, storeDir) });
