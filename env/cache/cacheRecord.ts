@@ -21,7 +21,7 @@ import { quoteSh } from "../render/quote.ts";
 import { environmentFromJson, environmentToJson, type EnvironmentJson } from "../render/renderJson.ts";
 import { renderBash, renderEnter, renderPosix } from "../render/renderShell.ts";
 import type { BuildEnvironment, EnvironmentRequest, TrackedInput } from "../types.ts";
-import { cacheDirectory, formatIndex, indexPath, readIndex, selectionKey } from "./recordPaths.ts";
+import { cacheDirectory, formatIndex, indexPath, readIndex, selectionKey, wordsOfKey } from "./recordPaths.ts";
 import { renderCheck, renderStat } from "./renderCheck.ts";
 
 const FORMAT = "1\n";
@@ -38,6 +38,9 @@ export interface CachedEnvironment {
   readonly inputs: readonly TrackedInput[];
   /** What is different now; empty: the record is valid. */
   readonly changed: readonly TrackedInput[];
+  /** What was asked for: where, and the words of the selection. */
+  readonly directory: string;
+  readonly selection: readonly string[];
 }
 
 export interface WriteRecordRequest {
@@ -139,7 +142,14 @@ export function loadRecord(
     return current === undefined || !isSameInput(input, current);
   });
   if (changed.length === 0) refreshRecord(record, json, now, checkedMs);
-  return { environment: built, record, inputs: json.inputs, changed };
+  return {
+    environment: built,
+    record,
+    inputs: json.inputs,
+    changed,
+    directory: json.directory,
+    selection: wordsOfKey(json.key),
+  };
 }
 
 /** Directory → its records, for `devshell gc` and tests. */

@@ -21,6 +21,11 @@ export function selectionKey(words: readonly string[]): string {
   return words.map((word) => word + WORD_END).join("");
 }
 
+/** The words of a key that {@link selectionKey} made. */
+export function wordsOfKey(key: string): string[] {
+  return key.split(WORD_END).slice(0, -1);
+}
+
 export function indexPath(cache: string, directory: string): string {
   return join(cache, "by-dir", directory, "=", "index.sh");
 }
