@@ -16,6 +16,7 @@ import {
   forceFunction,
   forceList,
   forceString,
+  forceStringNoContext,
   getAttr,
   internShape,
   isCatchable,
@@ -30,7 +31,6 @@ import {
 import { define1, define2, type Definition } from "./define.ts";
 
 const TRY_SHAPE = internShape(["success", "value"]);
-const FAILED_TRY = new AttrSet(TRY_SHAPE, [false, false]);
 
 export function controlBuiltins(runtime: Runtime): readonly Definition[] {
   const message = (slot: Slot, frame: string): string =>
@@ -68,7 +68,7 @@ export function controlBuiltins(runtime: Runtime): readonly Definition[] {
         try {
           return new AttrSet(TRY_SHAPE, [true, force(e)]);
         } catch (error) {
-          if (isCatchable(error)) return FAILED_TRY;
+          if (isCatchable(error)) return new AttrSet(TRY_SHAPE, [false, false]);
           throw error;
         }
       },
@@ -118,6 +118,15 @@ export function controlBuiltins(runtime: Runtime): readonly Definition[] {
       if (runtime.settings.abortOnWarn)
         throw evalError("abort", "aborting to reveal stack trace of warning, as abort-on-warn is set");
       return force(e2);
+    }),
+    define1("getEnv", "s", "The value of an environment variable, or an empty string.", (_, s) => {
+      const name = forceStringNoContext(
+        s,
+        NO_POS,
+        "while evaluating the first argument passed to builtins.getEnv",
+      );
+      if (runtime.settings.isPure || runtime.settings.isRestricted) return "";
+      return runtime.host.environmentVariable(name) ?? "";
     }),
     define1("break", "v", "Returns its argument (a place for a debugger to stop).", (_, v) => force(v), {
       isGlobal: true,

@@ -7,6 +7,7 @@ import {
   Float,
   NO_POS,
   PathValue,
+  Thunk,
   describeFunction,
   evalError,
   force,
@@ -75,7 +76,7 @@ class Printer {
     if (depth > MAX_PRINT_DEPTH) throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded");
     try {
       const value = this.#options.force === true ? force(slot) : peek(slot);
-      return value === undefined ? special("«thunk»") : this.#value(value, depth);
+      return value === undefined ? special("«thunk»") : this.#value(value, slot, depth);
     } catch (error) {
       const mode = this.#options.errors ?? "print";
       const isDeep = error instanceof EvalError && error.kind === "stackOverflow";
@@ -85,7 +86,7 @@ class Printer {
     }
   }
 
-  #value(value: Value, depth: number): ByteString {
+  #value(value: Value, slot: Slot, depth: number): ByteString {
     if (isStringValue(value)) {
       if (value instanceof ContextString)
         for (const element of value.context) this.#options.context?.add(element);
@@ -97,7 +98,8 @@ class Printer {
     if (value instanceof Float) return formatFloat(value.value);
     if (value instanceof PathValue) return value.path;
     if (value instanceof AttrSet) return this.#set(value, depth);
-    if (isList(value)) return this.#list(value, depth);
+    // Lists are told apart by what holds them, as in Nix: a copy of a list is another list.
+    if (isList(value)) return this.#list(value, slot instanceof Thunk ? slot : value, depth);
     return special(describeFunction(value));
   }
 
@@ -125,15 +127,15 @@ class Printer {
         text += elided(names.length - i, "attribute");
         break;
       }
-      text += `${quoteName(names[i]!)} = ${this.#print(set.get(names[i]!)!, depth + 1)};`;
+      text += `${quoteAttrName(names[i]!)} = ${this.#print(set.get(names[i]!)!, depth + 1)};`;
       this.#attributes++;
     }
     this.#indent = this.#indent.slice(this.#indentStep);
     return `${text}${this.#space(isPretty)}}`;
   }
 
-  #list(items: readonly Slot[], depth: number): ByteString {
-    if (items.length > 0 && this.#isRepeated(items)) return special("«repeated»");
+  #list(items: readonly Slot[], identity: unknown, depth: number): ByteString {
+    if (items.length > 0 && this.#isRepeated(identity)) return special("«repeated»");
     if (depth >= (this.#options.maxDepth ?? Infinity)) return "[ ... ]";
     const limit = this.#options.maxItems ?? Infinity;
     this.#indent += " ".repeat(this.#indentStep);
@@ -196,13 +198,9 @@ function quote(text: ByteString, maxLength: number | undefined): ByteString {
   return `${quoteString(text.slice(0, maxLength))} ${elided(text.length - maxLength, "byte")}`;
 }
 
-function quoteName(name: string): string {
-  return quoteAttrName(name);
-}
-
 /**
  * The older form that `nix-instantiate --eval` and `nix-env` print: functions are `<LAMBDA>`, what is not evaluated
- * is `<CODE>`, and attribute names are never quoted.
+ * is `<CODE>`.
  * @param isTracked whether sets and lists met again are `«repeated»`
  */
 export function printAmbiguous(slot: Slot, context?: Set<ContextElement>, isTracked = true): ByteString {
@@ -227,11 +225,12 @@ export function printAmbiguous(slot: Slot, context?: Set<ContextElement>, isTrac
     if (value instanceof AttrSet) {
       if (value.size > 0 && isRepeated(value)) return special("«repeated»");
       let text = "{ ";
-      for (const name of value.sortedNames()) text += `${name} = ${print(value.get(name)!, depth + 1)}; `;
+      for (const name of value.sortedNames())
+        text += `${quoteAttrName(name)} = ${print(value.get(name)!, depth + 1)}; `;
       return `${text}}`;
     }
     if (isList(value)) {
-      if (value.length > 0 && isRepeated(value)) return special("«repeated»");
+      if (value.length > 0 && isRepeated(item instanceof Thunk ? item : value)) return special("«repeated»");
       return `[ ${value.map((element) => `${print(element, depth + 1)} `).join("")}]`;
     }
     return describeFunction(value).startsWith("«lambda")
