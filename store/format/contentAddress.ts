@@ -63,16 +63,9 @@ export function pathOfContentAddress(
 }
 
 function methodOfPrefix(prefix: string | undefined): IngestionMethod {
-  switch (prefix) {
-    case "r:":
-      return "nar";
-    case "git:":
-      return "git";
-    case "text:":
-      return "text";
-    default:
-      return "flat";
-  }
+  if (prefix === "r:") return "nar";
+  if (prefix === "git:") return "git";
+  return prefix === "text:" ? "text" : "flat";
 }
 
 function invalid(text: string, why: string): DevshellError {

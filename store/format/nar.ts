@@ -28,8 +28,8 @@ import { compareBytes } from "./storePath.ts";
  * Entries are sorted by byte and each name occurs once.
  */
 
-/** Nesting that is read and written; each level takes two bytes of a path, of which Linux allows 4096. */
-export const NAR_MAX_DEPTH = 2048;
+/** Nesting that is read and written. Nix up to 2.34 knows no limit, later ones 64. */
+export const NAR_MAX_DEPTH = 512;
 export const NAR_MAX_NAME_BYTES = 255;
 export const NAR_MAX_TARGET_BYTES = 4095;
 

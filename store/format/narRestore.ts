@@ -249,7 +249,7 @@ export function writeError(path: ByteString, error: unknown): unknown {
     case "ENAMETOOLONG":
       return new DevshellError(
         "STORE_WRITE_FAILED",
-        `Cannot write "${path}": the path is too long`,
+        `Cannot write "${path.slice(0, 80)}…": the path is too long`,
         options(),
       );
     case "EEXIST":

@@ -225,7 +225,7 @@ function problemOfName(name: string): string | undefined {
   if (name === "") return "it is empty";
   if (name.length > MAX_NAME_LENGTH) return `it is longer than ${MAX_NAME_LENGTH} characters`;
   if (!NAME.test(name)) {
-    const bad = [...name].find((character) => !NAME.test(character)) ?? "";
+    const bad = name.replace(/[0-9A-Za-z+\-._?=]/g, "").charAt(0);
     return `it contains the illegal character ${JSON.stringify(bad)}`;
   }
   if (/^\.\.?(-|$)/.test(name)) return 'its first dash-separated part must not be "." or ".."';
