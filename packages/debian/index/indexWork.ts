@@ -1,4 +1,4 @@
-import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
+import { MessageChannel, receiveMessageOnPort, type MessagePort } from "node:worker_threads";
 import { DevshellError, spawnWorker } from "../../../core/index.ts";
 
 /** Where a compressed index lies and what it must be. */
@@ -81,7 +81,7 @@ export type WorkReply =
 /** Sent to the worker with the port it answers on; `wake[0]` counts what it has posted. */
 export interface WorkOrder {
   readonly tasks: readonly IndexTask[];
-  readonly port: import("node:worker_threads").MessagePort;
+  readonly port: MessagePort;
   readonly wake: Int32Array;
 }
 

@@ -34,7 +34,7 @@ export interface PackageUniverse<P extends BinaryPackage = BinaryPackage> {
 }
 
 export interface Resolution<P extends BinaryPackage = BinaryPackage> {
-  /** In the order of their selection: a root, then what it needs, breadth first. */
+  /** In the order of their selection: a root, then what it needs, depth first. */
   readonly packages: readonly P[];
 }
 
@@ -51,8 +51,8 @@ const PRIORITY_ORDER = ["required", "important", "standard", "optional", "extra"
 /**
  * Chooses the packages that the roots need, as `apt-get --no-install-recommends` does: Pre-Depends and Depends; of
  * alternatives one already chosen, else the first that can be had; of the providers of a virtual package the one
- * with the best priority. What one package may choose is chosen after what others require, so that a requirement
- * met later decides the choice.
+ * with the best priority. The order, depth first as the fields stand, is apt's too: it decides which alternative is
+ * chosen already.
  * @param forbidden `Build-Conflicts`
  * @throws {DevshellError} `DEBIAN_UNSATISFIABLE` with the chain of packages that led there
  */
@@ -89,19 +89,13 @@ class Resolver<P extends BinaryPackage> {
   }
 
   resolve(roots: readonly ResolutionRoot[]): Resolution<P> {
-    const required: Wish[] = [];
-    const optional: Wish[] = [];
-    const sort = (wish: Wish): void => void (this.#hasChoice(wish.group) ? optional : required).push(wish);
-    for (const root of roots) sort(root);
-    let nextRequired = 0;
-    let nextOptional = 0;
-    for (;;) {
-      const wish = nextRequired < required.length ? required[nextRequired++] : optional[nextOptional++];
-      if (wish === undefined) break;
+    // A stack, the next wish last.
+    const wishes: Wish[] = roots.toReversed();
+    for (let wish = wishes.pop(); wish !== undefined; wish = wishes.pop()) {
       const chosen = this.#grant(wish);
       if (chosen === undefined) continue;
-      for (const field of [chosen.preDepends, chosen.depends])
-        for (const group of this.#relations(field)) sort({ group, from: chosen.name });
+      const needs = [chosen.preDepends, chosen.depends].flatMap((field) => this.#relations(field));
+      for (const group of needs.toReversed()) wishes.push({ group, from: chosen.name });
     }
     return { packages: [...this.#selected.values()] };
   }
@@ -138,11 +132,6 @@ class Resolver<P extends BinaryPackage> {
           known.push({ by: chosen, relation });
           this.#refusals.set(relation.name, known);
         }
-  }
-
-  #hasChoice(group: RelationGroup): boolean {
-    const [only] = group;
-    return group.length > 1 || (only !== undefined && this.#universe.versionsOf(only.name).length === 0);
   }
 
   #isMet(relation: Relation): boolean {
