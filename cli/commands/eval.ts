@@ -1,5 +1,35 @@
-import { notBuilt } from "../notBuilt.ts";
+import { textOfBytes } from "../../core/index.ts";
+import { createStoreContext, discoverSpec, evaluateSpec } from "../../env/index.ts";
+import { coerceToString, printJson, printValue } from "../../lang/index.ts";
+import type { Invocation } from "../commandTable.ts";
+import { requestOf, settingsOf } from "../request.ts";
 
-export function run(): number {
-  throw notBuilt("devshell eval");
+/** `devshell eval`: prints a value; nothing is written to the store. */
+export async function run({ words, flags }: Invocation): Promise<number> {
+  const request = requestOf(words, flags);
+  using context = createStoreContext({
+    settings: settingsOf(flags),
+    isReadOnly: true,
+    onEvent: (event) => {
+      if (event.kind === "message") process.stderr.write(`${event.text}\n`);
+    },
+  });
+  const spec = await discoverSpec(request, context.tracker);
+  const { evaluator, values } = evaluateSpec(context, spec, request, {
+    isShell: false,
+    showTrace: flags.has("showTrace"),
+  });
+  for (const { slot } of values) {
+    const used = new Set<string>();
+    if (flags.has("raw")) {
+      const text = coerceToString(evaluator.runtime, slot, used, 0, "while printing a value with --raw");
+      process.stdout.write(Buffer.from(text, "latin1"));
+    } else if (flags.has("json"))
+      process.stdout.write(`${textOfBytes(printJson(evaluator.runtime, slot, used))}\n`);
+    else
+      process.stdout.write(
+        `${textOfBytes(printValue(slot, { force: true, errors: "throw", context: used }))}\n`,
+      );
+  }
+  return 0;
 }
