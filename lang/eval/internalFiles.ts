@@ -1,5 +1,7 @@
+import { bytesOfText } from "../../core/index.ts";
+
 /** Paths of our own files start so; they are no files of the host. */
-export const INTERNAL_PREFIX = "<internal>/";
+export const INTERNAL_PREFIX = bytesOfText("«nix-internal»/");
 
 /**
  * `<nix/fetchurl.nix>`: a fixed-output derivation whose builder is part of the program. Its attributes must be those

@@ -170,7 +170,7 @@ function compileUpdate(expr: BinaryExpr, compiler: Compiler): Code {
     } catch (error) {
       throw addFrame(error, message, pos);
     }
-    return value instanceof AttrSet ? value : notASet(value, pos, message);
+    return value instanceof AttrSet ? value : forceAttrs(value, pos, message);
   };
   if (operands.length === 2)
     return (env) => {
@@ -182,15 +182,6 @@ function compileUpdate(expr: BinaryExpr, compiler: Compiler): Code {
     for (let i = operands.length - 2; i >= 0; i--) result = updateAttrs(setOf(i, env), result);
     return result;
   };
-}
-
-function notASet(value: Value, pos: Pos, message: string): AttrSet {
-  try {
-    return forceAttrs(value, 0, "");
-  } catch (error) {
-    if (error instanceof Error && "trace" in error && Array.isArray(error.trace)) error.trace.pop();
-    throw addFrame(error, message, pos);
-  }
 }
 
 function compileConcatLists(expr: BinaryExpr, pos: Pos, compiler: Compiler): Code {

@@ -7,6 +7,7 @@ import { quoteAttrName } from "../value/literal.ts";
 import { suggest } from "../value/suggest.ts";
 import { AttrSet, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
 import type { Code, Compiler } from "./code.ts";
+import { INTERNAL_PREFIX } from "./internalFiles.ts";
 
 /** Finds an attribute, remembering where the last shape had it. */
 export function selector(name: string): (set: AttrSet) => Slot | undefined {
@@ -101,7 +102,7 @@ function selectFrames(error: unknown, attrPos: Pos, reached: string, path: strin
 /** Our own files are not worth a line of a user's trace. */
 function isInternal(pos: Pos): boolean {
   const origin = sourceOf(pos)?.origin;
-  return origin?.kind === "file" && origin.path.startsWith("<internal>");
+  return origin?.kind === "file" && origin.path.startsWith(INTERNAL_PREFIX);
 }
 
 function compileSelectOr(expr: SelectExpr, name: string, compiler: Compiler): Code {
@@ -172,8 +173,9 @@ function compileSelectPath(expr: SelectExpr, compiler: Compiler): Code {
     } catch (error) {
       throw addFrame(error, SELECTING, objectPos);
     }
-    let attrPos = NO_POS;
     let reached = 0;
+    let from: AttrSet | undefined;
+    let fromName = "";
     try {
       for (let i = 0; i < names.length; i++) {
         const select = selectors[i];
@@ -188,19 +190,15 @@ function compileSelectPath(expr: SelectExpr, compiler: Compiler): Code {
           throw missingAttribute(value, name);
         }
         reached = i + 1;
-        if (slot instanceof Thunk && slot.code !== null) {
-          attrPos = value.posOf(name);
-          value = runThunk(slot, i === names.length - 1 ? attrPos || pos : pos);
-        } else {
-          if (i === names.length - 1) attrPos = value.posOf(name);
-          value = force(slot);
-        }
+        from = value;
+        fromName = name;
+        value = slot instanceof Thunk ? force(slot, value.posOf(name) || pos) : slot;
       }
       return value;
     } catch (error) {
       throw selectFrames(
         error,
-        attrPos,
+        from?.posOf(fromName) ?? NO_POS,
         showReached(path.slice(0, reached), names, env),
         showReached(path, names, env),
         pos,

@@ -7,7 +7,16 @@ import { force } from "./force.ts";
 import { NO_POS, type Pos } from "./position.ts";
 import { canonicalPath } from "./path.ts";
 import type { Runtime } from "./runtime.ts";
-import { AttrSet, ContextString, Float, PathValue, isList, type Slot, type Value } from "./value.ts";
+import {
+  AttrSet,
+  ContextString,
+  Float,
+  PathValue,
+  isList,
+  isStringValue,
+  type Slot,
+  type Value,
+} from "./value.ts";
 
 /** A string with the given context; plain when that is empty. */
 export function makeString(
@@ -57,11 +66,11 @@ export function coerceToString(
   }
   if (value instanceof PathValue)
     return options.copyToStore === false ? trimSlash(value.path) : runtime.copyToStore(value.path, context);
-  if (value instanceof AttrSet) {
-    const peeled = peelToString(value, pos);
-    if (peeled instanceof AttrSet) throw cannotCoerce(peeled, pos, frame);
-    return coerceToString(runtime, peeled, context, pos, frame, options);
-  }
+  if (value instanceof AttrSet)
+    return peelSet(value, pos, false, (peeled) => {
+      if (peeled instanceof AttrSet) throw cannotCoerce(peeled, pos, frame);
+      return coerceToString(runtime, peeled, context, pos, frame, options);
+    });
   if (options.more === true) {
     if (value === true) return "1";
     if (value === false || value === null) return "";
@@ -91,20 +100,62 @@ export function coerceToString(
   throw cannotCoerce(value, pos, frame);
 }
 
-/** Follows `__toString` and `outPath`; gives back the set itself where it has neither. */
-function peelToString(set: AttrSet, pos: Pos): Value {
-  let value: Value = set;
-  while (value instanceof AttrSet) {
+/**
+ * Follows `__toString` and `outPath` to what a set stands for, and uses that: its failures get frames that tell the
+ * way. A set with neither is used as it is.
+ * @param checksReturn whether `__toString` must lead to a string
+ */
+export function peelSet<R>(
+  set: AttrSet,
+  pos: Pos,
+  checksReturn: boolean,
+  use: (value: Value, cameThroughToString: boolean) => R,
+): R {
+  const peel = (value: Value, at: Pos, cameThrough: boolean): R => {
+    if (!(value instanceof AttrSet)) {
+      if (checksReturn && cameThrough && !isStringValue(value) && !(value instanceof PathValue))
+        throw notAString(value, at);
+      return use(value, cameThrough);
+    }
     const toString = value.get("__toString");
     if (toString !== undefined) {
-      value = call1(force(toString, pos), value, pos);
-      continue;
+      const toStringPos = value.posOf("__toString");
+      let result: Value;
+      try {
+        result = call1(force(toString, toStringPos), value, toStringPos);
+      } catch (error) {
+        throw addFrame(error, "while calling the `__toString` attribute", toStringPos);
+      }
+      try {
+        return peel(result, toStringPos, true);
+      } catch (error) {
+        throw addFrame(error, "while using the result of the `__toString` attribute", toStringPos);
+      }
     }
     const outPath = value.get("outPath");
-    if (outPath === undefined) return value;
-    value = force(outPath, value.posOf("outPath"));
-  }
-  return value;
+    if (outPath === undefined) {
+      if (checksReturn && cameThrough) throw notAString(value, at);
+      return use(value, cameThrough);
+    }
+    const outPathPos = value.posOf("outPath");
+    let doing = "evaluating";
+    try {
+      const result = force(outPath, outPathPos);
+      doing = "using";
+      return peel(result, outPathPos, cameThrough);
+    } catch (error) {
+      throw addFrame(error, `while ${doing} the \`outPath\` attribute`, outPathPos);
+    }
+  };
+  return peel(set, pos, false);
+}
+
+function notAString(value: Value, pos: Pos): Error {
+  return evalError(
+    "type",
+    `\`__toString\` should return a string, but got ${showType(value)}: ${describeValue(value)}`,
+    pos,
+  );
 }
 
 function cannotCoerce(value: Value, pos: Pos, frame: string): Error {
@@ -144,8 +195,19 @@ export function coerceToPath(
   pos: Pos,
   frame: string,
 ): ByteString {
-  let value = force(slot, pos);
-  if (value instanceof AttrSet) value = peelToString(value, pos);
+  const value = force(slot, pos);
+  if (value instanceof AttrSet)
+    return peelSet(value, pos, false, (peeled) => pathOf(runtime, peeled, context, pos, frame));
+  return pathOf(runtime, value, context, pos, frame);
+}
+
+function pathOf(
+  runtime: Runtime,
+  value: Value,
+  context: Set<ContextElement>,
+  pos: Pos,
+  frame: string,
+): ByteString {
   if (value instanceof PathValue) return trimSlash(value.path);
   const path = coerceToString(runtime, value, context, pos, frame, { copyToStore: false });
   if (!path.startsWith("/"))

@@ -69,6 +69,19 @@ function typeError(expected: string, value: Value, pos: Pos): EvalError {
   return evalError("type", `expected ${expected} but found ${showType(value)}: ${describeValue(value)}`, pos);
 }
 
+/** Sets and lists: the frame alone says where. */
+function notExpected(expected: string, value: Value, pos: Pos, context: string): EvalError {
+  return evalError(
+    "type",
+    `expected ${expected} but found ${showType(value)}: ${describeValue(value)}`,
+    NO_POS,
+    {
+      frame: context,
+      framePos: pos,
+    },
+  );
+}
+
 /**
  * The `force…` helpers force a slot and check its type.
  * @param context the frame added to any failure: "while evaluating the first argument passed to …"
@@ -106,23 +119,15 @@ export function forceBool(slot: Slot, pos: Pos, context: string): boolean {
 }
 
 export function forceAttrs(slot: Slot, pos: Pos, context: string): AttrSet {
-  try {
-    const value = force(slot, pos);
-    if (value instanceof AttrSet) return value;
-    throw typeError("a set", value, pos);
-  } catch (error) {
-    throw addFrame(error, context, pos);
-  }
+  const value = force(slot, pos);
+  if (value instanceof AttrSet) return value;
+  throw notExpected("a set", value, pos, context);
 }
 
 export function forceList(slot: Slot, pos: Pos, context: string): readonly Slot[] {
-  try {
-    const value = force(slot, pos);
-    if (isList(value)) return value;
-    throw typeError("a list", value, pos);
-  } catch (error) {
-    throw addFrame(error, context, pos);
-  }
+  const value = force(slot, pos);
+  if (isList(value)) return value;
+  throw notExpected("a list", value, pos, context);
 }
 
 /** A function, or a set that can be called (`__functor`). */
