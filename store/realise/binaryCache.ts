@@ -48,7 +48,9 @@ export async function openBinaryCache(
     await fetchBytes({
       url: `${base}/nix-cache-info`,
       maxBytes: MAX_INFO_BYTES,
-      attempts: FEW_ATTEMPTS,
+      // Nobody waits long for a cache that may be out of reach.
+      attempts: 2,
+      connectTimeoutMs: 5000,
       signal,
     })
   ).toString("latin1");

@@ -1,12 +1,13 @@
-import { existsSync, lstatSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { closeSync, existsSync, lstatSync, openSync } from "node:fs";
+import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
 import { isFixedOutput } from "../format/derivation.ts";
 import { hashNar } from "../format/nar.ts";
 import { restoreNar } from "../format/narRestore.ts";
 import { makeStorePath, storePathBaseName, storePathHashPart, storePathName } from "../format/storePath.ts";
 import { hashBytes } from "../../core/index.ts";
+import { tryLock } from "../local/fileLock.ts";
 import type { ScratchOutput } from "../local/types.ts";
 import type { BuiltinBuilder, Derivation, OutputName, StorePath, ValidPathInfo } from "../types.ts";
 import { builderInput } from "./buildEnvironment.ts";
@@ -134,6 +135,41 @@ function systemFeatures(configured: string | undefined): readonly string[] {
   return ["benchmark", "big-parallel", ...(existsSync("/dev/kvm") ? ["kvm"] : []), "nixos-test"];
 }
 
+const RUNNING_PREFIX = "running-";
+
+/** Where builders work, each in a directory of its own. */
+export function buildsDir(stateDir: string): string {
+  return join(stateDir, "builds");
+}
+
+async function createLockedDirectory(
+  parent: string,
+): Promise<{ readonly path: string; readonly lockFd: number }> {
+  await mkdir(parent, { recursive: true, mode: 0o755 });
+  for (;;) {
+    const path = await mkdtemp(join(parent, RUNNING_PREFIX));
+    const lockFd = openSync(path, "r");
+    // Whoever cleans up may have taken it before it was locked.
+    if (tryLock(lockFd, "exclusive") && existsSync(path)) return { path, lockFd };
+    closeSync(lockFd);
+  }
+}
+
+/** Deletes the build directories of processes that were killed. */
+export async function removeOrphanedBuilds(stateDir: string): Promise<void> {
+  const directory = buildsDir(stateDir);
+  const names = await readdir(directory).catch(() => []);
+  for (const name of names.filter((entry) => entry.startsWith(RUNNING_PREFIX))) {
+    const path = join(directory, name);
+    const fd = openSync(path, "r");
+    try {
+      if (tryLock(fd, "exclusive")) await removeTree(path);
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
 /** The places a build works in: its directory, its sandbox's root, where its outputs appear. */
 class Scratch implements AsyncDisposable {
   readonly buildDir: string;
@@ -144,17 +180,20 @@ class Scratch implements AsyncDisposable {
   /** Final → scratch digests, where an output's final place is taken. */
   readonly rewrites: ReadonlyMap<ByteString, ByteString>;
   readonly #request: BuildRequest;
+  /** Locked for as long as we live, so that other processes know a dead one's directory. */
+  readonly #lockFd: number;
   #isKept = false;
 
   private constructor(
     request: BuildRequest,
-    place: Pick<Scratch, "buildDir" | "chrootDir" | "outputs" | "rewrites">,
+    place: Pick<Scratch, "buildDir" | "chrootDir" | "outputs" | "rewrites"> & { readonly lockFd: number },
   ) {
     this.#request = request;
     this.buildDir = place.buildDir;
     this.chrootDir = place.chrootDir;
     this.outputs = place.outputs;
     this.rewrites = place.rewrites;
+    this.#lockFd = place.lockFd;
   }
 
   static async create(request: BuildRequest): Promise<Scratch> {
@@ -177,10 +216,9 @@ class Scratch implements AsyncDisposable {
       await removeTree(chrootDir);
       await mkdir(chrootDir, { mode: 0o700 });
     }
-    const parent = settings.config.raw.get("build-dir") ?? join(settings.stateDir, "builds");
-    await mkdir(parent, { recursive: true, mode: 0o755 });
-    const buildDir = await mkdtemp(join(parent, `nix-${process.pid}-`));
-    return new Scratch(request, { buildDir, chrootDir, outputs, rewrites });
+    const parent = settings.config.raw.get("build-dir") ?? buildsDir(settings.stateDir);
+    const { path: buildDir, lockFd } = await createLockedDirectory(parent);
+    return new Scratch(request, { buildDir, lockFd, chrootDir, outputs, rewrites });
   }
 
   /** Where an output appears on the host. */
@@ -192,12 +230,18 @@ class Scratch implements AsyncDisposable {
   async keepIfWanted(tell: (line: string) => void): Promise<void> {
     if (!this.#request.store.settings.config.keepFailed) return;
     this.#isKept = true;
-    await chmod(this.buildDir, 0o755);
-    tell(`note: keeping build directory '${this.buildDir}'`);
+    // Under another name: what is called as a running build's directory goes when its process does.
+    const kept = await mkdtemp(
+      join(dirname(this.buildDir), `nix-build-${derivationLabel(this.#request.drvPath)}-`),
+    );
+    await rename(this.buildDir, kept);
+    await chmod(kept, 0o755);
+    tell(`note: keeping build directory '${kept}'`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#isKept) await removeTree(this.buildDir);
+    closeSync(this.#lockFd);
     if (this.chrootDir !== undefined) {
       await removeTree(this.chrootDir);
       return;
@@ -481,7 +525,6 @@ export async function removeTree(path: string): Promise<void> {
 }
 
 async function makeWritable(path: string): Promise<void> {
-  const { readdir } = await import("node:fs/promises");
   await chmod(path, 0o700);
   for (const entry of await readdir(path, { withFileTypes: true }))
     if (entry.isDirectory()) await makeWritable(join(path, entry.name));

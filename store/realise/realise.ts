@@ -1,8 +1,9 @@
 import { availableParallelism } from "node:os";
-import { mkdirSync, readdirSync, statSync } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DevshellError } from "../../core/index.ts";
 import { storePathName } from "../format/storePath.ts";
+import { writeError } from "../format/narRestore.ts";
 import { hasTrustedSignature, parsePublicKey, type NarInfo, type PublicKey } from "../format/narInfo.ts";
 import type {
   BuiltinBuilder,
@@ -20,6 +21,7 @@ import {
   buildObstacle,
   derivationLabel,
   knownOutputsText,
+  removeOrphanedBuilds,
   removeTree,
 } from "./buildDerivation.ts";
 import { buildenv } from "./builtins/buildenv.ts";
@@ -56,8 +58,7 @@ export interface RealiseReport {
 
 const CONCURRENT_DOWNLOADS = 8;
 const CONCURRENT_QUERIES = 32;
-/** Partial downloads and build directories older than this have no owner any more. */
-const ORPHAN_AGE_MS = 60 * 60 * 1000;
+/** Unfinished downloads older than this are not waited for any more. */
 const LEFTOVER_AGE_MS = 7 * 24 * 3600 * 1000;
 
 /**
@@ -100,6 +101,7 @@ class Realiser {
   readonly #failures: DevshellError[] = [];
   #substituters: Promise<readonly Substituter[]> | undefined;
   #nextId = 1;
+  #crash: { readonly error: unknown } | undefined;
 
   constructor(store: RealiseStore, options: RealiseRequestOptions) {
     const { config } = store.settings;
@@ -125,11 +127,15 @@ class Realiser {
       const results = targets.map((target) => this.#resultOf(target, "planned"));
       return { results, plan, failures: [], exitStatus: 0 };
     }
-    cleanLeftovers(this.#store.settings.stateDir);
+    // Others may clean at the same time: what is gone is gone.
+    await cleanLeftovers(this.#store.settings.stateDir).catch((error: unknown) => {
+      if (!(error instanceof Error && "code" in error)) throw error;
+    });
     const settled = await Promise.allSettled(targets.map((target) => this.#realiseTarget(target)));
     // Work whose last waiter has gone may still be ending.
     await Promise.allSettled([...this.#goals.values(), ...this.#builds.values()]);
     signal?.throwIfAborted();
+    if (this.#crash !== undefined) throw this.#crash.error;
     const results = settled.map((outcome, index): RealiseResult => {
       const target = targets[index];
       if (target === undefined) throw new Error("unreachable");
@@ -185,6 +191,7 @@ class Realiser {
       }
       if (!(await this.#substitute(path)))
         throw this.#fail(
+          path,
           new DevshellError(
             "REALISE_UNKNOWN_PATH",
             `path '${path}' is required, but there is no substituter that can build it`,
@@ -253,6 +260,7 @@ class Realiser {
     const unknown = wanted === "*" ? [] : wanted.filter((name) => !derivation.outputs.has(name));
     if (unknown.length > 0)
       throw this.#fail(
+        drvPath,
         new DevshellError(
           "REALISE_UNKNOWN_OUTPUT",
           `derivation '${drvPath}' does not have wanted outputs '${unknown.join("', '")}'`,
@@ -267,6 +275,7 @@ class Realiser {
     );
     if (missing.length > 0)
       throw this.#fail(
+        drvPath,
         new DevshellError(
           "REALISE_CHECK_UNBUILT",
           `some outputs of '${drvPath}' are not valid, so checking is not possible`,
@@ -334,7 +343,7 @@ class Realiser {
         if (mode === "normal") locks.discard();
       }, this.#signal);
     } catch (error) {
-      throw this.#fail(error);
+      throw this.#fail(drvPath, error);
     }
   }
 
@@ -396,7 +405,7 @@ class Realiser {
         locks.discard();
       }, this.#signal);
     } catch (error) {
-      throw this.#fail(error, this.#store.settings.config.fallback);
+      throw this.#fail(path, error, this.#store.settings.config.fallback);
     }
     return true;
   }
@@ -462,15 +471,17 @@ class Realiser {
   async #openSubstituters(): Promise<readonly Substituter[]> {
     const { settings } = this.#store;
     const opened = await Promise.all(
-      settings.config.substituters.map(async (url) => {
-        try {
-          return await openBinaryCache(settings, url, { signal: this.#signal });
-        } catch (error) {
-          this.#signal.throwIfAborted();
-          this.#warn(error);
-          return undefined;
-        }
-      }),
+      settings.config.substituters
+        .filter((url) => mayServe(url, settings.storeDir))
+        .map(async (url) => {
+          try {
+            return await openBinaryCache(settings, url, { signal: this.#signal });
+          } catch (error) {
+            this.#signal.throwIfAborted();
+            this.#warn(error);
+            return undefined;
+          }
+        }),
     );
     return opened.filter((substituter) => substituter !== undefined).sort((a, b) => a.priority - b.priority);
   }
@@ -505,16 +516,19 @@ class Realiser {
   }
 
   /** Notes a failure and, unless `keep-going` is on or something else will be tried, stops everything else. */
-  #fail(error: unknown, isTriedOtherwise = false): unknown {
+  #fail(path: StorePath, error: unknown, isTriedOtherwise = false): unknown {
     if (this.#signal.aborted) return new Cancelled("cancelled");
-    if (!(error instanceof DevshellError)) {
+    // The disk's refusals are the user's to mend; anything else that is no DevshellError is a bug, thrown at the end.
+    const failure = writeError(path, error);
+    if (!(failure instanceof DevshellError)) {
+      this.#crash ??= { error };
       this.#stop.abort(new Cancelled("cancelled"));
       return error;
     }
-    this.#note(error);
+    this.#note(failure);
     if (!this.#store.settings.config.keepGoing && !isTriedOtherwise)
       this.#stop.abort(new Cancelled("cancelled"));
-    return error;
+    return failure;
   }
 
   #note(error: DevshellError): DevshellError {
@@ -549,6 +563,11 @@ function allOutputsValid(store: RealiseStore, derivation: Derivation): boolean {
   return knownOutputs(derivation).every((path) => store.isValidPath(path));
 }
 
+/** Nix's own cache serves one store directory: it need not be asked about others. */
+function mayServe(url: string, storeDir: string): boolean {
+  return storeDir === "/nix/store" || !/^https?:\/\/cache\.nixos\.org\/?(?:\?|$)/.test(url);
+}
+
 /** A failure of its own, not the echo of another one. */
 function isFailure(outcome: PromiseSettledResult<unknown>): outcome is PromiseRejectedResult {
   return outcome.status === "rejected" && !(outcome.reason instanceof Cancelled);
@@ -561,26 +580,13 @@ function exitStatusOf(failures: readonly DevshellError[]): number {
   return bits !== 0 ? bits : failures.length > 0 ? 1 : 0;
 }
 
-/** Deletes what runs that were killed long ago left outside the store. */
-function cleanLeftovers(stateDir: string): void {
-  for (const directory of [downloadsDir(stateDir), join(stateDir, "builds")]) {
-    mkdirSync(directory, { recursive: true });
-    for (const name of readdirSync(directory)) {
-      const path = join(directory, name);
-      const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-      const owner = /^nix-(\d+)-/.exec(name)?.[1];
-      const isOrphan = owner !== undefined && !isAlive(Number(owner));
-      if (age > LEFTOVER_AGE_MS || (isOrphan && age > ORPHAN_AGE_MS))
-        void removeTree(path).catch(() => undefined);
-    }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
+/** Deletes what runs that were killed left outside the store; unfinished downloads only when nobody came back. */
+async function cleanLeftovers(stateDir: string): Promise<void> {
+  await removeOrphanedBuilds(stateDir);
+  const directory = downloadsDir(stateDir);
+  for (const name of await readdir(directory).catch(() => [])) {
+    const path = join(directory, name);
+    const { mtimeMs } = await stat(path);
+    if (Date.now() - mtimeMs > LEFTOVER_AGE_MS) await removeTree(path);
   }
 }

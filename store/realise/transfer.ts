@@ -20,6 +20,7 @@ export interface TransferRequest extends TransferOptions {
   readonly maxBytes: number;
   /** Total tries of a transfer that failed for a passing reason. */
   readonly attempts?: number | undefined;
+  readonly connectTimeoutMs?: number | undefined;
 }
 
 export interface DownloadRequest extends TransferRequest {
@@ -260,7 +261,7 @@ function readCertificates(file: string | undefined): { ca?: string } {
 async function openHttp(start: URL, offset: number, request: TransferRequest): Promise<Answer> {
   let url = start;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-    const response = await requestOnce(url, offset, request.signal);
+    const response = await requestOnce(url, offset, request);
     const status = response.statusCode ?? 0;
     if (status >= 300 && status < 400 && response.headers.location !== undefined) {
       response.resume();
@@ -319,7 +320,11 @@ async function* restart(): AsyncIterable<Buffer> {
   throw new PassingError("what an earlier run left does not fit");
 }
 
-function requestOnce(url: URL, offset: number, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+function requestOnce(
+  url: URL,
+  offset: number,
+  { signal, connectTimeoutMs = CONNECT_TIMEOUT_MS }: TransferRequest,
+): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const get = url.protocol === "https:" ? httpsGet : httpGet;
   const client = get(
@@ -338,7 +343,7 @@ function requestOnce(url: URL, offset: number, signal: AbortSignal | undefined):
       resolve(response);
     },
   );
-  client.setTimeout(CONNECT_TIMEOUT_MS);
+  client.setTimeout(connectTimeoutMs);
   client.on("timeout", () => client.destroy(new PassingError("the server does not answer")));
   client.on("error", reject);
   return promise;

@@ -1,3 +1,4 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { mkdtempSync, realpathSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -122,4 +123,48 @@ export function testSettings(dir: string, config: Partial<StoreConfig> = {}): St
       ...config,
     },
   };
+}
+
+export interface TestServer extends AsyncDisposable {
+  readonly url: string;
+  /** `GET /path` with its range where one was asked for. */
+  readonly requests: string[];
+}
+
+/** A server on this machine; `handle` answers, or returns false for a 404. */
+export async function serve(
+  handle: (path: string, request: IncomingMessage, response: ServerResponse) => boolean,
+): Promise<TestServer> {
+  const requests: string[] = [];
+  const server = createServer((request, response) => {
+    const path = request.url ?? "/";
+    requests.push(request.headers.range === undefined ? path : `${path} ${request.headers.range}`);
+    if (!handle(path, request, response)) response.writeHead(404).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("The server has no port");
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    requests,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** Answers with bytes, or with the part of them that was asked for. */
+export function sendBytes(bytes: Buffer, request: IncomingMessage, response: ServerResponse): boolean {
+  const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? "0");
+  if (start === 0) response.writeHead(200, { "content-length": bytes.length });
+  else if (start >= bytes.length) {
+    response.writeHead(416, { "content-range": `bytes */${bytes.length}` }).end();
+    return true;
+  } else {
+    const range = `bytes ${start}-${bytes.length - 1}/${bytes.length}`;
+    response.writeHead(206, { "content-length": bytes.length - start, "content-range": range });
+  }
+  response.end(bytes.subarray(start));
+  return true;
 }

@@ -75,6 +75,7 @@ async function downloadFirst({ context, urls, expected, maxBytes }: DownloadFirs
           url,
           file,
           maxBytes,
+          ...(url !== urls.at(-1) && { attempts: 2 }),
           hash: expected?.algorithm ?? "sha256",
           signal: context.signal,
           onProgress: (doneBytes, totalBytes) => {

@@ -1,0 +1,175 @@
+import { cpSync, existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { LocalStore } from "../../store/local/localStore.ts";
+import { realise, type RealiseReport } from "../../store/realise/index.ts";
+import type { RealiseEvent, StoreConfig, StorePath } from "../../store/types.ts";
+import { removeTree } from "../../store/realise/buildDerivation.ts";
+import { sendBytes, serve, temporaryDirectory, testSettings } from "./realiseFixture.ts";
+
+/*
+ * The caches were written by Nix 2.34 (`nix copy --to 'file://…?compression=…&secret-key=…'`) and hold three paths of
+ * /nix/store: a tree, a file that refers to the tree, and a text that the tree refers to.
+ */
+const FIXTURES = join(import.meta.dirname, "fixtures");
+const PUBLIC_KEY = "golden-1:br40dF3QSDDe5uGgih13HF13um40KlVwMo0IlPNNPS0=";
+const DOC = "/nix/store/ncn0hkynlzd1ndnrdj7yk8s382ly7rm6-golden-doc" as StorePath;
+const TREE = "/nix/store/phiafs0kwpymg1jf2n7qyd3q8fmjkda8-golden" as StorePath;
+const TEXT = "/nix/store/p1lbzl2g6g4pz1wjm5270kllwzf0cd3r-dep.txt" as StorePath;
+
+/** An empty store for /nix/store, its files in a temporary directory. */
+class EmptyStore implements AsyncDisposable {
+  readonly dir = temporaryDirectory();
+  readonly store: LocalStore;
+  readonly events: RealiseEvent[] = [];
+
+  constructor(substituters: readonly string[], config: Partial<StoreConfig> = {}) {
+    const settings = testSettings(this.dir, { substituters, trustedPublicKeys: [PUBLIC_KEY], ...config });
+    this.store = LocalStore.open({ ...settings, storeDir: "/nix/store", realStoreDir: `${this.dir}/store` });
+  }
+
+  fetch(path: StorePath, dryRun = false): Promise<RealiseReport> {
+    return realise(this.store, [{ kind: "opaque", path }], {
+      dryRun,
+      onEvent: (event) => void this.events.push(event),
+    });
+  }
+
+  warnings(): string {
+    return this.events.flatMap((event) => (event.kind === "log" ? [event.line] : [])).join("\n");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.store[Symbol.dispose]();
+    await removeTree(this.dir);
+  }
+}
+
+describe("substitution", () => {
+  for (const compression of ["none", "xz", "zstd", "gzip", "bzip2", "br"])
+    it(`takes a closure from Nix's cache, compressed by ${compression}`, async () => {
+      await using t = new EmptyStore([`file://${FIXTURES}/cache-${compression}`]);
+      const report = await t.fetch(DOC);
+      expect(report.failures).toEqual([]);
+      expect(report.plan.downloads).toEqual([TEXT, TREE, DOC]);
+      expect(report.plan.unpackedBytes).toBe(168 + 128 + 744);
+      expect(readFileSync(t.store.realPath(`${TREE}/bin/run`), "utf8")).toBe(`#!/bin/sh\ncat ${TEXT}\n`);
+      expect(t.store.queryPathInfo(DOC)).toMatchObject({
+        references: [TREE],
+        narSizeBytes: 168,
+        isUltimate: false,
+      });
+      expect(t.store.queryPathInfo(TREE)?.signatures.map((signature) => signature.split(":")[0])).toEqual([
+        "golden-1",
+      ]);
+      expect(t.store.queryPathInfo(TEXT)?.contentAddress).toMatch(/^text:sha256:/);
+      expect(readdirSync(`${t.dir}/state/devshell/downloads`)).toEqual([]);
+    });
+
+  it("works over http, asking each thing once", async () => {
+    await using server = await serve((path, request, response) => {
+      const file = `${FIXTURES}/cache-zstd${path}`;
+      return existsSync(file) && sendBytes(readFileSync(file), request, response);
+    });
+    await using t = new EmptyStore([server.url]);
+    expect((await t.fetch(DOC)).failures).toEqual([]);
+    expect(server.requests).toHaveLength(7);
+    expect(new Set(server.requests).size).toBe(7);
+  });
+
+  it("asks the cache with the better priority first and others where it lacks a path", async () => {
+    await using t = new EmptyStore([
+      `file://${FIXTURES}/cache-xz`,
+      `file://${FIXTURES}/cache-none?priority=10`,
+    ]);
+    await using other = temporaryCache((dir) =>
+      writeFileSync(`${dir}/nix-cache-info`, "StoreDir: /nix/store\n"),
+    );
+    await using u = new EmptyStore([`file://${other.dir}?priority=1`, `file://${FIXTURES}/cache-xz`]);
+    expect((await t.fetch(TEXT, true)).plan.downloadBytes).toBe(128);
+    expect((await u.fetch(TEXT)).failures).toEqual([]);
+  });
+
+  it("ignores paths without a trusted signature, unless told to trust", async () => {
+    await using t = new EmptyStore([`file://${FIXTURES}/cache-xz`], { trustedPublicKeys: [] });
+    const report = await t.fetch(DOC);
+    expect(report.failures[0]?.message).toContain("there is no substituter that can build it");
+    expect(report.exitStatus).toBe(1);
+    expect(t.warnings()).toContain("not signed by any of the keys in 'trusted-public-keys'");
+    await using trusting = new EmptyStore([`file://${FIXTURES}/cache-xz?trusted=1`], {
+      trustedPublicKeys: [],
+    });
+    expect((await trusting.fetch(DOC)).failures).toEqual([]);
+    await using lax = new EmptyStore([`file://${FIXTURES}/cache-xz`], {
+      trustedPublicKeys: [],
+      requireSignatures: false,
+    });
+    expect((await lax.fetch(DOC)).failures).toEqual([]);
+  });
+
+  it("registers nothing from a cache that was tampered with", async () => {
+    const [nar = ""] = readdirSync(`${FIXTURES}/cache-none/nar`).filter((name) =>
+      readFileSync(`${FIXTURES}/cache-none/nar/${name}`).includes("a dependency"),
+    );
+    const original = readFileSync(`${FIXTURES}/cache-none/nar/${nar}`);
+    const tamper: readonly (readonly [string, (dir: string) => void])[] = [
+      [
+        "hash mismatch in file",
+        (dir) =>
+          writeFileSync(
+            `${dir}/nar/${nar}`,
+            Buffer.from(original.toString("latin1").replace("dependency", "dependencx"), "latin1"),
+          ),
+      ],
+      [
+        "has 100 bytes where 128 were announced",
+        (dir) => writeFileSync(`${dir}/nar/${nar}`, original.subarray(0, 100)),
+      ],
+      [
+        "more than the 128 allowed",
+        (dir) => writeFileSync(`${dir}/nar/${nar}`, Buffer.concat([original, original])),
+      ],
+    ];
+    for (const [message, change] of tamper) {
+      await using cache = temporaryCache((dir) => {
+        cpSync(`${FIXTURES}/cache-none`, dir, { recursive: true });
+        change(dir);
+      });
+      await using t = new EmptyStore([`file://${cache.dir}`]);
+      const report = await t.fetch(DOC);
+      expect(report.failures.map((failure) => failure.message).join("\n")).toContain(message);
+      expect(t.store.allValidPaths()).toEqual([]);
+    }
+    // The narinfo's own words are signed: a changed one is not trusted.
+    await using cache = temporaryCache((dir) => {
+      cpSync(`${FIXTURES}/cache-none`, dir, { recursive: true });
+      const info = `${dir}/${TEXT.slice(11, 43)}.narinfo`;
+      writeFileSync(info, readFileSync(info, "latin1").replace("NarSize: 128", "NarSize: 129"));
+    });
+    await using t = new EmptyStore([`file://${cache.dir}`]);
+    expect((await t.fetch(TEXT)).exitStatus).toBe(1);
+    expect(t.warnings()).toContain("ignoring substitute");
+  });
+
+  it("passes over caches that are down or for another store", async () => {
+    await using other = temporaryCache((dir) =>
+      writeFileSync(`${dir}/nix-cache-info`, "StoreDir: /elsewhere\n"),
+    );
+    await using t = new EmptyStore([
+      `file://${other.dir}`,
+      "file:///absent",
+      "s3://bucket",
+      `file://${FIXTURES}/cache-xz`,
+    ]);
+    expect((await t.fetch(TEXT)).failures).toEqual([]);
+    expect(t.warnings()).toContain("is for Nix stores with prefix '/elsewhere', not '/nix/store'");
+    expect(t.warnings()).toContain("substituter 's3://bucket' is of a kind that is not built yet");
+    expect(t.warnings()).toContain("unable to download 'file:///absent/nix-cache-info'");
+  });
+});
+
+function temporaryCache(fill: (dir: string) => void): AsyncDisposable & { readonly dir: string } {
+  const dir = temporaryDirectory();
+  fill(dir);
+  return { dir, [Symbol.asyncDispose]: () => removeTree(dir) };
+}
