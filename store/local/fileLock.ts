@@ -215,7 +215,8 @@ export function unlock(fd: number): void {
   flock(fd, LOCK_UN);
 }
 
-function lockBlocking(fd: number, mode: LockMode): void {
+/** Waits in the kernel. */
+export function lockBlocking(fd: number, mode: LockMode): void {
   flock(fd, mode === "shared" ? LOCK_SH : LOCK_EX);
 }
 

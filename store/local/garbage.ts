@@ -1,6 +1,6 @@
 import { closeSync, openSync, readdirSync, statSync, unlinkSync, lstatSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { DevshellError, fsPath } from "../../core/index.ts";
 import { isDerivationPath, isStorePath, storePathBaseName, storePathHashPart } from "../format/storePath.ts";
 import type { StorePath } from "../types.ts";
@@ -31,7 +31,7 @@ export async function collectGarbage(store: StoreAccess, options: GcOptions): Pr
     onWait: () => store.onWait("waiting for the big garbage collector lock"),
   });
   const liveness = new Liveness(store, options);
-  await using _server = await RootsServer.listen(store, (path) => liveness.addTemporaryRoot(path));
+  await using server = await RootsServer.listen(store, (path) => liveness.addTemporaryRoot(path));
   liveness.mark();
   switch (options.action) {
     case "returnLive":
@@ -39,9 +39,9 @@ export async function collectGarbage(store: StoreAccess, options: GcOptions): Pr
     case "returnDead":
       return { paths: liveness.deadPaths(), freedBytes: 0 };
     case "deleteSpecific":
-      return new Sweep(store, liveness, options).deleteSpecific(options.paths ?? []);
+      return await new Sweep(store, liveness, server, options).deleteSpecific(options.paths ?? []);
     case "deleteDead":
-      return new Sweep(store, liveness, options).deleteAll();
+      return await new Sweep(store, liveness, server, options).deleteAll();
   }
 }
 
@@ -54,7 +54,7 @@ class Liveness {
   /** Further paths that a live path keeps: its deriver, or its outputs, as the settings ask. */
   readonly #keeps = new Map<StorePath, StorePath[]>();
   readonly #live = new Set<StorePath>();
-  #temporary = new Set<string>();
+  readonly #temporary = new Set<string>();
 
   constructor(store: StoreAccess, options: GcOptions) {
     this.#store = store;
@@ -166,14 +166,16 @@ class Liveness {
 class Sweep {
   readonly #store: StoreAccess;
   readonly #liveness: Liveness;
+  readonly #server: RootsServer;
   readonly #options: GcOptions;
   readonly #deleted: string[] = [];
   #freedBytes = 0;
   #sliceEnd = 0;
 
-  constructor(store: StoreAccess, liveness: Liveness, options: GcOptions) {
+  constructor(store: StoreAccess, liveness: Liveness, server: RootsServer, options: GcOptions) {
     this.#store = store;
     this.#liveness = liveness;
+    this.#server = server;
     this.#options = options;
   }
 
@@ -200,14 +202,16 @@ class Sweep {
     const sliceLength = this.#options.maxFreedBytes === undefined ? 64 : 1;
     for (let at = 0; at < paths.length;) {
       await this.#pause();
-      // No turn of the event loop between choosing, forgetting and deleting: no root can come in between.
+      // No turn of the event loop between choosing and forgetting, nor during a deletion: no root can come in between.
       const slice: StorePath[] = [];
       for (; at < paths.length && slice.length < sliceLength; at++) {
         const path = paths[at] as StorePath;
         if (!this.#liveness.isLive(path) && !this.#liveness.isTemporary(path)) slice.push(path);
       }
       for (const path of this.#forget(slice)) {
-        this.#delete(path, storePathBaseName(path));
+        await this.#pause();
+        // Whoever needs it again has been told that it is not valid, and makes it anew.
+        if (!this.#liveness.isTemporary(path)) this.#delete(path, storePathBaseName(path));
         if (this.#isEnough()) return;
       }
     }
@@ -263,7 +267,7 @@ class Sweep {
   async #pause(): Promise<void> {
     if (Date.now() < this.#sliceEnd) return;
     this.#options.signal?.throwIfAborted();
-    await nextTurn();
+    await this.#server.settle();
     this.#sliceEnd = Date.now() + SLICE_MS;
   }
 
@@ -281,6 +285,7 @@ class RootsServer implements AsyncDisposable {
   readonly #server: Server;
   readonly #clients = new Set<Socket>();
   readonly #directoryFd: number;
+  #answered = 0;
 
   private constructor(server: Server, directoryFd: number) {
     this.#server = server;
@@ -307,6 +312,15 @@ class RootsServer implements AsyncDisposable {
     return roots;
   }
 
+  /** Lets clients be answered, as long as they ask one thing after the other. */
+  async settle(): Promise<void> {
+    for (let answered = -1; answered !== this.#answered;) {
+      answered = this.#answered;
+      await nextTurn();
+      if (this.#clients.size > 0) await sleep(1);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const client of this.#clients) client.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
@@ -321,6 +335,7 @@ class RootsServer implements AsyncDisposable {
       text = lines.pop() ?? "";
       for (const line of lines) {
         if (isStorePath(storeDir, line)) onRoot(line);
+        this.#answered++;
         client.write("1");
       }
       if (text.length > 4096) client.destroy();

@@ -366,6 +366,13 @@ export class LocalStore implements StoreAccess, Disposable {
     options: AddStreamOptions = {},
   ): Promise<ValidPathInfo> {
     const { signal, isRepair = false, onProgress } = options;
+    // Known before anything is downloaded: registering would fail at the end.
+    for (const reference of info.references)
+      if (reference !== info.path && !this.isValidPath(reference))
+        throw new DevshellError(
+          "STORE_REFERENCE_INVALID",
+          `Cannot import "${info.path}": it refers to "${reference}", which is not valid`,
+        );
     this.addTempRoots([info.path]);
     using locks = options.isLocked === true ? undefined : await this.lockPaths([info.path], { signal });
     const existing = isRepair ? undefined : this.queryPathInfo(info.path);

@@ -4,7 +4,7 @@ import { isMainThread, threadId } from "node:worker_threads";
 import { DevshellError, type ByteString } from "../../core/index.ts";
 import { storePathHashPart, isStorePath } from "../format/storePath.ts";
 import type { StorePath } from "../types.ts";
-import { FileLock, tryLock, tryUnlink, unlock } from "./fileLock.ts";
+import { FileLock, lockBlocking, tryLock, tryUnlink, unlock } from "./fileLock.ts";
 import { namesIn } from "./files.ts";
 
 export interface TempRootsPaths {
@@ -35,10 +35,13 @@ export class TempRoots implements Disposable {
     if (fresh.length === 0) return;
     const file = (this.#file ??= openRootsFile(this.#paths.stateDir));
     if (this.#gcLockFd < 0) this.#gcLockFd = openSync(gcLockPath(this.#paths.stateDir), "a", 0o600);
-    // A collector that runs has read the files already: it must be told in person, and answers when it has noted it.
     const isFree = tryLock(this.#gcLockFd, "shared");
     try {
-      if (!isFree) this.#tellCollector(fresh);
+      // A collector that runs has read the files already: it must be told in person, and answers when it has noted it.
+      if (!isFree && !this.#tellCollector(fresh)) {
+        this.#onWait?.("waiting for the garbage collector");
+        lockBlocking(this.#gcLockFd, "shared");
+      }
       writeSync(file.lock.fd, `${fresh.join("\0")}\0`);
       for (const path of fresh) this.#noted.add(path);
     } finally {
@@ -56,26 +59,25 @@ export class TempRoots implements Disposable {
     this.#socketFd = -1;
   }
 
-  #tellCollector(paths: readonly StorePath[]): void {
+  /** @returns false when it cannot be told: it has ended meanwhile, or koffi is missing */
+  #tellCollector(paths: readonly StorePath[]): boolean {
     for (let attempt = 0; attempt < 2; attempt++) {
       try {
         if (this.#socketFd < 0) this.#socketFd = connectSync(`${this.#paths.stateDir}/gc-socket/socket`);
-        if (this.#socketFd < 0) break;
+        if (this.#socketFd < 0) return false;
         const answer = Buffer.alloc(1);
         for (const path of paths) {
           writeSync(this.#socketFd, `${path}\n`);
           if (readSync(this.#socketFd, answer) !== 1) throw new Error("the collector hung up");
         }
-        return;
+        return true;
       } catch {
         // The collector ended meanwhile, or has not opened its socket yet.
         if (this.#socketFd >= 0) closeSync(this.#socketFd);
         this.#socketFd = -1;
       }
     }
-    // It cannot be told: wait until it has finished.
-    this.#onWait?.("waiting for the garbage collector");
-    FileLock.acquireSync(gcLockPath(this.#paths.stateDir), "shared")[Symbol.dispose]();
+    return false;
   }
 }
 

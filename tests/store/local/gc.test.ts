@@ -1,0 +1,364 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  closeSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import {
+  FileLock,
+  PathLocks,
+  makeDerivation,
+  type LocalStore,
+  type StorePath,
+} from "../../../store/index.ts";
+import { TestDirectory } from "../testStore.ts";
+
+const STORE_MODULE = join(import.meta.dirname, "../../../store/index.ts");
+
+/** Runs a script in another process over the same store; what it prints comes back line by line. */
+function startPeer(
+  dir: TestDirectory,
+  script: string,
+): { child: ReturnType<typeof spawn>; lines: AsyncIterator<string> } {
+  const env = {
+    ...process.env,
+    HOME: dir.path,
+    NIX_STORE_DIR: join(dir.path, "store"),
+    NIX_STATE_DIR: join(dir.path, "state"),
+    NIX_LOG_DIR: join(dir.path, "log"),
+    NIX_CONF_DIR: join(dir.path, "conf"),
+  };
+  const source = `import { LocalStore, resolveStoreSettings } from ${JSON.stringify(STORE_MODULE)};
+    const store = LocalStore.open(resolveStoreSettings(process.env));
+    const say = (text) => process.stdout.write(text + "\\n");
+    ${script}`;
+  const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", source], {
+    env,
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const lines = (async function* (): AsyncGenerator<string> {
+    let text = "";
+    for await (const chunk of child.stdout ?? []) {
+      text += String(chunk);
+      for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
+        yield text.slice(0, end);
+        text = text.slice(end + 1);
+      }
+    }
+  })();
+  return { child, lines };
+}
+
+const stop = async (child: ReturnType<typeof spawn>): Promise<void> => {
+  const exited =
+    child.exitCode !== null || child.signalCode !== null ? Promise.resolve() : once(child, "exit");
+  child.kill("SIGKILL");
+  await exited;
+};
+
+/** Chains of paths; the store that made them is closed, so its temporary roots are gone. */
+function fill(dir: TestDirectory): { a: StorePath; b: StorePath; c: StorePath; lone: StorePath } {
+  using store = dir.open();
+  const a = store.addText("a", "a", []);
+  const b = store.addText("b", a, [a]);
+  const c = store.addText("c", b, [b]);
+  return { a, b, c, lone: store.addText("lone", "x", []) };
+}
+
+const storeEntries = (store: LocalStore): string[] =>
+  readdirSync(store.storeDir).filter((name) => name !== ".links");
+
+describe("collecting garbage", () => {
+  it("keeps the closure of roots, exactly", async () => {
+    using dir = new TestDirectory();
+    const { a, b, c, lone } = fill(dir);
+    using store = dir.open();
+    store.addRoot(join(dir.path, "result"), b);
+    // The root made a temporary root of it, too; only a new process is without.
+    expect((await store.collectGarbage({ action: "returnLive" })).paths).toEqual([a, b].sort());
+    const result = await store.collectGarbage({ action: "deleteDead" });
+    expect([...result.paths].sort()).toEqual([c, lone].sort());
+    expect(result.freedBytes).toBeGreaterThan(0);
+    expect(store.allValidPaths()).toEqual([a, b].sort());
+    expect(existsSync(c)).toBe(false);
+  });
+
+  it("knows direct, indirect, profile and named roots, and removes stale links", async () => {
+    using dir = new TestDirectory();
+    const { a, b, c, lone } = fill(dir);
+    using store = dir.open();
+    const state = store.settings.stateDir;
+    symlinkSync(a, join(state, "gcroots/direct"));
+    symlinkSync(`${b}/some/file`, join(state, "profiles/p-1-link"));
+    writeFileSync(join(state, "gcroots", lone.slice(store.storeDir.length + 1)), "");
+    const link = join(dir.path, "out/result");
+    store.addRoot(link, c);
+    const roots = store.findRoots();
+    expect(roots.get(a)).toContain(join(state, "gcroots/direct"));
+    expect(roots.get(b)).toContain(join(state, "profiles/p-1-link"));
+    expect(roots.get(c)).toContain(link);
+    expect(roots.has(lone)).toBe(true);
+    unlinkSync(link);
+    expect(store.findRoots().get(c)).toEqual(new Set([`{temp:${process.pid}}`]));
+    expect(readdirSync(join(state, "gcroots/auto"))).toEqual([]);
+    await expect(store.deletePaths([a])).rejects.toThrow(/still alive/);
+  });
+
+  it("refuses to replace a file by a root", () => {
+    using dir = new TestDirectory();
+    const { a } = fill(dir);
+    using store = dir.open();
+    writeFileSync(join(dir.path, "result"), "precious");
+    expect(() => store.addRoot(join(dir.path, "result"), a)).toThrow(
+      /exists and is not a link into the store/,
+    );
+    expect(readFileSync(join(dir.path, "result"), "utf8")).toBe("precious");
+  });
+
+  it("keeps derivers and outputs as the settings ask", async () => {
+    const run = async (
+      keepDerivations: boolean,
+      keepOutputs: boolean,
+      rootOf: "drv" | "out",
+    ): Promise<string[]> => {
+      using dir = new TestDirectory();
+      let drv: StorePath;
+      let out: StorePath;
+      {
+        using store = dir.open();
+        const made = makeDerivation(
+          {
+            name: "d",
+            system: "x",
+            builder: "b",
+            args: [],
+            env: new Map(),
+            outputs: ["out"],
+            kind: { kind: "inputAddressed" },
+            context: new Set(),
+          },
+          store.hasher,
+          () => [],
+        );
+        drv = store.writeDerivation(made);
+        out = made.outputs.get("out") as StorePath;
+        writeFileSync(out, "built");
+        await store.registerOutputs({
+          outputs: [{ name: "out", scratchPath: out, target: { kind: "path", path: out } }],
+          candidates: [],
+          deriver: drv,
+        });
+      }
+      using store = dir.open();
+      symlinkSync(rootOf === "drv" ? drv : out, join(store.settings.stateDir, "gcroots/r"));
+      const { paths } = await store.collectGarbage({ action: "returnLive", keepDerivations, keepOutputs });
+      return paths.map((path) => (path === drv ? "drv" : "out")).sort();
+    };
+    expect(await run(false, false, "out")).toEqual(["out"]);
+    expect(await run(true, false, "out")).toEqual(["drv", "out"]);
+    expect(await run(true, false, "drv")).toEqual(["drv"]);
+    expect(await run(false, true, "drv")).toEqual(["drv", "out"]);
+  });
+
+  it("stops when enough is freed", async () => {
+    using dir = new TestDirectory();
+    fill(dir);
+    using store = dir.open();
+    const { paths } = await store.collectGarbage({ action: "deleteDead", maxFreedBytes: 1 });
+    expect(paths.length).toBe(1);
+    expect(store.allValidPaths().length).toBe(3);
+    expect((await store.collectGarbage({ action: "deleteDead", maxFreedBytes: 0 })).paths).toEqual([]);
+  });
+
+  it("deletes leftovers, but not what a living process writes", async () => {
+    using dir = new TestDirectory();
+    const { a } = fill(dir);
+    using store = dir.open();
+    writeFileSync(join(store.storeDir, ".tmp-link-1-2"), "");
+    writeFileSync(`${a.replace(/-a$/, "-half")}`, "");
+    writeFileSync(`${a}.lock`, "");
+    mkdirSync(join(store.storeDir, "trash/deep/er"), { recursive: true });
+    mkdirSync(join(store.storeDir, "tmp-123-dead"));
+    const locked = mkdtempSync(join(store.storeDir, "tmp-124-"));
+    const { child, lines } = startPeer(
+      dir,
+      `const path = store.makeScratchPath(); say(path.slice(0, path.lastIndexOf("/"))); setInterval(() => {}, 1000);`,
+    );
+    try {
+      const scratch = (await lines.next()).value as string;
+      await store.collectGarbage({ action: "deleteDead" });
+      expect(storeEntries(store)).toEqual([scratch.slice(store.storeDir.length + 1)]);
+      expect(existsSync(locked)).toBe(false);
+    } finally {
+      await stop(child);
+    }
+    await store.collectGarbage({ action: "deleteDead" });
+    expect(storeEntries(store)).toEqual([]);
+  });
+
+  it("leaves what running processes use", async () => {
+    using dir = new TestDirectory();
+    const { a, b, lone } = fill(dir);
+    using store = dir.open();
+    const fd = openSync(lone, "r");
+    const child = spawn("sleep", ["60"], { env: { ...process.env, SOME_PATH: `/x:${b}/bin:/y` } });
+    try {
+      await once(child, "spawn");
+      const { paths } = await store.collectGarbage({ action: "returnLive" });
+      expect(paths).toEqual([a, b, lone].sort());
+    } finally {
+      closeSync(fd);
+      await stop(child);
+    }
+  });
+
+  it("respects temporary roots of living processes only", async () => {
+    using dir = new TestDirectory();
+    const { a, lone } = fill(dir);
+    using store = dir.open();
+    const { child, lines } = startPeer(
+      dir,
+      `store.addTempRoots([${JSON.stringify(lone)}]); say("ready"); setInterval(() => {}, 1000);`,
+    );
+    try {
+      expect((await lines.next()).value).toBe("ready");
+      expect((await store.collectGarbage({ action: "returnLive" })).paths).toEqual([lone]);
+    } finally {
+      await stop(child);
+    }
+    expect((await store.collectGarbage({ action: "returnLive" })).paths).toEqual([]);
+    expect(readdirSync(join(store.settings.stateDir, "temproots"))).toEqual([]);
+    expect(store.isValidPath(a)).toBe(true);
+  });
+
+  it("answers processes that add temporary roots meanwhile", async () => {
+    using dir = new TestDirectory();
+    const kept: StorePath[] = [];
+    {
+      using store = dir.open();
+      for (let i = 0; i < 300; i++) kept.push(store.addText(`p${i}`, `${i}`, []));
+    }
+    using store = dir.open();
+    const last = kept.at(-1) as StorePath;
+    const { child, lines } = startPeer(
+      dir,
+      `say("ready"); process.stdin.once("data", () => { store.addTempRoots(${JSON.stringify(kept)}); say("told"); say(String(${JSON.stringify(kept)}.filter((p) => store.isValidPath(p)).length)); }); setInterval(() => {}, 1000);`,
+    );
+    try {
+      expect((await lines.next()).value).toBe("ready");
+      let told: Promise<unknown> | undefined;
+      let deleted = 0;
+      const result = store.collectGarbage({
+        action: "deleteDead",
+        onDelete: () => {
+          deleted++;
+          // Busy enough for the other process to come in between.
+          const end = performance.now() + 10;
+          while (performance.now() < end);
+          if (told !== undefined) return;
+          child.stdin?.write("go\n");
+          told = lines.next();
+        },
+      });
+      await result;
+      expect(((await told) as IteratorResult<string>).value).toBe("told");
+      const stillValid = Number((await lines.next()).value);
+      // What it saw as valid after it had been answered was not deleted behind its back.
+      expect(store.allValidPaths().length).toBe(stillValid);
+      expect(deleted).toBeLessThanOrEqual(300 - stillValid);
+      expect(stillValid).toBeGreaterThan(0);
+      expect(last).toBeTruthy();
+    } finally {
+      await stop(child);
+    }
+  });
+
+  it("deletes named dead paths with what refers to them", async () => {
+    using dir = new TestDirectory();
+    const { a, b, c, lone } = fill(dir);
+    using store = dir.open();
+    expect([...(await store.deletePaths([b])).paths].sort()).toEqual([b, c].sort());
+    expect(store.allValidPaths()).toEqual([a, lone].sort());
+  });
+});
+
+describe("locks", () => {
+  it("exclude other processes and util-linux's flock", async () => {
+    using dir = new TestDirectory();
+    const path = join(dir.path, "x");
+    const held = PathLocks.tryAcquire([path]);
+    expect(held).toBeDefined();
+    expect(PathLocks.tryAcquire([path])).toBeUndefined();
+    const flock = (): Promise<unknown[]> => once(spawn("flock", ["-n", `${path}.lock`, "true"]), "exit");
+    expect((await flock())[0]).toBe(1);
+    held?.[Symbol.dispose]();
+    expect((await flock())[0]).toBe(0);
+  });
+
+  it("are waited for, and waiting can be called off", async () => {
+    using dir = new TestDirectory();
+    const path = join(dir.path, "x");
+    const first = await PathLocks.acquire([path]);
+    const controller = new AbortController();
+    const waits: string[] = [];
+    const aborted = PathLocks.acquire([path], {
+      signal: controller.signal,
+      onWait: () => void waits.push("waits"),
+    });
+    setTimeout(() => controller.abort(), 30);
+    await expect(aborted).rejects.toThrow(/abort/i);
+    expect(waits).toEqual(["waits"]);
+    const second = PathLocks.acquire([path]);
+    // Deleted by its owner: whoever waited must not believe in the file it holds.
+    first.discard();
+    using _lock = await second;
+    expect(existsSync(`${path}.lock`)).toBe(true);
+    expect(FileLock.tryAcquire(`${path}.lock`, "exclusive")).toBeUndefined();
+  });
+});
+
+describe("a kill at any moment", () => {
+  it("leaves a valid store without leftovers after collection", async () => {
+    using dir = new TestDirectory();
+    {
+      using _store = dir.open();
+    }
+    const work = `
+      const { mkdirSync, writeFileSync } = await import("node:fs");
+      say("start");
+      for (let i = 0; ; i++) {
+        const a = store.addText("t" + i, "text " + i + process.pid, []);
+        const source = process.env.HOME + "/src-" + process.pid;
+        mkdirSync(source + "/d", { recursive: true });
+        for (let f = 0; f < 20; f++) writeFileSync(source + "/d/" + f, a + i + f);
+        store.addPath(source, { name: "tree", method: "nar", candidates: [a] });
+      }`;
+    let total = 0;
+    for (let round = 0; round < 6; round++) {
+      const { child, lines } = startPeer(dir, work);
+      await lines.next();
+      await new Promise((resolve) => setTimeout(resolve, 5 + round * 17));
+      await stop(child);
+      using store = dir.open();
+      const result = await store.verify({ checkContents: true });
+      expect(result.problems).toEqual([]);
+      expect(result.forgotten).toEqual([]);
+      total += store.allValidPaths().length;
+      await store.collectGarbage({ action: "deleteDead", maxFreedBytes: Number.MAX_SAFE_INTEGER });
+      expect(storeEntries(store)).toEqual([]);
+    }
+    expect(total).toBeGreaterThan(0);
+    rmSync(join(dir.path, "store"), { recursive: true, force: true });
+  });
+});
