@@ -156,6 +156,8 @@ export interface BuildEnvironment {
   /** The Bash to start, absolute. */
   readonly shell: string;
   readonly origins: ReadonlyMap<string, VariableOrigin>;
+  /** What it was made of, as named (`jq`, `gcc 12`), or by store path names: for a reload's one line. */
+  readonly packages?: readonly string[] | undefined;
   /** Store paths the environment needs: roots. */
   readonly roots: readonly StorePath[];
 }

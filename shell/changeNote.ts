@@ -18,15 +18,14 @@ export function changeNote(before: BuildEnvironment, after: BuildEnvironment): s
   return parts.length === 0 ? "nothing that shows" : parts.join("; ");
 }
 
-/** Package names with their versions, from the store paths that the environment needs. */
-function packageNames(environment: BuildEnvironment): Map<string, string> {
-  const packages = new Map<string, string>();
-  for (const root of environment.roots) {
-    const full = root.slice(environment.storeDir.length + 1 + 33);
-    const match = /^(.*?)-([0-9].*)$/.exec(full);
-    packages.set(match?.[1] ?? full, match?.[2] ?? "");
-  }
-  return packages;
+/** Package names with their versions: `gcc 12`, or a store path's name. */
+function packageNames({ packages = [] }: BuildEnvironment): Map<string, string> {
+  return new Map(
+    packages.map((text) => {
+      const match = /^(.*?)[ -]([0-9].*)$/.exec(text);
+      return [match?.[1] ?? text, match?.[2] ?? ""];
+    }),
+  );
 }
 
 function packageChanges(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): string[] {

@@ -62,39 +62,49 @@ function evaluationRows(state: ProgressState, nowMs: number): Row[] {
 
 function totalRows(state: ProgressState, nowMs: number): Row[] {
   const rows: Row[] = [];
-  const bytes = transferredBytes(state);
-  const downloads = Math.max(state.plannedDownloads, state.doneDownloads);
-  if (downloads > 0) {
-    const isDone = state.doneDownloads >= downloads;
-    const rate = transferRate(state);
-    const eta = remainingSeconds(state);
+  const done = state.doneBuilds + state.doneDownloads;
+  // A fixed-output derivation is planned as a build and then downloads: only the sum of steps is known beforehand.
+  const steps = Math.max(state.plannedBuilds + state.plannedDownloads, done);
+  const transfers = [...state.running.values()].filter((activity) => activity.kind !== "build").length;
+  const mark = (isDone: boolean): readonly [RowTone, string] =>
+    isDone ? ["good", "✓"] : ["busy", spinner(nowMs)];
+  if (steps > 0)
+    rows.push(
+      row(
+        "steps",
+        mark(done >= steps),
+        ["plain", ` ${done} of ${steps} steps`],
+        ["bad", state.failed.length === 0 ? "" : `  ${state.failed.length} failed`],
+        ["dim", `  ${formatDuration(Math.floor((nowMs - state.startedMs) / 1000))}`],
+        ["dim", etaText(state, done, steps, nowMs)],
+      ),
+    );
+  if (state.doneDownloads + transfers > 0) {
+    const rate = transfers > 0 ? transferRate(state) : 0;
     rows.push(
       row(
         "downloads",
-        isDone ? ["good", "✓"] : ["busy", spinner(nowMs)],
-        ["plain", ` downloads ${state.doneDownloads}/${downloads}`],
-        ["plain", `  ${formatBytesOf(bytes, state.plannedBytes)}`],
-        ["dim", isDone || rate === 0 ? "" : `  ${formatBytes(rate)}/s`],
-        ["dim", isDone || eta === undefined ? "" : `  ETA ${formatDuration(eta)}`],
-      ),
-    );
-  }
-  const builds = Math.max(state.plannedBuilds, state.doneBuilds);
-  if (builds > 0) {
-    const isDone = state.doneBuilds >= builds;
-    rows.push(
-      row(
-        "builds",
-        isDone ? ["good", "✓"] : ["busy", spinner(nowMs)],
-        ["plain", ` builds ${state.doneBuilds}/${builds}`],
-        ["bad", state.failed.length === 0 ? "" : `  ${state.failed.length} failed`],
-        ["dim", `  ${formatDuration(Math.floor((nowMs - state.startedMs) / 1000))}`],
+        mark(transfers === 0),
+        ["plain", ` ${state.doneDownloads} download${state.doneDownloads === 1 ? "" : "s"}`],
+        ["plain", `  ${formatBytesOf(transferredBytes(state), state.plannedBytes)}`],
+        ["dim", rate === 0 ? "" : `  ${formatBytes(rate)}/s`],
       ),
     );
   }
   if (state.stage === "setup")
     rows.push(row("setup", ["busy", spinner(nowMs)], ["plain", " running its set-up"]));
   return rows;
+}
+
+/** By bytes where the plan knows them, else by steps once enough of them are done to tell. */
+function etaText(state: ProgressState, done: number, steps: number, nowMs: number): string {
+  if (done >= steps) return "";
+  const byBytes = remainingSeconds(state);
+  if (byBytes !== undefined) return `  ETA ${formatDuration(byBytes)}`;
+  const begunMs = state.evaluation?.endedMs ?? state.startedMs;
+  const tookMs = nowMs - begunMs;
+  if (tookMs < 3_000 || done < steps / 10 || done < 3) return "";
+  return `  ETA about ${formatDuration(Math.ceil(((tookMs / done) * (steps - done)) / 1000))}`;
 }
 
 function failedRows(state: ProgressState): Row[] {

@@ -66,8 +66,28 @@ export function assembleEnvironment(request: AssembleRequest): BuildEnvironment 
     scripts: data?.scripts ?? new Map(),
     shell: request.shell,
     origins,
+    packages: packagesOf(spec, derivationVariables, storeDir),
     roots: request.roots,
   };
+}
+
+/** What the spec names; of an expression, the build inputs by their store path names. */
+function packagesOf(
+  spec: DevSpec,
+  derivationVariables: ReadonlyMap<string, ByteString>,
+  storeDir: string,
+): string[] {
+  if (spec.kind === "packages") return [...spec.names];
+  if (spec.kind === "data")
+    return spec.data.packages.map(({ name, version }) =>
+      version === undefined ? name : `${name} ${version}`,
+    );
+  const inputs = ["nativeBuildInputs", "buildInputs"].flatMap((name) =>
+    (derivationVariables.get(name) ?? "").split(/\s+/),
+  );
+  return inputs
+    .filter((path) => path.startsWith(`${storeDir}/`))
+    .map((path) => textOfBytes(path.slice(storeDir.length + 34)));
 }
 
 function applyDataSpec(

@@ -21,6 +21,7 @@ export interface EnvironmentJson {
   readonly exitHook: string;
   readonly scripts: Readonly<Record<string, string>>;
   readonly origins: Readonly<Record<string, VariableOrigin>>;
+  readonly packages?: readonly string[] | undefined;
   readonly roots: readonly string[];
   /** Files and directories to watch. */
   readonly watch: readonly string[];
@@ -61,6 +62,7 @@ export function environmentToJson(
     exitHook: textOfBytes(environment.exitHook),
     scripts: Object.fromEntries(environment.scripts),
     origins: Object.fromEntries(environment.origins),
+    packages: environment.packages,
     roots: environment.roots,
     watch: watched.map(textOfBytes),
   };
@@ -91,6 +93,7 @@ export function environmentFromJson(json: EnvironmentJson): BuildEnvironment {
     exitHook: bytesOfText(json.exitHook),
     scripts: new Map(Object.entries(json.scripts)),
     origins: new Map(Object.entries(json.origins)),
+    packages: json.packages,
     roots: json.roots as readonly StorePath[],
   };
 }

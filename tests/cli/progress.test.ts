@@ -119,8 +119,8 @@ describe("rows", () => {
   it("show evaluation, totals, builds with phase and the slow one's log, and count what does not fit", () => {
     const text = textOf(rowsOf(busy, 10_000, { columns: 80, rows: 12 })).join("\n");
     expect(text).toContain("✓ evaluated shell.nix  0.5 s");
-    expect(text).toContain("downloads 0/2");
-    expect(text).toContain("builds 0/1");
+    expect(text).toContain("0 of 3 steps");
+    expect(text).toContain("0 downloads");
     expect(text).toMatch(/slow {2}buildPhase {2}9 s/);
     expect(text).toContain("│ compiling 世界");
     expect(text).toMatch(/… \d+ more lines/);
