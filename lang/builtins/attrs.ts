@@ -119,7 +119,7 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
         );
         const name = forceStringNoContext(
           getAttr(pair, "name", PAIR),
-          NO_POS,
+          pair.posOf("name"),
           "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs",
         );
         if (!found.has(name)) found.set(name, pair);

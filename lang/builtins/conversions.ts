@@ -3,6 +3,7 @@ import { printJson, printXml } from "../print/index.ts";
 import {
   AttrSet,
   EMPTY_SET,
+  EvalError,
   Float,
   NO_POS,
   addFrame,
@@ -62,6 +63,7 @@ export function conversionBuiltins(runtime: Runtime): readonly Definition[] {
           });
         } catch (error) {
           if (error instanceof TomlSyntaxError) throw failure(`while parsing TOML: ${error.message}`);
+          if (error instanceof EvalError) throw failure(`while parsing TOML: error: ${error.message}`);
           throw error;
         }
       },

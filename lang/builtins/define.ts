@@ -1,4 +1,5 @@
 import {
+  Lambda,
   NO_POS,
   Thunk,
   call1,
@@ -10,6 +11,7 @@ import {
   runThunk,
   type Env,
   type EvalError,
+  type Pos,
   type PrimOp,
   type PrimOp1,
   type PrimOp2,
@@ -92,13 +94,18 @@ class Call {
 
 // A thunk's data is typed as an environment; these two codes are only ever given a Call.
 function runCall1(data: Env): Value {
-  const call = data as unknown as Call;
-  return call1(call.fn, call.first, NO_POS);
+  const { fn, first } = data as unknown as Call;
+  return call1(fn, first, functionPos(fn));
 }
 
 function runCall2(data: Env): Value {
-  const call = data as unknown as Call;
-  return call2(call.fn, call.first, call.second!, NO_POS);
+  const { fn, first, second } = data as unknown as Call;
+  return call2(fn, first, second!, functionPos(fn));
+}
+
+/** Where a function was written: the place of calls that builtins delay. */
+export function functionPos(fn: Value): Pos {
+  return fn instanceof Lambda ? fn.code.pos : NO_POS;
 }
 
 /** `fn first`, when needed. */

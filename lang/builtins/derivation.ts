@@ -26,26 +26,67 @@ import { define1, define2, failure, type Definition } from "./define.ts";
 import { parseHashAllowEmpty } from "./hashes.ts";
 import { nameProblem } from "./storePaths.ts";
 
-/** `derivation`, in the language: outputs as sets, evaluated when needed. */
-export const DERIVATION_SOURCE = `
-drvAttrs@{ outputs ? [ "out" ], ... }:
+/**
+ * `derivation`, in the language. Traces show its lines, so the ones that can fail stand where they stand in Nix.
+ */
+export const DERIVATION_SOURCE = `\
+# \`derivation\`: a set per output, built on the primitive \`derivationStrict\`, which writes the derivation.
+#
+# What it is given: at least \`name\`, \`system\` and \`builder\`; \`args\` and \`outputs\` if wanted. Every further attribute
+# becomes a variable of the build: numbers, paths, lists and other derivations as the strings they coerce to.
+#
+# What it gives back: the first output as a set that holds
+#   - all it was given, and \`drvAttrs\`, which is just that;
+#   - \`drvPath\`, the derivation file;
+#   - \`outPath\`, where this output will be; a string made from it makes whatever uses that string depend on the output;
+#   - \`type = "derivation"\`, by which other code knows such a set;
+#   - each output by its name, the name of its own (\`outputName\`), and the list of \`all\` outputs.
+#
+# Nothing is written before \`drvPath\` or an \`outPath\` is asked for, so a package set of any size costs only what is
+# used of it, and packages may refer to each other in circles as long as their builds do not.
+#
+# An output is built when a command asks for it, or when evaluation needs to look inside it: \`import\`, \`readFile\` and
+# \`readDir\` of a path below an \`outPath\` build it first ("import from derivation").
+#
+# For one that fails while it is evaluated, the trace names the attribute and where its \`name\` was written. Both come
+# from \`derivationStrict\`; the frames in between lie in this text.
+#
+# The primitive knows only \`derivationStrict { ... } -> { drvPath, <output> ... }\`. All else is plain language, below, and
+# could be written by anybody: that is why it is here and not a builtin.
+#
+# It takes its argument by pattern only to have a default for \`outputs\`; other attributes stay as they are.
+#
+#
+#
+drvAttrs@{
+  outputs ? [ "out" ],
+  ...
+}:
+
 let
+
   strict = derivationStrict drvAttrs;
-  common = drvAttrs // builtins.listToAttrs all // {
-    all = map (output: output.value) all;
+
+  commonAttrs = drvAttrs // builtins.listToAttrs outputsList // {
+    all = map (output: output.value) outputsList;
     inherit drvAttrs;
   };
-  all = map (outputName: {
+
+  # Their names come from \`outputs\`; the first one is the default.
+  # \`outPath\` and \`drvPath\` are what a build needs, \`type\` marks the set.
+  # One for each output, lazily: they refer to each other through commonAttrs.
+  outputsList = map (outputName: {
     name = outputName;
-    value = common // {
+    value = commonAttrs // {
       outPath = strict.\${outputName};
       drvPath = strict.drvPath;
       type = "derivation";
       inherit outputName;
     };
   }) outputs;
+
 in
-(builtins.head all).value
+(builtins.head outputsList).value
 `;
 
 export function derivationBuiltins(runtime: Runtime): readonly Definition[] {

@@ -17,7 +17,7 @@ import {
   type Slot,
   type Value,
 } from "../value/index.ts";
-import { define1, define2, define3, delayCall1, failure, type Definition } from "./define.ts";
+import { define1, define2, define3, delayCall1, failure, functionPos, type Definition } from "./define.ts";
 import { sortByLess } from "./sort.ts";
 
 /** Longer lists than this cannot be made. */
@@ -190,13 +190,14 @@ export const LIST_BUILTINS: readonly Definition[] = [
       NO_POS,
       "while evaluating the second argument passed to builtins.concatMap",
     );
+    const pos = functionPos(fn);
     const joined: Slot[] = [];
     for (let i = 0; i < items.length; i++)
       append(
         joined,
         forceList(
           call1(fn, items[i]!, NO_POS),
-          NO_POS,
+          pos,
           "while evaluating the return value of the function passed to builtins.concatMap",
         ),
       );

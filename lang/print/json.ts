@@ -38,16 +38,25 @@ export function printJson(
   return new JsonPrinter(runtime, context).print(slot, pos, copyToStore);
 }
 
+/** Values nested deeper are an error, as in Nix, where `max-call-depth` says so; two levels are the caller's. */
+const MAX_DEPTH = 10_000;
+const OUTER_LEVELS = 2;
+
 class JsonPrinter {
   readonly #runtime: Runtime;
   readonly #context: Set<ContextElement>;
+  readonly #maxDepth: number;
+  #depth = 0;
 
   constructor(runtime: Runtime, context: Set<ContextElement>) {
     this.#runtime = runtime;
     this.#context = context;
+    this.#maxDepth = (runtime.settings.maxCallDepth ?? MAX_DEPTH) - OUTER_LEVELS;
   }
 
   print(slot: Slot, pos: Pos, copyToStore: boolean): ByteString {
+    if (this.#depth > this.#maxDepth)
+      throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded", pos);
     const value = force(slot, pos);
     switch (typeof value) {
       case "string":
@@ -74,6 +83,7 @@ class JsonPrinter {
   }
 
   #list(items: readonly Slot[], pos: Pos, copyToStore: boolean): ByteString {
+    this.#depth++;
     let text = "[";
     for (let i = 0; i < items.length; i++) {
       if (i > 0) text += ",";
@@ -83,6 +93,7 @@ class JsonPrinter {
         throw addFrame(error, `while evaluating list element at index ${i}`, pos);
       }
     }
+    this.#depth--;
     return `${text}]`;
   }
 
@@ -137,6 +148,7 @@ class JsonPrinter {
     const flat = set.flatten();
     const { names, positions } = flat.shape;
     const order = flat.shape.order();
+    this.#depth++;
     let text = "{";
     for (let k = 0; k < order.length; k++) {
       const i = order[k]!;
@@ -149,6 +161,7 @@ class JsonPrinter {
       }
       text += `${k > 0 ? "," : ""}${quoteJson(names[i]!)}:${value}`;
     }
+    this.#depth--;
     return `${text}}`;
   }
 }

@@ -5,8 +5,10 @@ import {
   ContextString,
   EvalError,
   Float,
+  Lambda,
   NO_POS,
   PathValue,
+  PrimOp,
   Thunk,
   describeFunction,
   evalError,
@@ -100,7 +102,7 @@ class Printer {
     if (value instanceof AttrSet) return this.#set(value, depth);
     // Lists are told apart by what holds them, as in Nix: a copy of a list is another list.
     if (isList(value)) return this.#list(value, slot instanceof Thunk ? slot : value, depth);
-    return special(describeFunction(value));
+    return describeFunction(value);
   }
 
   /** Whether this set or list was printed before. */
@@ -233,11 +235,7 @@ export function printAmbiguous(slot: Slot, context?: Set<ContextElement>, isTrac
       if (value.length > 0 && isRepeated(item instanceof Thunk ? item : value)) return special("«repeated»");
       return `[ ${value.map((element) => `${print(element, depth + 1)} `).join("")}]`;
     }
-    return describeFunction(value).startsWith("«lambda")
-      ? "<LAMBDA>"
-      : describeFunction(value).startsWith("«primop")
-        ? "<PRIMOP>"
-        : "<PRIMOP-APP>";
+    return value instanceof Lambda ? "<LAMBDA>" : value instanceof PrimOp ? "<PRIMOP>" : "<PRIMOP-APP>";
   };
   return print(slot, 0);
 }

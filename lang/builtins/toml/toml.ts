@@ -412,12 +412,10 @@ class Parser<T> {
     const margin = " ".repeat(number.length);
     return [
       `${margin}--> fromTOML`,
-      `${margin} |`,
-      `${number} | ${line}`,
-      `${margin} | ${" ".repeat(at - lineStart)}^-- ${note}`,
-    ]
-      .map((text) => ` ${text}`)
-      .join("\n");
+      ` ${margin} |`,
+      ` ${number} | ${line}`,
+      ` ${margin} | ${" ".repeat(at - lineStart)}^-- ${note}`,
+    ].join("\n");
   }
 }
 

@@ -50,6 +50,11 @@ export class TestHost implements EvalHost {
   }
 
   readDirectory(path: ByteString): ReadonlyMap<ByteString, FileType> {
+    const type = this.fileType(path);
+    if (type === undefined) throw new DevshellError("TEST_FILE", `path '${path}' does not exist`);
+    const real = this.resolveSymlinks(path);
+    if (this.fileType(real) !== "directory")
+      throw new DevshellError("TEST_FILE", `'${real}' is not a directory`);
     const names = readdirSync(fsPath(path), { encoding: "latin1" }).sort();
     return new Map(names.map((name) => [name, typeOf(lstatSync(fsPath(join(path, name))))]));
   }
