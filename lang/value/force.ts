@@ -199,13 +199,14 @@ function visitDeep(value: Value, seen: Set<unknown>): void {
   if (value instanceof AttrSet) {
     if (seen.has(value)) return;
     seen.add(value);
-    value.forEachSorted((name, item, pos) => {
+    for (const name of deepOrder(value)) {
+      const pos = value.posOf(name);
       try {
-        visitDeep(force(item, pos), seen);
+        visitDeep(force(value.get(name)!, pos), seen);
       } catch (error) {
         throw addFrame(error, `while evaluating the attribute '${name}'`, pos);
       }
-    });
+    }
   } else if (isList(value)) {
     if (seen.has(value)) return;
     seen.add(value);
@@ -216,4 +217,13 @@ function visitDeep(value: Value, seen: Set<unknown>): void {
         throw addFrame(error, `while evaluating list element at index ${i}`);
       }
   }
+}
+
+/** Names that Nix knows before it reads any file, and therefore visits first; which of several failures is shown. */
+const FIRST_NAMES = ["outPath", "drvPath", "type", "meta", "name", "value", "system"];
+
+function deepOrder(set: AttrSet): readonly string[] {
+  const names = set.sortedNames();
+  const first = FIRST_NAMES.filter((name) => set.has(name));
+  return first.length === 0 ? names : [...first, ...names.filter((name) => !first.includes(name))];
 }
