@@ -15,8 +15,8 @@ export interface TarItem {
 /** Makes a ustar header and body for each item; names up to 100 bytes. */
 export function makeTar(items: readonly TarItem[], { hasEnd = true } = {}): Buffer {
   const parts = items.flatMap((item) => {
-    const data = Buffer.from(item.data ?? "", "latin1");
-    const body = typeof item.data === "object" ? item.data : data;
+    const data = Buffer.from(typeof item.data === "string" ? item.data : "", "latin1");
+    const body = Buffer.isBuffer(item.data) ? item.data : data;
     const header = Buffer.alloc(512);
     header.write(item.name, 0, 100, "latin1");
     header.write(`${(item.mode ?? 0o644).toString(8).padStart(7, "0")}\0`, 100, "latin1");

@@ -6,11 +6,13 @@ import type { ArMember } from "./readAr.ts";
 import { archiveError, show } from "./archiveError.ts";
 
 const READ_BYTES = 256 << 10;
+/** Below this, starting a process costs more than its faster decoder saves (a fork of a grown Node: 5–10 ms). */
+const XZ_PROGRAM_BYTES = 192 << 10;
 
 /**
  * Streams a member of a .deb, decompressed by its name's ending (`.xz`, `.zst`, `.gz`, none). Memory is bounded by
- * the stream's buffers. The system's `xz` reads the file itself where there is one, on another processor; else a
- * WASM decoder does, at 1.4 times the processor time.
+ * the stream's buffers. Of large members the system's `xz`, where there is one, reads the file itself, on another
+ * processor; else a WASM decoder does, at 1.4 times the processor time.
  */
 export function decompressMember(file: string | Buffer, member: ArMember): AsyncIterable<Buffer> {
   const ending = /\.tar(?:\.([a-z0-9]+))?$/.exec(member.name);
@@ -22,7 +24,7 @@ export function decompressMember(file: string | Buffer, member: ArMember): Async
     case "zst":
       return through(readMember(file, member), createZstdDecompress({ chunkSize: READ_BYTES }));
     case "xz": {
-      const program = findXz();
+      const program = member.sizeBytes < XZ_PROGRAM_BYTES ? undefined : findXz();
       return program === undefined ? xzByWasm(file, member) : xzByProgram(program, file, member);
     }
     default:
@@ -81,7 +83,7 @@ async function* xzByProgram(program: string, file: string | Buffer, member: ArMe
 }
 
 async function* xzByWasm(file: string | Buffer, member: ArMember): AsyncIterable<Buffer> {
-  const { XzReadableStream } = await import("xz-decompress");
+  const { XzReadableStream } = await importXz();
   const input = Readable.toWeb(readMember(file, member));
   // The package's types are the browser's; Node's stream is the same thing.
   const output = new XzReadableStream(input as unknown as ConstructorParameters<typeof XzReadableStream>[0]);
@@ -91,6 +93,13 @@ async function* xzByWasm(file: string | Buffer, member: ArMember): AsyncIterable
   } catch (error) {
     throw isSystemError(error) ? error : damaged(error);
   }
+}
+
+/** A CommonJS module: its names are on `default` where the loader does not find them (Node's own does not). */
+async function importXz(): Promise<typeof import("xz-decompress")> {
+  const module: typeof import("xz-decompress") & { readonly default?: typeof import("xz-decompress") } =
+    await import("xz-decompress");
+  return module.default ?? module;
 }
 
 let xzProgram: string | null | undefined;
