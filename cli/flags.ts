@@ -127,6 +127,7 @@ export const FLAGS = {
     long: "--option",
     values: ["name", "value"],
     isRepeatable: true,
+    isSelecting: true,
     help: "set a nix.conf option",
   }),
   keepGoing: flag({

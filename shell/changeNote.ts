@@ -8,7 +8,7 @@ const MAX_NAMES = 6;
  */
 export function changeNote(before: BuildEnvironment, after: BuildEnvironment): string {
   const parts = [
-    ...packageChanges(packageNames(before), packageNames(after)),
+    ...(before.packages === undefined ? [] : packageChanges(packageNames(before), packageNames(after))),
     ...listed("variables", variableChanges(before, after)),
     ...listed("scripts", keyChanges(before.scripts, after.scripts)),
   ];
