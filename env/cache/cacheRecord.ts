@@ -21,7 +21,14 @@ import { quoteSh } from "../render/quote.ts";
 import { environmentFromJson, environmentToJson, type EnvironmentJson } from "../render/renderJson.ts";
 import { renderBash, renderEnter, renderPosix } from "../render/renderShell.ts";
 import type { BuildEnvironment, EnvironmentRequest, TrackedInput } from "../types.ts";
-import { cacheDirectory, formatIndex, indexPath, readIndex, selectionKey, wordsOfKey } from "./recordPaths.ts";
+import {
+  cacheDirectory,
+  formatIndex,
+  indexPath,
+  readIndex,
+  selectionKey,
+  wordsOfKey,
+} from "./recordPaths.ts";
 import { renderCheck, renderStat } from "./renderCheck.ts";
 
 const FORMAT = "1\n";
