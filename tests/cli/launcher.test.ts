@@ -22,6 +22,8 @@ beforeAll(() => {
   mkdirSync(join(root, "package/dist"));
   launcher = join(root, "package/cli/devshell");
   cpSync(join(ROOT, "cli/devshell"), launcher);
+  for (const file of ["stdin.bash", "plain.bash", "session.bash"])
+    cpSync(join(ROOT, "shell", file), join(root, "package/shell", file));
   writeFileSync(join(root, "package/dist/main.mjs"), "");
   writeFileSync(
     join(root, "node"),
