@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { DevshellError, formatHash, hashBytes } from "../../core/index.ts";
+import { DevshellError, fsPath, formatHash, hashBytes } from "../../core/index.ts";
 import { parseNarInfo, type NarInfo } from "../format/narInfo.ts";
 import { storePathHashPart } from "../format/storePath.ts";
 import type { StorePath, StoreSettings } from "../types.ts";
@@ -114,7 +114,7 @@ class BinaryCache implements Substituter {
     const url = /^[a-z]+:\/\//.test(info.url) ? info.url : `${this.#base}/${info.url}`;
     if (/(^|\/)\.\.(\/|$)/.test(info.url)) throw this.#error(`URL '${info.url}' leads out of the cache`);
     const directory = downloadsDir(this.#settings.stateDir);
-    await mkdir(directory, { recursive: true });
+    await mkdir(fsPath(directory), { recursive: true });
     const key = formatHash(info.fileHash ?? hashBytes("sha256", `${url}\0${info.path}`), "nix32");
     const file = join(directory, `${storePathHashPart(info.path)}-${key.slice(0, 16)}.nar`);
     const maxBytes = info.fileSizeBytes ?? info.narSizeBytes + MAX_EXPANSION_BYTES;
@@ -134,7 +134,7 @@ class BinaryCache implements Substituter {
       const isSizeRight = info.fileSizeBytes === undefined || info.fileSizeBytes === sizeBytes;
       const isHashRight = info.fileHash === undefined || info.fileHash.digest.equals(hash.digest);
       if (isSizeRight && isHashRight) break;
-      await rm(file, { force: true });
+      await rm(fsPath(file), { force: true });
       if (isFirst && (resumedBytes ?? 0) > 0) continue;
       throw this.#error(
         isSizeRight
@@ -142,10 +142,10 @@ class BinaryCache implements Substituter {
           : `file '${info.url}' of '${info.path}' has ${sizeBytes} bytes where ${info.fileSizeBytes} were announced`,
       );
     }
-    const source = createReadStream(file, { highWaterMark: 1 << 20 });
+    const source = createReadStream(fsPath(file), { highWaterMark: 1 << 20 });
     return {
       nar: this.#bounded(decompress(compression, source, { signal: options.signal }), info),
-      discard: () => rm(file, { force: true }),
+      discard: () => rm(fsPath(file), { force: true }),
     };
   }
 

@@ -1,12 +1,18 @@
 import { closeSync, existsSync, lstatSync, openSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
+import {
+  DevshellError,
+  bytesOfText,
+  fsPath,
+  hashBytes,
+  textOfBytes,
+  type ByteString,
+} from "../../core/index.ts";
 import { isFixedOutput } from "../format/derivation.ts";
 import { hashNar } from "../format/nar.ts";
 import { restoreNar } from "../format/narRestore.ts";
 import { makeStorePath, storePathBaseName, storePathHashPart, storePathName } from "../format/storePath.ts";
-import { hashBytes } from "../../core/index.ts";
 import { tryLock } from "../local/fileLock.ts";
 import type { ScratchOutput } from "../local/types.ts";
 import type { BuiltinBuilder, Derivation, OutputName, StorePath, ValidPathInfo } from "../types.ts";
@@ -142,15 +148,19 @@ export function buildsDir(stateDir: string): string {
   return join(stateDir, "builds");
 }
 
+async function makeDirectoryFor(prefix: ByteString): Promise<ByteString> {
+  return bytesOfText(await mkdtemp(textOfBytes(prefix)));
+}
+
 async function createLockedDirectory(
   parent: string,
 ): Promise<{ readonly path: string; readonly lockFd: number }> {
-  await mkdir(parent, { recursive: true, mode: 0o755 });
+  await mkdir(fsPath(parent), { recursive: true, mode: 0o755 });
   for (;;) {
-    const path = await mkdtemp(join(parent, RUNNING_PREFIX));
-    const lockFd = openSync(path, "r");
+    const path = await makeDirectoryFor(join(parent, RUNNING_PREFIX));
+    const lockFd = openSync(fsPath(path), "r");
     // Whoever cleans up may have taken it before it was locked.
-    if (tryLock(lockFd, "exclusive") && existsSync(path)) return { path, lockFd };
+    if (tryLock(lockFd, "exclusive") && existsSync(fsPath(path))) return { path, lockFd };
     closeSync(lockFd);
   }
 }
@@ -158,10 +168,10 @@ async function createLockedDirectory(
 /** Deletes the build directories of processes that were killed. */
 export async function removeOrphanedBuilds(stateDir: string): Promise<void> {
   const directory = buildsDir(stateDir);
-  const names = await readdir(directory).catch(() => []);
+  const names = await readdir(fsPath(directory), "latin1").catch(() => []);
   for (const name of names.filter((entry) => entry.startsWith(RUNNING_PREFIX))) {
     const path = join(directory, name);
-    const fd = openSync(path, "r");
+    const fd = openSync(fsPath(path), "r");
     try {
       if (tryLock(fd, "exclusive")) await removeTree(path);
     } finally {
@@ -200,7 +210,7 @@ class Scratch implements AsyncDisposable {
     const { store, drvPath, derivation, mode } = request;
     const { settings } = store;
     const isSandboxed = await wantsSandbox(request);
-    const chrootDir = isSandboxed ? `${drvPath}.chroot` : undefined;
+    const chrootDir = isSandboxed ? `${store.realPath(drvPath)}.chroot` : undefined;
     const outputs = new Map<OutputName, StorePath>();
     const rewrites = new Map<ByteString, ByteString>();
     for (const [name, output] of derivation.outputs) {
@@ -210,11 +220,11 @@ class Scratch implements AsyncDisposable {
       outputs.set(name, path);
       if (isTaken) rewrites.set(storePathHashPart(output.path), storePathHashPart(path));
       // What a killed build left.
-      if (!isSandboxed) await removeTree(path);
+      if (!isSandboxed) await removeTree(store.realPath(path));
     }
     if (chrootDir !== undefined) {
       await removeTree(chrootDir);
-      await mkdir(chrootDir, { mode: 0o700 });
+      await mkdir(fsPath(chrootDir), { mode: 0o700 });
     }
     const parent = settings.config.raw.get("build-dir") ?? buildsDir(settings.stateDir);
     const { path: buildDir, lockFd } = await createLockedDirectory(parent);
@@ -224,18 +234,19 @@ class Scratch implements AsyncDisposable {
   /** Where an output appears on the host. */
   hostPath(name: OutputName): string {
     const path = this.outputs.get(name) ?? "";
-    return this.chrootDir === undefined ? path : sandboxedPath(this.chrootDir, path);
+    return this.chrootDir === undefined
+      ? this.#request.store.realPath(path)
+      : sandboxedPath(this.chrootDir, path);
   }
 
   async keepIfWanted(tell: (line: string) => void): Promise<void> {
     if (!this.#request.store.settings.config.keepFailed) return;
     this.#isKept = true;
     // Under another name: what is called as a running build's directory goes when its process does.
-    const kept = await mkdtemp(
-      join(dirname(this.buildDir), `nix-build-${derivationLabel(this.#request.drvPath)}-`),
-    );
-    await rename(this.buildDir, kept);
-    await chmod(kept, 0o755);
+    const prefix = join(dirname(this.buildDir), `nix-build-${derivationLabel(this.#request.drvPath)}-`);
+    const kept = await makeDirectoryFor(prefix);
+    await rename(fsPath(this.buildDir), fsPath(kept));
+    await chmod(fsPath(kept), 0o755);
     tell(`note: keeping build directory '${kept}'`);
   }
 
@@ -247,7 +258,8 @@ class Scratch implements AsyncDisposable {
       return;
     }
     const { store } = this.#request;
-    for (const path of this.outputs.values()) if (!store.isValidPath(path)) await removeTree(path);
+    for (const path of this.outputs.values())
+      if (!store.isValidPath(path)) await removeTree(store.realPath(path));
   }
 }
 
@@ -315,6 +327,7 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
           command,
           chrootDir: scratch.chrootDir,
           inputPaths,
+          realPath: (path) => store.realPath(path),
           hasNetwork: isFixedOutput(derivation),
         });
   const maxLogBytes = Number(settings.config.raw.get("max-build-log-size") ?? "0");
@@ -379,7 +392,7 @@ async function runBuiltin(
     await builtin({
       drvPath,
       derivation,
-      outputs: scratch.outputs,
+      outputs: new Map([...scratch.outputs.keys()].map((name) => [name, scratch.hostPath(name)])),
       tmpDir: scratch.buildDir,
       settings: store.settings,
       log: (line) => void log.write(Buffer.from(`${line}\n`, "latin1")),
@@ -389,7 +402,7 @@ async function runBuiltin(
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof DevshellError)) throw error;
-    await log.write(Buffer.from(`error: ${error.message}\n`, "utf8"));
+    await log.write(Buffer.from(`error: ${error.message}\n`, "latin1"));
     // A mismatch names the derivation itself; anything else is put in its place.
     if (error.code === "HASH_MISMATCH") throw error;
     throw new DevshellError(
@@ -461,7 +474,7 @@ function rejection(drvPath: StorePath, error: DevshellError): DevshellError {
 }
 
 function refuseOthersWriting(path: string, output: OutputName): void {
-  const entry = lstatSync(path);
+  const entry = lstatSync(fsPath(path));
   if (!entry.isSymbolicLink() && (entry.mode & 0o022) !== 0)
     throw new DevshellError(
       "OUTPUT_REJECTED",
@@ -479,7 +492,7 @@ async function rewriteInPlace(path: string, scratch: Scratch): Promise<string> {
   await removeTree(copy);
   await restoreNar(copy, rewrittenNar(path, finalRewrites(scratch)));
   await removeTree(path);
-  await rename(copy, path);
+  await rename(fsPath(copy), fsPath(path));
   return path;
 }
 
@@ -495,7 +508,7 @@ async function compareOutputs(request: BuildRequest, scratch: Scratch): Promise<
     if (hash.digest.equals(known.narHash.digest)) continue;
     let differs = "differs";
     if (store.settings.config.keepFailed) {
-      const kept = `${output.path}.check`;
+      const kept = `${store.realPath(output.path)}.check`;
       await removeTree(kept);
       await restoreNar(kept, rewrittenNar(hostPath, finalRewrites(scratch)));
       differs = `differs from '${kept}'`;
@@ -509,24 +522,24 @@ async function compareOutputs(request: BuildRequest, scratch: Scratch): Promise<
 }
 
 function existsAt(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  return lstatSync(fsPath(path), { throwIfNoEntry: false }) !== undefined;
 }
 
 /** Deletes a tree even where its directories are read-only, as builders like to leave them. */
 export async function removeTree(path: string): Promise<void> {
   try {
-    await rm(path, { recursive: true, force: true });
+    await rm(fsPath(path), { recursive: true, force: true });
   } catch (error) {
     if (!(error instanceof Error && "code" in error && (error.code === "EACCES" || error.code === "EPERM")))
       throw error;
     await makeWritable(path);
-    await rm(path, { recursive: true, force: true });
+    await rm(fsPath(path), { recursive: true, force: true });
   }
 }
 
 async function makeWritable(path: string): Promise<void> {
-  await chmod(path, 0o700);
-  for (const entry of await readdir(path, { withFileTypes: true }))
+  await chmod(fsPath(path), 0o700);
+  for (const entry of await readdir(fsPath(path), { withFileTypes: true, encoding: "latin1" }))
     if (entry.isDirectory()) await makeWritable(join(path, entry.name));
 }
 

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { createWriteStream, mkdirSync, openSync, closeSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Writable } from "node:stream";
+import { fsPath } from "../../core/index.ts";
 import type { StorePath, StoreSettings } from "../types.ts";
 import { findProgram } from "./programs.ts";
 
@@ -111,15 +112,15 @@ interface LogSink {
 
 function openSink(settings: StoreSettings, drvPath: StorePath): LogSink {
   const path = buildLogPath(settings, drvPath);
-  mkdirSync(dirname(path), { recursive: true });
+  mkdirSync(fsPath(dirname(path)), { recursive: true });
   const bzip2 = settings.config.raw.get("compress-build-log") === "false" ? undefined : findProgram("bzip2");
   if (bzip2 === undefined) {
-    rmSync(`${path}.bz2`, { force: true });
-    const file = createWriteStream(path, { mode: 0o644 });
+    rmSync(fsPath(`${path}.bz2`), { force: true });
+    const file = createWriteStream(fsPath(path), { mode: 0o644 });
     return writableSink(file, (done) => file.close(() => done()));
   }
-  rmSync(path, { force: true });
-  const fd = openSync(`${path}.bz2`, "w", 0o644);
+  rmSync(fsPath(path), { force: true });
+  const fd = openSync(fsPath(`${path}.bz2`), "w", 0o644);
   let child: ChildProcess;
   try {
     // Its own session: an interrupt at the terminal must not cut the log short.

@@ -127,7 +127,7 @@ export function launchDirectly(command: BuilderCommand): BuilderLaunch {
       ...[command.builder, ...command.args].map(processText),
     ],
     env: safe,
-    cwd: command.hostBuildDir,
+    cwd: processText(command.hostBuildDir),
   };
 }
 
@@ -211,7 +211,7 @@ export function processText(bytes: ByteString): string {
   if (bytesOfText(text) !== bytes || text.includes("\0"))
     throw new DevshellError(
       "BUILD_ARGUMENT",
-      `Cannot pass ${JSON.stringify(text.slice(0, 80))} to a builder: it is not UTF-8, which is not built yet`,
+      `Cannot pass "${bytes.slice(0, 80)}" to a builder: it is not UTF-8, which is not built yet`,
     );
   return text;
 }

@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { DevshellError } from "../../core/index.ts";
+import { DevshellError, fsPath } from "../../core/index.ts";
 import { storePathName } from "../format/storePath.ts";
 import { writeError } from "../format/narRestore.ts";
 import { hasTrustedSignature, parsePublicKey, type NarInfo, type PublicKey } from "../format/narInfo.ts";
@@ -584,9 +584,9 @@ function exitStatusOf(failures: readonly DevshellError[]): number {
 async function cleanLeftovers(stateDir: string): Promise<void> {
   await removeOrphanedBuilds(stateDir);
   const directory = downloadsDir(stateDir);
-  for (const name of await readdir(directory).catch(() => [])) {
+  for (const name of await readdir(fsPath(directory), "latin1").catch(() => [])) {
     const path = join(directory, name);
-    const { mtimeMs } = await stat(path);
+    const { mtimeMs } = await stat(fsPath(path));
     if (Date.now() - mtimeMs > LEFTOVER_AGE_MS) await removeTree(path);
   }
 }

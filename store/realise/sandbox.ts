@@ -3,7 +3,7 @@ import { existsSync, lstatSync, readFileSync, readlinkSync, realpathSync } from 
 import { mkdir, symlink, writeFile, chmod } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { DevshellError } from "../../core/index.ts";
+import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
 import type { StorePath, StoreSettings } from "../types.ts";
 import type { BuilderCommand, BuilderLaunch } from "./builderProcess.ts";
 import {
@@ -26,6 +26,8 @@ export interface SandboxRequest {
   /** An existing, empty directory that becomes the root's home; on the store's file system, for outputs move out of it. */
   readonly chrootDir: string;
   readonly inputPaths: Iterable<StorePath>;
+  /** Where a store path's files lie on the host. */
+  readonly realPath: (path: StorePath) => ByteString;
   /** Fixed outputs keep the host's network. */
   readonly hasNetwork: boolean;
 }
@@ -41,7 +43,8 @@ export async function launchInSandbox(request: SandboxRequest): Promise<BuilderL
   const root = join(chrootDir, "root");
   const fstab = new Fstab(root);
   await makeSkeleton(root, settings.storeDir);
-  for (const path of request.inputPaths) await bindStorePath(fstab, root, path);
+  for (const path of request.inputPaths)
+    await bindStorePath(fstab, { source: request.realPath(path), target: path });
   await fstab.bind(command.hostBuildDir, SANDBOX_BUILD_DIR, "rw");
   for (const device of ["full", "null", "random", "tty", "urandom", "zero"])
     await fstab.bind(`/dev/${device}`, `/dev/${device}`, "rw");
@@ -49,7 +52,7 @@ export async function launchInSandbox(request: SandboxRequest): Promise<BuilderL
   if (request.hasNetwork)
     for (const file of ["/etc/resolv.conf", "/etc/services", "/etc/hosts"])
       if (existsSync(file)) await fstab.bind(realpathSync(file), file, "ro");
-  await writeFile(join(chrootDir, "fstab"), fstab.text());
+  await writeFile(fsPath(join(chrootDir, "fstab")), fstab.text(), "latin1");
 
   const tools = requireTools();
   const { safe, withheld, odd } = splitEnvironment(command.env);
@@ -155,7 +158,7 @@ interface SetupScriptRequest {
 }
 
 function setupScript({ root, chrootDir, tools, isolateNetwork, prefix }: SetupScriptRequest): string {
-  const at = (path: string): string => quoteForShell(join(root, path));
+  const at = (path: string): string => quoteForShell(processText(join(root, path)));
   const mount = quoteForShell(tools.mount);
   const hostname = findProgram("hostname");
   const ip = findProgram("ip");
@@ -163,7 +166,7 @@ function setupScript({ root, chrootDir, tools, isolateNetwork, prefix }: SetupSc
     "set -eu",
     "umask 022",
     "ulimit -c 0",
-    `${mount} --all --fstab ${quoteForShell(join(chrootDir, "fstab"))}`,
+    `${mount} --all --fstab ${quoteForShell(processText(join(chrootDir, "fstab")))}`,
     `${mount} -t proc -o nosuid,nodev,noexec proc ${at("/proc")}`,
     `${mount} -t tmpfs -o nosuid,nodev,mode=1777 tmpfs ${at("/dev/shm")}`,
     `${mount} -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts ${at("/dev/pts")} 2>/dev/null || :`,
@@ -173,7 +176,7 @@ function setupScript({ root, chrootDir, tools, isolateNetwork, prefix }: SetupSc
     String.raw`printf '\002' >&2`,
     "unset OLDPWD SHLVL 2>/dev/null || :",
     `exec ${prefix}${quoteForShell(tools.unshare)} --user --map-user=${SANDBOX_UID} --map-group=${SANDBOX_GID} ` +
-      `--root=${quoteForShell(root)} --wd=${SANDBOX_BUILD_DIR} -- "$@" 2>&1`,
+      `--root=${at("/")} --wd=${SANDBOX_BUILD_DIR} -- "$@" 2>&1`,
   ]
     .filter((line) => line !== "")
     .join("\n");
@@ -181,26 +184,28 @@ function setupScript({ root, chrootDir, tools, isolateNetwork, prefix }: SetupSc
 
 async function makeSkeleton(root: string, storeDir: string): Promise<void> {
   const directories = ["/bin", "/dev/shm", "/dev/pts", "/etc", "/proc", "/tmp", SANDBOX_BUILD_DIR, storeDir];
-  for (const directory of directories) await mkdir(join(root, directory), { recursive: true, mode: 0o755 });
-  await chmod(join(root, "/tmp"), 0o1777);
+  for (const directory of directories)
+    await mkdir(fsPath(join(root, directory)), { recursive: true, mode: 0o755 });
+  await chmod(fsPath(join(root, "/tmp")), 0o1777);
   const home = SANDBOX_BUILD_DIR;
   const passwd =
     `root:x:0:0:Nix build user:${home}:/noshell\n` +
     `nixbld:x:${SANDBOX_UID}:${SANDBOX_GID}:Nix build user:${home}:/noshell\n` +
     "nobody:x:65534:65534:Nobody:/:/noshell\n";
-  await writeFile(join(root, "etc/passwd"), passwd);
-  await writeFile(join(root, "etc/group"), `root:x:0:\nnixbld:!:${SANDBOX_GID}:\nnogroup:x:65534:\n`);
-  await writeFile(join(root, "etc/hosts"), "127.0.0.1 localhost\n::1 localhost\n");
-  await symlink("/proc/self/fd", join(root, "dev/fd"));
-  await symlink("pts/ptmx", join(root, "dev/ptmx"));
+  await writeFile(fsPath(join(root, "etc/passwd")), passwd);
+  await writeFile(fsPath(join(root, "etc/group")), `root:x:0:\nnixbld:!:${SANDBOX_GID}:\nnogroup:x:65534:\n`);
+  await writeFile(fsPath(join(root, "etc/hosts")), "127.0.0.1 localhost\n::1 localhost\n");
+  await symlink("/proc/self/fd", fsPath(join(root, "dev/fd")));
+  await symlink("pts/ptmx", fsPath(join(root, "dev/ptmx")));
   for (const [fd, name] of ["stdin", "stdout", "stderr"].entries())
-    await symlink(`/proc/self/fd/${fd}`, join(root, "dev", name));
+    await symlink(`/proc/self/fd/${fd}`, fsPath(join(root, "dev", name)));
 }
 
-async function bindStorePath(fstab: Fstab, root: string, path: StorePath): Promise<void> {
+async function bindStorePath(fstab: Fstab, { source, target }: SandboxPath): Promise<void> {
   // Links cannot be mounted on; a copy is the same.
-  if (lstatSync(path).isSymbolicLink()) await symlink(readlinkSync(path), join(root, path));
-  else await fstab.bind(path, path, "ro");
+  if (lstatSync(fsPath(source)).isSymbolicLink())
+    await symlink(readlinkSync(fsPath(source), "buffer"), fsPath(fstab.placeOf(target)));
+  else await fstab.bind(source, target, "ro");
 }
 
 /** Collects mounts for one `mount --all`, making the places to mount on. */
@@ -213,12 +218,17 @@ class Fstab {
     this.#root = root;
   }
 
-  async bind(source: string, target: string, mode: "ro" | "rw"): Promise<void> {
-    const place = join(this.#root, target);
-    if (lstatSync(source).isDirectory()) await mkdir(place, { recursive: true });
+  /** Where a path of the sandbox lies on the host. */
+  placeOf(target: ByteString): ByteString {
+    return join(this.#root, target);
+  }
+
+  async bind(source: ByteString, target: ByteString, mode: "ro" | "rw"): Promise<void> {
+    const place = this.placeOf(target);
+    if (lstatSync(fsPath(source)).isDirectory()) await mkdir(fsPath(place), { recursive: true });
     else {
-      await mkdir(dirname(place), { recursive: true });
-      await writeFile(place, "", { flag: "a" });
+      await mkdir(fsPath(dirname(place)), { recursive: true });
+      await writeFile(fsPath(place), "", { flag: "a" });
     }
     const options = mode === "ro" ? ["bind", "ro", ...this.#lockedOptions(source)] : ["bind"];
     this.#lines.push(`${escapeField(source)} ${escapeField(place)} none ${options.join(",")} 0 0\n`);
@@ -247,7 +257,7 @@ const LOCKED = new Set(["nosuid", "nodev", "noexec", "noatime", "nodiratime", "r
 
 /** Deepest first. */
 function readMounts(): readonly MountPoint[] {
-  return readFileSync("/proc/self/mountinfo", "utf8")
+  return readFileSync("/proc/self/mountinfo", "latin1")
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => {

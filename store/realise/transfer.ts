@@ -4,7 +4,7 @@ import { Agent as HttpsAgent, get as httpsGet } from "node:https";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { DevshellError, hashStream, type Hash, type HashAlgorithm } from "../../core/index.ts";
+import { DevshellError, fsPath, hashStream, type Hash, type HashAlgorithm } from "../../core/index.ts";
 
 export interface TransferOptions {
   readonly signal?: AbortSignal | undefined;
@@ -355,12 +355,12 @@ function decimalHeader(text: string | undefined): number | undefined {
 
 async function openForAppend(path: string): Promise<{ readonly file: FileHandle } & AsyncDisposable> {
   // "r+" keeps what is there; "w+" only where nothing is.
-  const exists = await stat(path).then(
+  const exists = await stat(fsPath(path)).then(
     (entry) => entry.isFile(),
     () => false,
   );
-  if (!exists) await rm(path, { force: true, recursive: true });
-  const file = await open(path, exists ? "r+" : "wx+", 0o644);
+  if (!exists) await rm(fsPath(path), { force: true, recursive: true });
+  const file = await open(fsPath(path), exists ? "r+" : "wx+", 0o644);
   return { file, [Symbol.asyncDispose]: () => file.close() };
 }
 

@@ -1,5 +1,5 @@
 import { lstat, mkdir, readFile, readdir, readlink, realpath, stat, symlink, unlink } from "node:fs/promises";
-import { DevshellError } from "../../../core/index.ts";
+import { DevshellError, fsPath } from "../../../core/index.ts";
 import { derivationAttribute } from "../derivationOptions.ts";
 import type { BuiltinBuilder } from "../../types.ts";
 
@@ -30,10 +30,10 @@ export const buildenv: BuiltinBuilder = async ({ derivation, outputs, log, signa
     return value;
   };
   const out = outputs.get("out") ?? "";
-  await mkdir(out, { recursive: true });
+  await mkdir(fsPath(out), { recursive: true });
   const tree = new LinkTree(log, signal);
   await tree.addProfile(parsePackages(attribute("derivations")), out);
-  await symlink(attribute("manifest"), `${out}/manifest.nix`);
+  await symlink(fsPath(attribute("manifest")), fsPath(`${out}/manifest.nix`));
 };
 
 /** For each package: `active priority outputCount path…`, all separated by blanks. */
@@ -89,7 +89,7 @@ class LinkTree {
     this.#signal.throwIfAborted();
     let names: string[];
     try {
-      names = await readdir(from);
+      names = await readdir(fsPath(from), "latin1");
     } catch (error) {
       if (!hasCode(error, "ENOTDIR")) throw error;
       this.#log(`warning: not including '${from}' in the user environment because it's not a directory`);
@@ -99,7 +99,7 @@ class LinkTree {
       if (name.startsWith(".")) continue;
       const source = `${from}/${name}`;
       const target = `${to}/${name}`;
-      const entry = await stat(source).catch(() => undefined);
+      const entry = await stat(fsPath(source)).catch(() => undefined);
       if (entry === undefined) {
         this.#log(`warning: skipping dangling symlink '${target}'`);
         continue;
@@ -109,24 +109,24 @@ class LinkTree {
         ? await this.#mergeDirectory(source, target, priority)
         : await this.#yieldTo(source, target, priority);
       if (isMerged) continue;
-      await symlink(source, target);
+      await symlink(fsPath(source), fsPath(target));
       this.#priorities.set(target, priority);
     }
   }
 
   /** @returns whether nothing is left to do: both trees are in a real directory now */
   async #mergeDirectory(source: string, target: string, priority: number): Promise<boolean> {
-    const existing = await lstat(target).catch(() => undefined);
+    const existing = await lstat(fsPath(target)).catch(() => undefined);
     if (existing === undefined) return false;
     if (existing.isSymbolicLink()) {
-      const linked = await realpath(target);
-      if (!(await lstat(linked)).isDirectory())
+      const linked = await realpath(fsPath(target), "latin1");
+      if (!(await lstat(fsPath(linked))).isDirectory())
         throw new DevshellError(
           "BUILTIN_BUILDENV",
           `collision between '${source}' and non-directory '${linked}'`,
         );
-      await unlink(target);
-      await mkdir(target, { mode: 0o755 });
+      await unlink(fsPath(target));
+      await mkdir(fsPath(target), { mode: 0o755 });
       await this.#addTree(linked, target, this.#priorities.get(target) ?? 0);
     } else if (!existing.isDirectory()) return false;
     await this.#addTree(source, target, priority);
@@ -135,7 +135,7 @@ class LinkTree {
 
   /** @returns whether what is there stays */
   async #yieldTo(source: string, target: string, priority: number): Promise<boolean> {
-    const existing = await lstat(target).catch(() => undefined);
+    const existing = await lstat(fsPath(target)).catch(() => undefined);
     if (existing === undefined) return false;
     if (existing.isDirectory())
       throw new DevshellError(
@@ -144,9 +144,9 @@ class LinkTree {
       );
     if (!existing.isSymbolicLink()) return false;
     const previous = this.#priorities.get(target) ?? 0;
-    if (previous === priority) throw conflict(await readlink(target), source, priority);
+    if (previous === priority) throw conflict(await readlink(fsPath(target), "latin1"), source, priority);
     if (previous < priority) return true;
-    await unlink(target);
+    await unlink(fsPath(target));
     return false;
   }
 }
@@ -161,7 +161,7 @@ function conflict(existing: string, added: string, priority: number): DevshellEr
 
 async function propagatedPackages(path: string): Promise<readonly string[]> {
   try {
-    const text = await readFile(`${path}/nix-support/propagated-user-env-packages`, "latin1");
+    const text = await readFile(fsPath(`${path}/nix-support/propagated-user-env-packages`), "latin1");
     return text.split(/[ \n]+/).filter((word) => word !== "");
   } catch (error) {
     if (hasCode(error, "ENOENT") || hasCode(error, "ENOTDIR")) return [];

@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { chmod, copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { DevshellError, formatHash, hashBytes, type Hash } from "../../../core/index.ts";
+import { DevshellError, fsPath, formatHash, hashBytes, type Hash } from "../../../core/index.ts";
 import { decompress } from "../decompress.ts";
 import { derivationAttribute } from "../derivationOptions.ts";
 import { downloadToFile, isNotFound } from "../transfer.ts";
@@ -43,13 +43,13 @@ export const fetchurl: BuiltinBuilder = async (context) => {
   const file = await downloadFirst({ context, urls, expected, maxBytes });
   if (isUnpacked) {
     const isXz = urls.some((url) => url.endsWith(".xz"));
-    const source = createReadStream(file, { highWaterMark: 1 << 20 });
+    const source = createReadStream(fsPath(file), { highWaterMark: 1 << 20 });
     await restoreNar(outPath, decompress(isXz ? "xz" : "none", source, context));
-    await rm(file, { force: true });
+    await rm(fsPath(file), { force: true });
   } else {
     await moveFile(file, outPath);
   }
-  if (isExecutable) await chmod(outPath, 0o755);
+  if (isExecutable) await chmod(fsPath(outPath), 0o755);
 };
 
 interface DownloadFirstRequest {
@@ -62,7 +62,7 @@ interface DownloadFirstRequest {
 /** Tries each mirror until one serves the right bytes; a file with a wrong hash is thrown away. */
 async function downloadFirst({ context, urls, expected, maxBytes }: DownloadFirstRequest): Promise<string> {
   const directory = downloadsDir(context.settings.stateDir);
-  await mkdir(directory, { recursive: true });
+  await mkdir(fsPath(directory), { recursive: true });
   const failures: unknown[] = [];
   for (const url of urls) {
     // One partial file for each URL: mirrors may differ, and the derivation may name other hashes later.
@@ -85,7 +85,7 @@ async function downloadFirst({ context, urls, expected, maxBytes }: DownloadFirs
           onRetry: (message) => context.log(`warning: ${message}`),
         });
         if (expected === undefined || hash.digest.equals(expected.digest)) return file;
-        await rm(file, { force: true });
+        await rm(fsPath(file), { force: true });
         // What an earlier run left may have been another version's beginning.
         if (isFirst && (resumedBytes ?? 0) > 0) continue;
         throw hashMismatch(context, expected, hash, urls.length > 1 ? url : undefined);
@@ -135,11 +135,11 @@ export function downloadsDir(stateDir: string): string {
 
 async function moveFile(from: string, to: string): Promise<void> {
   try {
-    await rename(from, to);
+    await rename(fsPath(from), fsPath(to));
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "EXDEV")) throw error;
-    await copyFile(from, to);
-    await rm(from, { force: true });
+    await copyFile(fsPath(from), fsPath(to));
+    await rm(fsPath(from), { force: true });
   }
-  await chmod(to, 0o644);
+  await chmod(fsPath(to), 0o644);
 }

@@ -2,8 +2,9 @@ import { execFile } from "node:child_process";
 import { mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { DevshellError } from "../../../core/index.ts";
+import { DevshellError, fsPath } from "../../../core/index.ts";
 import { derivationAttribute } from "../derivationOptions.ts";
+import { processText } from "../builderProcess.ts";
 import { findProgram } from "../programs.ts";
 import type { BuiltinBuilder } from "../../types.ts";
 
@@ -25,10 +26,10 @@ export const unpackChannel: BuiltinBuilder = async ({ derivation, outputs, signa
   const tar = findProgram("tar");
   if (tar === undefined)
     throw new DevshellError("BUILTIN_CHANNEL", 'Cannot unpack a channel: the program "tar" is not installed');
-  await mkdir(out, { recursive: true });
+  await mkdir(fsPath(out), { recursive: true });
   // tar refuses names that lead out of the directory; owners and special modes are not taken over.
   const flags = ["--extract", "--no-same-owner", "--no-same-permissions", "--delay-directory-restore"];
-  await promisify(execFile)(tar, [...flags, "--file", src, "--directory", out], {
+  await promisify(execFile)(tar, [...flags, "--file", processText(src), "--directory", processText(out)], {
     signal,
     env: { PATH: "/usr/bin:/bin", LC_ALL: "C" },
   }).catch((cause: unknown) => {
@@ -36,9 +37,9 @@ export const unpackChannel: BuiltinBuilder = async ({ derivation, outputs, signa
     const said = cause instanceof Error && "stderr" in cause ? String(cause.stderr).trim() : String(cause);
     throw new DevshellError("BUILTIN_CHANNEL", `Cannot unpack '${src}': ${said}`, { cause });
   });
-  const [first, ...others] = await readdir(out);
+  const [first, ...others] = await readdir(fsPath(out), "latin1");
   if (first === undefined) throw new DevshellError("BUILTIN_CHANNEL", `channel tarball '${src}' is empty`);
   if (others.length > 0)
     throw new DevshellError("BUILTIN_CHANNEL", `channel tarball '${src}' contains more than one file`);
-  await rename(join(out, first), join(out, channelName));
+  await rename(fsPath(join(out, first)), fsPath(join(out, channelName)));
 };
