@@ -1,4 +1,4 @@
-import { DevshellError, type ByteString } from "../../core/index.ts";
+import { DevshellError, bytesOfText, type ByteString } from "../../core/index.ts";
 import { runIndexTasks, type ArchiveState, type DebianEvent, type IndexTask } from "./index/indexWork.ts";
 import { emptySuiteLock, type DebianLock, type SuiteLock } from "./index/lock.ts";
 import { mirrorsOf, type Mirrors } from "./index/mirrors.ts";
@@ -206,7 +206,8 @@ export class Suite implements Disposable {
       });
       const names = new Set([...pin.candidates.keys(), ...pin.sources.keys()]);
       for (const id of pin.packages.keys()) names.add(id.slice(0, id.indexOf("=")));
-      return namesJson([[...names].join("\n")]);
+      // Anyone may have written the lock, so its names are quoted as any text.
+      return bytesOfText(JSON.stringify(Object.fromEntries([...names].map((name) => [name, null]))));
     }
   }
 

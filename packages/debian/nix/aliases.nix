@@ -30,7 +30,7 @@
   # Libraries, with what is needed to compile against them.
   boost = [ "libboost-all-dev" ];
   bzip2 = [ "bzip2" "libbz2-dev" ];
-  expat = [ "libexpat1-dev" ];
+  expat = [ "expat" "libexpat1-dev" ];
   ffmpeg = [ "ffmpeg" "libavcodec-dev" "libavformat-dev" "libavutil-dev" ];
   freetype = [ "libfreetype-dev" ];
   glib = [ "libglib2.0-dev" ];
@@ -43,7 +43,7 @@
   libjpeg = [ "libjpeg-dev" ];
   libpng = [ "libpng-dev" ];
   libuv = [ "libuv1-dev" ];
-  libxml2 = [ "libxml2-dev" ];
+  libxml2 = [ "libxml2" "libxml2-dev" ];
   libyaml = [ "libyaml-dev" ];
   ncurses = [ "libncurses-dev" ];
   pcre2 = [ "libpcre2-dev" ];

@@ -151,7 +151,7 @@ let
     inherit suite;
     sourceSuite = suite;
   };
-  # An alias under a package's own name counts only if that is the package it starts with.
+  # Debian's own name means Debian's package: an alias of that name counts only if it starts with it.
   aliases = lib.filterAttrs (name: wishes: !(names ? ${name}) || builtins.head wishes == name) (import ./aliases.nix);
 
   all = builtins.mapAttrs (name: _: package name [ name ]) names // builtins.mapAttrs (_: asAlias) aliases;

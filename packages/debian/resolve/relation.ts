@@ -27,7 +27,7 @@ export interface RelationContext {
 /** Longer fields than any real one (the longest in sid has about 60,000 bytes). */
 const MAX_FIELD_BYTES = 1 << 20;
 const ALTERNATIVE =
-  /^([A-Za-z0-9][A-Za-z0-9.+-]*)(?::([a-z0-9-]+))?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([^\s()]+)\s*\))?\s*(?:\[([^\]]*)\])?\s*(.*)$/s;
+  /^([A-Za-z0-9][A-Za-z0-9.+-]*)(?::([a-z0-9-]+))?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([^\s()<>=]+)\s*\))?\s*(?:\[([^\]]*)\])?\s*(.*)$/s;
 
 /**
  * Reads a relation field (`Depends`, `Build-Depends`, `Provides` …). Alternatives that the architecture or the
