@@ -1,11 +1,22 @@
 // build - bundles cli/main and every *.worker.ts into dist/*.mjs; dist/.stamp is written last (scripts/setup reads it).
-import { existsSync, globSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { build } from "esbuild";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const DIST = join(ROOT, "dist");
 const STAGING = join(ROOT, `dist.tmp-${process.pid}`);
+/** Chunks of earlier builds that nobody runs any more. */
+const OUTDATED_MS = 24 * 3600 * 1000;
 const FOLDERS = ["core", "lang", "store", "packages", "env", "shell", "cli"];
 
 const main = ["cli/main.ts", "cli/main.tsx"].find((file) => existsSync(join(ROOT, file)));
@@ -42,6 +53,15 @@ await build({
   },
   logLevel: "warning",
 });
-writeFileSync(join(STAGING, ".stamp"), "");
-rmSync(DIST, { recursive: true, force: true });
-renameSync(STAGING, DIST);
+// File by file, chunks before the entries that name them: a shell that is running meanwhile still finds its own.
+mkdirSync(DIST, { recursive: true });
+const entries = new Set(Object.keys(entryPoints).map((name) => `${name}.mjs`));
+const built = readdirSync(STAGING);
+for (const name of [...built].sort((a, b) => Number(entries.has(a)) - Number(entries.has(b))))
+  renameSync(join(STAGING, name), join(DIST, name));
+rmSync(STAGING, { recursive: true });
+for (const name of readdirSync(DIST)) {
+  const isOld = Date.now() - statSync(join(DIST, name)).mtimeMs > OUTDATED_MS;
+  if (isOld && !built.includes(name)) rmSync(join(DIST, name), { recursive: true });
+}
+writeFileSync(join(DIST, ".stamp"), "");
