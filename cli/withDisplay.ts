@@ -31,10 +31,19 @@ export async function withDisplay<T>(
     if (interruption.signal.aborted) process.exit(130);
     interruption.abort(new Interrupted());
   };
-  process.on("SIGINT", interrupt);
-  process.on("SIGTERM", interrupt);
+  // Evaluation holds the thread, so a listener would only be heard after it: until then the signal simply ends us,
+  // which loses nothing.
+  let isListening = false;
+  const onEvent: Work["onEvent"] = (event) => {
+    if (!isListening && event.kind === "stage" && event.stage !== "discover" && event.stage !== "evaluate") {
+      isListening = true;
+      process.on("SIGINT", interrupt);
+      process.on("SIGTERM", interrupt);
+    }
+    display.onEvent(event);
+  };
   try {
-    return await work({ onEvent: display.onEvent, signal: interruption.signal });
+    return await work({ onEvent, signal: interruption.signal });
   } catch (error) {
     throw interruption.signal.aborted ? new Interrupted() : error;
   } finally {

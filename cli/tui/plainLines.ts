@@ -1,5 +1,6 @@
 import type { Activity, ProgressEvent, ProgressState } from "./progress.ts";
 import { formatBytes, formatDuration } from "./rows.ts";
+import { shortReason } from "./shortReason.ts";
 
 /**
  * What is printed where there is no terminal (a pipe, CI, `TERM=dumb`): a line when something begins or ends that
@@ -30,20 +31,15 @@ export function plainLinesOf(event: ProgressEvent, before: ProgressState, isVerb
     case "end": {
       const activity = before.running.get(event.id);
       if (activity === undefined || event.status !== "failed") return [];
-      return failureLines(activity, event.message);
+      return [failureLine(activity, event.message)];
     }
   }
 }
 
-/** A failed activity with the end of its log, as it stays on the screen. */
-export function failureLines(activity: Activity, message: string | undefined): string[] {
-  const head = `${activity.kind === "build" ? "build" : "download"} of ${activity.name} failed${message === undefined ? "" : `: ${message}`}`;
-  if (activity.log.length === 0) return [head];
-  return [
-    head,
-    `the last ${activity.log.length} lines of its log:`,
-    ...activity.log.map((line) => `  ${line}`),
-  ];
+/** What failed and why, in one line: the error that ends the command brings the log. */
+export function failureLine(activity: Activity, message: string | undefined): string {
+  const why = shortReason(message);
+  return `${activity.kind === "build" ? "build" : "download"} of ${activity.name} failed${why === undefined ? "" : `: ${why}`}`;
 }
 
 /** The line that remains after all went well; `undefined` when nothing was done that took time. */

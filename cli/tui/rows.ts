@@ -1,3 +1,4 @@
+import { shortReason } from "./shortReason.ts";
 import { remainingSeconds, transferRate, transferredBytes } from "./progress.ts";
 import type { Activity, ProgressState } from "./progress.ts";
 
@@ -113,7 +114,7 @@ function failedRows(state: ProgressState): Row[] {
       `failed-${activity.id}`,
       ["bad", "✗"],
       ["strong", ` ${activity.name}`],
-      ["bad", ` ${activity.message ?? "failed"}`],
+      ["bad", ` ${shortReason(activity.message) ?? "failed"}`],
     ),
     ...activity.log
       .slice(-FAILED_LOG_LINES)

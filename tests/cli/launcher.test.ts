@@ -102,11 +102,10 @@ describe("launcher, warm", () => {
   it("leaks none of its own variables", () => {
     const names = run(["run", "--", "env"])
       .out.split("\n")
-      .map((line) => line.split("=")[0]);
-    expect(names.filter((name) => /^(?:devshell_|DEVSHELL_)/.test(name ?? "")).toSorted()).toEqual([
-      "DEVSHELL_CACHE_DIR",
-      "DEVSHELL_NODE",
-    ]);
+      .map((line) => line.split("=")[0] ?? "");
+    expect(new Set(names.filter((name) => /^(?:devshell_|DEVSHELL_)/.test(name)))).toEqual(
+      new Set(["DEVSHELL_CACHE_DIR", "DEVSHELL_NODE"]),
+    );
   });
 
   it("finds selections by their words", () => {

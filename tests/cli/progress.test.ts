@@ -9,6 +9,7 @@ import {
   transferRate,
 } from "../../cli/tui/progress.ts";
 import type { ProgressEvent, ProgressState } from "../../cli/tui/progress.ts";
+import { shortReason } from "../../cli/tui/shortReason.ts";
 import { formatBytes, formatDuration, rowsOf, textColumns } from "../../cli/tui/rows.ts";
 import type { Row } from "../../cli/tui/rows.ts";
 
@@ -145,6 +146,14 @@ describe("rows", () => {
 });
 
 describe("plain lines", () => {
+  it("take the reason out of a whole report", () => {
+    expect(
+      shortReason("Cannot build 'x'.\nReason: builder failed with exit code 3.\nLast 3 log lines:\n> a"),
+    ).toBe("builder failed with exit code 3");
+    expect(shortReason("no space\nmore")).toBe("no space");
+    expect(shortReason(undefined)).toBeUndefined();
+  });
+
   it("say what will be done, what failed and what was done", () => {
     const state = after(
       [0, PLAN],
