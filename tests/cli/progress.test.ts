@@ -166,7 +166,7 @@ describe("plain lines", () => {
     ]);
     expect(
       plainLinesOf({ kind: "end", id: 1, status: "failed", message: "exit code 1" }, state, false),
-    ).toEqual(["build of a failed: exit code 1", "the last 1 lines of its log:", "  cc: no such file"]);
+    ).toEqual(["build of a failed: exit code 1"]);
     const done = reduceProgress(state, { kind: "end", id: 1, status: "done" }, 61_000);
     expect(summaryLine(done, 61_000)).toBe("1 build in 1 min 1 s");
     expect(summaryLine(initialProgress(0, ""), 5)).toBeUndefined();
