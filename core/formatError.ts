@@ -1,4 +1,3 @@
-import { textOfBytes } from "./byteString.ts";
 import { DevshellError, type SourcePos, type TraceFrame } from "./error.ts";
 
 export interface FormatErrorOptions {
@@ -27,11 +26,11 @@ export function formatError(error: unknown, options: FormatErrorOptions = {}): s
   let body = "";
   if (error.trace.length > 0)
     body += `${formatTrace(error.trace, options.showTrace ?? false, paint)}\n${prefix}`;
-  body += `${textOfBytes(error.message)}\n`;
+  body += `${shownText(error.message)}\n`;
   body += formatPos(error.pos, "", paint);
   const suggestions = formatSuggestions(error.suggestions, paint);
   if (suggestions !== "") body += `${suggestions}\n`;
-  if (error.hint !== undefined) body += `${paint.cyan("hint:")} ${textOfBytes(error.hint)}\n`;
+  if (error.hint !== undefined) body += `${paint.cyan("hint:")} ${shownText(error.hint)}\n`;
   return indent(prefix, " ".repeat("error: ".length), body.trimEnd());
 }
 
@@ -49,7 +48,7 @@ function formatTrace(trace: readonly TraceFrame[], showTrace: boolean, paint: Pa
   const seen = new Set<string>();
   let repeated: TraceFrame[] = [];
   const print = (frame: TraceFrame): void => {
-    text += `\n… ${textOfBytes(frame.message)}\n`;
+    text += `\n… ${shownText(frame.message)}\n`;
     const place = formatPos(frame.pos, "  ", paint);
     if (place !== "") weight++;
     text += place;
@@ -87,7 +86,7 @@ function showPlace(pos: SourcePos | undefined): string {
 function nameOfOrigin(pos: SourcePos): string {
   switch (pos.origin.kind) {
     case "file":
-      return textOfBytes(pos.origin.path);
+      return shownText(pos.origin.path);
     case "string":
       return "«string»";
     case "stdin":
@@ -105,7 +104,7 @@ function formatPos(pos: SourcePos | undefined, margin: string, paint: Paint): st
   let excerpt = "";
   const print = (line: number): void => {
     const content = lines[line - 1];
-    if (content !== undefined) excerpt += `\n${String(line).padStart(6)}| ${textOfBytes(content)}`;
+    if (content !== undefined) excerpt += `\n${String(line).padStart(6)}| ${shownText(content)}`;
   };
   if (pos.line > 1) print(pos.line - 1);
   print(pos.line);
@@ -120,10 +119,26 @@ function sourceText(pos: SourcePos): string | undefined {
 
 /** "Did you mean a?", "Did you mean one of a, b or c?" */
 function formatSuggestions(names: readonly string[], paint: Paint): string {
-  const shown = names.map((name) => paint.yellow(textOfBytes(name)));
+  const shown = names.map((name) => paint.yellow(shownText(name)));
   const last = shown.pop();
   if (last === undefined) return "";
   return shown.length === 0 ? `Did you mean ${last}?` : `Did you mean one of ${shown.join(", ")} or ${last}?`;
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/**
+ * Messages hold byte strings (what evaluation and the store quote) or text (what the command line and specs quote):
+ * what is not UTF-8 as bytes is text already.
+ */
+function shownText(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  if (!/[\x80-\xff]/.test(text) || /[^\x00-\xff]/.test(text)) return text;
+  try {
+    return utf8.decode(Buffer.from(text, "latin1"));
+  } catch {
+    return text;
+  }
 }
 
 interface Paint {

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { DevshellError, bytesOfText, textOfBytes, type ByteString } from "../core/index.ts";
 import {
@@ -333,20 +334,35 @@ function atSpec(error: unknown, spec: DevSpec): unknown {
   if (!(error instanceof DevshellError) || spec.kind !== "data") return error;
   const { data } = spec;
   for (const field of ["packages", "inputsFrom"] as const)
-    for (const [n, { name }] of data[field].entries()) {
-      const isNamed = [`"${name}"`, `'${name}'`].some((quoted) => error.message.includes(quoted));
-      if (!isNamed) continue;
-      const known = error.suggestions.length > 0 ? error.suggestions : suggestNames(name, []);
-      return new DevshellError(
-        "SPEC_PACKAGE",
-        `Cannot find package "${name}" in the collection "${data.collection}"`,
-        {
-          pos: data.positions.get(`${field}/${n}`),
-          hint: error.hint,
-          suggestions: known,
-          cause: error,
-        },
-      );
+    for (const [n, { name, version }] of data[field].entries()) {
+      const isUnknown = [`"${name}"`, `'${name}'`].some((quoted) => error.message.includes(quoted));
+      const noVersion =
+        version === undefined ? -1 : error.message.indexOf(`no version ${version} of ${name}:`);
+      if (!isUnknown && noVersion < 0) continue;
+      const pos = data.positions.get(`${field}/${n}`);
+      const message = isUnknown
+        ? `Cannot find package "${name}" in the collection "${data.collection}"`
+        : `Cannot find ${error.message.slice(noVersion)}`;
+      return new DevshellError("SPEC_PACKAGE", message, {
+        pos: pos === undefined ? undefined : { ...pos, text: readSource(spec.path) },
+        hint: error.hint,
+        suggestions: isUnknown ? nearest(name, error.suggestions) : [],
+        cause: error,
+      });
     }
   return error;
+}
+
+/** Suggestions that swap two letters come first: the commonest slip. */
+function nearest(name: string, suggestions: readonly string[]): readonly string[] {
+  const near = suggestNames(name, suggestions);
+  return near.length > 0 ? near : suggestions;
+}
+
+function readSource(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
 }

@@ -32,7 +32,8 @@ export function parseDataSpec(
   const locate = (keys: readonly (string | number)[], isKey: boolean): SourcePos =>
     document.locate([...within, ...keys], isKey);
   const [problem, ...others] = validateSchema(value, loadSchema());
-  if (problem !== undefined) throw specError(path, problem, others.length, locate);
+  if (problem !== undefined)
+    throw specError(path, problem, others.length, (keys, isKey) => ({ ...locate(keys, isKey), text }));
   return toDataSpec(value as RawSpec, locate);
 }
 
@@ -150,7 +151,7 @@ function readYaml(path: string, text: string, syntax: "yaml" | "json"): ParsedDo
   const [error] = document.errors;
   if (error !== undefined)
     throw new DevshellError("SPEC_SYNTAX", `Cannot read spec "${path}": ${sentence(error.message)}`, {
-      pos: positionAt(error.pos[0]),
+      pos: { ...positionAt(error.pos[0]), text },
     });
   return {
     // `maxAliasCount` bounds what aliases may expand to
@@ -196,7 +197,7 @@ function readToml(path: string, text: string): ParsedDocument {
     throw new DevshellError(
       "SPEC_SYNTAX",
       `Cannot read spec "${path}": ${sentence(first.replace(/^Invalid TOML document: /, ""))}`,
-      { pos: filePos(path, error.line, error.column) },
+      { pos: { ...filePos(path, error.line, error.column), text } },
     );
   }
 }
