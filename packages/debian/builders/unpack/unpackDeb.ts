@@ -56,7 +56,7 @@ const HEAD_BYTES = 512;
 
 /** What a package may unpack to: xz reaches 1:7000 on zeros, real packages stay below 1:60. */
 function dataLimits(packedBytes: number): TarLimits {
-  return { maxEntries: 1_000_000, maxBytes: 256 * 2 ** 20 + packedBytes * 200 };
+  return { maxEntries: 1_000_000, maxBytes: (64 << 20) + packedBytes * 200 };
 }
 
 /**
