@@ -1,4 +1,4 @@
-import { GLOBAL, type CurPosExpr, type Expr, type SelectExpr } from "../syntax/index.ts";
+import { GLOBAL, pathOf, type CurPosExpr, type Expr, type SelectExpr } from "../syntax/index.ts";
 import { sourcePos } from "../value/position.ts";
 import type { Runtime } from "../value/runtime.ts";
 import { AttrSet, Float, PathValue, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
@@ -231,7 +231,7 @@ function literal(expr: Extract<Expr, { kind: "int" | "float" | "string" | "path"
     case "string":
       return expr.text;
     case "path":
-      return new PathValue(expr.path);
+      return new PathValue(pathOf(expr));
   }
 }
 

@@ -1,3 +1,4 @@
+import { canonicalPath } from "../value/path.ts";
 import type { Pos } from "../value/position.ts";
 
 /** The syntax tree, close to Nix's own: arithmetic and `<` are calls of `__sub`, `__lessThan` and so on. */
@@ -38,10 +39,19 @@ export interface StringExpr {
   readonly text: string;
 }
 
-/** Absolute already; keeps a last slash when it is the start of `/a/${x}`. */
+/** A path literal: made absolute when it is used, since most of a package collection's never are. */
 export interface PathExpr {
   readonly kind: "path";
-  readonly path: string;
+  readonly literal: string;
+  /** What it is relative to; "" when it is absolute. */
+  readonly base: string;
+}
+
+/** The absolute path; keeps a last slash when it is the start of `/a/${x}`. */
+export function pathOf(expr: PathExpr): string {
+  const { base, literal } = expr;
+  const canonical = canonicalPath(base === "" ? literal : `${base}/${literal}`);
+  return literal.length > 1 && literal.endsWith("/") && canonical !== "/" ? `${canonical}/` : canonical;
 }
 
 /** Where the value of a name lies, filled in by `resolve`. */

@@ -1,5 +1,4 @@
 import { bytesOfText, type ByteString } from "../../core/index.ts";
-import { canonicalPath } from "../value/path.ts";
 import { evalError, type EvalError } from "../value/error.ts";
 import type { Pos, Source } from "../value/position.ts";
 import { addAttrDef, addAttrPath, newAttrs } from "./attrs.ts";
@@ -701,13 +700,8 @@ class Parser {
       if (this.#options.homeDir === undefined)
         throw evalError("eval", `the path '${literal}' can not be resolved in pure mode`, pos);
       literal = this.#options.homeDir + literal.slice(1);
-    } else if (!literal.startsWith("/")) base = `${this.#options.baseDir}/`;
-    const canonical = canonicalPath(base + literal);
-    const endsInSlash = literal.length > 1 && literal.endsWith("/");
-    const first: Expr = {
-      kind: "path",
-      path: endsInSlash && canonical !== "/" ? `${canonical}/` : canonical,
-    };
+    } else if (!literal.startsWith("/")) base = this.#options.baseDir;
+    const first: Expr = { kind: "path", literal, base };
     const text = lexer.text;
     let isAfterSlash = literal.endsWith("/");
     if (!text.startsWith("${", lexer.at)) {

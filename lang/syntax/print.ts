@@ -1,5 +1,5 @@
 import { formatFloat, quoteAttrName, quoteString } from "../value/literal.ts";
-import type { AttrDef, AttrName, AttrsExpr, Expr } from "./ast.ts";
+import { pathOf, type AttrDef, type AttrName, type AttrsExpr, type Expr } from "./ast.ts";
 
 /** Prints a syntax tree as `nix-instantiate --parse` does. */
 export function printExpr(expr: Expr): string {
@@ -11,7 +11,7 @@ export function printExpr(expr: Expr): string {
     case "string":
       return quoteString(expr.text);
     case "path":
-      return expr.path;
+      return pathOf(expr);
     case "var":
       return quoteAttrName(expr.name);
     case "select": {
