@@ -1,5 +1,5 @@
 import { closeSync, existsSync, lstatSync, openSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import {
   DevshellError,
@@ -526,21 +526,18 @@ function existsAt(path: string): boolean {
 }
 
 /** Deletes a tree even where its directories are read-only, as builders like to leave them. */
-export async function removeTree(path: string): Promise<void> {
-  try {
-    await rm(fsPath(path), { recursive: true, force: true });
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && (error.code === "EACCES" || error.code === "EPERM")))
-      throw error;
-    await makeWritable(path);
-    await rm(fsPath(path), { recursive: true, force: true });
-  }
+export async function removeTree(path: ByteString): Promise<void> {
+  // Only root may delete from a directory that it may not write to.
+  if (process.geteuid?.() !== 0) await makeWritable(path);
+  await rm(fsPath(path), { recursive: true, force: true });
 }
 
-async function makeWritable(path: string): Promise<void> {
-  await chmod(fsPath(path), 0o700);
-  for (const entry of await readdir(fsPath(path), { withFileTypes: true, encoding: "latin1" }))
-    if (entry.isDirectory()) await makeWritable(join(path, entry.name));
+async function makeWritable(path: ByteString): Promise<void> {
+  const entry = await lstat(fsPath(path)).catch(() => undefined);
+  if (entry?.isDirectory() !== true) return;
+  if ((entry.mode & 0o700) !== 0o700) await chmod(fsPath(path), 0o700);
+  for (const child of await readdir(fsPath(path), { withFileTypes: true, encoding: "latin1" }))
+    if (child.isDirectory()) await makeWritable(join(path, child.name));
 }
 
 /** For messages: what a derivation is called. */

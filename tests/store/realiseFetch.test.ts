@@ -103,7 +103,7 @@ describe("builtin:fetchurl", () => {
       if (!isFirst) return sendBytes(CONTENT, request, response);
       isFirst = false;
       response.writeHead(200, { "content-length": CONTENT.length });
-      response.write(CONTENT.subarray(0, 2 << 20), () => response.destroy());
+      response.write(CONTENT.subarray(0, 2 << 20), () => setTimeout(() => response.destroy(), 100));
       return true;
     });
     await using t = TestStore.create();
@@ -120,7 +120,7 @@ describe("builtin:fetchurl", () => {
     await using server = await serve((_path, request, response) => {
       if (mode === "whole") return sendBytes(CONTENT, request, response);
       response.writeHead(200, { "content-length": CONTENT.length });
-      response.write(CONTENT.subarray(0, 1000), () => response.destroy());
+      response.write(CONTENT.subarray(0, 1000), () => setTimeout(() => response.destroy(), 100));
       return true;
     });
     const drv = fetching(t, { url: `${server.url}/file` });
