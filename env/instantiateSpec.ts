@@ -342,7 +342,7 @@ function atSpec(error: unknown, spec: DevSpec): unknown {
       const pos = data.positions.get(`${field}/${n}`);
       const message = isUnknown
         ? `Cannot find package "${name}" in the collection "${data.collection}"`
-        : `Cannot find ${error.message.slice(noVersion)}`;
+        : `Cannot find ${error.message.slice(noVersion + "no ".length)}`;
       return new DevshellError("SPEC_PACKAGE", message, {
         pos: pos === undefined ? undefined : { ...pos, text: readSource(spec.path) },
         hint: error.hint,

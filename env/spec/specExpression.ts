@@ -84,7 +84,12 @@ const CHOOSE = `  parts = name: builtins.filter builtins.isString (builtins.spli
   select = name: if builtins.hasAttr name collection then collection.\${name}
     else builtins.foldl' (set: part: set.\${part}) collection (parts name);
   isVersion = wanted: package:
-    let version = package.version or ""; length = builtins.stringLength wanted; in
+    let
+      # Debian's versions may begin with an epoch
+      upstream = builtins.match "[0-9]+:(.*)" (package.version or "");
+      version = if upstream == null then package.version or "" else builtins.head upstream;
+      length = builtins.stringLength wanted;
+    in
     version == wanted
     || (builtins.substring 0 length version == wanted
       && builtins.elem (builtins.substring length 1 version) [ "." "-" "+" "~" "_" ]);
