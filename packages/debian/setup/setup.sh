@@ -105,10 +105,6 @@ done
 unset _clang
 
 : "${outputs:=out}"
-if [[ -n "${out:-}" ]]; then
-  : "${prefix:=$out}"
-  export prefix
-fi
 
 # ---- Hooks and texts ------------------------------------------------------------------------------------------
 
@@ -322,7 +318,9 @@ _buildSystem() {
     echo none
   fi
 }
+# $prefix is $out as it is when a phase runs: in a shell people set it to a place of their own.
 configurePhase() {
+  local prefix="${prefix:-${out:-}}"
   runHook preConfigure
   local -a flags=()
   local system
@@ -334,7 +332,7 @@ configurePhase() {
       autoreconf --force --install --verbose
     fi
     : "${configureScript=./configure}"
-    [[ -z "${prefix:-}" || -n "${dontAddPrefix:-}" ]] || flags+=("${prefixKey:---prefix=}$prefix")
+    [[ -z "$prefix" || -n "${dontAddPrefix:-}" ]] || flags+=("${prefixKey:---prefix=}$prefix")
     _words configureFlags flags
     echoCmd "configure flags" ${flags[@]+"${flags[@]}"}
     # shellcheck disable=SC2086
@@ -347,14 +345,14 @@ configurePhase() {
       : "${cmakeDir:=..}"
     fi
     flags+=("-DCMAKE_BUILD_TYPE=${cmakeBuildType:-Release}" "-DCMAKE_INSTALL_LIBDIR=lib")
-    [[ -z "${prefix:-}" || -n "${dontAddPrefix:-}" ]] || flags+=("-DCMAKE_INSTALL_PREFIX=$prefix" "-DCMAKE_INSTALL_RPATH=$prefix/lib;$stdenv/usr/lib/@triplet@")
+    [[ -z "$prefix" || -n "${dontAddPrefix:-}" ]] || flags+=("-DCMAKE_INSTALL_PREFIX=$prefix" "-DCMAKE_INSTALL_RPATH=$prefix/lib;$stdenv/usr/lib/@triplet@")
     [[ -z "${doCheck:-}" ]] && flags+=("-DBUILD_TESTING=OFF")
     _words cmakeFlags flags
     echoCmd "cmake flags" "${flags[@]}"
     cmake "${cmakeDir:-.}" "${flags[@]}"
     ;;
   meson)
-    [[ -z "${prefix:-}" ]] || flags+=("--prefix=$prefix")
+    [[ -z "$prefix" ]] || flags+=("--prefix=$prefix")
     flags+=("--buildtype=${mesonBuildType:-plain}" "--libdir=lib" "--wrap-mode=nodownload")
     _words mesonFlags flags
     echoCmd "meson flags" "${flags[@]}"
@@ -372,6 +370,7 @@ _make() {
   make ${makefile:+-f "$makefile"} SHELL="$SHELL" "$@"
 }
 buildPhase() {
+  local prefix="${prefix:-${out:-}}"
   runHook preBuild
   local -a flags=()
   local cores=1
@@ -410,12 +409,13 @@ checkPhase() {
   runHook postCheck
 }
 installPhase() {
+  local prefix="${prefix:-${out:-}}"
   runHook preInstall
   local -a flags=()
   if [[ -e build.ninja ]] && type -P ninja >/dev/null; then
     ninja install
   elif _hasMakefile; then
-    [[ -z "${prefix:-}" ]] || mkdir -p "$prefix"
+    [[ -z "$prefix" ]] || mkdir -p "$prefix"
     _words makeFlags flags
     _words installFlags flags
     # shellcheck disable=SC2086

@@ -156,6 +156,14 @@ describe.skipIf(bash === undefined)("setup (skipped where there is no bash)", ()
     },
   );
 
+  it("installs where $out points when the phase runs, unless $prefix is given", () => {
+    mkdirSync(join(dir, "late"));
+    const script = 'configureScript="echo ran"; out=/second; configurePhase; prefix=/mine; configurePhase';
+    expect(run(`cd late; ${script}`, { out: "/first" })).toMatch(
+      /ran --prefix=\/second\n[^]*ran --prefix=\/mine\n/,
+    );
+  });
+
   it("ends with the failing phase's status", () => {
     mkdirSync(join(dir, "fail"));
     const failed = spawnSync(bash ?? "bash", ["-e", `${env}/default-builder.sh`], {
