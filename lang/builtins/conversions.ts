@@ -12,6 +12,7 @@ import {
   internShape,
   makeString,
   type Runtime,
+  type Shape,
   type Value,
 } from "../value/index.ts";
 import { define1, failure, type Definition } from "./define.ts";
@@ -55,6 +56,7 @@ export function conversionBuiltins(runtime: Runtime): readonly Definition[] {
         try {
           return parseToml<Value>(text, {
             ...JSON_VALUES,
+            object: (names, values) => JSON_VALUES.object(JSON_VALUES.shape(names), values),
             timestamp(value) {
               if (!runtime.settings.features.has("parse-toml-timestamps"))
                 throw new TomlSyntaxError("Dates and times are not supported");
@@ -74,7 +76,7 @@ export function conversionBuiltins(runtime: Runtime): readonly Definition[] {
 
 const TIMESTAMP_SHAPE = internShape(["_type", "value"]);
 
-const JSON_VALUES: JsonBuilder<Value> = {
+const JSON_VALUES: JsonBuilder<Value, Shape> = {
   string(text) {
     requireNoNul(text);
     return text;
@@ -84,11 +86,11 @@ const JSON_VALUES: JsonBuilder<Value> = {
   boolean: (value) => value,
   null: () => null,
   list: (items) => items,
-  object(names, values) {
-    if (names.length === 0) return EMPTY_SET;
-    for (let i = 0; i < names.length; i++) requireNoNul(names[i]!);
-    return new AttrSet(internShape(names), values);
+  shape(names) {
+    for (const name of names) requireNoNul(name);
+    return internShape(names);
   },
+  object: (shape, values) => (values.length === 0 ? EMPTY_SET : new AttrSet(shape, values)),
 };
 
 function requireNoNul(text: string): void {

@@ -362,7 +362,9 @@ class DerivationWriter {
 
   #structuredAttribute(structured: string[], key: string, slot: Slot, pos: Pos): void {
     if (key === "__structuredAttrs") return;
-    structured.push(`${quoteJson(key)}:${printJson(this.#runtime, slot, this.#context)}`);
+    structured.push(
+      `${quoteJson(key)}:${printJson(this.#runtime, slot, this.#context, NO_POS, true, OUTER_LEVELS)}`,
+    );
     switch (key) {
       case "builder":
         this.#builder = forceString(slot, NO_POS, "", this.#context);
@@ -495,4 +497,6 @@ class DerivationWriter {
   }
 }
 
+/** The calls that `derivation` makes around the printing of its attributes. */
+const OUTER_LEVELS = 4;
 const COERCE_MORE = { more: true } as const;

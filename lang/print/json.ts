@@ -27,6 +27,7 @@ import { formatJsonFloat } from "./floats.ts";
  * A value as compact JSON, in bytes, with everything in it evaluated.
  * @param context gets the contexts of all strings; paths are copied to the store and added to it
  * @param copyToStore whether paths become store paths (else their own text)
+ * @param outerLevels calls around this one, which count towards the depth that is allowed
  */
 export function printJson(
   runtime: Runtime,
@@ -34,11 +35,12 @@ export function printJson(
   context: Set<ContextElement>,
   pos: Pos = NO_POS,
   copyToStore = true,
+  outerLevels = OUTER_LEVELS,
 ): ByteString {
-  return new JsonPrinter(runtime, context).print(slot, pos, copyToStore);
+  return new JsonPrinter(runtime, context, outerLevels).run(slot, pos, copyToStore);
 }
 
-/** Values nested deeper are an error, as in Nix, where `max-call-depth` says so; two levels are the caller's. */
+/** Values nested deeper are an error, as in Nix, where `max-call-depth` says so. */
 const MAX_DEPTH = 10_000;
 const OUTER_LEVELS = 2;
 
@@ -47,17 +49,29 @@ class JsonPrinter {
   readonly #context: Set<ContextElement>;
   readonly #maxDepth: number;
   #depth = 0;
+  readonly #pieces: string[] = [];
 
-  constructor(runtime: Runtime, context: Set<ContextElement>) {
+  constructor(runtime: Runtime, context: Set<ContextElement>, outerLevels: number) {
     this.#runtime = runtime;
     this.#context = context;
-    this.#maxDepth = (runtime.settings.maxCallDepth ?? MAX_DEPTH) - OUTER_LEVELS;
+    this.#maxDepth = (runtime.settings.maxCallDepth ?? MAX_DEPTH) - outerLevels;
   }
 
-  print(slot: Slot, pos: Pos, copyToStore: boolean): ByteString {
+  run(slot: Slot, pos: Pos, copyToStore: boolean): ByteString {
+    this.#print(slot, pos, copyToStore);
+    return this.#pieces.length === 1 ? this.#pieces[0]! : this.#pieces.join("");
+  }
+
+  #print(slot: Slot, pos: Pos, copyToStore: boolean): void {
     if (this.#depth > this.#maxDepth)
       throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded", pos);
     const value = force(slot, pos);
+    if (value instanceof AttrSet) this.#peel(value, pos, copyToStore, false);
+    else if (isList(value)) this.#list(value, pos, copyToStore);
+    else this.#pieces.push(this.#scalar(value, pos, copyToStore));
+  }
+
+  #scalar(value: Value, pos: Pos, copyToStore: boolean): ByteString {
     switch (typeof value) {
       case "string":
         return quoteJson(value);
@@ -74,31 +88,29 @@ class JsonPrinter {
       for (const element of value.context) this.#context.add(element);
       return quoteJson(value.text);
     }
-    if (value instanceof AttrSet) return this.#peel(value, pos, copyToStore, false);
-    if (isList(value)) return this.#list(value, pos, copyToStore);
     if (value instanceof Float) return formatJsonFloat(value.value);
     if (value instanceof PathValue)
       return quoteJson(copyToStore ? this.#runtime.copyToStore(value.path, this.#context) : value.path);
     throw evalError("type", `cannot convert ${showType(value)} to JSON`, pos);
   }
 
-  #list(items: readonly Slot[], pos: Pos, copyToStore: boolean): ByteString {
+  #list(items: readonly Slot[], pos: Pos, copyToStore: boolean): void {
     this.#depth++;
-    let text = "[";
+    this.#pieces.push("[");
     for (let i = 0; i < items.length; i++) {
-      if (i > 0) text += ",";
+      if (i > 0) this.#pieces.push(",");
       try {
-        text += this.print(items[i]!, pos, copyToStore);
+        this.#print(items[i]!, pos, copyToStore);
       } catch (error) {
         throw addFrame(error, `while evaluating list element at index ${i}`, pos);
       }
     }
+    this.#pieces.push("]");
     this.#depth--;
-    return `${text}]`;
   }
 
   /** A set is what its `__toString` or `outPath` gives, if it has one; else an object. */
-  #peel(set: AttrSet, pos: Pos, copyToStore: boolean, cameThroughToString: boolean): ByteString {
+  #peel(set: AttrSet, pos: Pos, copyToStore: boolean, cameThroughToString: boolean): void {
     const toString = set.get("__toString");
     if (toString !== undefined) {
       const at = set.posOf("__toString");
@@ -130,10 +142,10 @@ class JsonPrinter {
         `\`__toString\` must return a string, but got ${showType(set)}: ${describeValue(set)}`,
         pos,
       );
-    return this.#object(set, copyToStore);
+    this.#object(set, copyToStore);
   }
 
-  #peeled(value: Value, pos: Pos, copyToStore: boolean, cameThroughToString: boolean): ByteString {
+  #peeled(value: Value, pos: Pos, copyToStore: boolean, cameThroughToString: boolean): void {
     if (value instanceof AttrSet) return this.#peel(value, pos, copyToStore, cameThroughToString);
     if (cameThroughToString && !isStringValue(value) && !(value instanceof PathValue))
       throw evalError(
@@ -141,28 +153,27 @@ class JsonPrinter {
         `\`__toString\` should return a string, but got ${showType(value)}: ${describeValue(value)}`,
         pos,
       );
-    return this.print(value, pos, copyToStore && !cameThroughToString);
+    this.#print(value, pos, copyToStore && !cameThroughToString);
   }
 
-  #object(set: AttrSet, copyToStore: boolean): ByteString {
+  #object(set: AttrSet, copyToStore: boolean): void {
     const flat = set.flatten();
     const { names, positions } = flat.shape;
     const order = flat.shape.order();
     this.#depth++;
-    let text = "{";
+    this.#pieces.push("{");
     for (let k = 0; k < order.length; k++) {
       const i = order[k]!;
       const at = positions?.[i] ?? NO_POS;
-      let value: ByteString;
+      this.#pieces.push(k > 0 ? `,${quoteJson(names[i]!)}:` : `${quoteJson(names[i]!)}:`);
       try {
-        value = this.print(flat.values[i]!, at, copyToStore);
+        this.#print(flat.values[i]!, at, copyToStore);
       } catch (error) {
         throw addFrame(error, `while evaluating attribute '${names[i]!}'`, at);
       }
-      text += `${k > 0 ? "," : ""}${quoteJson(names[i]!)}:${value}`;
     }
+    this.#pieces.push("}");
     this.#depth--;
-    return `${text}}`;
   }
 }
 

@@ -1,8 +1,9 @@
 import { isUtf8 } from "node:buffer";
 import { explainJsonError } from "./jsonError.ts";
+import { NameTrie, type NameNode } from "./nameTrie.ts";
 
-/** What the parser builds; the values' type is the caller's. */
-export interface JsonBuilder<T> {
+/** What the parser builds; the types of values and of their names together are the caller's. */
+export interface JsonBuilder<T, S> {
   string(text: string): T;
   /** |value| ≤ 2^53 − 1 as number, beyond as bigint within 64 bits. */
   integer(value: number | bigint): T;
@@ -10,8 +11,9 @@ export interface JsonBuilder<T> {
   boolean(value: boolean): T;
   null(): T;
   list(items: T[]): T;
-  /** Names are distinct: of equal ones the last value is kept. */
-  object(names: string[], values: T[]): T;
+  /** Names are distinct: of equal ones the last value is kept. Made once for many records of a kind. */
+  shape(names: string[]): S;
+  object(shape: S, values: T[]): T;
 }
 
 /** A text that is no JSON; the message is worded as nlohmann's library words it. */
@@ -27,28 +29,28 @@ export class JsonError extends Error {
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 const UINT64_MAX = 2n ** 64n - 1n;
-/** From this many names on, a repeated one is looked for with a set. */
-const SMALL_OBJECT = 8;
 
 /**
  * Parses a byte string (UTF-8). Nesting is bounded by memory, not by the stack.
  * @throws {JsonError}
  */
-export function parseJson<T>(text: string, builder: JsonBuilder<T>): T {
+export function parseJson<T, S>(text: string, builder: JsonBuilder<T, S>): T {
   return new JsonParser(text, builder).parse();
 }
 
-interface Frame<T> {
-  readonly names: string[] | undefined;
+/** A container that is open: a list has no names; an object's are a node of the trie, or too many for it. */
+interface Frame<T, S> {
+  names: NameNode<S> | string[] | undefined;
   readonly values: T[];
 }
 
-class JsonParser<T> {
+class JsonParser<T, S> {
   readonly #text: string;
-  readonly #builder: JsonBuilder<T>;
+  readonly #builder: JsonBuilder<T, S>;
+  readonly #trie = new NameTrie<S>();
   #at = 0;
 
-  constructor(text: string, builder: JsonBuilder<T>) {
+  constructor(text: string, builder: JsonBuilder<T, S>) {
     this.#text = text;
     this.#builder = builder;
   }
@@ -61,71 +63,83 @@ class JsonParser<T> {
       if (text.startsWith("\xef\xbb\xbf")) this.#at = 3;
     }
     const builder = this.#builder;
-    const stack: Frame<T>[] = [];
-    let names: string[] | undefined;
-    let values: T[] | undefined;
+    const stack: Frame<T, S>[] = [];
+    let frame: Frame<T, S> | undefined;
     for (;;) {
       let value: T;
       // One value, or the opening of a container.
       const code = this.#skipSpace();
-      if (code === 123 /* { */) {
+      if (code === 123 /* { */ || code === 91 /* [ */) {
+        const isObject = code === 123;
         this.#at++;
-        if (values !== undefined) stack.push({ names, values });
-        values = [];
-        names = [];
-        if (this.#skipSpace() !== 125) {
-          this.#name(names);
+        if (frame !== undefined) stack.push(frame);
+        frame = { names: isObject ? this.#trie.root : undefined, values: [] };
+        if (this.#skipSpace() !== (isObject ? 125 : 93)) {
+          if (isObject) this.#name(frame);
           continue;
         }
         this.#at++;
-        value = builder.object(names, values);
-        ({ names, values } = popFrame(stack));
-      } else if (code === 91 /* [ */) {
-        this.#at++;
-        if (values !== undefined) stack.push({ names, values });
-        values = [];
-        names = undefined;
-        if (this.#skipSpace() !== 93) continue;
-        this.#at++;
-        value = builder.list(values);
-        ({ names, values } = popFrame(stack));
+        value = this.#close(frame);
+        frame = stack.pop();
       } else value = this.#scalar(code);
       // What follows a value; closes as many containers as end here.
       for (;;) {
-        if (values === undefined) {
+        if (frame === undefined) {
           this.#skipSpace();
           if (this.#at < text.length) this.#fail();
           return value;
         }
-        values.push(value);
+        frame.values.push(value);
         const next = this.#skipSpace();
         this.#at++;
         if (next === 44 /* , */) {
-          if (names !== undefined) {
+          if (frame.names !== undefined) {
             this.#skipSpace();
-            this.#name(names);
+            this.#name(frame);
           }
           break;
         }
-        if (next !== (names === undefined ? 93 : 125)) this.#fail();
-        value = names === undefined ? builder.list(values) : this.#object(names, values);
-        ({ names, values } = popFrame(stack));
+        if (next !== (frame.names === undefined ? 93 : 125)) this.#fail();
+        value = frame.names === undefined ? builder.list(frame.values) : this.#close(frame);
+        frame = stack.pop();
       }
     }
   }
 
-  #object(names: string[], values: T[]): T {
-    if (names.length > SMALL_OBJECT ? new Set(names).size < names.length : hasRepeated(names)) {
-      const last = new Map<string, T>();
-      for (let i = 0; i < names.length; i++) last.set(names[i]!, values[i]!);
-      return this.#builder.object([...last.keys()], [...last.values()]);
+  #close({ names, values }: Frame<T, S>): T {
+    const builder = this.#builder;
+    if (names === undefined) return builder.list(values);
+    if (!Array.isArray(names)) {
+      if (!names.hasRepeated) return builder.object((names.shape ??= builder.shape(names.names())), values);
+      return this.#object(names.names(), values);
     }
-    return this.#builder.object(names, values);
+    return this.#object(names, values);
   }
 
-  #name(names: string[]): void {
-    if (this.#text.charCodeAt(this.#at) !== 34) this.#fail();
-    names.push(this.#string());
+  #object(names: string[], values: T[]): T {
+    const builder = this.#builder;
+    if (new Set(names).size === names.length) return builder.object(builder.shape(names), values);
+    const last = new Map<string, T>();
+    for (let i = 0; i < names.length; i++) last.set(names[i]!, values[i]!);
+    return builder.object(builder.shape([...last.keys()]), [...last.values()]);
+  }
+
+  /** Reads `"name":` and adds the name to the object. */
+  #name(frame: Frame<T, S>): void {
+    const text = this.#text;
+    if (text.charCodeAt(this.#at) !== 34) this.#fail();
+    const { names } = frame;
+    if (names !== undefined && !Array.isArray(names)) {
+      const guess = names.guess;
+      const end = guess === undefined ? 0 : this.#at + 1 + guess.name.length;
+      if (guess !== undefined && text.charCodeAt(end) === 34 && text.startsWith(guess.name, this.#at + 1)) {
+        frame.names = guess;
+        this.#at = end + 1;
+      } else {
+        const name = this.#string();
+        frame.names = this.#trie.next(names, name) ?? [...names.names(), name];
+      }
+    } else names?.push(this.#string());
     if (this.#skipSpace() !== 58) this.#fail();
     this.#at++;
   }
@@ -277,21 +291,12 @@ class JsonParser<T> {
 const ESCAPES = '"\\/bfnrt';
 const ESCAPED = '"\\/\b\f\n\r\t';
 
-function popFrame<T>(stack: Frame<T>[]): { names: string[] | undefined; values: T[] | undefined } {
-  return stack.pop() ?? { names: undefined, values: undefined };
-}
-
 function skipDigits(text: string, at: number): number {
   for (;;) {
     const code = text.charCodeAt(at);
     if (!(code >= 48 && code <= 57)) return at;
     at++;
   }
-}
-
-function hasRepeated(names: readonly string[]): boolean {
-  for (let i = 1; i < names.length; i++) for (let j = 0; j < i; j++) if (names[i] === names[j]) return true;
-  return false;
 }
 
 function encodePoint(point: number): string {
