@@ -9,7 +9,7 @@ import {
   readdirSync,
   writeSync,
 } from "node:fs";
-import { basename, resolve } from "node:path";
+import { basename, dirname, normalize, resolve } from "node:path";
 import {
   DevshellError,
   bytesOfText,
@@ -227,14 +227,29 @@ function insideStore(store: LocalStore, word: string): ByteString {
   return store.realPath(path);
 }
 
+/** Follows symlinks on the way until the path lies in the store; links inside the store stay as they are. */
 function inStore(store: LocalStore, word: string): ByteString {
   let path = bytesOfText(resolve(word));
-  for (let links = 0; links < 40 && !isInStore(store.storeDir, path); links++) {
-    if (lstatSync(fsPath(path), { throwIfNoEntry: false })?.isSymbolicLink() !== true) break;
-    path = bytesOfText(resolve(path, "..", readlinkSync(fsPath(path), "utf8")));
+  for (let links = 0; links < MAX_LINKS && !isInStore(store.storeDir, path); links++) {
+    const link = firstLink(path);
+    if (link === undefined) break;
+    const target = readlinkSync(fsPath(link), "latin1");
+    path = normalize(
+      `${target.startsWith("/") ? target : `${dirname(link)}/${target}`}${path.slice(link.length)}`,
+    );
   }
   return path;
 }
+
+function firstLink(path: ByteString): ByteString | undefined {
+  for (let end = path.indexOf("/", 1); ; end = path.indexOf("/", end + 1)) {
+    const prefix = end < 0 ? path : path.slice(0, end);
+    if (lstatSync(fsPath(prefix), { throwIfNoEntry: false })?.isSymbolicLink() === true) return prefix;
+    if (end < 0) return undefined;
+  }
+}
+
+const MAX_LINKS = 40;
 
 function atLeastOne(words: readonly string[], action: string): readonly string[] {
   if (words.length === 0) throw usage(`${action} takes at least one path`);
