@@ -56,7 +56,12 @@ export interface BuildRequest {
 export async function buildDerivation(request: BuildRequest): Promise<void> {
   const { store, drvPath, derivation } = request;
   await using scratch = await Scratch.create(request);
-  await using log = BuildLog.open(store.settings, drvPath, { line: request.onLine, phase: request.onPhase });
+  await using log = BuildLog.open(
+    store.settings,
+    drvPath,
+    { line: request.onLine, phase: request.onPhase },
+    request.builtin === undefined,
+  );
   try {
     if (request.builtin === undefined) await runForeign(request, scratch, log);
     else await runBuiltin(request, request.builtin, scratch, log);

@@ -1,13 +1,15 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { createWriteStream, mkdirSync, openSync, closeSync, rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { createWriteStream, mkdirSync, rmSync, type WriteStream } from "node:fs";
 import { dirname } from "node:path";
-import type { Writable } from "node:stream";
-import { fsPath } from "../../core/index.ts";
+import { fsPath, textOfBytes, type ByteString } from "../../core/index.ts";
 import type { StorePath, StoreSettings } from "../types.ts";
 import { findProgram } from "./programs.ts";
 
 /** Lines longer than this reach listeners in pieces; the log file has them whole. */
 const MAX_LINE_BYTES = 64 << 10;
+
+/** Shorter logs are not compressed. */
+const COMPRESSED_FROM_BYTES = 64 << 10;
 
 export interface LogListener {
   /** A byte string without its line end. */
@@ -22,8 +24,8 @@ export function buildLogPath(settings: StoreSettings, drvPath: StorePath): strin
 }
 
 /**
- * A build's log: written to its file (bzip2-compressed where the program is there, else plain; `nix log` reads
- * both), split into lines for listeners, its last lines kept for the error message.
+ * A build's log: written to its file (plain; long ones end up bzip2-compressed; `nix log` reads both), split into lines
+ * for listeners, its last lines kept for the error message.
  */
 export class BuildLog implements AsyncDisposable {
   readonly #listener: LogListener;
@@ -39,10 +41,16 @@ export class BuildLog implements AsyncDisposable {
     this.#listener = listener;
   }
 
-  static open(settings: StoreSettings, drvPath: StorePath, listener: LogListener): BuildLog {
+  /** @param isEmptyKept whether there is a file even when nothing is said */
+  static open(
+    settings: StoreSettings,
+    drvPath: StorePath,
+    listener: LogListener,
+    isEmptyKept = true,
+  ): BuildLog {
     const { raw } = settings.config;
     const tailLength = Number(raw.get("log-lines") ?? "25");
-    const sink = raw.get("keep-build-log") === "false" ? undefined : openSink(settings, drvPath);
+    const sink = raw.get("keep-build-log") === "false" ? undefined : openSink(settings, drvPath, isEmptyKept);
     return new BuildLog(sink, Number.isSafeInteger(tailLength) ? tailLength : 25, listener);
   }
 
@@ -110,39 +118,29 @@ interface LogSink {
   close(): Promise<void>;
 }
 
-function openSink(settings: StoreSettings, drvPath: StorePath): LogSink {
+/**
+ * Writes the log as it comes, for whoever follows it; compresses it at the end where that is worth a process (a spawn
+ * costs this process up to 30 ms, and most builds of packages say nothing).
+ */
+function openSink(settings: StoreSettings, drvPath: StorePath, isEmptyKept: boolean): LogSink {
   const path = buildLogPath(settings, drvPath);
-  mkdirSync(fsPath(dirname(path)), { recursive: true });
-  const bzip2 = settings.config.raw.get("compress-build-log") === "false" ? undefined : findProgram("bzip2");
-  if (bzip2 === undefined) {
-    rmSync(fsPath(`${path}.bz2`), { force: true });
-    const file = createWriteStream(fsPath(path), { mode: 0o644 });
-    return writableSink(file, (done) => file.close(() => done()));
-  }
-  rmSync(fsPath(path), { force: true });
-  const fd = openSync(fsPath(`${path}.bz2`), "w", 0o644);
-  let child: ChildProcess;
-  try {
-    // Its own session: an interrupt at the terminal must not cut the log short.
-    child = spawn(bzip2, ["-c"], { stdio: ["pipe", fd, "ignore"], env: {}, detached: true });
-  } finally {
-    closeSync(fd);
-  }
-  const ended = new Promise<void>((resolve) => {
-    child.on("close", () => resolve());
-    child.on("error", () => resolve());
-  });
-  const input = child.stdin;
-  if (input === null) throw new Error("bzip2 was started without standard input");
-  return writableSink(input, (done) => void ended.then(done));
-}
-
-function writableSink(stream: Writable, whenClosed: (done: () => void) => void): LogSink {
+  let file: WriteStream | undefined;
+  let sizeBytes = 0;
   let failed = false;
-  // No space for the log is no reason to fail the build; the build itself will meet it soon enough.
-  stream.on("error", () => (failed = true));
+  const start = (): WriteStream => {
+    mkdirSync(fsPath(dirname(path)), { recursive: true });
+    rmSync(fsPath(`${path}.bz2`), { force: true });
+    const stream = createWriteStream(fsPath(path), { mode: 0o644 });
+    // No space for the log is no reason to fail the build; the build itself will meet it soon enough.
+    stream.on("error", () => (failed = true));
+    return stream;
+  };
+  if (isEmptyKept) file = start();
   return {
     write(chunk) {
+      file ??= start();
+      const stream = file;
+      sizeBytes += chunk.length;
       if (failed || stream.write(chunk)) return undefined;
       return new Promise((resolve) => {
         const done = (): void => {
@@ -152,11 +150,24 @@ function writableSink(stream: Writable, whenClosed: (done: () => void) => void):
         stream.once("drain", done).once("error", done).once("close", done);
       });
     },
-    close() {
-      return new Promise((resolve) => {
-        stream.end();
-        whenClosed(resolve);
-      });
+    async close() {
+      const stream = file;
+      if (stream === undefined) return;
+      await new Promise<void>((resolve) => stream.close(() => resolve()));
+      const isCompressed = settings.config.raw.get("compress-build-log") !== "false";
+      if (isCompressed && !failed && sizeBytes >= COMPRESSED_FROM_BYTES) await compressLog(path);
     },
   };
+}
+
+/** Replaces a log by its compressed form; where that fails it stays as it is. */
+function compressLog(path: ByteString): Promise<void> {
+  const bzip2 = findProgram("bzip2");
+  if (bzip2 === undefined) return Promise.resolve();
+  return new Promise((resolve) => {
+    // Its own session: an interrupt at the terminal must not cut the log short.
+    const child = spawn(bzip2, ["-f", "--", textOfBytes(path)], { stdio: "ignore", env: {}, detached: true });
+    child.on("close", () => resolve());
+    child.on("error", () => resolve());
+  });
 }
