@@ -43,13 +43,16 @@ export function printJson(
 /** Values nested deeper are an error, as in Nix, where `max-call-depth` says so. */
 const MAX_DEPTH = 10_000;
 const OUTER_LEVELS = 2;
+const CHUNK_PIECES = 4096;
 
 class JsonPrinter {
   readonly #runtime: Runtime;
   readonly #context: Set<ContextElement>;
   readonly #maxDepth: number;
   #depth = 0;
-  readonly #pieces: string[] = [];
+  /** What is printed: pieces are joined to chunks while they are still in the young generation. */
+  readonly #chunks: string[] = [];
+  #pieces: string[] = [];
 
   constructor(runtime: Runtime, context: Set<ContextElement>, outerLevels: number) {
     this.#runtime = runtime;
@@ -59,7 +62,15 @@ class JsonPrinter {
 
   run(slot: Slot, pos: Pos, copyToStore: boolean): ByteString {
     this.#print(slot, pos, copyToStore);
-    return this.#pieces.length === 1 ? this.#pieces[0]! : this.#pieces.join("");
+    if (this.#chunks.length === 0 && this.#pieces.length === 1) return this.#pieces[0]!;
+    this.#chunks.push(this.#pieces.join(""));
+    return this.#chunks.join("");
+  }
+
+  #put(piece: string): void {
+    if (this.#pieces.push(piece) < CHUNK_PIECES) return;
+    this.#chunks.push(this.#pieces.join(""));
+    this.#pieces = [];
   }
 
   #print(slot: Slot, pos: Pos, copyToStore: boolean): void {
@@ -68,7 +79,7 @@ class JsonPrinter {
     const value = force(slot, pos);
     if (value instanceof AttrSet) this.#peel(value, pos, copyToStore, false);
     else if (isList(value)) this.#list(value, pos, copyToStore);
-    else this.#pieces.push(this.#scalar(value, pos, copyToStore));
+    else this.#put(this.#scalar(value, pos, copyToStore));
   }
 
   #scalar(value: Value, pos: Pos, copyToStore: boolean): ByteString {
@@ -96,16 +107,16 @@ class JsonPrinter {
 
   #list(items: readonly Slot[], pos: Pos, copyToStore: boolean): void {
     this.#depth++;
-    this.#pieces.push("[");
+    this.#put("[");
     for (let i = 0; i < items.length; i++) {
-      if (i > 0) this.#pieces.push(",");
+      if (i > 0) this.#put(",");
       try {
         this.#print(items[i]!, pos, copyToStore);
       } catch (error) {
         throw addFrame(error, `while evaluating list element at index ${i}`, pos);
       }
     }
-    this.#pieces.push("]");
+    this.#put("]");
     this.#depth--;
   }
 
@@ -161,18 +172,18 @@ class JsonPrinter {
     const { names, positions } = flat.shape;
     const order = flat.shape.order();
     this.#depth++;
-    this.#pieces.push("{");
+    this.#put("{");
     for (let k = 0; k < order.length; k++) {
       const i = order[k]!;
       const at = positions?.[i] ?? NO_POS;
-      this.#pieces.push(k > 0 ? `,${quoteJson(names[i]!)}:` : `${quoteJson(names[i]!)}:`);
+      this.#put(k > 0 ? `,${quoteJson(names[i]!)}:` : `${quoteJson(names[i]!)}:`);
       try {
         this.#print(flat.values[i]!, at, copyToStore);
       } catch (error) {
         throw addFrame(error, `while evaluating attribute '${names[i]!}'`, at);
       }
     }
-    this.#pieces.push("}");
+    this.#put("}");
     this.#depth--;
   }
 }
