@@ -45,6 +45,11 @@ function compileDef(def: AttrDef, compiler: Compiler): MakeSlot {
   }
 }
 
+function thunkOf(def: AttrDef, compiler: Compiler): MakeSlot {
+  const code = compiler.lazy(def.value);
+  return (env) => new Thunk(code.run, env);
+}
+
 /** Selects from the source of an `inherit (…)`; such a thunk's data is the source, not an environment. */
 function inheritCode(name: string, pos: Pos): (data: Env) => Value {
   const select = selector(name);
@@ -210,10 +215,14 @@ function compileBig(expr: AttrsExpr, shape: Shape, compiler: Compiler): Code {
 
 function compileRecursive(expr: AttrsExpr, compiler: Compiler): Code {
   const shape = shapeOf(expr);
-  const makers = compileDefs(expr, compiler);
+  const overrides = expr.defs.findIndex((def) => def.name === "__overrides");
+  // What may yet be overridden must not be read while the set is made.
+  const makers =
+    overrides < 0
+      ? compileDefs(expr, compiler)
+      : expr.defs.map((def) => (def.kind === "plain" ? thunkOf(def, compiler) : compileDef(def, compiler)));
   const sourcesOf = compileSources(expr, compiler);
   const addDynamic = expr.dynamic.length === 0 ? undefined : compileDynamic(expr, compiler);
-  const overrides = expr.defs.findIndex((def) => def.name === "__overrides");
   const count = makers.length;
   return (env) => {
     const inner = newFrame(count + 1, env);

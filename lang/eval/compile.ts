@@ -200,6 +200,8 @@ export class ClosureCompiler implements Compiler {
     const [left, right] = operands;
     if (operator === undefined || left === undefined || right === undefined || operands.length !== 2)
       return undefined;
+    // Of two literals Nix makes a thunk too, and shows it so.
+    if (left.kind === "int" && right.kind === "int") return undefined;
     const peekLeft = this.#peekAtom(left);
     const peekRight = this.#peekAtom(right);
     if (peekLeft === undefined || peekRight === undefined) return undefined;

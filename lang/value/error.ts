@@ -41,6 +41,18 @@ export class EvalError extends DevshellError {
     super(CODES[kind], message, options);
     this.kind = kind;
   }
+
+  /** The same failure with only its first frames. */
+  withFrames(count: number): EvalError {
+    return new EvalError(this.kind, this.message, {
+      hint: this.hint,
+      pos: this.pos,
+      trace: this.trace.slice(0, count),
+      suggestions: this.suggestions,
+      cause: this.cause,
+      exitStatus: this.exitStatus,
+    });
+  }
 }
 
 export interface EvalErrorOptions {

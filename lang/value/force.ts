@@ -15,10 +15,29 @@ import {
   type Value,
 } from "./value.ts";
 
-/** The code of a thunk under evaluation. */
-function blackhole(this: unknown): never {
-  const error = evalError("infiniteRecursion", "infinite recursion encountered");
-  throw error;
+/** The code of a thunk under evaluation; never called. */
+const blackhole = (): never => {
+  throw new Error("a thunk under evaluation was run");
+};
+
+/** The code of a thunk that failed, whose data is a `Failure`: it fails again without computing again. */
+const failed = (data: unknown): never => {
+  throw (data as Failure).again();
+};
+
+/** A failure with its trace as it was when the thunk failed; frames of later forces are not its own. */
+class Failure {
+  readonly #error: EvalError;
+  readonly #frames: number;
+
+  constructor(error: EvalError) {
+    this.#error = error;
+    this.#frames = error.trace.length;
+  }
+
+  again(): EvalError {
+    return this.#error.withFrames(this.#frames);
+  }
 }
 
 /** Gives the value, computing it if need be. @param pos blamed for an infinite recursion found here */
@@ -26,11 +45,14 @@ export function force(slot: Slot, pos: Pos = NO_POS): Value {
   return slot instanceof Thunk ? (slot.code === null ? (slot.data as Value) : runThunk(slot, pos)) : slot;
 }
 
-/** Computes a thunk that is not done. A failed one is put back, so that it fails again when forced again. */
+/**
+ * Computes a thunk that is not done. A failed one keeps its failure; where failing depends on more than the program
+ * (the stack's end, the host), it is put back to be tried again.
+ */
 export function runThunk(thunk: Thunk, pos: Pos = NO_POS): Value {
   const code = thunk.code!;
-  const data = thunk.data as Env;
   if (code === blackhole) throw recursionError(thunk, pos);
+  const data = thunk.data as Env;
   thunk.code = blackhole;
   thunk.data = null;
   try {
@@ -39,14 +61,23 @@ export function runThunk(thunk: Thunk, pos: Pos = NO_POS): Value {
     thunk.data = value;
     return value;
   } catch (error) {
+    throw failThunk(thunk, code, data, error);
+  }
+}
+
+function failThunk(thunk: Thunk, code: (data: Env) => Value, data: Env, error: unknown): unknown {
+  if (error instanceof EvalError && error.kind !== "stackOverflow") {
+    if (error.blackhole === thunk) {
+      error.blackhole = undefined;
+      addFrame(error, "entering the infinite recursion", NO_POS, true);
+    }
+    thunk.code = failed;
+    thunk.data = code === failed ? data : new Failure(error);
+  } else {
     thunk.code = code;
     thunk.data = data;
-    if (error instanceof EvalError && error.blackhole === thunk) {
-      error.blackhole = undefined;
-      throw addFrame(error, "entering the infinite recursion", NO_POS, true);
-    }
-    throw error;
   }
+  return error;
 }
 
 function recursionError(thunk: Thunk, pos: Pos): EvalError {
