@@ -22,6 +22,10 @@ export async function runSessionProcess(record: string): Promise<never> {
     });
   } catch (error) {
     status = printError(error);
+    if (error instanceof DevshellError && error.code === "SHELL_NO_PTY") {
+      process.stderr.write("devshell: this shell runs on your terminal itself and does not reload\n");
+      process.execve?.(launcher, [launcher, "--record", record, "plain", ""], withoutInternals(process.env));
+    }
   }
   process.exit(status);
 }

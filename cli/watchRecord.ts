@@ -1,4 +1,3 @@
-import { watch } from "chokidar";
 import { loadRecord, watchedPaths } from "../env/index.ts";
 
 /** Calls back when something that a record's evaluation read may have changed, until the signal. */
@@ -13,6 +12,8 @@ export async function watchRecord(
   const paths = watchedPaths(record.inputs).filter(
     (path) => !path.startsWith(`${record.environment.storeDir}/`),
   );
+  // Loaded once the shell is there: no prompt waits for it.
+  const { watch } = await import("chokidar");
   const watcher = watch(paths, { ignoreInitial: true, depth: 0, persistent: false });
   watcher.on("all", () => onChange());
   watcher.on("error", () => undefined);

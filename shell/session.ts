@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DevshellError } from "../core/index.ts";
@@ -91,9 +91,22 @@ function createSessionDir(): Disposable & { readonly path: string } {
 function makeDir(base: string): string | undefined {
   try {
     mkdirSync(base, { recursive: true });
-    return mkdtempSync(join(base, "devshell-session-"));
+    sweepSessionDirs(base);
+    return mkdtempSync(join(base, `devshell-session-${process.pid}-`));
   } catch {
     return undefined;
+  }
+}
+
+/** Takes away what sessions that were killed have left behind. */
+function sweepSessionDirs(base: string): void {
+  for (const name of readdirSync(base)) {
+    const pid = /^devshell-session-(\d+)-/.exec(name)?.[1];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    const path = join(base, name);
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat?.isDirectory() === true && stat.uid === process.getuid?.())
+      rmSync(path, { recursive: true, force: true });
   }
 }
 
