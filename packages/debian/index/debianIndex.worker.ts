@@ -175,9 +175,9 @@ async function fetchTables(task: TableTask, onEvent: OnEvent): Promise<undefined
   for (const mirror of task.mirrors)
     for (const place of places) {
       const url = `${mirror}/dists/${dist}/${place}`;
-      let text: string;
+      let text: Buffer;
       try {
-        text = (await fetchIndex(url, task, onEvent)).toString("latin1");
+        text = await fetchIndex(url, task, onEvent);
       } catch (error) {
         if (!(error instanceof DevshellError)) throw error;
         failures.push(error);
@@ -243,7 +243,8 @@ function decompress(path: string, packed: AsyncGenerator<Buffer>): AsyncIterable
 }
 
 async function* unxzInProcess(packed: AsyncGenerator<Buffer>): AsyncGenerator<Uint8Array> {
-  const { XzReadableStream } = await import("xz-decompress");
+  // A CommonJS module, whose names only a bundler would find.
+  const { XzReadableStream } = (await import("xz-decompress")).default;
   const source = Readable.toWeb(Readable.from(packed)) as unknown as ConstructorParameters<
     typeof XzReadableStream
   >[0];

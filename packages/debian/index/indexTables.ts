@@ -1,5 +1,5 @@
 import { DevshellError, type ByteString } from "../../../core/index.ts";
-import { parseStanza, splitStanzas, unfold, type Stanza } from "./deb822.ts";
+import { parseStanza, unfold, type Stanza } from "./deb822.ts";
 import { writeRecordTable } from "./recordTable.ts";
 
 /** What of a package's stanza is kept, in this order. */
@@ -58,7 +58,7 @@ export function sourcesTablePath(base: string): string {
 }
 
 /** Turns the text of a `Packages` index into the two tables the resolver reads. */
-export function writePackageTables(index: ByteString, base: string, architecture: string): void {
+export function writePackageTables(index: Buffer, base: string, architecture: string): void {
   const providers = new Map<string, Set<string>>();
   const essential: string[] = [];
   const records = collect(index, PACKAGE_FIELDS, (name, stanza) => {
@@ -66,8 +66,8 @@ export function writePackageTables(index: ByteString, base: string, architecture
     if (stanzaArchitecture !== architecture && stanzaArchitecture !== "all") return false;
     if (stanza.get("essential") === "yes") essential.push(name);
     for (const provided of (stanza.get("provides") ?? "").split(",")) {
-      const virtual = /^\s*([A-Za-z0-9+.-]+)/.exec(provided)?.[1];
-      if (virtual === undefined) continue;
+      const virtual = ownString(/^\s*([A-Za-z0-9+.-]+)/.exec(provided)?.[1] ?? "");
+      if (virtual === "") continue;
       const known = providers.get(virtual);
       if (known === undefined) providers.set(virtual, new Set([name]));
       else known.add(name);
@@ -83,7 +83,7 @@ export function writePackageTables(index: ByteString, base: string, architecture
   writeRecordTable(packagesTablePath(base), records, notes);
 }
 
-export function writeSourceTable(index: ByteString, base: string): void {
+export function writeSourceTable(index: Buffer, base: string): void {
   // `Extra-Source-Only` sources are kept by the archive for other packages' sake: no suite's current source.
   const records = collect(index, [...SOURCE_FIELDS, "extra-source-only"], (_, stanza) => {
     return stanza.get("extra-source-only") !== "yes";
@@ -93,30 +93,51 @@ export function writeSourceTable(index: ByteString, base: string): void {
 
 /** Name → its stanzas in short form, parted by empty lines. */
 function collect(
-  index: ByteString,
+  index: Buffer,
   fields: readonly string[],
   isWanted: (name: string, stanza: Stanza) => boolean,
 ): Map<string, ByteString> {
   const kept = new Set(fields);
   const records = new Map<string, ByteString>();
   let count = 0;
-  for (const text of splitStanzas(index)) {
+  for (const text of stanzasOf(index)) {
     if (++count > MAX_STANZAS || text.length > MAX_STANZA_BYTES)
       throw new DevshellError("DEBIAN_INDEX_INVALID", "Cannot read the package index: it is too large", {
         hint: "the mirror serves a broken archive: try another one",
       });
     const stanza = parseStanza(text, kept);
-    const name = stanza.get("package") ?? "";
+    const name = ownString(stanza.get("package") ?? "");
     if (!PACKAGE_NAME.test(name) || !stanza.has("version") || !isWanted(name, stanza)) continue;
-    let short = "";
+    const lines: string[] = [];
     for (const field of fields) {
       const value = stanza.get(field);
       if (value === undefined || value === "") continue;
-      const line = field === "checksums-sha256" ? value.replaceAll("\n", "\n ") : unfold(value);
-      short += `${field}: ${line}\n`;
+      lines.push(
+        field,
+        ": ",
+        field === "checksums-sha256" ? value.replaceAll("\n", "\n ") : unfold(value),
+        "\n",
+      );
     }
+    // Joined into a string of its own, which keeps nothing of the index alive.
+    const short = lines.join("");
     const before = records.get(name);
     records.set(name, before === undefined ? short : `${before}\n${short}`);
   }
   return records;
+}
+
+/** A long part of a string keeps the whole string alive; a copy does not. */
+function ownString(part: string): string {
+  return Buffer.from(part, "latin1").toString("latin1");
+}
+
+/** One stanza at a time as a string; the whole of an index as a string would double what it takes. */
+function* stanzasOf(index: Buffer): Generator<ByteString> {
+  for (let start = 0; start < index.length;) {
+    const found = index.indexOf("\n\n", start, "latin1");
+    const end = found < 0 ? index.length : found + 1;
+    if (end > start + 1) yield index.toString("latin1", start, Math.min(end, start + MAX_STANZA_BYTES + 1));
+    start = end + 1;
+  }
 }
