@@ -4,7 +4,7 @@ import { EvalState, INTERNAL_FILES, autoCall, selectAttrPath } from "./eval/inde
 import type { EvalHost } from "./host.ts";
 import type { Expr } from "./syntax/index.ts";
 import {
-  AttrSet,
+  type AttrSet,
   callFunction,
   DEFAULT_SETTINGS,
   force,

@@ -49,8 +49,8 @@ function compileBool(expr: Expr, message: string, compiler: Compiler): (env: Env
 
 export function compileIf(expr: IfExpr, compiler: Compiler): Code {
   const condition = compileBool(expr.condition, "while evaluating a branch condition", compiler);
-  const then = compiler.lazy(expr.then);
-  const otherwise = compiler.lazy(expr.otherwise);
+  const then = compiler.lazy(expr.consequent);
+  const otherwise = compiler.lazy(expr.alternate);
   return (env) => (condition(env) ? then.run(env) : otherwise.run(env));
 }
 

@@ -129,8 +129,8 @@ class Resolver {
       }
       case "if":
         this.visit(expr.condition, scope, frame, false);
-        this.visit(expr.then, scope, frame, isOnce);
-        this.visit(expr.otherwise, scope, frame, isOnce);
+        this.visit(expr.consequent, scope, frame, isOnce);
+        this.visit(expr.alternate, scope, frame, isOnce);
         return;
       case "assert":
         this.visit(expr.condition, scope, frame, false);
@@ -216,7 +216,10 @@ function undefinedVariable(expr: VarExpr, scope: Scope, globals: Globals): Error
   for (const name of globals.indexOf.keys()) if (!name.startsWith("__")) visible.add(name);
   // Nix says no more than the name; a near one helps, and goes into the hint so that the message stays Nix's.
   const [near] = expr.name.length < 3 ? [] : suggest(expr.name, visible);
-  return evalError("undefinedVariable", `undefined variable '${expr.name}'`, expr.pos, {
-    ...(near === undefined ? {} : { hint: `did you mean '${near}'?` }),
-  });
+  return evalError(
+    "undefinedVariable",
+    `undefined variable '${expr.name}'`,
+    expr.pos,
+    near === undefined ? {} : { hint: `did you mean '${near}'?` },
+  );
 }

@@ -1,5 +1,5 @@
 import { posOfExpr, printExpr, type AttrName, type HasAttrExpr, type SelectExpr } from "../syntax/index.ts";
-import { Shape } from "../value/attrs.ts";
+import type { Shape } from "../value/attrs.ts";
 import { addFrame, evalError } from "../value/error.ts";
 import { force, forceAttrs, forceStringNoContext, runThunk } from "../value/force.ts";
 import { NO_POS, sourceOf, type Pos } from "../value/position.ts";

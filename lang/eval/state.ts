@@ -6,7 +6,7 @@ import { force } from "../value/force.ts";
 import { canonicalPath } from "../value/path.ts";
 import { NO_POS, registerSource, type Pos } from "../value/position.ts";
 import type { EvalSettings, Runtime, SearchPathEntry } from "../value/runtime.ts";
-import { AttrSet, Thunk, primOp1, type Env, type Slot, type Value } from "../value/value.ts";
+import { type AttrSet, Thunk, primOp1, type Env, type Slot, type Value } from "../value/value.ts";
 import { coerceToString } from "../value/coerce.ts";
 import { ClosureCompiler, type CompileContext } from "./compile.ts";
 import { INTERNAL_PREFIX } from "./internalFiles.ts";

@@ -142,8 +142,8 @@ export interface WithExpr {
 export interface IfExpr {
   readonly kind: "if";
   readonly condition: Expr;
-  readonly then: Expr;
-  readonly otherwise: Expr;
+  readonly consequent: Expr;
+  readonly alternate: Expr;
   readonly pos: Pos;
 }
 

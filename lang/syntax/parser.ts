@@ -156,9 +156,9 @@ class Parser {
         lexer.next();
         const condition = this.#function();
         this.#expect("then");
-        const then = this.#function();
+        const consequent = this.#function();
         this.#expect("else");
-        return { kind: "if", condition, then, otherwise: this.#function(), pos };
+        return { kind: "if", condition, consequent, alternate: this.#function(), pos };
       }
       default:
         return this.#operators(undefined, pos);

@@ -40,7 +40,7 @@ export function printExpr(expr: Expr): string {
     case "with":
       return `(with ${printExpr(expr.attrs)}; ${printExpr(expr.body)})`;
     case "if":
-      return `(if ${printExpr(expr.condition)} then ${printExpr(expr.then)} else ${printExpr(expr.otherwise)})`;
+      return `(if ${printExpr(expr.condition)} then ${printExpr(expr.consequent)} else ${printExpr(expr.alternate)})`;
     case "assert":
       return `assert ${printExpr(expr.condition)}; ${printExpr(expr.body)}`;
     case "attrs":

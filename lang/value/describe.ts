@@ -5,7 +5,7 @@ import {
   AttrSet,
   ContextString,
   Float,
-  Lambda,
+  type Lambda,
   PathValue,
   PrimOp,
   PrimOpApp,

@@ -3,7 +3,7 @@ import { describeValue, showType } from "./describe.ts";
 import { NO_POS, type Pos } from "./position.ts";
 import {
   AttrSet,
-  ContextString,
+  type ContextString,
   Float,
   Thunk,
   isFunctionValue,
