@@ -22,8 +22,11 @@ export class InputTracker {
     this.#storePrefix = `${storeDir}/`;
   }
 
+  /** In the order first read. A path's type alone is left out where more of it was read. */
   get inputs(): TrackedInput[] {
-    return [...this.#inputs.values()];
+    const isRead = (path: ByteString): boolean =>
+      ["file", "directory", "symlink"].some((kind) => this.#inputs.has(`${kind} ${path}`));
+    return [...this.#inputs.values()].filter((input) => input.kind !== "type" || !isRead(input.path));
   }
 
   isImmutable(path: ByteString): boolean {

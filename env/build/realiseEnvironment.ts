@@ -23,10 +23,8 @@ export async function realiseEnvironment(
   const derivation = store.readDerivation(drvPath);
   refuseServices(instantiated);
   context.emit({ kind: "stage", stage: "realise" });
-  const targets = targetsOf(derivation, request.exclude ?? []);
-  if (shellDrv !== undefined)
-    targets.push({ kind: "built", drvPath: shellDrv.drvPath, outputs: [shellDrv.output] });
-  await context.realise(targets);
+  await context.realise(targetsOf(derivation, request.exclude ?? []));
+  const interactive = shellDrv === undefined ? undefined : await realiseShell(context, shellDrv);
 
   context.emit({ kind: "stage", stage: "setup" });
   const filesDir = join(
@@ -49,8 +47,6 @@ export async function realiseEnvironment(
     { signal: context.signal },
   );
   const own = captured.declarations.find(({ name }) => name === "SHELL")?.variable;
-  const interactive =
-    shellDrv === undefined ? undefined : store.queryDerivationOutputs(shellDrv.drvPath).get(shellDrv.output);
   const shell = chooseShell({
     given: process.env["NIX_BUILD_SHELL"],
     own: own?.kind === "exported" && own.value.startsWith(`${store.storeDir}/`) ? own.value : undefined,
@@ -73,6 +69,21 @@ export async function realiseEnvironment(
   });
   context.emit({ kind: "stage", stage: "done" });
   return environment;
+}
+
+/** A shell with line editing is worth a download, but no failure. */
+async function realiseShell(
+  context: StoreContext,
+  { drvPath, output }: NonNullable<InstantiatedSpec["shell"]>,
+): Promise<StorePath | undefined> {
+  const report = await context.tryRealise([{ kind: "built", drvPath, outputs: [output] }]);
+  const [failure] = report.failures;
+  if (failure === undefined) return report.results[0]?.outputs.get(output);
+  context.message(
+    "warning",
+    `nixpkgs' interactive Bash is not to be had, the machine's is used: ${failure.message}`,
+  );
+  return undefined;
 }
 
 /** What a derivation's build would need: outputs of inputs, but for excluded ones, and sources. */

@@ -1,0 +1,154 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { AccessRules, type EvaluationMode } from "../../env/host/accessRules.ts";
+import { searchPathEntries, urlOfEntry } from "../../env/host/searchPath.ts";
+import { StoreHost } from "../../env/host/storeHost.ts";
+import { InputTracker } from "../../env/inputTracker.ts";
+import { createEvaluator, type Value } from "../../lang/index.ts";
+import { memoryStore } from "./memoryStore.ts";
+
+describe("the evaluator's host", () => {
+  let root: string;
+  let tracker: InputTracker;
+  let rules: AccessRules;
+  beforeEach(() => {
+    root = realpathSync(mkdtempSync(join(tmpdir(), "devshell-host-")));
+    tracker = new InputTracker("/nix/store");
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  function evaluate(
+    expression: string,
+    mode: EvaluationMode = "impure",
+    searchPath: Record<string, string> = {},
+  ): Value {
+    rules = new AccessRules(mode, "/nix/store", ["https://example.org/allowed"]);
+    const host = new StoreHost({
+      store: memoryStore(),
+      tracker,
+      rules,
+      system: "x86_64-linux",
+      isReadOnly: true,
+      environment: { HOME: "/h", FOO: "föö" },
+      resolveEntry: (entry) => entry,
+      realise: () => new Map(),
+      fetch: () => ({ storePath: "/nix/store/x", attributes: new Map() }),
+      onMessage: () => {},
+    });
+    const evaluator = createEvaluator(host, {
+      isPure: mode === "pure",
+      isRestricted: mode === "restricted",
+      searchPath: Object.entries(searchPath).map(([prefix, value]) => ({ prefix, value })),
+    });
+    return evaluator.forceDeep(evaluator.evalText(expression, root, { kind: "string", text: expression }));
+  }
+
+  const tracked = (): string[] =>
+    tracker.inputs
+      .filter((input) => input.kind !== "variable")
+      .map((input) => `${input.kind} ${"path" in input ? input.path.replace(root, "") : ""}`)
+      .sort();
+
+  it("records files, directories, links, types and what is absent", () => {
+    writeFileSync(join(root, "a.nix"), "import ./link.nix");
+    writeFileSync(join(root, "real.nix"), "1");
+    symlinkSync("real.nix", join(root, "link.nix"));
+    mkdirSync(join(root, "dir"));
+    writeFileSync(join(root, "dir/x"), "");
+    evaluate(
+      "[ (import ./a.nix) (builtins.readDir ./dir) (builtins.pathExists ./gone) (builtins.pathExists ./real.nix) ]",
+    );
+    const inputs = tracked();
+    expect(inputs).toEqual(expect.arrayContaining(["file /a.nix", "file /real.nix", "symlink /link.nix"]));
+    expect(inputs).toEqual(expect.arrayContaining(["directory /dir", "absent /gone"]));
+    expect(inputs).not.toContain("type /real.nix");
+  });
+
+  it("records every entry of a source tree that a filter lets in", () => {
+    mkdirSync(join(root, "src/keep"), { recursive: true });
+    mkdirSync(join(root, "src/skip"));
+    writeFileSync(join(root, "src/keep/a"), "");
+    writeFileSync(join(root, "src/skip/b"), "");
+    evaluate('(builtins.filterSource (p: t: baseNameOf p != "skip") ./src)');
+    expect(tracked()).toEqual(
+      expect.arrayContaining(["directory /src", "directory /src/keep", "file /src/keep/a"]),
+    );
+    expect(tracked()).not.toContain("file /src/skip/b");
+  });
+
+  it("records environment variables, set or not, as bytes", () => {
+    expect(evaluate('builtins.getEnv "FOO" + builtins.getEnv "NONE"')).toBe("f\xc3\xb6\xc3\xb6");
+    expect(tracker.inputs).toEqual(
+      expect.arrayContaining([
+        { kind: "variable", name: "FOO", value: "f\xc3\xb6\xc3\xb6" },
+        { kind: "variable", name: "NONE", value: undefined },
+      ]),
+    );
+  });
+
+  it("keeps pure evaluation from files and variables", () => {
+    writeFileSync(join(root, "a.nix"), "1");
+    expect(() => evaluate("import ./a.nix", "pure")).toThrow(/forbidden in pure evaluation mode/);
+    expect(evaluate('builtins.getEnv "FOO"', "pure")).toBe("");
+  });
+
+  it("lets restricted evaluation read the search path alone", () => {
+    mkdirSync(join(root, "allowed"));
+    writeFileSync(join(root, "allowed/default.nix"), "import ./b.nix");
+    writeFileSync(join(root, "allowed/b.nix"), "2");
+    writeFileSync(join(root, "a.nix"), "1");
+    const searchPath = { lib: join(root, "allowed") };
+    expect(evaluate("import <lib>", "restricted", searchPath)).toBe(2);
+    expect(() => evaluate("import ./a.nix", "restricted", searchPath)).toThrow(
+      /forbidden in restricted mode/,
+    );
+    expect(() => evaluate('builtins.fetchurl "https://example.org/other"', "restricted")).toThrow(
+      /URI .* is forbidden/,
+    );
+    expect(() => rules.checkUri("https://example.org/allowed/x")).not.toThrow();
+    expect(() => rules.checkUri("https://example.org/allowedbutnot")).toThrow();
+  });
+
+  it("names what cannot be read", () => {
+    expect(() => evaluate("import ./gone.nix")).toThrow(/gone\.nix' does not exist/);
+    mkdirSync(join(root, "dir"));
+    expect(() => evaluate("builtins.readFile ./dir")).toThrow(/dir/);
+  });
+});
+
+describe("the search path", () => {
+  const entries = (variable: string | undefined, includes: string[] = []) =>
+    searchPathEntries({
+      includes,
+      variable,
+      stateDir: "/state",
+      home: "/home/u",
+      builtIn: new Map([["debian", "/d"]]),
+    }).map(({ prefix, value }) => `${prefix}=${value}`);
+
+  it("has -I first, then NIX_PATH, then what is built in", () => {
+    expect(entries("b=/b:/c", ["a=/a"])).toEqual(["a=/a", "b=/b", "=/c", "debian=/d"]);
+  });
+
+  it("keeps the colons of addresses", () => {
+    expect(entries("nixpkgs=https://example.org/a.tar.gz:x=channel:nixos-24.05:/y")).toEqual([
+      "nixpkgs=https://example.org/a.tar.gz",
+      "x=channel:nixos-24.05",
+      "=/y",
+      "debian=/d",
+    ]);
+    expect(urlOfEntry("channel:nixos-24.05")).toBe("https://nixos.org/channels/nixos-24.05/nixexprs.tar.xz");
+    expect(urlOfEntry("/y")).toBeUndefined();
+  });
+
+  it("has the channels where nothing is said", () => {
+    expect(entries(undefined)).toEqual([
+      "=/home/u/.nix-defexpr/channels",
+      "=/state/profiles/per-user/root/channels",
+      "debian=/d",
+    ]);
+    expect(entries("")).toEqual(["debian=/d"]);
+  });
+});
