@@ -22,7 +22,7 @@ import { cacheDirectory } from "./cache/recordPaths.ts";
 import { AccessRules, type EvaluationMode } from "./host/accessRules.ts";
 import { localEvaluationStore } from "./host/localEvaluationStore.ts";
 import { pathOfEntry, searchPathEntries, urlOfEntry } from "./host/searchPath.ts";
-import { CORE_EXPRESSIONS, StoreHost } from "./host/storeHost.ts";
+import { StoreHost } from "./host/storeHost.ts";
 import { fetchResult, runSyncTask } from "./host/syncTask.ts";
 import { InputTracker } from "./inputTracker.ts";
 import type { EnvironmentEvent } from "./types.ts";
@@ -160,7 +160,6 @@ export class StoreContext implements Disposable {
     readonly isUpdate?: boolean | undefined;
   }): { readonly host: StoreHost; readonly searchPath: readonly SearchPathEntry[] } {
     const rules = new AccessRules(this.mode, this.settings.storeDir, this.#allowedUris());
-    rules.allow(CORE_EXPRESSIONS);
     const collection = this.collection(options.lockDirectory, options.isUpdate);
     const nixDir = bytesOfText(collection.nixDir);
     rules.allow(nixDir);
@@ -170,10 +169,7 @@ export class StoreContext implements Disposable {
         this.mode === "pure" ? "" : (process.env["NIX_PATH"] ?? this.settings.config.raw.get("nix-path")),
       stateDir: this.settings.stateDir,
       home: process.env["HOME"],
-      builtIn: new Map([
-        ["debian", collection.nixDir],
-        ["nix", CORE_EXPRESSIONS],
-      ]),
+      builtIn: new Map([["debian", collection.nixDir]]),
     });
     const host = new StoreHost({
       store: localEvaluationStore(this.store),

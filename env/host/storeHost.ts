@@ -1,5 +1,5 @@
 import { lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { DevshellError, fsPath, packageRoot, type ByteString } from "../../core/index.ts";
+import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
 import type {
   AddPathRequest,
   ContextElement,
@@ -341,9 +341,6 @@ export class StoreHost implements EvalHost {
     }
   }
 }
-
-/** The directory that `<nix/…>` means. */
-export const CORE_EXPRESSIONS = `${packageRoot}/env/host/corepkgs`;
 
 function isMissing(error: unknown): boolean {
   return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");

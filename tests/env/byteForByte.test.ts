@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { DevshellError } from "../../core/index.ts";
 import { AccessRules } from "../../env/host/accessRules.ts";
-import { CORE_EXPRESSIONS, StoreHost } from "../../env/host/storeHost.ts";
+import { StoreHost } from "../../env/host/storeHost.ts";
 import { InputTracker } from "../../env/inputTracker.ts";
 import { AttrSet, createEvaluator, forceString } from "../../lang/index.ts";
 import { printDerivation, type StorePath } from "../../store/index.ts";
@@ -36,7 +36,6 @@ function instantiate(expression: string): { readonly drvPath: string; readonly s
     onMessage: () => {},
   });
   const evaluator = createEvaluator(host, {
-    searchPath: [{ prefix: "nix", value: CORE_EXPRESSIONS }],
     features: new Set(["ca-derivations", "impure-derivations"]),
   });
   const text = Buffer.from(expression, "utf8").toString("latin1");
