@@ -1,3 +1,4 @@
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DevshellError, bytesOfText, packageRoot, textOfBytes, type ByteString } from "../../core/index.ts";
 import { environmentRecipe, unpackRecipe } from "./builders/index.ts";
@@ -126,7 +127,7 @@ class Collection implements DebianCollection {
       case "source": {
         const suite = this.#suite(query.suite, query.system);
         const fallback = this.#suite(query.binarySuite, query.system);
-        return this.#describeSource(suite.chooseSource(query.name, fallback, (urls) => this.#probe(urls)));
+        return this.#describeSource(suite.chooseSource(query.name, fallback, (file) => this.#probe(file)));
       }
     }
   }
@@ -194,11 +195,16 @@ class Collection implements DebianCollection {
     return mirrorsOf(this.#findMirrors(), role).map((mirror) => `${mirror}/${escaped}`);
   }
 
+  /** A mirror is asked once for a file; that it has it is remembered in the cache. */
   #probe(file: ArchiveFile): boolean {
-    const [answer] = runIndexTasks(
-      [{ kind: "probe", urls: this.#urlsOf(file) }],
-      this.#options.onEvent ?? (() => {}),
-    );
+    const { cacheDir, onEvent = () => {} } = this.#options;
+    const seen = join(cacheDir, "seen", file.sha256);
+    if (existsSync(seen)) return true;
+    const [answer] = runIndexTasks([{ kind: "probe", urls: this.#urlsOf(file) }], onEvent);
+    if (answer === true) {
+      mkdirSync(join(cacheDir, "seen"), { recursive: true });
+      writeFileSync(seen, "");
+    }
     return answer !== false;
   }
 

@@ -300,17 +300,18 @@ function findProgram(name: string): string | undefined {
   return undefined;
 }
 
-/** Unreachable mirrors count as "perhaps": only a server's plain no is a no. */
-async function probe(urls: readonly string[]): Promise<boolean> {
+/** Only a server's plain no is a no; `undefined` where some mirror could not be asked. */
+async function probe(urls: readonly string[]): Promise<boolean | undefined> {
+  let answer: boolean | undefined = false;
   for (const url of urls)
     try {
       await using download = await openUrl(url, "HEAD");
       void download;
       return true;
     } catch (error) {
-      if (!(error instanceof DevshellError) || error.code !== "DEBIAN_FETCH_MISSING") return true;
+      if (!(error instanceof DevshellError) || error.code !== "DEBIAN_FETCH_MISSING") answer = undefined;
     }
-  return false;
+  return answer;
 }
 
 function mismatch(url: string, why: string): DevshellError {

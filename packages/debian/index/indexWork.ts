@@ -55,7 +55,7 @@ export type IndexTask =
     }
   | { readonly kind: "probe"; readonly urls: readonly string[] };
 
-/** `release`: the state or `undefined`; `index`: nothing; `probe`: whether one of the URLs is there. */
+/** `release`: the state or `undefined`; `index`: nothing; `probe`: whether one of the URLs is there, if known. */
 export type IndexAnswer = ArchiveState | boolean | undefined;
 
 export type DebianEvent =

@@ -112,17 +112,26 @@ export function openSourceIndex(
   };
 }
 
-/** `{"gcc":null,…}`: names hold no character that JSON escapes. */
+/** `{"gcc":null,…}` of sorted lists, one name a line; names hold no character that JSON escapes. */
 export function namesJson(lists: readonly ByteString[]): ByteString {
-  const [first = "", ...others] = lists.filter((keys) => keys !== "");
-  if (first === "") return "{}";
-  let keys = first;
-  if (others.length > 0) {
-    const known = new Set(first.split("\n"));
-    const added = others.flatMap((list) => list.split("\n")).filter((name) => !known.has(name));
-    keys = [first, ...new Set(added)].join("\n");
+  const keys = lists.filter((list) => list !== "").reduce((all, list) => mergeLines(all, list), "");
+  return keys === "" ? "{}" : `{"${keys.replaceAll("\n", '":null,"')}":null}`;
+}
+
+/** Both lists' lines, sorted, each once. */
+function mergeLines(left: ByteString, right: ByteString): ByteString {
+  if (left === "") return right;
+  const a = left.split("\n");
+  const b = right.split("\n");
+  const merged: string[] = [];
+  let j = 0;
+  for (const line of a) {
+    for (let other = b[j]; other !== undefined && other <= line; other = b[++j])
+      if (other !== line) merged.push(other);
+    merged.push(line);
   }
-  return `{"${keys.replaceAll("\n", '":null,"')}":null}`;
+  for (; j < b.length; j++) merged.push(b[j] ?? "");
+  return merged.join("\n");
 }
 
 function disposeBoth({ packages, providers }: { packages: RecordTable; providers: RecordTable }): void {
