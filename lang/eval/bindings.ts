@@ -255,14 +255,37 @@ function applyOverrides(set: AttrSet, inner: Env, index: number): AttrSet {
   return new AttrSet(new Shape(names, positions), values);
 }
 
+/** Past this many names the shapes of `{ ${name} = …; }` are not kept. */
+const MAX_DYNAMIC_SHAPES = 512;
+
+interface CompiledDynamic {
+  readonly name: Code;
+  readonly value: Delay;
+  readonly pos: Pos;
+  readonly setName: (name: string) => void;
+}
+
+/** `{ ${name} = value; }`, as loops make them: sets of the same name share their shape. */
+function oneDynamic({ name: nameCode, value, pos, setName }: CompiledDynamic): (set: AttrSet, env: Env) => AttrSet {
+  const shapes = new Map<string, Shape>();
+  const positions = [pos];
+  return (set, env) => {
+    const computed = nameCode(env);
+    if (computed === null) return set;
+    const name = forceStringNoContext(computed, pos, "while evaluating the name of a dynamic attribute");
+    setName(name);
+    let shape = shapes.get(name);
+    if (shape === undefined) {
+      shape = new Shape([name], positions);
+      if (shapes.size < MAX_DYNAMIC_SHAPES) shapes.set(name, shape);
+    }
+    return new AttrSet(shape, [value(env)]);
+  };
+}
+
 /** Adds `${name} = value` definitions to a set: after `rec` and `__overrides`, in the order written. */
 function compileDynamic(expr: AttrsExpr, compiler: Compiler): (set: AttrSet, env: Env) => AttrSet {
-  const dynamic: readonly {
-    readonly name: Code;
-    readonly value: Delay;
-    readonly pos: Pos;
-    readonly setName: (name: string) => void;
-  }[] = expr.dynamic.map((def) => ({
+  const dynamic: readonly CompiledDynamic[] = expr.dynamic.map((def) => ({
     name: compiler.compile(def.name),
     value: compiler.delay(def.value),
     pos: def.pos,
@@ -270,6 +293,7 @@ function compileDynamic(expr: AttrsExpr, compiler: Compiler): (set: AttrSet, env
       nameLambda(def.value, name);
     },
   }));
+  if (dynamic.length === 1 && expr.defs.length === 0) return oneDynamic(dynamic[0]!);
   return (set, env) => {
     const names = [...set.shape.names];
     const positions = [...(set.shape.positions ?? [])];

@@ -2,7 +2,7 @@ import { NO_POS, type Pos } from "./position.ts";
 
 /** Up to this many names are searched one by one; past it a shape gets an index. Measured: 6 to 10 are alike. */
 const LINEAR_NAMES = 8;
-const MAX_PLANS = 32;
+const MAX_PLANS = 64;
 const MAX_PLAN_NAMES = 64;
 
 /**
@@ -72,13 +72,21 @@ export class Shape {
       positions = this.positions?.slice() ?? new Array<Pos>(this.names.length).fill(NO_POS);
       for (let j = 0; j < targets.length; j++) positions[targets[j]!] = other.positions?.[j] ?? NO_POS;
     }
-    const plan: MergePlan = { shape: new Shape(names, positions), targets };
+    // A loop that sets the same names again and again must come back to the same shape.
+    const isSame = names.length === this.names.length && hasSame(this.positions, positions);
+    const plan: MergePlan = { shape: isSame ? this : new Shape(names, positions), targets };
     if (names.length <= MAX_PLAN_NAMES) {
       this.#plans ??= new Map();
       if (this.#plans.size < MAX_PLANS) this.#plans.set(other, plan);
     }
     return plan;
   }
+}
+
+function hasSame(a: readonly Pos[] | undefined, b: readonly Pos[] | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  for (let i = 0; i < b.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 interface MergePlan {
