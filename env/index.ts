@@ -9,24 +9,16 @@ export {
 export type { CachedEnvironment, WriteRecordRequest } from "./cache/cacheRecord.ts";
 export { cacheDirectory, indexPath, selectionKey } from "./cache/recordPaths.ts";
 export { InputTracker, currentInput, isSameInput } from "./inputTracker.ts";
-export {
-  diffEnvironment,
-  diffEnvironments,
-  isSecret,
-  type VariableChange,
-} from "./render/diffEnvironment.ts";
+export { diffEnvironment, type VariableChange } from "./render/diffEnvironment.ts";
 export { environmentFromJson, environmentToJson, type EnvironmentJson } from "./render/renderJson.ts";
 export {
   applyEnvironment,
   exportedVariables,
   renderBash,
-  renderBashState,
   renderDirenv,
   renderEnter,
   renderFish,
   renderPosix,
-  renderShellHook,
-  renderTransition,
   type RenderOptions,
 } from "./render/renderShell.ts";
 export { isVariableName, quoteFish, quoteSh } from "./render/quote.ts";

@@ -1,4 +1,4 @@
-import { textOfBytes, type ByteString } from "../../core/index.ts";
+import { textOfBytes } from "../../core/index.ts";
 import type { BuildEnvironment } from "../types.ts";
 import { applyEnvironment, type RenderOptions } from "./renderShell.ts";
 
@@ -30,19 +30,7 @@ export function diffEnvironment(
   return diffVariables(before, new Map([...after].map(([name, value]) => [name, textOfBytes(value)])));
 }
 
-/** What one environment changes over another, for a reload's one line and `devshell diff`. */
-export function diffEnvironments(previous: BuildEnvironment, next: BuildEnvironment): VariableChange[] {
-  const texts = (environment: BuildEnvironment): Map<string, string> =>
-    new Map(
-      [...applyEnvironment(environment, {})].map(([name, value]: [string, ByteString]) => [
-        name,
-        textOfBytes(value),
-      ]),
-    );
-  return diffVariables(texts(previous), texts(next));
-}
-
-export function diffVariables(
+function diffVariables(
   before: ReadonlyMap<string, string>,
   after: ReadonlyMap<string, string>,
 ): VariableChange[] {

@@ -66,7 +66,7 @@ export function renderBash(environment: BuildEnvironment, options: RenderOptions
 }
 
 /** Variables and functions alone. */
-export function renderBashState(environment: BuildEnvironment, options: RenderOptions = {}): ByteString {
+function renderBashState(environment: BuildEnvironment, options: RenderOptions = {}): ByteString {
   let text = environment.isPure ? renderPosixPure(environment, options) : renderPosix(environment, options);
   for (const [name, variable] of environment.variables)
     if (variable.kind !== "exported") text += renderBashVariable(name, variable);
@@ -80,7 +80,7 @@ export function renderBashState(environment: BuildEnvironment, options: RenderOp
 }
 
 /** As nix-shell and `nix develop` end: hook last, through `runHook` where the setup brought it. */
-export function renderShellHook(environment: BuildEnvironment): ByteString {
+function renderShellHook(environment: BuildEnvironment): ByteString {
   const hasExitHook = environment.exitHook !== "";
   const exitHook = hasExitHook
     ? `devshell_exit_hook() {\n${environment.exitHook}\n}\ntrap devshell_exit_hook EXIT\n`
@@ -96,7 +96,7 @@ function renderPosixPure(environment: BuildEnvironment, options: RenderOptions):
   return renderPosix({ ...environment, appended: [] }, options);
 }
 
-export function renderBashVariable(name: string, variable: CapturedVariable): ByteString {
+function renderBashVariable(name: string, variable: CapturedVariable): ByteString {
   if (!isVariableName(name)) return "";
   switch (variable.kind) {
     case "exported":
@@ -141,52 +141,6 @@ export function renderDirenv(
 ): ByteString {
   const watch = watched.map((path) => `watch_file ${quoteSh(path)}\n`).join("");
   return `${watch}${renderPosix(environment, options)}`;
-}
-
-/**
- * Turns one environment into the next in a running Bash: only what differs, values of the caller's come back where
- * the next environment no longer sets them. The shell hook is not run again.
- */
-export function renderTransition(
-  previous: BuildEnvironment,
-  next: BuildEnvironment,
-  caller: NodeJS.ProcessEnv,
-  options: { readonly previousScripts?: string | undefined; readonly nextScripts?: string | undefined } = {},
-): ByteString {
-  const before = new Map(exportedVariables(previous, { scriptsDir: options.previousScripts }));
-  const after = new Map(exportedVariables(next, { scriptsDir: options.nextScripts }));
-  let text = "";
-  const callerValue = (name: string): ByteString | undefined => {
-    const value = caller[name];
-    if (value === undefined || (next.isPure && !next.keep.includes(name))) return undefined;
-    return bytesOfText(value);
-  };
-  for (const name of before.keys())
-    if (!after.has(name)) {
-      const value = callerValue(name);
-      text += value === undefined ? `unset ${name}\n` : `export ${name}=${quoteSh(value)}\n`;
-    }
-  for (const [name, value] of after) {
-    if (before.get(name) === value && previous.isPure === next.isPure) continue;
-    const own = next.appended.includes(name) && !next.isPure ? callerValue(name) : undefined;
-    text += `export ${name}=${quoteSh(own === undefined || own === "" ? value : `${value}:${own}`)}\n`;
-  }
-  for (const [name, variable] of previous.variables)
-    if (variable.kind !== "exported" && !next.variables.has(name)) text += `unset ${name}\n`;
-  for (const [name, variable] of next.variables) {
-    if (variable.kind === "exported") continue;
-    const rendered = renderBashVariable(name, variable);
-    const old = previous.variables.get(name);
-    if (old === undefined || renderBashVariable(name, old) !== rendered)
-      text += `${old === undefined ? "" : `unset ${name}\n`}${rendered}`;
-  }
-  for (const name of previous.functions.keys())
-    if (!next.functions.has(name)) text += `unset -f ${quoteSh(name)}\n`;
-  const changed = [...next.functions].filter(([name, text]) => previous.functions.get(name) !== text);
-  if (changed.length > 0)
-    text += `shopt -s extglob\n${changed.map(([, definition]) => `${definition}\n`).join("")}`;
-  for (const name of next.unset) if (!previous.unset.includes(name)) text += `unset ${name}\n`;
-  return text === "" ? "" : `${text}hash -r\n`;
 }
 
 /** The caller's variables turned into the environment's, for a child process. */

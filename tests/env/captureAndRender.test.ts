@@ -8,13 +8,7 @@ import { captureSetup } from "../../env/build/captureSetup.ts";
 import { parseDeclarations } from "../../env/build/parseDeclarations.ts";
 import { diffEnvironment } from "../../env/render/diffEnvironment.ts";
 import { environmentFromJson, environmentToJson } from "../../env/render/renderJson.ts";
-import {
-  applyEnvironment,
-  renderBash,
-  renderEnter,
-  renderPosix,
-  renderTransition,
-} from "../../env/render/renderShell.ts";
+import { applyEnvironment, renderBash, renderEnter, renderPosix } from "../../env/render/renderShell.ts";
 import type { BuildEnvironment } from "../../env/types.ts";
 import type { StorePath } from "../../store/index.ts";
 
@@ -153,25 +147,6 @@ describe("capturing a setup", () => {
     );
     expect(result.stdout).toBe("k||/h|/nix/store/11111111111111111111111111111111-tools/bin\n");
     expect(result.status).toBe(7);
-  });
-
-  it("turns one environment into the next in a running Bash", () => {
-    const variables = new Map(environment.variables);
-    variables.delete("plain");
-    variables.set("NEW", { kind: "exported", value: "n" });
-    variables.set("PATH", { kind: "exported", value: "/new/bin" });
-    const functions = new Map(environment.functions);
-    functions.delete("pattern");
-    const next = { ...environment, variables, functions };
-    const caller = { PATH: "/usr/bin:/bin" };
-    const text = `${renderBash(environment)}\nHOOKED=changed\n${renderTransition(environment, next, caller)}`;
-    const said = bash(
-      text,
-      'echo "$NEW|$PATH|${plain-gone}|$HOOKED|$(type -t pattern)|$(type -t greet)"',
-      caller,
-    );
-    expect(said).toBe("n|/new/bin:/usr/bin:/bin|gone|changed||function\n");
-    expect(renderTransition(environment, environment, caller)).toBe("");
   });
 
   it("shows what entering changes, secrets masked", () => {
