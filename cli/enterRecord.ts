@@ -1,7 +1,6 @@
 import { writeSync } from "node:fs";
-import { join } from "node:path";
-import { packageRoot } from "../core/index.ts";
 import { quoteSh } from "../env/index.ts";
+import { launcherPath, withoutInternals } from "./launcher.ts";
 import type { Invocation } from "./commandTable.ts";
 import { openEnvironment } from "./openEnvironment.ts";
 
@@ -54,17 +53,4 @@ function replyOf(record: string, errand: Errand, words: readonly string[]): stri
       return `devshell_record=${quoteSh(record)} devshell_take=${count}\n`;
   }
   return `devshell_enter ${words.map(quoteSh).join(" ")}\n`;
-}
-
-export function launcherPath(): string {
-  return process.env["DEVSHELL_LAUNCHER"] ?? join(packageRoot, "cli/devshell");
-}
-
-/** The caller's variables without what launcher and program tell one another. */
-export function withoutInternals(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(environment).filter(
-      ([name]) => !/^DEVSHELL_(?:ARGV0|GUARDED|LAUNCHER|REPLY_FD|SESSION_RECORD|STACK)$/.test(name),
-    ),
-  );
 }

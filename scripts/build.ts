@@ -1,4 +1,4 @@
-// build - bundles cli/main and every *.worker.ts into dist/*.mjs; dist/.stamp is written last (scripts/setup reads it).
+// build - bundles cli/main, cli/session and every *.worker.ts into dist/*.mjs; dist/.stamp is written last (scripts/setup reads it).
 import {
   existsSync,
   globSync,
@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { build } from "esbuild";
+import { build, type BuildOptions } from "esbuild";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const DIST = join(ROOT, "dist");
@@ -32,14 +32,12 @@ if (Object.keys(entryPoints).length !== workers.length + (main === undefined ? 0
 
 rmSync(STAGING, { recursive: true, force: true });
 mkdirSync(STAGING, { recursive: true });
-await build({
-  entryPoints,
+const common: BuildOptions = {
   outdir: STAGING,
   bundle: true,
   format: "esm",
   platform: "node",
   target: "node24",
-  splitting: true,
   minify: true,
   keepNames: true,
   legalComments: "none",
@@ -52,10 +50,13 @@ await build({
     js: 'import{createRequire as devshellRequire}from"node:module";const require=devshellRequire(import.meta.url);',
   },
   logLevel: "warning",
-});
+};
+await build({ ...common, entryPoints, splitting: true });
+// On its own, with only what it uses: shared chunks would bring the evaluator into every open shell.
+await build({ ...common, entryPoints: { session: join(ROOT, "cli/session.ts") } });
 // File by file, chunks before the entries that name them: a shell that is running meanwhile still finds its own.
 mkdirSync(DIST, { recursive: true });
-const entries = new Set(Object.keys(entryPoints).map((name) => `${name}.mjs`));
+const entries = new Set([...Object.keys(entryPoints), "session"].map((name) => `${name}.mjs`));
 const built = readdirSync(STAGING);
 for (const name of [...built].sort((a, b) => Number(entries.has(a)) - Number(entries.has(b))))
   renameSync(join(STAGING, name), join(DIST, name));

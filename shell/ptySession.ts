@@ -41,7 +41,7 @@ export class PtySession implements AsyncDisposable {
     const { spawn } = await import("node-pty");
     const stdin = options.stdin ?? process.stdin;
     const stdout = options.stdout ?? process.stdout;
-    const settings = stdin.isTTY ? readTerminalSettings(stdin.fd) : undefined;
+    const settings = stdin.isTTY ? readTerminalSettings(stdin.fd, process.env["DEVSHELL_TTY"]) : undefined;
     const pty = spawn(command.file, [...command.args], {
       name: command.environment["TERM"] ?? "xterm-256color",
       cols: stdout.columns || FALLBACK_SIZE.columns,

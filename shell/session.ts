@@ -76,7 +76,7 @@ function startingEnvironment({ entered, callerEnvironment }: SessionOptions): Re
 }
 
 /** Words from the launcher to itself, which no child should see. */
-const INTERNAL = /^DEVSHELL_(?:ARGV0|GUARDED|LAUNCHER|REPLY_FD|SESSION_RECORD|STACK)$/;
+const INTERNAL = /^DEVSHELL_(?:ARGV0|GUARDED|LAUNCHER|REPLY_FD|SESSION_RECORD|STACK|TTY)$/;
 
 function createSessionDir(): Disposable & { readonly path: string } {
   const base = process.env["XDG_RUNTIME_DIR"] ?? tmpdir();

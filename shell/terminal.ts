@@ -8,11 +8,15 @@ export type OutputTerminal = WriteStream & { readonly fd: number };
 /** The terminal's line settings, as `stty -g` prints them. */
 export type TerminalSettings = string & { readonly __brand: "TerminalSettings" };
 
-/** Reads the settings of a terminal; `undefined` where `fd` is none. */
-export function readTerminalSettings(fd: number): TerminalSettings | undefined {
+/**
+ * Reads the settings of a terminal; `undefined` where `fd` is none.
+ * @param known what the launcher read already, if it did
+ */
+export function readTerminalSettings(fd: number, known?: string): TerminalSettings | undefined {
+  if (known !== undefined && SETTINGS.test(known)) return known as TerminalSettings;
   const result = spawnSync("stty", ["-g"], { stdio: [fd, "pipe", "ignore"], encoding: "latin1" });
   const text = result.status === 0 ? result.stdout.trim() : "";
-  return /^[0-9a-f:]+$/.test(text) ? (text as TerminalSettings) : undefined;
+  return SETTINGS.test(text) ? (text as TerminalSettings) : undefined;
 }
 
 /**
@@ -22,6 +26,8 @@ export function readTerminalSettings(fd: number): TerminalSettings | undefined {
 export function setTerminalRaw(fd: number): void {
   spawnSync("stty", ["raw", "-echo"], { stdio: [fd, "ignore", "ignore"] });
 }
+
+const SETTINGS = /^[0-9a-f:]+$/;
 
 export function restoreTerminal(fd: number, settings: TerminalSettings): void {
   spawnSync("stty", [settings], { stdio: [fd, "ignore", "ignore"] });
