@@ -76,8 +76,11 @@ function withNumbers(e1: Slot, e2: Slot, first: string, second: string, operator
   const a = force(e1);
   const b = force(e2);
   if (typeof a === "number" && typeof b === "number") return operator(a, b, NO_POS);
-  const check = a instanceof Float || b instanceof Float ? forceFloat : forceInt;
-  check(a, NO_POS, `while evaluating ${first}`);
+  const isFloat = a instanceof Float || b instanceof Float;
+  const check = isFloat ? forceFloat : forceInt;
+  // Nix leaves out a word for float multiplications.
+  const firstName = isFloat && operator === multiply ? "the first of the multiplication" : first;
+  check(a, NO_POS, `while evaluating ${firstName}`);
   check(b, NO_POS, `while evaluating ${second}`);
   return operator(a, b, NO_POS);
 }

@@ -11,6 +11,7 @@ import {
   forceStringNoContext,
   forceStringValue,
   makeString,
+  quoteAttrName,
   type Runtime,
   type Slot,
 } from "../value/index.ts";
@@ -131,7 +132,7 @@ function contextValue(context: ReadonlySet<ContextElement>): AttrSet {
 function addContext(runtime: Runtime, additions: AttrSet, context: Set<ContextElement>): void {
   additions.forEachSorted((path, slot, pos) => {
     if (!isStorePath(runtime.host.storeDir, path))
-      throw evalError("eval", `context key '${path}' is not a store path`, pos);
+      throw evalError("eval", `context key '${quoteAttrName(path)}' is not a store path`, pos);
     runtime.host.ensurePath(path);
     const info = forceAttrs(slot, pos, "while evaluating the value of a string context");
     const isDerivationPath = path.endsWith(".drv");
@@ -153,7 +154,7 @@ function addContext(runtime: Runtime, additions: AttrSet, context: Set<ContextEl
       if (!isDerivationPath)
         throw evalError(
           "eval",
-          `tried to add all-outputs context of ${path}, which is not a derivation, to a string`,
+          `tried to add all-outputs context of ${quoteAttrName(path)}, which is not a derivation, to a string`,
           pos,
         );
       context.add(`=${path}`);
@@ -169,7 +170,7 @@ function addContext(runtime: Runtime, additions: AttrSet, context: Set<ContextEl
     if (names.length > 0 && !isDerivationPath)
       throw evalError(
         "eval",
-        `tried to add derivation output context of ${path}, which is not a derivation, to a string`,
+        `tried to add derivation output context of ${quoteAttrName(path)}, which is not a derivation, to a string`,
         pos,
       );
     for (const name of names)

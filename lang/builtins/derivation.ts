@@ -16,6 +16,7 @@ import {
   getAttr,
   internShape,
   makeString,
+  quoteAttrName,
   showPos,
   type Pos,
   type Runtime,
@@ -288,7 +289,11 @@ class DerivationWriter {
         if (ignoresNulls && force(slot) === null) continue;
         this.#attribute(key, slot, pos);
       } catch (error) {
-        throw addFrame(error, `while evaluating attribute '${key}' of derivation '${name}'`, pos);
+        throw addFrame(
+          error,
+          `while evaluating attribute '${quoteAttrName(key)}' of derivation '${name}'`,
+          pos,
+        );
       }
     }
     if (this.#structured !== undefined) this.#env.set("__json", `{${this.#structured.join(",")}}`);

@@ -104,7 +104,7 @@ export function fileBuiltins(runtime: Runtime): readonly Definition[] {
       "findFile",
       "search-path lookup-path",
       "Looks a name up in a search path, as `<name>` does.",
-      (pos, searchPath, name) => findFile(runtime, searchPath, name, pos),
+      (_, searchPath, name) => findFile(runtime, searchPath, name),
     ),
     define1(
       "baseNameOf",
@@ -230,7 +230,7 @@ export function fileBuiltins(runtime: Runtime): readonly Definition[] {
 }
 
 /** What a host says of a path that evaluation must not see. */
-const PATH_IS_HIDDEN: ReadonlySet<string> = new Set(["LANG_RESTRICTED"]);
+const PATH_IS_HIDDEN: ReadonlySet<string> = new Set(["LANG_RESTRICTED", "EVAL_RESTRICTED"]);
 
 function baseName(path: ByteString): ByteString {
   if (path === "") return "";
@@ -283,7 +283,7 @@ function fileTypeOf({ host }: Runtime, path: ByteString): FileType {
   return type;
 }
 
-function findFile(runtime: Runtime, searchPath: Slot, name: Slot, pos: number): Value {
+function findFile(runtime: Runtime, searchPath: Slot, name: Slot): Value {
   const entries: SearchPathEntry[] = [];
   for (const slot of forceList(
     searchPath,
@@ -320,7 +320,7 @@ function findFile(runtime: Runtime, searchPath: Slot, name: Slot, pos: number): 
     NO_POS,
     "while evaluating the second argument passed to builtins.findFile",
   );
-  return new PathValue(runtime.findFile(entries, wanted, pos));
+  return new PathValue(runtime.findFile(entries, wanted, NO_POS));
 }
 
 interface AddedPath {

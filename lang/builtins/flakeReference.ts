@@ -1,3 +1,4 @@
+import { quoteJson } from "../print/index.ts";
 import { failure } from "./define.ts";
 
 /** A flake reference taken apart: `type`, `owner`, `repo`, `ref`, `dir`, … */
@@ -14,7 +15,7 @@ const BOOLEANS = new Set(["submodules", "shallow", "allRefs", "exportIgnore", "l
 
 /** Reads a flake reference in its URL form. @throws EvalError */
 export function parseFlakeReference(text: string): FlakeAttributes {
-  const invalid = (why: string): Error => failure(`'${text}' is not a valid URL: ${why}`);
+  const notAbsolute = (): Error => failure(`flake reference '${text}' is not an absolute path`);
   const hash = text.indexOf("#");
   if (hash >= 0) throw failure(`unexpected fragment '${text.slice(hash + 1)}' in flake reference '${text}'`);
   const [location = "", query = ""] = text.split("?", 2);
@@ -28,14 +29,13 @@ export function parseFlakeReference(text: string): FlakeAttributes {
     attributes.set("type", "indirect").set("id", indirect[1]!);
     setRevision(attributes, indirect[2], indirect[3]);
   } else if (scheme === null) {
-    if (!location.startsWith("/")) throw failure(`'${text}' is not an absolute path`);
+    if (!location.startsWith("/")) throw notAbsolute();
     attributes.set("type", "path").set("path", decode(location));
   } else {
     const [, kind = "", rest = ""] = scheme;
     if (FORGES.has(kind)) {
       const [owner, repo, ...revision] = rest.split("/").map(decode);
-      if (owner === undefined || repo === undefined || owner === "" || repo === "")
-        throw invalid("no owner or repository");
+      if (owner === undefined || repo === undefined || owner === "" || repo === "") throw notAbsolute();
       attributes.set("type", kind).set("owner", owner).set("repo", repo);
       if (revision.length > 0) setRevision(attributes, revision.join("/"), undefined);
     } else if (kind === "path") attributes.set("type", "path").set("path", decode(rest));
@@ -70,7 +70,8 @@ export function formatFlakeReference(attributes: FlakeAttributes): string {
     return typeof value === "string" ? value : undefined;
   };
   const type = text("type");
-  if (type === undefined) throw failure("input attribute 'type' is missing");
+  if (type === undefined)
+    throw failure("'type' attribute to specify input scheme is required but not provided");
   const used = new Set(["type"]);
   const take = (name: string): string => {
     used.add(name);
@@ -97,7 +98,7 @@ export function formatFlakeReference(attributes: FlakeAttributes): string {
     const url = take("url");
     location = url.startsWith(`${type}:`) ? url : `${type}+${url}`;
   } else if (type === "tarball" || type === "file") location = take("url");
-  else throw failure(`input '${type}' is unsupported`);
+  else throw failure(`cannot show unsupported input '${describe(attributes)}'`);
   const parameters = [...attributes]
     .filter(([name]) => !used.has(name))
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -107,6 +108,14 @@ export function formatFlakeReference(attributes: FlakeAttributes): string {
     );
   const query = parameters.join("&");
   return query === "" ? location : `${location}${location.includes("?") ? "&" : "?"}${query}`;
+}
+
+function describe(attributes: FlakeAttributes): string {
+  const sorted = [...attributes].sort(([a], [b]) => (a < b ? -1 : 1));
+  const fields = sorted.map(
+    ([name, value]) => `${quoteJson(name)}:${typeof value === "string" ? quoteJson(value) : value}`,
+  );
+  return `{${fields.join(",")}}`;
 }
 
 function setRevision(

@@ -111,20 +111,22 @@ function decodeDigest(digest: string, algorithm: HashAlgorithm, isSri: boolean):
   const size = HASH_SIZE_BYTES[algorithm];
   if (!isSri && digest.length === size * 2) {
     if (/^[0-9a-fA-F]*$/.test(digest)) return Buffer.from(digest, "hex");
-    throw failure(`invalid base16 hash '${digest}'`);
+    throw failure(`invalid base16 hash '${digest}', length 0 != expected length ${size}`);
   }
   if (!isSri && digest.length === Math.ceil((size * 8) / 5)) {
     try {
       return decodeNix32(digest, size);
     } catch {
-      throw failure(`invalid nix32 hash '${digest}'`);
+      throw failure(`invalid nix32 hash '${digest}', length 0 != expected length ${size}`);
     }
   }
   if (isSri || digest.length === Math.ceil(size / 3) * 4) {
     const bytes = Buffer.from(digest, "base64");
     const isBase64 = /^[A-Za-z0-9+/]*=*$/.test(digest);
     if (bytes.length === size && isBase64) return bytes;
-    throw failure(`invalid ${isSri ? "SRI" : "base64"} hash '${digest}'`);
+    throw failure(
+      `invalid ${isSri ? "SRI" : "base64"} hash '${digest}', length ${isBase64 ? bytes.length : 0} != expected length ${size}`,
+    );
   }
   throw failure(`hash '${digest}' has wrong length for hash algorithm '${algorithm}'`);
 }

@@ -5,6 +5,7 @@ import {
   AttrSet,
   ContextString,
   Float,
+  Lambda,
   NO_POS,
   PathValue,
   addFrame,
@@ -15,6 +16,7 @@ import {
   isList,
   isStringValue,
   peek,
+  quoteAttrName,
   showType,
   type Pos,
   type Runtime,
@@ -102,7 +104,8 @@ class JsonPrinter {
     if (value instanceof Float) return formatJsonFloat(value.value);
     if (value instanceof PathValue)
       return quoteJson(copyToStore ? this.#runtime.copyToStore(value.path, this.#context) : value.path);
-    throw evalError("type", `cannot convert ${showType(value)} to JSON`, pos);
+    const at = value instanceof Lambda ? value.code.pos : pos;
+    throw evalError("type", `cannot convert ${showType(value)} to JSON`, at);
   }
 
   #list(items: readonly Slot[], pos: Pos, copyToStore: boolean): void {
@@ -180,7 +183,7 @@ class JsonPrinter {
       try {
         this.#print(flat.values[i]!, at, copyToStore);
       } catch (error) {
-        throw addFrame(error, `while evaluating attribute '${names[i]!}'`, at);
+        throw addFrame(error, `while evaluating attribute '${quoteAttrName(names[i]!)}'`, at);
       }
     }
     this.#put("}");
