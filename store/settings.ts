@@ -145,17 +145,29 @@ function placeOfRemote(remote: string, confDir: string): Place {
 /** Whether store and state directory can be written, or made: root makes them. */
 function isOurs(storeDir: string, stateDir: string, uid = process.geteuid?.()): boolean {
   return [storeDir, stateDir].every((directory) => {
-    const stats = lstatSync(directory, { throwIfNoEntry: false });
-    if (stats === undefined) return uid === 0 || isWritable(nearestExisting(directory));
-    return stats.isDirectory() && isWritable(directory);
+    if (typeOf(directory) === undefined) return uid === 0 || isOurDirectory(nearestExisting(directory));
+    return isOurDirectory(directory);
   });
 }
 
 function nearestExisting(path: string): string {
   let directory = dirname(path);
-  while (directory !== "/" && statSync(directory, { throwIfNoEntry: false }) === undefined)
-    directory = dirname(directory);
+  while (directory !== "/" && typeOf(directory) === undefined) directory = dirname(directory);
   return directory;
+}
+
+function isOurDirectory(path: string): boolean {
+  return typeOf(path) === "directory" && isWritable(path);
+}
+
+/** A symlink is none: the store's directory may not be one. */
+function typeOf(path: string): "directory" | "other" | undefined {
+  try {
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    return stats === undefined ? undefined : stats.isDirectory() ? "directory" : "other";
+  } catch {
+    return undefined;
+  }
 }
 
 function isWritable(path: string): boolean {

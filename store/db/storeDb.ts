@@ -1,4 +1,5 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { pathToFileURL } from "node:url";
 import { DevshellError, formatHash, parseHash } from "../../core/index.ts";
 import { HASH_PART_LENGTH, compareBytes, storePathBaseName, storePathHashPart } from "../format/storePath.ts";
 import type { OutputName, StorePath, ValidPathInfo } from "../types.ts";
@@ -38,6 +39,7 @@ const COLUMNS = "id, path, hash, registrationTime, deriver, narSize, ultimate, s
 /** Nix's database of valid paths; several processes, real Nix among them, use it at once. */
 export class StoreDb implements Disposable {
   readonly #storeDir: string;
+  readonly #file: string;
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #depth = 0;
@@ -45,16 +47,9 @@ export class StoreDb implements Disposable {
 
   constructor(file: string, storeDir: string, { mode, isSynced }: StoreDbOptions) {
     this.#storeDir = storeDir;
-    this.#db = attempt(
-      file,
-      () =>
-        new DatabaseSync(file, {
-          readOnly: mode === "readOnly",
-          enableForeignKeyConstraints: true,
-          timeout: BUSY_TIMEOUT_MS,
-        }),
-    );
-    attempt(file, () => {
+    this.#file = file;
+    this.#db = this.#guard(() => (mode === "readOnly" ? openReadOnly(file) : openDatabase(file, false)));
+    this.#guard(() => {
       if (mode === "readOnly") return;
       this.#db.exec(`pragma synchronous = ${isSynced ? "normal" : "off"}`);
       const journal = this.#db.prepare("pragma main.journal_mode").get() as { journal_mode: string };
@@ -70,11 +65,11 @@ export class StoreDb implements Disposable {
   transaction<T>(work: () => T): T {
     if (this.#depth > 0) return work();
     // Immediate: a read lock that becomes a write lock can fail for good when another process wrote between.
-    this.#db.exec("begin immediate");
+    this.#guard(() => this.#db.exec("begin immediate"));
     this.#depth++;
     try {
       const result = work();
-      this.#db.exec("commit");
+      this.#guard(() => this.#db.exec("commit"));
       return result;
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec("rollback");
@@ -299,7 +294,7 @@ export class StoreDb implements Disposable {
   }
 
   vacuum(): void {
-    this.#db.exec("vacuum");
+    this.#guard(() => this.#db.exec("vacuum"));
   }
 
   [Symbol.dispose](): void {
@@ -390,11 +385,11 @@ export class StoreDb implements Disposable {
   }
 
   #get(sql: string, ...values: (string | number)[]): unknown {
-    return this.#statement(sql).get(...values);
+    return this.#guard(() => this.#statement(sql).get(...values));
   }
 
   #all(sql: string, ...values: (string | number)[]): unknown[] {
-    return this.#statement(sql).all(...values);
+    return this.#guard(() => this.#statement(sql).all(...values));
   }
 
   #paths(sql: string, ...values: (string | number)[]): StorePath[] {
@@ -405,7 +400,15 @@ export class StoreDb implements Disposable {
     sql: string,
     ...values: (string | number | null)[]
   ): { lastInsertRowid: number | bigint; changes: number | bigint } {
-    return this.#statement(sql).run(...values);
+    return this.#guard(() => this.#statement(sql).run(...values));
+  }
+
+  #guard<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw databaseError(this.#file, error);
+    }
   }
 }
 
@@ -440,15 +443,61 @@ function checkAcyclic(infos: readonly ValidPathInfo[]): void {
   }
 }
 
-function attempt<T>(file: string, work: () => T): T {
+function openDatabase(file: string | URL, readOnly: boolean): DatabaseSync {
+  return new DatabaseSync(file, { readOnly, enableForeignKeyConstraints: true, timeout: BUSY_TIMEOUT_MS });
+}
+
+/** On a read-only disk SQLite cannot share memory with writers; there are none then, and it may read the file as it is. */
+function openReadOnly(file: string): DatabaseSync {
+  const db = openDatabase(file, true);
   try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof Error) || error instanceof DevshellError) throw error;
-    throw new DevshellError(
-      "STORE_DB_FAILED",
-      `Cannot open the store's database "${file}": ${error.message}`,
-      { cause: error },
-    );
+    db.prepare("select 1 from ValidPaths").get();
+    return db;
+  } catch {
+    db.close();
+    const url = pathToFileURL(file);
+    url.searchParams.set("immutable", "1");
+    return openDatabase(url, true);
+  }
+}
+
+/** What SQLite's codes mean to a user; constraint violations and the like are bugs and stay as they are. */
+function databaseError(file: string, error: unknown): unknown {
+  if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return error;
+  const cause = error;
+  switch (error.errcode & 255) {
+    case 13:
+      return new DevshellError(
+        "STORE_NO_SPACE",
+        `Cannot write the store's database "${file}": no space is left on the disk`,
+        {
+          cause,
+          hint: "free some with `devshell gc`",
+        },
+      );
+    case 8:
+      return new DevshellError(
+        "STORE_READ_ONLY",
+        `Cannot write the store's database "${file}": it is read-only`,
+        { cause },
+      );
+    case 5:
+    case 6:
+      return new DevshellError(
+        "STORE_DB_BUSY",
+        `Cannot use the store's database "${file}": another process holds it`,
+        { cause },
+      );
+    case 10:
+    case 11:
+    case 14:
+    case 26:
+      return new DevshellError(
+        "STORE_DB_FAILED",
+        `Cannot use the store's database "${file}": ${error.message}`,
+        { cause },
+      );
+    default:
+      return error;
   }
 }

@@ -216,11 +216,14 @@ class NarWriter {
   }
 
   #string(text: ByteString): void {
-    this.#size(text.length);
-    this.#at += this.#buffer.write(text, this.#at, "latin1");
-    const pad = padding(text.length);
-    this.#buffer.fill(0, this.#at, this.#at + pad);
-    this.#at += pad;
+    const buffer = this.#buffer;
+    const { length } = text;
+    this.#size(length);
+    let at = this.#at;
+    // Names are short: a loop beats `write`, which looks up the encoding each time.
+    for (let i = 0; i < length; i++) buffer[at++] = text.charCodeAt(i);
+    for (let pad = padding(length); pad > 0; pad--) buffer[at++] = 0;
+    this.#at = at;
   }
 
   #size(size: number): void {

@@ -252,6 +252,12 @@ export function writeError(path: ByteString, error: unknown): unknown {
         `Cannot write "${path.slice(0, 80)}…": the path is too long`,
         options(),
       );
+    case "ENOTDIR":
+      return new DevshellError(
+        "STORE_WRITE_FAILED",
+        `Cannot write "${path}": something on the way to it is not a directory`,
+        options(),
+      );
     case "EEXIST":
       return new DevshellError("STORE_WRITE_FAILED", `Cannot write "${path}": it exists already`, options());
     default:

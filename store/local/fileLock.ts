@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { closeSync, fstatSync, mkdirSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
+import { makeDirectories } from "./files.ts";
 import { writeError } from "../format/narRestore.ts";
 
 /*
@@ -240,7 +241,7 @@ function openLockFile(path: ByteString): number {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw writeError(path, error);
     try {
-      mkdirSync(fsPath(dirname(path)), { recursive: true });
+      makeDirectories(dirname(path));
       return openSync(fsPath(path), flags, 0o600);
     } catch (second) {
       throw writeError(path, second);

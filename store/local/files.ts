@@ -10,10 +10,12 @@ import {
   readdirSync,
   renameSync,
   rmdirSync,
+  statSync,
   unlinkSync,
   utimesSync,
   type Stats,
 } from "node:fs";
+import { dirname } from "node:path";
 import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
 import { readEntries } from "../format/nar.ts";
 import { STORE_MTIME, writeError } from "../format/narRestore.ts";
@@ -108,15 +110,27 @@ export function syncEntry(path: ByteString): void {
 
 /** Whether something lies there, a dangling symlink included. */
 export function entryExists(path: ByteString): boolean {
-  return lstatSync(fsPath(path), { throwIfNoEntry: false }) !== undefined;
+  try {
+    return lstatSync(fsPath(path), { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "ENOTDIR" || code === "EACCES") return false;
+    throw error;
+  }
 }
 
-/** Creates a directory and its parents, 0755. */
+/** Creates a directory and its parents, 0755. (Node's own recursion never ends where /proc refuses.) */
 export function makeDirectories(path: ByteString): void {
   try {
-    mkdirSync(fsPath(path), { recursive: true, mode: 0o755 });
+    mkdirSync(fsPath(path), { mode: 0o755 });
   } catch (error) {
-    throw writeError(path, error);
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "EEXIST" && statSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() === true)
+      return;
+    const parent = dirname(path);
+    if (code !== "ENOENT" || parent === path || entryExists(parent)) throw writeError(path, error);
+    makeDirectories(parent);
+    makeDirectories(path);
   }
 }
 

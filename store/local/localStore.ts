@@ -1,4 +1,6 @@
 import {
+  accessSync,
+  constants,
   readFileSync,
   readlinkSync,
   renameSync,
@@ -68,6 +70,8 @@ const RESERVED_SPACE_BYTES = 8 << 20;
 /** Longest `.drv` that is read; the largest real ones hold a megabyte of scripts. */
 const MAX_DERIVATION_BYTES = 256 << 20;
 const MAX_COPY_ATTEMPTS = 3;
+/** Paths that are locked at once: each takes a descriptor. */
+const BATCH_SIZE = 128;
 
 /**
  * A store directory and its database, shared with other processes of ours and with Nix. What is registered is whole:
@@ -130,6 +134,7 @@ export class LocalStore implements StoreAccess, Disposable {
     checkSchema(schema, dbDir);
     createDirectories(settings);
     refuseSymlinks(settings);
+    refuseUnwritable(dbDir);
     if (schema !== undefined)
       return new LocalStore(
         settings,
@@ -272,11 +277,15 @@ export class LocalStore implements StoreAccess, Disposable {
     return this.addText(`${made.derivation.name}.drv`, made.contents, made.references);
   }
 
-  /** Writes many `.drv` files, inputs before users, in one transaction: much faster than one by one. */
+  /** Writes many `.drv` files, inputs before users, in few transactions: much faster than one by one. */
   writeDerivations(all: Iterable<MadeDerivation>): void {
-    this.db.transaction(() => {
-      for (const made of all) this.writeDerivation(made);
-    });
+    const batch: MadeDerivation[] = [];
+    for (const made of all) {
+      this.#derivations.set(made.drvPath, made.derivation);
+      batch.push(made);
+      if (batch.length >= BATCH_SIZE) this.#writeBatch(batch.splice(0));
+    }
+    this.#writeBatch(batch);
   }
 
   // Adding
@@ -621,6 +630,30 @@ export class LocalStore implements StoreAccess, Disposable {
     return true;
   }
 
+  #writeBatch(batch: readonly MadeDerivation[]): void {
+    this.addTempRoots(batch.map(({ drvPath }) => drvPath));
+    const isMissing = ({ drvPath }: MadeDerivation): boolean => !this.isValidPath(drvPath);
+    const missing = batch.filter(isMissing);
+    if (missing.length === 0) return;
+    // Locks before the transaction, never within: who holds a lock may be waiting for the database.
+    using locks = PathLocks.acquireSync(missing.map(({ drvPath }) => this.realPath(drvPath)));
+    const infos: ValidPathInfo[] = [];
+    for (const made of missing.filter(isMissing)) {
+      const bytes = Buffer.from(made.contents, "latin1");
+      const nar = narOfBytes(bytes);
+      const scratch = this.makeScratchPath();
+      restoreAll(scratch, [nar]);
+      this.moveIntoPlace(scratch, made.drvPath);
+      const contentAddress = formatContentAddress({ method: "text", hash: hashBytes("sha256", bytes) });
+      const narHash = hashBytes("sha256", nar);
+      infos.push(
+        this.#contentAddressedInfo(made.drvPath, narHash, nar.length, made.references, contentAddress),
+      );
+    }
+    this.registerValidPaths(infos);
+    locks.discard();
+  }
+
   #contentAddressedInfo(
     path: StorePath,
     narHash: Hash,
@@ -687,6 +720,15 @@ function createDirectories(settings: StoreSettings): void {
   for (const directory of directories) if (!entryExists(directory)) makeDirectories(directory);
 }
 
+/** SQLite only says that it cannot open the file. */
+function refuseUnwritable(dbDir: ByteString): void {
+  try {
+    accessSync(dbDir, constants.W_OK);
+  } catch (error) {
+    throw writeError(dbDir, error);
+  }
+}
+
 /** A symlink on the way would let two stores be one: paths in files would not be where they say. */
 function refuseSymlinks(settings: StoreSettings): void {
   if (
@@ -699,7 +741,7 @@ function refuseSymlinks(settings: StoreSettings): void {
     path !== "/" && path !== ".";
     path = dirname(path)
   )
-    if (lstatSync(fsPath(path), { throwIfNoEntry: false })?.isSymbolicLink() === true)
+    if (entryExists(path) && lstatSync(fsPath(path)).isSymbolicLink())
       throw new DevshellError(
         "STORE_SYMLINKED",
         `Cannot use store "${settings.storeDir}": "${path}" is a symlink to "${readlinkSync(fsPath(path), "latin1")}"`,
