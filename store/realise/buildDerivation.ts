@@ -14,6 +14,7 @@ import { hashNar } from "../format/nar.ts";
 import { restoreNar } from "../format/narRestore.ts";
 import { makeStorePath, storePathBaseName, storePathHashPart, storePathName } from "../format/storePath.ts";
 import { tryLock } from "../local/fileLock.ts";
+import { canonicalise } from "../local/files.ts";
 import type { ScratchOutput } from "../local/types.ts";
 import type { BuiltinBuilder, Derivation, OutputName, StorePath, ValidPathInfo } from "../types.ts";
 import { builderInput } from "./buildEnvironment.ts";
@@ -423,11 +424,15 @@ async function registerOutputs(request: BuildRequest, scratch: Scratch): Promise
   const outputs: ScratchOutput[] = [];
   for (const [name, output] of derivation.outputs) {
     if (!("path" in output)) continue;
-    const isRepaired = request.mode === "repair";
-    if (store.isValidPath(output.path) && !isRepaired) continue; // only its siblings were missing
+    const known = store.queryPathInfo(output.path);
+    if (known !== undefined && request.mode !== "repair") continue; // only its siblings were missing
     const hostPath = scratch.hostPath(name);
     refuseOthersWriting(hostPath, name);
     const scratchPath = scratch.rewrites.size > 0 ? await rewriteInPlace(hostPath, scratch) : hostPath;
+    if (known !== undefined) {
+      replaceOutput(request, known, scratchPath);
+      continue;
+    }
     outputs.push({
       name,
       scratchPath,
@@ -437,6 +442,7 @@ async function registerOutputs(request: BuildRequest, scratch: Scratch): Promise
           : { kind: "path", path: output.path },
     });
   }
+  if (outputs.length === 0) return;
   try {
     await store.registerOutputs({
       outputs,
@@ -450,6 +456,28 @@ async function registerOutputs(request: BuildRequest, scratch: Scratch): Promise
   } catch (error) {
     throw error instanceof DevshellError ? rejection(drvPath, error) : error;
   }
+}
+
+/** Puts a rebuilt output in the place of a damaged one, if it is what was registered. */
+function replaceOutput(
+  { store, drvPath }: BuildRequest,
+  known: ValidPathInfo,
+  scratchPath: ByteString,
+): void {
+  canonicalise(scratchPath);
+  if (!hashNar(scratchPath).hash.digest.equals(known.narHash.digest))
+    throw new DevshellError(
+      "REALISE_NOT_REPAIRED",
+      `cannot repair path '${known.path}': derivation '${drvPath}' may not be deterministic`,
+      { exitStatus: 104 },
+    );
+  store.moveIntoPlace(scratchPath, known.path, true);
+}
+
+/** Whether a path's files are what was registered. */
+export function isIntact(store: RealiseStore, info: ValidPathInfo): boolean {
+  const path = store.realPath(info.path);
+  return existsAt(path) && hashNar(path).hash.digest.equals(info.narHash.digest);
 }
 
 /** What the store says of an output, said of the derivation as Nix does. */

@@ -18,6 +18,7 @@ import type {
 import { openBinaryCache, type Substituter } from "./binaryCache.ts";
 import {
   buildDerivation,
+  isIntact,
   buildObstacle,
   derivationLabel,
   knownOutputsText,
@@ -80,6 +81,8 @@ export function throwFailure(report: RealiseReport): void {
   const [first] = report.failures;
   if (first !== undefined) throw first;
 }
+
+type Mode = NonNullable<RealiseOptions["mode"]>;
 
 /** Why work that was not at fault ended: something else failed and `keep-going` is off. */
 class Cancelled extends Error {}
@@ -167,7 +170,7 @@ class Realiser {
   }
 
   async #realiseTarget(target: DerivedPath): Promise<void> {
-    if (target.kind === "opaque") await this.#ensurePath(target.path);
+    if (target.kind === "opaque") await this.#ensurePath(target.path, this.#options.mode);
     else await this.#ensureBuilt(target.drvPath, target.outputs, this.#options.mode ?? "normal");
   }
 
@@ -181,29 +184,36 @@ class Realiser {
     return goal;
   }
 
-  #ensurePath(path: StorePath): Promise<void> {
-    return this.#goal(path, async () => {
+  #ensurePath(path: StorePath, mode: Mode = "normal"): Promise<void> {
+    return this.#goal(`${mode} ${path}`, async () => {
       this.#throwIfStopped();
       if (this.#store.isValidPath(path)) {
         this.#store.addTempRoots([path]);
         // The collector may have been quicker than the root.
-        if (this.#store.isValidPath(path)) return;
+        if (mode === "repair" ? this.#isIntact(path) : this.#store.isValidPath(path)) return;
       }
-      if (!(await this.#substitute(path)))
+      if (!(await this.#substitute(path, mode === "repair")))
         throw this.#fail(
           path,
           new DevshellError(
             "REALISE_UNKNOWN_PATH",
-            `path '${path}' is required, but there is no substituter that can build it`,
+            mode === "repair"
+              ? `cannot repair path '${path}': there is no substituter that has it`
+              : `path '${path}' is required, but there is no substituter that can build it`,
           ),
         );
     });
   }
 
+  #isIntact(path: StorePath): boolean {
+    const info = this.#store.queryPathInfo(path);
+    return info !== undefined && isIntact(this.#store, info);
+  }
+
   #ensureBuilt(
     drvPath: StorePath,
     wanted: readonly OutputName[] | "*",
-    mode: "normal" | "check" | "repair" = "normal",
+    mode: Mode = "normal",
   ): Promise<void> {
     const key = `${mode} ${drvPath}!${wanted === "*" ? wanted : [...wanted].sort().join()}`;
     return this.#goal(key, async () => {
@@ -211,9 +221,10 @@ class Realiser {
       const derivation = this.#store.readDerivation(drvPath);
       this.#checkWanted(drvPath, derivation, wanted);
       const paths = outputPathsOf(derivation, wanted);
-      if (mode === "normal" && paths !== undefined) {
+      if (mode !== "check" && paths !== undefined) {
         this.#store.addTempRoots(paths.values());
-        if (await this.#substituteOutputs(drvPath, derivation, paths)) return;
+        if (mode === "repair" && [...paths.values()].every((path) => this.#isIntact(path))) return;
+        if (mode === "normal" && (await this.#substituteOutputs(drvPath, derivation, paths))) return;
       }
       if (mode === "check") this.#requireBuiltBefore(drvPath, derivation);
       await this.#build(drvPath, derivation, mode);
@@ -241,7 +252,7 @@ class Realiser {
         this.#warn(failure);
         if (failure instanceof DevshellError) this.#failures.splice(this.#failures.indexOf(failure), 1);
       }
-      for (const path of invalid) this.#goals.delete(path);
+      for (const path of invalid) this.#goals.delete(`normal ${path}`);
       return false;
     }
     if (failures.length > 0)
@@ -283,7 +294,7 @@ class Realiser {
       );
   }
 
-  #build(drvPath: StorePath, derivation: Derivation, mode: "normal" | "check" | "repair"): Promise<void> {
+  #build(drvPath: StorePath, derivation: Derivation, mode: Mode): Promise<void> {
     const known = this.#builds.get(drvPath);
     if (known !== undefined) return known;
     const build = Promise.resolve().then(() => this.#buildNow(drvPath, derivation, mode));
@@ -292,11 +303,7 @@ class Realiser {
     return build;
   }
 
-  async #buildNow(
-    drvPath: StorePath,
-    derivation: Derivation,
-    mode: "normal" | "check" | "repair",
-  ): Promise<void> {
+  async #buildNow(drvPath: StorePath, derivation: Derivation, mode: Mode): Promise<void> {
     this.#throwIfStopped();
     await this.#ensureInputs(drvPath, derivation);
     const store = this.#store;
@@ -386,31 +393,42 @@ class Realiser {
     return info;
   }
 
-  /** @returns false where nobody offers the path */
-  async #substitute(path: StorePath): Promise<boolean> {
-    const offer = await this.#findOffer(path);
-    if (offer === undefined) return false;
-    const { info, substituter } = offer;
-    const others = info.references.filter((reference) => reference !== path);
-    const settled = await Promise.allSettled(others.map((reference) => this.#ensurePath(reference)));
-    if (settled.some(isFailure))
-      throw this.#note(
-        new DevshellError("SUBSTITUTE_FAILED", `some references of path '${path}' could not be realised`),
-      );
-    this.#throwIfStopped();
-    try {
-      await this.#downloads.run(async () => {
-        using locks = await this.#store.lockPaths([path], { signal: this.#signal });
-        if (!this.#store.isValidPath(path)) await this.#download(path, info, substituter);
-        locks.discard();
-      }, this.#signal);
-    } catch (error) {
-      throw this.#fail(path, error, this.#store.settings.config.fallback);
+  /** Tries every substituter that offers the path. @returns false where none does */
+  async #substitute(path: StorePath, isRepair = false): Promise<boolean> {
+    let offer = await this.#findOffer(path);
+    while (offer !== undefined) {
+      const { info, substituter } = offer;
+      const others = info.references.filter((reference) => reference !== path);
+      const settled = await Promise.allSettled(others.map((reference) => this.#ensurePath(reference)));
+      if (settled.some(isFailure))
+        throw this.#note(
+          new DevshellError("SUBSTITUTE_FAILED", `some references of path '${path}' could not be realised`),
+        );
+      this.#throwIfStopped();
+      try {
+        await this.#downloads.run(async () => {
+          using locks = await this.#store.lockPaths([path], { signal: this.#signal });
+          if (isRepair || !this.#store.isValidPath(path))
+            await this.#download(path, info, substituter, isRepair);
+          locks.discard();
+        }, this.#signal);
+        return true;
+      } catch (error) {
+        const next = this.#signal.aborted ? undefined : await this.#askSubstituters(path, substituter);
+        if (next === undefined) throw this.#fail(path, error, this.#store.settings.config.fallback);
+        this.#warn(error);
+        offer = next;
+      }
     }
-    return true;
+    return false;
   }
 
-  async #download(path: StorePath, info: NarInfo, substituter: Substituter): Promise<void> {
+  async #download(
+    path: StorePath,
+    info: NarInfo,
+    substituter: Substituter,
+    isRepair: boolean,
+  ): Promise<void> {
     await this.#activity(
       "substitute",
       storePathName(path),
@@ -425,6 +443,7 @@ class Realiser {
           await this.#store.addToStoreFromStream(info, download.nar, {
             signal: this.#signal,
             isLocked: true,
+            isRepair,
           });
         } catch (error) {
           // A file that passed its own hash yet is not what was promised is of no use to the next run.
@@ -448,9 +467,11 @@ class Realiser {
     return offer;
   }
 
-  async #askSubstituters(path: StorePath): Promise<Offer | undefined> {
+  /** @param after the one that failed; those before it have been asked */
+  async #askSubstituters(path: StorePath, after?: Substituter): Promise<Offer | undefined> {
     this.#substituters ??= this.#openSubstituters();
-    for (const substituter of await this.#substituters) {
+    const all = await this.#substituters;
+    for (const substituter of all.slice(after === undefined ? 0 : all.indexOf(after) + 1)) {
       let info: NarInfo | undefined;
       try {
         info = await substituter.query(path, this.#signal);

@@ -21,6 +21,8 @@ export interface RealiseStore {
     source: AsyncIterable<Uint8Array>,
     options?: AddStreamOptions,
   ): Promise<unknown>;
+  /** Moves a finished tree to its store path; with `isRepair` also over a registered one. */
+  moveIntoPlace(scratch: ByteString, path: StorePath, isRepair?: boolean): void;
   registerOutputs(
     request: RegisterOutputsRequest,
   ): ReadonlyMap<OutputName, ValidPathInfo> | Promise<ReadonlyMap<OutputName, ValidPathInfo>>;

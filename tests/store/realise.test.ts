@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { getEventListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execFileSync } from "node:child_process";
@@ -251,6 +251,22 @@ describe("realise: builds", () => {
     );
     const unbuilt = await t.build(t.derivation({ name: "unbuilt" }), { mode: "check" });
     expect(unbuilt.failures[0]?.message).toContain("are not valid, so checking is not possible");
+  });
+
+  it("repairs outputs that were damaged", async () => {
+    await using t = TestStore.create();
+    const drv = t.derivation({ name: "whole", script: "/bin/mkdir $out; echo $out > $out/file" });
+    await t.build(drv);
+    const file = `${t.output(drv)}/file`;
+    const content = readFileSync(file, "utf8");
+    expect((await t.build(drv, { mode: "repair" })).failures).toEqual([]);
+    expect(t.events.filter((event) => event.kind === "start")).toHaveLength(1);
+    chmodSync(file, 0o644);
+    writeFileSync(file, "damaged");
+    expect((await t.build(drv, { mode: "repair" })).failures).toEqual([]);
+    expect(readFileSync(file, "utf8")).toBe(content);
+    expect(statSync(file).mode & 0o777).toBe(0o444);
+    expect((await t.store.verify({ checkContents: true })).problems).toEqual([]);
   });
 
   it("rebuilds an output whose sibling is still valid", async () => {

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { LocalStore } from "../../store/local/localStore.ts";
@@ -149,6 +149,22 @@ describe("substitution", () => {
     await using t = new EmptyStore([`file://${cache.dir}`]);
     expect((await t.fetch(TEXT)).exitStatus).toBe(1);
     expect(t.warnings()).toContain("ignoring substitute");
+  });
+
+  it("takes a path from the next cache where the first has lost the file, and mends damaged paths", async () => {
+    await using lost = temporaryCache((dir) => {
+      cpSync(`${FIXTURES}/cache-none`, dir, { recursive: true });
+      rmSync(`${dir}/nar`, { recursive: true });
+    });
+    await using t = new EmptyStore([`file://${lost.dir}`, `file://${FIXTURES}/cache-xz`]);
+    expect((await t.fetch(DOC)).failures).toEqual([]);
+    expect(t.warnings()).toContain("unable to download");
+    const file = t.store.realPath(TEXT);
+    chmodSync(file, 0o644);
+    writeFileSync(file, "damaged");
+    const report = await realise(t.store, [{ kind: "opaque", path: TEXT }], { mode: "repair" });
+    expect(report.failures).toEqual([]);
+    expect(readFileSync(file, "utf8")).toBe("a dependency\n");
   });
 
   it("passes over caches that are down or for another store", async () => {
