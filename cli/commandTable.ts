@@ -1,20 +1,8 @@
 import { BUILD_FLAGS, COMMON_FLAGS, EVALUATION_FLAGS, SELECTION_FLAGS } from "./flags.ts";
-import type { CommandSpec, ParsedCommand } from "./parseCommand.ts";
-
-/** One run of a command. */
-export interface Invocation extends ParsedCommand {
-  /** The words after the command's name, unparsed: the cache's key is made of them. */
-  readonly argv: readonly string[];
-  /** The command's own name. */
-  readonly command: string;
-}
-
-/** What a command's file exports. @returns the exit status */
-export type RunCommand = (invocation: Invocation) => Promise<number> | number;
+import type { CommandSpec } from "./parseCommand.ts";
 
 export interface CommandEntry extends CommandSpec {
   readonly isHidden?: boolean | undefined;
-  readonly load: () => Promise<{ readonly run: RunCommand }>;
 }
 
 const SHELLS = ["bash", "zsh", "fish"] as const;
@@ -49,7 +37,6 @@ export const COMMANDS: readonly CommandEntry[] = [
       ["devshell -p jq python3", "a shell with these packages"],
     ],
     isHidden: true,
-    load: () => import("./commands/enter.ts"),
   },
   {
     name: "run",
@@ -61,7 +48,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     flags: [...SELECTION_FLAGS, ...BUILD_FLAGS, ...COMMON_FLAGS],
     isPassThrough: true,
     examples: [["devshell run -- make -j4", "exactly as make itself: standard input, status, signals"]],
-    load: () => import("./commands/run.ts"),
   },
   {
     name: "env",
@@ -69,7 +55,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     arguments: [SPEC_WORDS],
     flags: ["sh", "fish", "json", "direnv", ...SELECTION_FLAGS, ...BUILD_FLAGS, ...COMMON_FLAGS],
     examples: [['eval "$(devshell env --sh)"', "take it into this very shell"]],
-    load: () => import("./commands/env.ts"),
   },
   {
     name: "eval",
@@ -77,21 +62,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     arguments: [{ ...SPEC_WORDS, help: "an expression with -E, else a file" }],
     flags: [...EVALUATION_FLAGS, "strict", "json", "raw", "option", ...COMMON_FLAGS],
     examples: [["devshell eval -E '1 + 1'", "2"]],
-    load: () => import("./commands/eval.ts"),
   },
   {
     name: "instantiate",
     summary: "Evaluate derivations and print their .drv paths",
     arguments: [SPEC_WORDS],
     flags: [...EVALUATION_FLAGS, "addRoot", "json", "option", ...COMMON_FLAGS],
-    load: () => import("./commands/instantiate.ts"),
   },
   {
     name: "build",
     summary: "Build or substitute derivations and print their outputs",
     arguments: [{ ...SPEC_WORDS, help: "files, store paths or .drv paths; nothing: default.nix here" }],
     flags: [...EVALUATION_FLAGS, "outLink", "noOutLink", "dryRun", ...BUILD_FLAGS, "json", ...COMMON_FLAGS],
-    load: () => import("./commands/build.ts"),
   },
   {
     name: "init",
@@ -101,21 +83,18 @@ export const COMMANDS: readonly CommandEntry[] = [
       { name: "directory", help: "where; nothing: here", isOptional: true, completes: "directory" },
     ],
     flags: ["force", ...COMMON_FLAGS],
-    load: () => import("./commands/init.ts"),
   },
   {
     name: "update",
     summary: "Bring the project's lock up to date",
     arguments: [{ name: "inputs", help: "which; nothing: all", isOptional: true, isVariadic: true }],
     flags: ["json", ...COMMON_FLAGS],
-    load: () => import("./commands/update.ts"),
   },
   {
     name: "gc",
     summary: "Delete what nothing needs any more from the store",
     arguments: [],
     flags: ["dryRun", "olderThan", "maxFreed", "printRoots", "json", ...COMMON_FLAGS],
-    load: () => import("./commands/gc.ts"),
   },
   {
     name: "store",
@@ -141,42 +120,36 @@ export const COMMANDS: readonly CommandEntry[] = [
       { name: "words", help: "paths", isOptional: true, isVariadic: true, completes: "file" },
     ],
     flags: ["json", "recursive", "checkContents", "repair", "name", "flat", "dryRun", ...COMMON_FLAGS],
-    load: () => import("./commands/store.ts"),
   },
   {
     name: "doctor",
     summary: "Say what this machine allows, and what to do about the rest",
     arguments: [],
     flags: ["json", ...COMMON_FLAGS],
-    load: () => import("./commands/doctor.ts"),
   },
   {
     name: "explain",
     summary: "Say who set a variable of the environment",
     arguments: [{ name: "variable", help: "its name" }],
     flags: [...SELECTION_FLAGS, "json", ...COMMON_FLAGS],
-    load: () => import("./commands/explain.ts"),
   },
   {
     name: "diff",
     summary: "Show what entering changes, secrets masked",
     arguments: [SPEC_WORDS],
     flags: [...SELECTION_FLAGS, "json", ...COMMON_FLAGS],
-    load: () => import("./commands/diff.ts"),
   },
   {
     name: "allow",
     summary: "Trust the project's spec as it is now",
     arguments: [],
     flags: [...COMMON_FLAGS],
-    load: () => import("./commands/allow.ts"),
   },
   {
     name: "compat",
     summary: "Put the commands nix-shell, nix-build and so on into a directory",
     arguments: [{ name: "directory", help: "where to make the links", completes: "directory" }],
     flags: ["force", ...COMMON_FLAGS],
-    load: () => import("./commands/compat.ts"),
   },
   {
     name: "completion",
@@ -184,14 +157,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     arguments: [{ name: "shell", help: "for which shell", choices: SHELLS }],
     flags: [],
     examples: [['eval "$(devshell completion bash)"', "in ~/.bashrc"]],
-    load: () => import("./commands/completion.ts"),
   },
   {
     name: "hook",
     summary: "Print a shell's hook that enters and leaves with cd",
     arguments: [{ name: "shell", help: "for which shell", choices: SHELLS }],
     flags: [],
-    load: () => import("./commands/hook.ts"),
   },
 ];
 

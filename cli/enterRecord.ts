@@ -1,7 +1,7 @@
 import { writeSync } from "node:fs";
 import { quoteSh } from "../env/index.ts";
 import { launcherPath, withoutInternals } from "./launcher.ts";
-import type { Invocation } from "./commandTable.ts";
+import type { Invocation } from "./invocation.ts";
 import { openEnvironment } from "./openEnvironment.ts";
 
 /** What is to be done inside. */

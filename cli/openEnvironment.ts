@@ -1,7 +1,7 @@
 import { loadCachedEnvironment, makeEnvironment } from "../env/index.ts";
 import type { BuildEnvironment } from "../env/index.ts";
 import { findCommand } from "./commandTable.ts";
-import type { Invocation } from "./commandTable.ts";
+import type { Invocation } from "./invocation.ts";
 import { requestOf, settingsOf } from "./request.ts";
 import { selectionOf } from "./selection.ts";
 import { withDisplay } from "./withDisplay.ts";

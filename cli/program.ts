@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DevshellError, packageRoot } from "../core/index.ts";
 import { COMMANDS, findCommand } from "./commandTable.ts";
+import { loadCommand } from "./loadCommand.ts";
 import { commandHelp, parseCommand } from "./parseCommand.ts";
 import { printError } from "./printError.ts";
 
@@ -62,7 +63,7 @@ async function runNamed(name: string, argv: readonly string[], script?: readonly
     const { runScript } = await import("./shebang.ts");
     return runScript({ ...parsed, argv, command: name }, script);
   }
-  const { run } = await command.load();
+  const run = await loadCommand(name);
   return run({ ...parsed, argv, command: name });
 }
 

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { DevshellError } from "../core/index.ts";
-import type { Invocation } from "./commandTable.ts";
+import type { Invocation } from "./invocation.ts";
 
 /** A script that names devshell in its first line: its options, and the words to run in the environment. */
 export interface ExpandedScript {

@@ -4,7 +4,7 @@ import { createStoreContext, instantiateDerivations } from "../../env/index.ts";
 import type { StoreContext } from "../../env/index.ts";
 import { isInStore, splitStorePath } from "../../store/index.ts";
 import type { DerivedPath, RealiseReport } from "../../store/index.ts";
-import type { Invocation } from "../commandTable.ts";
+import type { Invocation } from "../invocation.ts";
 import { requestOf, settingsOf } from "../request.ts";
 import { withDisplay } from "../withDisplay.ts";
 

@@ -1,4 +1,4 @@
-import type { Invocation } from "../commandTable.ts";
+import type { Invocation } from "../invocation.ts";
 import { renderCompletion } from "../renderCompletion.ts";
 
 /** `devshell completion SHELL`. */

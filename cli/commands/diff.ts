@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { diffEnvironment } from "../../env/index.ts";
-import type { Invocation } from "../commandTable.ts";
+import type { Invocation } from "../invocation.ts";
 import { openEnvironment } from "../openEnvironment.ts";
 
 const MAX_VALUE_LENGTH = 160;

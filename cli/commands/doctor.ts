@@ -6,7 +6,7 @@ import { packageRoot } from "../../core/index.ts";
 import { cacheDirectory } from "../../env/index.ts";
 import { findProgram, resolveStoreSettings, sandboxObstacle } from "../../store/index.ts";
 import type { StoreSettings } from "../../store/index.ts";
-import type { Invocation } from "../commandTable.ts";
+import type { Invocation } from "../invocation.ts";
 import { settingsOf } from "../request.ts";
 import { formatBytes } from "../tui/index.ts";
 

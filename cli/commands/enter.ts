@@ -1,5 +1,5 @@
 import { DevshellError } from "../../core/index.ts";
-import type { Invocation } from "../commandTable.ts";
+import type { Invocation } from "../invocation.ts";
 import { enterWith } from "../enterRecord.ts";
 
 /** `devshell`: a shell in the environment; one command of Bash with `--run`. */

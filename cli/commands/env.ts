@@ -8,7 +8,7 @@ import {
   renderPosix,
   watchedPaths,
 } from "../../env/index.ts";
-import type { Invocation } from "../commandTable.ts";
+import type { Invocation } from "../invocation.ts";
 import { openEnvironment } from "../openEnvironment.ts";
 
 /** `devshell env`: the environment as text for shells, editors and direnv. */

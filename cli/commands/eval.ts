@@ -1,7 +1,7 @@
 import { textOfBytes } from "../../core/index.ts";
 import { createStoreContext, discoverSpec, evaluateSpec } from "../../env/index.ts";
 import { coerceToString, printJson, printValue } from "../../lang/index.ts";
-import type { Invocation } from "../commandTable.ts";
+import type { Invocation } from "../invocation.ts";
 import { requestOf, settingsOf } from "../request.ts";
 
 /** `devshell eval`: prints a value; nothing is written to the store. */

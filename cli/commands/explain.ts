@@ -1,6 +1,6 @@
 import { DevshellError, textOfBytes } from "../../core/index.ts";
 import { suggestNames } from "../../env/index.ts";
-import type { Invocation } from "../commandTable.ts";
+import type { Invocation } from "../invocation.ts";
 import { openEnvironment } from "../openEnvironment.ts";
 
 /** `devshell explain VAR`: which package, hook or spec line set a variable. */

@@ -1,5 +1,5 @@
 import { DevshellError, textOfBytes } from "../../core/index.ts";
-import type { Invocation } from "../commandTable.ts";
+import type { Invocation } from "../invocation.ts";
 import { openStore } from "../openStore.ts";
 import { formatBytes } from "../tui/index.ts";
 

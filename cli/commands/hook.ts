@@ -1,5 +1,5 @@
 import { notBuilt } from "../notBuilt.ts";
-import type { Invocation } from "../commandTable.ts";
+import type { Invocation } from "../invocation.ts";
 
 /** Entering on `cd` runs what nobody asked for, so it waits for `devshell allow`. */
 export function run({ words }: Invocation): number {

@@ -1,7 +1,7 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { DevshellError, packageRoot } from "../../core/index.ts";
-import type { Invocation } from "../commandTable.ts";
+import type { Invocation } from "../invocation.ts";
 
 /** `devshell init TEMPLATE [DIRECTORY]`: copies a starter; nothing that is there is written over. */
 export function run({ words, flags }: Invocation): number {

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { bytesOfText, textOfBytes } from "../../core/index.ts";
 import { createStoreContext, instantiateDerivations } from "../../env/index.ts";
-import type { Invocation } from "../commandTable.ts";
+import type { Invocation } from "../invocation.ts";
 import { requestOf, settingsOf } from "../request.ts";
 import { withDisplay } from "../withDisplay.ts";
 

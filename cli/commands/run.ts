@@ -1,4 +1,4 @@
-import type { Invocation } from "../commandTable.ts";
+import type { Invocation } from "../invocation.ts";
 import { enterWith } from "../enterRecord.ts";
 
 /** `devshell run -- CMD`: the command takes this process's place. */

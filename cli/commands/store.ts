@@ -21,7 +21,7 @@ import {
 import { createStoreContext, suggestNames } from "../../env/index.ts";
 import { dumpNar, isInStore, restoreNar, splitStorePath } from "../../store/index.ts";
 import type { LocalStore, StorePath, ValidPathInfo } from "../../store/index.ts";
-import type { Invocation } from "../commandTable.ts";
+import type { Invocation } from "../invocation.ts";
 import { findCommand } from "../commandTable.ts";
 import { openStore } from "../openStore.ts";
 import { formatBytes } from "../tui/index.ts";

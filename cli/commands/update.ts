@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DevshellError } from "../../core/index.ts";
 import { createStoreContext, derivationsOf, discoverSpec, evaluateSpec } from "../../env/index.ts";
-import type { Invocation } from "../commandTable.ts";
+import type { Invocation } from "../invocation.ts";
 import { notBuilt } from "../notBuilt.ts";
 import { requestOf } from "../request.ts";
 import { withDisplay } from "../withDisplay.ts";

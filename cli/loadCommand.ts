@@ -1,0 +1,28 @@
+import type { RunCommand } from "./invocation.ts";
+
+/** What runs each command of the table; loaded only when it is run. */
+const LOADERS: Readonly<Record<string, () => Promise<{ readonly run: RunCommand }>>> = {
+  enter: () => import("./commands/enter.ts"),
+  run: () => import("./commands/run.ts"),
+  env: () => import("./commands/env.ts"),
+  eval: () => import("./commands/eval.ts"),
+  instantiate: () => import("./commands/instantiate.ts"),
+  build: () => import("./commands/build.ts"),
+  init: () => import("./commands/init.ts"),
+  update: () => import("./commands/update.ts"),
+  gc: () => import("./commands/gc.ts"),
+  store: () => import("./commands/store.ts"),
+  doctor: () => import("./commands/doctor.ts"),
+  explain: () => import("./commands/explain.ts"),
+  diff: () => import("./commands/diff.ts"),
+  allow: () => import("./commands/allow.ts"),
+  compat: () => import("./commands/compat.ts"),
+  completion: () => import("./commands/completion.ts"),
+  hook: () => import("./commands/hook.ts"),
+};
+
+export async function loadCommand(name: string): Promise<RunCommand> {
+  const load = LOADERS[name];
+  if (load === undefined) throw new Error(`the command ${name} is in the table but runs nothing`);
+  return (await load()).run;
+}
