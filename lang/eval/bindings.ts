@@ -266,7 +266,12 @@ interface CompiledDynamic {
 }
 
 /** `{ ${name} = value; }`, as loops make them: sets of the same name share their shape. */
-function oneDynamic({ name: nameCode, value, pos, setName }: CompiledDynamic): (set: AttrSet, env: Env) => AttrSet {
+function oneDynamic({
+  name: nameCode,
+  value,
+  pos,
+  setName,
+}: CompiledDynamic): (set: AttrSet, env: Env) => AttrSet {
   const shapes = new Map<string, Shape>();
   const positions = [pos];
   return (set, env) => {

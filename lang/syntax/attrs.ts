@@ -4,7 +4,7 @@ import type { AttrDef, AttrName, AttrsExpr, Expr } from "./ast.ts";
 import { showAttrPath } from "./print.ts";
 
 /** Past this many definitions names are looked up in a map. */
-const LINEAR_DEFS = 12;
+const LINEAR_DEFS = 6;
 
 export function newAttrs(pos: Pos): AttrsExpr {
   return {

@@ -284,23 +284,61 @@ export interface FlatAttrSetOf<S> extends AttrSetOf<S> {
 /** Up to this size a left side is copied; past it a small right side becomes a layer. */
 const COPY_SIZE = 24;
 
-/** `left // right`. Layers keep geometric sizes, so that growing a set in a loop stays cheap. */
+/** Deeper stacks of layers are put into one. */
+const MAX_LAYERS = 24;
+
+/**
+ * `left // right`. Layers keep geometric sizes, so that growing a set in a loop stays cheap. A set whose slots are
+ * made on demand stays a layer of its own: merging it would make them all (ten thousand, for a package collection).
+ */
 export function updateAttrs<S>(left: AttrSetOf<S>, right: AttrSetOf<S>): AttrSetOf<S> {
-  if (right.base !== null || (right.makeSlot !== null && left.values.length > 0)) right = right.flatten();
+  if (right.base !== null) {
+    if (!hasLazyLayer(right) || layersOf(left) + layersOf(right) > MAX_LAYERS) right = right.flatten();
+    else return stack(left, right);
+  }
   const rightSize = right.values.length;
   if (rightSize === 0) return left;
   if (left.base === null) {
     const leftSize = left.values.length;
     if (leftSize === 0) return right;
-    if (leftSize <= COPY_SIZE || rightSize * 2 >= leftSize) return mergeFlat(left, right);
+    if (
+      left.makeSlot === null &&
+      right.makeSlot === null &&
+      (leftSize <= COPY_SIZE || rightSize * 2 >= leftSize)
+    )
+      return mergeFlat(left, right);
   }
   let top = right;
   let base: AttrSetOf<S> | null = left;
-  while (base !== null && top.values.length * 2 >= base.values.length) {
+  while (
+    base !== null &&
+    top.makeSlot === null &&
+    base.makeSlot === null &&
+    top.values.length * 2 >= base.values.length
+  ) {
     top = mergeFlat(base, top);
     base = base.base;
   }
-  return base === null ? top : new AttrSetOf<S>(top.shape, top.values, base);
+  // The values are shared with the layer's own set, so that what one makes or forces the other has too.
+  return base === null ? top : new AttrSetOf<S>(top.shape, top.values, base, top.makeSlot);
+}
+
+function hasLazyLayer<S>(set: AttrSetOf<S>): boolean {
+  for (let layer: AttrSetOf<S> | null = set; layer !== null; layer = layer.base)
+    if (layer.makeSlot !== null) return true;
+  return false;
+}
+
+function layersOf<S>(set: AttrSetOf<S>): number {
+  let count = 0;
+  for (let layer: AttrSetOf<S> | null = set; layer !== null; layer = layer.base) count++;
+  return count;
+}
+
+/** Puts all layers of `top` over `base`. */
+function stack<S>(base: AttrSetOf<S>, top: AttrSetOf<S>): AttrSetOf<S> {
+  const below = top.base === null ? base : stack(base, top.base);
+  return new AttrSetOf<S>(top.shape, top.values, below, top.makeSlot);
 }
 
 /** Merges two layers, leaving what is below `left` aside. */

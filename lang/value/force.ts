@@ -226,35 +226,33 @@ export function forceDeep(slot: Slot): Value {
   return value;
 }
 
+/** Measured on firefox of nixpkgs, which forces its configuration deeply: no closure, no sorting here. */
 function visitDeep(value: Value, seen: Set<unknown>): void {
   if (value instanceof AttrSet) {
     if (seen.has(value)) return;
     seen.add(value);
-    for (const name of deepOrder(value)) {
-      const pos = value.posOf(name);
-      try {
-        visitDeep(force(value.get(name)!, pos), seen);
-      } catch (error) {
-        throw addFrame(error, `while evaluating the attribute '${name}'`, pos);
+    const { shape, values } = value.flatten();
+    let i = 0;
+    try {
+      for (; i < values.length; i++) {
+        const slot = values[i]!;
+        const item = slot instanceof Thunk ? force(slot, shape.positions?.[i]) : slot;
+        if (typeof item === "object" && item !== null) visitDeep(item, seen);
       }
+    } catch (error) {
+      throw addFrame(error, `while evaluating the attribute '${shape.names[i]!}'`, shape.positions?.[i]);
     }
   } else if (isList(value)) {
     if (seen.has(value)) return;
     seen.add(value);
-    for (let i = 0; i < value.length; i++)
-      try {
-        visitDeep(force(value[i]!), seen);
-      } catch (error) {
-        throw addFrame(error, `while evaluating list element at index ${i}`);
+    let i = 0;
+    try {
+      for (; i < value.length; i++) {
+        const item = force(value[i]!);
+        if (typeof item === "object" && item !== null) visitDeep(item, seen);
       }
+    } catch (error) {
+      throw addFrame(error, `while evaluating list element at index ${i}`);
+    }
   }
-}
-
-/** Names that Nix knows before it reads any file, and therefore visits first; which of several failures is shown. */
-const FIRST_NAMES = ["outPath", "drvPath", "type", "meta", "name", "value", "system"];
-
-function deepOrder(set: AttrSet): readonly string[] {
-  const names = set.sortedNames();
-  const first = FIRST_NAMES.filter((name) => set.has(name));
-  return first.length === 0 ? names : [...first, ...names.filter((name) => !first.includes(name))];
 }
