@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { DevshellError, formatError } from "../../core/index.ts";
-import { reportOf } from "./support/evaluate.ts";
+import { reportOf } from "./support/failures.ts";
 
 describe("error reports", () => {
   it("name the attribute, its definition and the place of use", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { EMPTY_SET, createEvaluator } from "../../lang/index.ts";
-import { evaluate, failureOf } from "./support/evaluate.ts";
+import { evaluate, failureOf } from "./support/failures.ts";
 import { TestHost } from "./support/testHost.ts";
 
 describe("evaluation", () => {
