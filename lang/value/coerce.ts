@@ -1,5 +1,7 @@
 import type { ByteString } from "../../core/index.ts";
+import { formatFixed } from "../print/floats.ts";
 import type { ContextElement } from "../host.ts";
+import { formatFixed } from "../print/floats.ts";
 import { call1 } from "./call.ts";
 import { describeValue, showType } from "./describe.ts";
 import { addFrame, evalError } from "./error.ts";
@@ -75,7 +77,7 @@ export function coerceToString(
     if (value === true) return "1";
     if (value === false || value === null) return "";
     if (typeof value === "number" || typeof value === "bigint") return String(value);
-    if (value instanceof Float) return fixedFloat(value.value);
+    if (value instanceof Float) return formatFixed(value.value);
     if (isList(value)) {
       let text = "";
       for (let i = 0; i < value.length; i++) {
@@ -163,14 +165,6 @@ function cannotCoerce(value: Value, pos: Pos, frame: string): Error {
     frame,
     framePos: pos,
   });
-}
-
-/** As C++'s `std::to_string`: six decimals. */
-export function fixedFloat(value: number): string {
-  if (Number.isNaN(value)) return "nan";
-  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
-  if (Math.abs(value) < 1e21) return value.toFixed(6);
-  return `${BigInt(value)}.000000`;
 }
 
 /** Like `coerceToString`, as a value with its context. */
