@@ -1,4 +1,5 @@
 import { bytesOfText } from "../../core/index.ts";
+export { formatFloat } from "../print/floats.ts";
 
 const KEYWORDS = new Set(["if", "then", "else", "assert", "with", "let", "in", "rec", "inherit"]);
 const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_'-]*$/;

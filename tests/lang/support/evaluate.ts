@@ -1,32 +1,35 @@
-import { DevshellError, formatError, textOfBytes } from "../../../core/index.ts";
+import { formatError } from "../../../core/formatError.ts";
+import { DevshellError, textOfBytes } from "../../../core/index.ts";
 import { createEvaluator, printValue, type EvaluatorOptions } from "../../../lang/index.ts";
 import { TestHost } from "./testHost.ts";
 
-/** Evaluates a text completely and prints the value. */
-export function evaluate(text: string, options: EvaluatorOptions = {}, host = new TestHost()): string {
+const BASE = "/base";
+
+/** The value of an expression, fully evaluated, as the language writes it. */
+export function evaluate(expr: string, options: EvaluatorOptions = {}, host = new TestHost()): string {
   const evaluator = createEvaluator(host, options);
-  const value = evaluator.evalText(text, "/base", { kind: "string", text });
-  return textOfBytes(printValue(evaluator.forceDeep(value)));
+  const text = Buffer.from(expr).toString("latin1");
+  const value = evaluator.evalText(text, BASE, { kind: "string", text });
+  return textOfBytes(printValue(evaluator.forceDeep(value), { force: true, trackRepeated: false }));
 }
 
-/** The whole error report of a text that must fail. */
-export function reportOf(text: string, options: EvaluatorOptions = {}, host = new TestHost()): string {
-  try {
-    evaluate(text, options, host);
-  } catch (error) {
-    if (error instanceof DevshellError) return formatError(error, { showTrace: true });
-    throw error;
-  }
-  throw new Error(`does not fail: ${text}`);
+/** The error of an expression that fails: its message alone. */
+export function errorOf(expr: string, options: EvaluatorOptions = {}): string {
+  return textOfBytes(failureOf(expr, options).message);
 }
 
-/** Its code and message only. */
-export function failureOf(text: string, options: EvaluatorOptions = {}, host = new TestHost()): string {
+/** The error of an expression that fails, with its whole trace, as shown to people. */
+export function reportOf(expr: string, options: EvaluatorOptions = {}): string {
+  return formatError(failureOf(expr, options), { showTrace: true });
+}
+
+/** What an expression throws. */
+export function failureOf(expr: string, options: EvaluatorOptions = {}): DevshellError {
   try {
-    evaluate(text, options, host);
+    evaluate(expr, options);
   } catch (error) {
-    if (error instanceof DevshellError) return `${error.code}: ${error.message}`;
+    if (error instanceof DevshellError) return error;
     throw error;
   }
-  throw new Error(`does not fail: ${text}`);
+  throw new Error(`no error: ${expr}`);
 }
