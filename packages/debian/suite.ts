@@ -1,8 +1,10 @@
+import { dirname } from "node:path";
 import { DevshellError, bytesOfText, type ByteString } from "../../core/index.ts";
 import { runIndexTasks, type ArchiveState, type DebianEvent, type IndexTask } from "./index/indexWork.ts";
 import { emptySuiteLock, type DebianLock, type SuiteLock } from "./index/lock.ts";
 import { mirrorsOf, type Mirrors } from "./index/mirrors.ts";
 import type { ArchiveFile, IndexedPackage, IndexedSource } from "./index/records.ts";
+import { pruneTables } from "./index/recordTable.ts";
 import {
   namesJson,
   openPackageIndex,
@@ -235,6 +237,7 @@ export class Suite implements Disposable {
       return [{ kind: "index", content, dist, mirrors, architecture, hasByHash, file, base }];
     });
     runIndexTasks(tasks, onEvent);
+    pruneTables(dirname(tableBase(cacheDir, "", architecture)));
     const fetched = open(cacheDir, archives, architecture);
     if (fetched === undefined)
       throw new Error(`The tables of ${this.name} are unreadable after they were written`);

@@ -1,5 +1,17 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
+import {
+  closeSync,
+  fstatSync,
+  futimesSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 import { DevshellError, type ByteString } from "../../../core/index.ts";
 
 /**
@@ -31,6 +43,8 @@ interface TableHeader {
 const FORMAT = "devshell-debian-table-1";
 const MAX_HEADER_BYTES = 64 << 10;
 const WRITE_BYTES = 1 << 20;
+const DAY_MS = 86_400_000;
+const UNUSED_DAYS = 60;
 
 /** Written beside and renamed, so that a reader never sees half a table. */
 export function writeRecordTable(
@@ -96,6 +110,15 @@ export function openRecordTable(path: string): RecordTable | undefined {
   return table;
 }
 
+/** Removes the tables, and leftovers of killed writers, that nobody has opened for two months. */
+export function pruneTables(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    const path = join(directory, name);
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat !== undefined && Date.now() - stat.mtimeMs > UNUSED_DAYS * DAY_MS) rmSync(path, { force: true });
+  }
+}
+
 function readTable(fd: number, path: string): RecordTable | undefined {
   const head = readAt(fd, 0, MAX_HEADER_BYTES).toString("latin1");
   const lineEnd = head.indexOf("\n");
@@ -105,7 +128,9 @@ function readTable(fd: number, path: string): RecordTable | undefined {
   const offsetBytes = (count + 1) * 4;
   const keysAt = lineEnd + 1;
   const recordsAt = keysAt + keyBytes + 2 * offsetBytes;
-  if (fstatSync(fd).size !== recordsAt + recordBytes) return undefined;
+  const { size, mtimeMs } = fstatSync(fd);
+  if (size !== recordsAt + recordBytes) return undefined;
+  markUsed(fd, mtimeMs);
   const directory = readAt(fd, keysAt, keyBytes + 2 * offsetBytes);
   const keys = directory.toString("latin1", 0, keyBytes);
   const keyOffsets = offsetsOf(directory, keyBytes, count + 1);
@@ -135,6 +160,17 @@ function readTable(fd: number, path: string): RecordTable | undefined {
     },
     [Symbol.dispose]: () => closeSync(fd),
   };
+}
+
+/** Once a day, for {@link pruneTables}; a cache that is not ours to touch is read all the same. */
+function markUsed(fd: number, mtimeMs: number): void {
+  const now = new Date();
+  if (now.getTime() - mtimeMs < DAY_MS) return;
+  try {
+    futimesSync(fd, now, now);
+  } catch {
+    // Another user's file, or a read-only disk.
+  }
 }
 
 function parseHeader(line: string): TableHeader | undefined {

@@ -39,7 +39,13 @@ export async function verifyClearsigned(
     verificationKeys.push(...keys);
   }
   if (verificationKeys.length === 0)
-    throw invalid(what, `no public keys in ${keyrings.map((keyring) => `"${keyring}"`).join(", ")}`);
+    throw new DevshellError(
+      "DEBIAN_SIGNATURE_INVALID",
+      `Cannot check "${what}": no public keys in ${keyrings.map((keyring) => `"${keyring}"`).join(", ")}`,
+      {
+        hint: "DEVSHELL_DEBIAN_KEYRING names files of public keys, separated by colons; unset it for Debian's",
+      },
+    );
   let message;
   try {
     message = await readCleartextMessage({ cleartextMessage: armored });

@@ -1,8 +1,20 @@
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { openRecordTable, writeRecordTable } from "../../../packages/debian/index/recordTable.ts";
+import {
+  openRecordTable,
+  pruneTables,
+  writeRecordTable,
+} from "../../../packages/debian/index/recordTable.ts";
 
 let directory: string;
 let path: string;
@@ -41,4 +53,16 @@ it("does not open what is absent, cut short or of another format", () => {
   expect(openRecordTable(path)).toBeUndefined();
   writeFileSync(path, "");
   expect(openRecordTable(path)).toBeUndefined();
+});
+
+it("is kept while it is used, and removed two months after", () => {
+  const [used, unused] = [join(directory, "used"), join(directory, "unused")];
+  const old = new Date(Date.now() - 61 * 86_400_000);
+  for (const table of [used, unused]) {
+    writeRecordTable(table, new Map([["a", "b"]]));
+    utimesSync(table, old, old);
+  }
+  openRecordTable(used)?.[Symbol.dispose]();
+  pruneTables(directory);
+  expect(readdirSync(directory)).toEqual(["used"]);
 });
