@@ -1,5 +1,4 @@
 import type { ByteString } from "../../core/index.ts";
-import { formatFixed } from "../print/floats.ts";
 import type { ContextElement } from "../host.ts";
 import { formatFixed } from "../print/floats.ts";
 import { call1 } from "./call.ts";
