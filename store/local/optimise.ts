@@ -17,6 +17,11 @@ import type { StoreAccess } from "./access.ts";
 import { makeDirectories } from "./files.ts";
 import type { OptimiseResult } from "./types.ts";
 
+/** Paths that are protected from collection at once. */
+const BATCH_SIZE = 256;
+/** How long it works between turns of the event loop. */
+const SLICE_MS = 20;
+
 /**
  * Replaces equal files by hard links to one of them, kept in `.links` under the hash of its NAR (which holds the
  * executable bit). The same file names as Nix's, so both can do it in turn.
@@ -31,12 +36,17 @@ export async function optimiseStore(
   store.prepareToWrite();
   const optimiser = new Optimiser(store);
   const paths = options.paths === undefined ? store.db.allValidPaths() : [...options.paths];
-  for (const path of paths) {
+  for (let at = 0; at < paths.length; at += BATCH_SIZE) {
     options.signal?.throwIfAborted();
-    store.addTempRoots([path]);
-    // It may have been collected since the list was made.
-    if (store.isValidPath(path)) optimiser.optimise(store.realPath(path));
-    await nextTurn();
+    const batch = paths.slice(at, at + BATCH_SIZE);
+    store.addTempRoots(batch);
+    for (const path of batch) {
+      // It may have been collected since the list was made.
+      if (store.isValidPath(path)) optimiser.optimise(store.realPath(path));
+      if (!optimiser.isBusy()) continue;
+      await nextTurn();
+      options.signal?.throwIfAborted();
+    }
   }
   return { linkedFiles: optimiser.linkedFiles, savedBytes: optimiser.savedBytes };
 }
@@ -49,6 +59,7 @@ class Optimiser {
   /** Inodes that are in `.links` already. */
   readonly #linked = new Set<number>();
   #nextName = 0;
+  #sliceEnd = Date.now() + SLICE_MS;
 
   constructor(store: StoreAccess) {
     this.#store = store;
@@ -58,6 +69,14 @@ class Optimiser {
       const stats = lstatSync(`${this.#linksDir}/${name}`, { throwIfNoEntry: false });
       if (stats !== undefined) this.#linked.add(stats.ino);
     }
+  }
+
+  /** Whether it has worked long enough to let others in. */
+  isBusy(): boolean {
+    const now = Date.now();
+    if (now < this.#sliceEnd) return false;
+    this.#sliceEnd = now + SLICE_MS;
+    return true;
   }
 
   optimise(path: ByteString): void {
@@ -72,32 +91,35 @@ class Optimiser {
       return;
     }
     if (stats.nlink > 1 && this.#linked.has(stats.ino)) return;
-    const link = `${this.#linksDir}/${encodeNix32(hashNar(path).hash.digest)}`;
+    const { hash } = hashNar(path, { rootType: "regular" });
+    const link = `${this.#linksDir}/${encodeNix32(hash.digest)}`;
+    if (this.#tryLink(path, link)) {
+      this.#linked.add(stats.ino);
+      return;
+    }
     const known = lstatSync(link, { throwIfNoEntry: false });
-    if (known !== undefined && known.size !== stats.size) {
+    if (known === undefined || known.ino === stats.ino) return;
+    if (known.size !== stats.size) {
       this.#store.onWarn(`removing corrupted link "${link}"`);
       unlinkSync(link);
+      if (this.#tryLink(path, link)) this.#linked.add(stats.ino);
+      return;
     }
-    if (!this.#tryLink(path, link)) return;
-    const target = lstatSync(link, { throwIfNoEntry: false });
-    if (target === undefined) return;
-    this.#linked.add(target.ino);
-    if (target.ino === stats.ino) return;
+    this.#linked.add(known.ino);
     if (this.#replace(path, link)) {
       this.linkedFiles++;
       this.savedBytes += stats.size;
     }
   }
 
-  /** Makes the link unless it is there; false when the file system has no room for links. */
+  /** Makes the link; false when it is there already, or the file system has no room for links. */
   #tryLink(path: ByteString, link: ByteString): boolean {
     try {
       linkSync(fsPath(path), link);
       return true;
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
-      if (code === "EEXIST") return true;
-      if (code === "ENOSPC" || code === "EMLINK" || code === "EPERM") return false;
+      if (code === "EEXIST" || code === "ENOSPC" || code === "EMLINK" || code === "EPERM") return false;
       throw error;
     }
   }
