@@ -29,7 +29,13 @@ import {
 import type { DerivationOptions } from "./derivationOptions.ts";
 import { checkOutputs } from "./outputChecks.ts";
 import { hashRewrittenNar, rewrittenNar } from "./rewriteNar.ts";
-import { SANDBOX_BUILD_DIR, launchInSandbox, sandboxObstacle, sandboxedPath } from "./sandbox.ts";
+import {
+  SANDBOX_BUILD_DIR,
+  checkSandboxStore,
+  launchInSandbox,
+  sandboxObstacle,
+  sandboxedPath,
+} from "./sandbox.ts";
 import type { RealiseStore } from "./storePort.ts";
 
 export interface BuildRequest {
@@ -355,6 +361,7 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
     },
   });
   if (exit.kind !== "exited" || exit.status !== 0) throw builderFailure(request, exit, log);
+  if (scratch.chrootDir !== undefined) checkSandboxStore(scratch.chrootDir, settings.storeDir);
 }
 
 function builderFailure(

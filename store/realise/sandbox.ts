@@ -34,54 +34,44 @@ export interface SandboxRequest {
 
 /**
  * Lays out a sandbox's root directory and tells how to start the builder in it: own mounts, processes, IPC, host
- * name, users and (unless it has a fixed output) network, by util-linux's `unshare` and `mount` alone. The root is
- * entered by chroot as uid 1000 without any capability, so the builder cannot leave it or undo its mounts.
+ * name, users and (unless it has a fixed output) network, by util-linux's `unshare` and `mount`, or by bubblewrap. The
+ * root is entered as uid 1000 without any capability, so the builder cannot leave it or undo its mounts.
  * The store inside holds the input closure, read-only; what the builder adds there lies below {@link sandboxedPath}.
  */
 export async function launchInSandbox(request: SandboxRequest): Promise<BuilderLaunch> {
   const { settings, command, chrootDir } = request;
   const root = join(chrootDir, "root");
-  const fstab = new Fstab(root);
+  const binds = new Binds(root);
   await makeSkeleton(root, settings.storeDir);
   for (const path of request.inputPaths)
-    await bindStorePath(fstab, { source: request.realPath(path), target: path });
-  await fstab.bind(command.hostBuildDir, SANDBOX_BUILD_DIR, "rw");
+    await bindStorePath(binds, { source: request.realPath(path), target: path });
+  await binds.bind(command.hostBuildDir, SANDBOX_BUILD_DIR, "rw");
   for (const device of ["full", "null", "random", "tty", "urandom", "zero"])
-    await fstab.bind(`/dev/${device}`, `/dev/${device}`, "rw");
-  for (const { source, target } of await sandboxPaths(settings)) await fstab.bind(source, target, "ro");
+    await binds.bind(`/dev/${device}`, `/dev/${device}`, "rw");
+  for (const { source, target } of await sandboxPaths(settings)) await binds.bind(source, target, "ro");
   if (request.hasNetwork)
     for (const file of ["/etc/resolv.conf", "/etc/services", "/etc/hosts"])
-      if (existsSync(file)) await fstab.bind(realpathSync(file), file, "ro");
-  await writeFile(fsPath(join(chrootDir, "fstab")), fstab.text(), "latin1");
-
-  const tools = requireTools();
+      if (existsSync(file)) await binds.bind(realpathSync(file), file, "ro");
+  await writeFile(fsPath(join(chrootDir, "fstab")), fstabOf(binds.list), "latin1");
   const { safe, withheld, odd } = splitEnvironment(command.env);
   const inner = [command.builder, ...command.args].map(processText);
   const wrapped =
     withheld.size === 0 ? inner : ["/bin/sh", "-c", `${exportLines(withheld)}exec "$0" "$@"`, ...inner];
-  const script = setupScript({
-    root,
-    chrootDir,
-    tools,
-    isolateNetwork: !request.hasNetwork,
-    prefix: envWords(odd),
-  });
-  const namespaces = ["--user", "--map-root-user", "--mount", "--pid", "--ipc", "--uts"];
-  if (!request.hasNetwork) namespaces.push("--net");
+  const method = await sandboxMethod();
+  if (method.kind === "none") throw new DevshellError("SANDBOX_UNAVAILABLE", method.obstacle);
+  const isolateNetwork = !request.hasNetwork;
+  const argv =
+    method.kind === "unshare"
+      ? unshareCommand(method.tools, { root, chrootDir, isolateNetwork, prefix: envWords(odd), wrapped })
+      : bubblewrapCommand(method.bwrap, {
+          root,
+          isolateNetwork,
+          prefix: envWords(odd),
+          binds: binds.list,
+          wrapped,
+        });
   return {
-    argv: [
-      ...deathSignal(),
-      tools.unshare,
-      ...namespaces,
-      "--fork",
-      "--kill-child=KILL",
-      "--",
-      tools.sh,
-      "-c",
-      script,
-      "devshell-sandbox",
-      ...wrapped,
-    ],
+    argv: [...deathSignal(), ...argv],
     env: safe,
     cwd: "/",
     setupFailure: "while setting up the build environment",
@@ -93,12 +83,34 @@ export function sandboxedPath(chrootDir: string, path: string): string {
   return join(chrootDir, "root", path);
 }
 
-let probed: Promise<string | undefined> | undefined;
+/**
+ * The builder could have put a link in the place of a directory on the way to its store, and so have us take something
+ * of the host's for its output.
+ * @throws {DevshellError} `SANDBOX_FAILED`
+ */
+export function checkSandboxStore(chrootDir: string, storeDir: string): void {
+  const expected = join(realpathSync(fsPath(chrootDir), "latin1"), "root", storeDir);
+  if (realpathSync(fsPath(sandboxedPath(chrootDir, storeDir)), "latin1") !== expected)
+    throw new DevshellError("SANDBOX_FAILED", "the builder replaced the store directory of its sandbox");
+}
+
+type SandboxMethod =
+  | { readonly kind: "unshare"; readonly tools: Tools }
+  | { readonly kind: "bwrap"; readonly bwrap: string }
+  | { readonly kind: "none"; readonly obstacle: string };
+
+let method: Promise<SandboxMethod> | undefined;
 
 /** Why builds cannot be sandboxed here; `undefined` where they can. Tried once a process. */
-export function sandboxObstacle(): Promise<string | undefined> {
-  probed ??= probe();
-  return probed;
+export async function sandboxObstacle(): Promise<string | undefined> {
+  const found = await sandboxMethod();
+  return found.kind === "none" ? found.obstacle : undefined;
+}
+
+/** util-linux where it may make namespaces; else bubblewrap, which some hosts allow more than others. */
+function sandboxMethod(): Promise<SandboxMethod> {
+  method ??= findMethod();
+  return method;
 }
 
 interface Tools {
@@ -107,45 +119,110 @@ interface Tools {
   readonly sh: string;
 }
 
-function requireTools(): Tools {
+async function findMethod(): Promise<SandboxMethod> {
   const unshare = findProgram("unshare");
   const mount = findProgram("mount");
   const sh = findProgram("dash") ?? findProgram("sh");
-  if (unshare === undefined || mount === undefined || sh === undefined)
-    throw new DevshellError(
-      "SANDBOX_UNAVAILABLE",
-      'Cannot sandbox a build: "unshare" and "mount" of util-linux are needed',
-      { hint: "install util-linux, or set sandbox = false" },
-    );
-  return { unshare, mount, sh };
+  const bwrap = findProgram("bwrap");
+  const isPreferred = process.env["DEVSHELL_SANDBOX"] === "bwrap";
+  let obstacle = '"unshare" and "mount" of util-linux, or "bwrap", are needed';
+  if (unshare !== undefined && mount !== undefined && sh !== undefined && !isPreferred) {
+    const flags = [
+      "--user",
+      "--map-root-user",
+      "--mount",
+      "--pid",
+      "--ipc",
+      "--uts",
+      "--net",
+      "--fork",
+      "--mount-proc",
+    ];
+    const nested = [unshare, "--user", `--map-user=${SANDBOX_UID}`, "--root=/", sh, "-c", ":"];
+    const refusal = await tryProgram(unshare, [...flags, "--", ...nested]);
+    if (refusal === undefined) return { kind: "unshare", tools: { unshare, mount, sh } };
+    obstacle = refusal;
+  }
+  if (bwrap !== undefined) {
+    const flags = [
+      "--unshare-user",
+      "--unshare-pid",
+      "--unshare-net",
+      "--uid",
+      String(SANDBOX_UID),
+      "--ro-bind",
+      "/",
+      "/",
+    ];
+    const refusal = await tryProgram(bwrap, [...flags, "--proc", "/proc", "--", sh ?? "/bin/sh", "-c", ":"]);
+    if (refusal === undefined) return { kind: "bwrap", bwrap };
+    obstacle = `${obstacle}; ${refusal}`;
+  }
+  return { kind: "none", obstacle };
 }
 
-async function probe(): Promise<string | undefined> {
-  let tools: Tools;
+/** @returns what it said where it failed */
+async function tryProgram(program: string, args: readonly string[]): Promise<string | undefined> {
   try {
-    tools = requireTools();
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-  const flags = [
-    "--user",
-    "--map-root-user",
-    "--mount",
-    "--pid",
-    "--ipc",
-    "--uts",
-    "--net",
-    "--fork",
-    "--mount-proc",
-  ];
-  const nested = [tools.unshare, "--user", `--map-user=${SANDBOX_UID}`, "--root=/", tools.sh, "-c", ":"];
-  try {
-    await promisify(execFile)(tools.unshare, [...flags, "--", ...nested], { env: {}, timeout: 10_000 });
+    await promisify(execFile)(program, args, { env: {}, timeout: 10_000 });
     return undefined;
   } catch (error) {
     const said = error instanceof Error && "stderr" in error ? String(error.stderr).trim() : String(error);
     return said === "" ? "the kernel refuses user namespaces" : said;
   }
+}
+
+interface BubblewrapRequest {
+  readonly root: ByteString;
+  readonly isolateNetwork: boolean;
+  /** Words before the command, where a shell would drop variables. */
+  readonly prefix: string;
+  readonly binds: readonly Bind[];
+  readonly wrapped: readonly string[];
+}
+
+function bubblewrapCommand(
+  bwrap: string,
+  { root, isolateNetwork, prefix, binds, wrapped }: BubblewrapRequest,
+): readonly string[] {
+  const mounts = binds.flatMap(({ source, target, mode }) => [
+    mode === "ro" ? "--ro-bind" : target.startsWith("/dev/") ? "--dev-bind" : "--bind",
+    processText(source),
+    processText(target),
+  ]);
+  const command = [
+    bwrap,
+    ...["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"],
+    ...(isolateNetwork ? ["--unshare-net"] : []),
+    ...["--uid", String(SANDBOX_UID), "--gid", String(SANDBOX_GID), "--hostname", "localhost"],
+    ...["--die-with-parent", "--as-pid-1", "--cap-drop", "ALL"],
+    ...["--bind", processText(root), "/"],
+    ...mounts,
+    ...["--proc", "/proc", "--tmpfs", "/dev/shm", "--chdir", SANDBOX_BUILD_DIR, "--"],
+  ];
+  // The byte says that the sandbox stands. A shell inside would lose odd variables; then one outside says it early.
+  if (prefix === "") {
+    const script = String.raw`umask 022; ulimit -c 0; printf '\002' >&2; exec "$0" "$@" 2>&1`;
+    return [...command, "/bin/sh", "-c", script, ...wrapped];
+  }
+  const script = String.raw`umask 022; ulimit -c 0; printf '\002' >&2; exec ` + `${prefix}"$@" 2>&1`;
+  return [findProgram("sh") ?? "/bin/sh", "-c", script, "devshell-sandbox", ...command, ...wrapped];
+}
+
+interface UnshareRequest extends Omit<SetupScriptRequest, "tools"> {
+  readonly wrapped: readonly string[];
+}
+
+function unshareCommand(tools: Tools, request: UnshareRequest): readonly string[] {
+  const namespaces = ["--user", "--map-root-user", "--mount", "--pid", "--ipc", "--uts"];
+  if (request.isolateNetwork) namespaces.push("--net");
+  const script = setupScript({ ...request, tools });
+  return [
+    tools.unshare,
+    ...namespaces,
+    ...["--fork", "--kill-child=KILL", "--", tools.sh, "-c", script, "devshell-sandbox"],
+    ...request.wrapped,
+  ];
 }
 
 interface SetupScriptRequest {
@@ -201,20 +278,28 @@ async function makeSkeleton(root: string, storeDir: string): Promise<void> {
     await symlink(`/proc/self/fd/${fd}`, fsPath(join(root, "dev", name)));
 }
 
-async function bindStorePath(fstab: Fstab, { source, target }: SandboxPath): Promise<void> {
+async function bindStorePath(binds: Binds, { source, target }: SandboxPath): Promise<void> {
   // Links cannot be mounted on; a copy is the same.
   if (lstatSync(fsPath(source)).isSymbolicLink())
-    await symlink(readlinkSync(fsPath(source), "buffer"), fsPath(fstab.placeOf(target)));
-  else await fstab.bind(source, target, "ro");
+    await symlink(readlinkSync(fsPath(source), "buffer"), fsPath(binds.placeOf(target)));
+  else await binds.bind(source, target, "ro");
 }
 
-/** Collects mounts for one `mount --all`, making the places to mount on. */
-class Fstab {
-  readonly #root: string;
-  readonly #lines: string[] = [];
-  #mounts: readonly MountPoint[] | undefined;
+interface Bind {
+  readonly source: ByteString;
+  /** As the builder sees it. */
+  readonly target: ByteString;
+  /** Where that lies on the host. */
+  readonly place: ByteString;
+  readonly mode: "ro" | "rw";
+}
 
-  constructor(root: string) {
+/** Collects what is bound into a root, making the places to mount on. */
+class Binds {
+  readonly list: Bind[] = [];
+  readonly #root: ByteString;
+
+  constructor(root: ByteString) {
     this.#root = root;
   }
 
@@ -230,22 +315,23 @@ class Fstab {
       await mkdir(fsPath(dirname(place)), { recursive: true });
       await writeFile(fsPath(place), "", { flag: "a" });
     }
-    const options = mode === "ro" ? ["bind", "ro", ...this.#lockedOptions(source)] : ["bind"];
-    this.#lines.push(`${escapeField(source)} ${escapeField(place)} none ${options.join(",")} 0 0\n`);
+    this.list.push({ source, target, place, mode });
   }
+}
 
-  text(): string {
-    return this.#lines.join("");
-  }
-
-  /** In a user namespace a mount's restrictions may not be lifted, so a remount must repeat them. */
-  #lockedOptions(path: string): readonly string[] {
-    this.#mounts ??= readMounts();
-    const mount = this.#mounts.find(
-      ({ place }) => path === place || path.startsWith(place === "/" ? "/" : `${place}/`),
-    );
-    return mount?.options ?? [];
-  }
+/** The binds for one `mount --all`. */
+function fstabOf(binds: readonly Bind[]): ByteString {
+  const mounts = readMounts();
+  // In a user namespace a mount's restrictions may not be lifted, so a remount must repeat them.
+  const lockedOptions = (path: ByteString): readonly string[] =>
+    mounts.find(({ place }) => path === place || path.startsWith(place === "/" ? "/" : `${place}/`))
+      ?.options ?? [];
+  return binds
+    .map(({ source, place, mode }) => {
+      const options = mode === "ro" ? ["bind", "ro", ...lockedOptions(source)] : ["bind"];
+      return `${escapeField(source)} ${escapeField(place)} none ${options.join(",")} 0 0\n`;
+    })
+    .join("");
 }
 
 interface MountPoint {
