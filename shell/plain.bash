@@ -8,7 +8,10 @@ __devshell_mark "${__devshell_dir##*/}"
 . "$__devshell_dir/rc.bash"
 if [[ -n $__devshell_marker ]]; then
   # The name is known only now; a hook that wrote its own prompt is not overruled.
-  __devshell_name=${name:-devshell}
+  case ${name-} in
+    '' | devshell | shell | nix-shell | nix-shell-env | interactive-shell-env) __devshell_name=${PWD##*/} ;;
+    *) __devshell_name=$name ;;
+  esac
   PS1=${PS1/"$__devshell_marker"/"(devshell:${__devshell_name//[^A-Za-z0-9._+@-]/_})"}
   unset __devshell_name
 fi

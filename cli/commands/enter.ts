@@ -10,13 +10,9 @@ export function run(invocation: Invocation): Promise<number> {
   if (text !== undefined && command !== undefined)
     throw new DevshellError("CLI_USAGE", "Cannot take both --run and --command");
   if (text !== undefined) return enterWith(invocation, { kind: "text", text });
-  const isTerminal = process.stdin.isTTY && isTerminalOut();
-  if (!isTerminal)
+  if (!process.stdin.isTTY)
     return enterWith(invocation, command === undefined ? { kind: "stdin" } : { kind: "text", text: command });
-  return enterWith(invocation, { kind: "enter", command, isReloading: !flags.has("noReload") });
-}
-
-/** A session's output must be a terminal too: `devshell | tee log` reads a script. */
-function isTerminalOut(): boolean {
-  return process.stdout.isTTY || process.stderr.isTTY;
+  // A session draws on a terminal: `devshell | tee log` gets a plain Bash, which writes where it is told to.
+  const isReloading = process.stdout.isTTY && !flags.has("noReload");
+  return enterWith(invocation, { kind: "enter", command, isReloading });
 }
