@@ -17,6 +17,7 @@ import type { InputStat, TrackedInput } from "./types.ts";
 export class InputTracker {
   readonly #inputs = new Map<string, TrackedInput>();
   readonly #storePrefix: string;
+  readonly #storePaths = new Set<ByteString>();
 
   constructor(storeDir: string) {
     this.#storePrefix = `${storeDir}/`;
@@ -29,8 +30,20 @@ export class InputTracker {
     return [...this.#inputs.values()].filter((input) => input.kind !== "type" || !isRead(input.path));
   }
 
+  /** Store paths that were read: they must stay for the next evaluation. */
+  get storePaths(): ReadonlySet<ByteString> {
+    return this.#storePaths;
+  }
+
   isImmutable(path: ByteString): boolean {
     return path.startsWith(this.#storePrefix);
+  }
+
+  /** Records that something in the store was read; paths outside are ignored. */
+  storePath(path: ByteString): void {
+    if (!this.isImmutable(path)) return;
+    const end = path.indexOf("/", this.#storePrefix.length);
+    this.#storePaths.add(end < 0 ? path : path.slice(0, end));
   }
 
   /** Reads a file's bytes and records them. */

@@ -19,6 +19,7 @@ import {
 } from "../lang/index.ts";
 import { parseStorePath, type StorePath } from "../store/index.ts";
 import type { StoreHost } from "./host/storeHost.ts";
+import { runInterruptibly } from "./interruptible.ts";
 import { discoverSpec } from "./spec/discoverSpec.ts";
 import { specExpression } from "./spec/specExpression.ts";
 import type { StoreContext } from "./storeContext.ts";
@@ -74,13 +75,15 @@ export async function instantiateSpec(
   }
   context.emit({ kind: "stage", stage: "evaluate" });
   try {
-    const evaluation = evaluateSpec(context, spec, request, { isShell: true });
-    const found = evaluation.values.flatMap((value) => derivationsOf(evaluation, value));
-    const only = oneDerivation(found, request, evaluation);
-    const shell = interactiveShell(context, evaluation);
-    evaluation.host.flush();
-    context.finishCollection();
-    return { spec, request, drvPath: only.drvPath, outputName: only.outputName, shell };
+    return runInterruptibly(() => {
+      const evaluation = evaluateSpec(context, spec, request, { isShell: true });
+      const found = evaluation.values.flatMap((value) => derivationsOf(evaluation, value));
+      const only = oneDerivation(found, request, evaluation);
+      const shell = interactiveShell(context, evaluation);
+      evaluation.host.flush();
+      context.finishCollection();
+      return { spec, request, drvPath: only.drvPath, outputName: only.outputName, shell };
+    });
   } catch (error) {
     throw atSpec(error, spec);
   }
@@ -139,11 +142,13 @@ export async function instantiateDerivations(
   }
   context.emit({ kind: "stage", stage: "evaluate" });
   try {
-    const evaluation = evaluateSpec(context, spec, request, options);
-    const found = evaluation.values.flatMap((value) => derivationsOf(evaluation, value));
-    evaluation.host.flush();
-    context.finishCollection();
-    return found;
+    return runInterruptibly(() => {
+      const evaluation = evaluateSpec(context, spec, request, options);
+      const found = evaluation.values.flatMap((value) => derivationsOf(evaluation, value));
+      evaluation.host.flush();
+      context.finishCollection();
+      return found;
+    });
   } catch (error) {
     throw atSpec(error, spec);
   }

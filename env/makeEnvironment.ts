@@ -1,6 +1,7 @@
 import { realiseEnvironment } from "./build/realiseEnvironment.ts";
 import { writeRecord } from "./cache/cacheRecord.ts";
 import { instantiateSpec } from "./instantiateSpec.ts";
+import { isStorePath, type StorePath } from "../store/index.ts";
 import { createStoreContext, type StoreContextOptions } from "./storeContext.ts";
 import type { BuildEnvironment, EnvironmentRequest } from "./types.ts";
 
@@ -24,13 +25,18 @@ export async function makeEnvironment(
   using context = createStoreContext(options);
   const instantiated = await instantiateSpec(context, request);
   const environment = await realiseEnvironment(context, instantiated);
+  const { store } = context;
+  const evaluationInputs = [...context.tracker.storePaths].filter(
+    (path): path is StorePath => isStorePath(store.storeDir, path) && store.isValidPath(path),
+  );
   const record = writeRecord({
     request,
     environment,
     inputs: context.tracker.inputs,
     startedMs,
     rung: context.settings.rung,
-    addRoot: (link, path) => context.store.addRoot(link, path),
+    evaluationInputs,
+    addRoot: (link, path) => store.addRoot(link, path),
   });
   return { environment, record };
 }

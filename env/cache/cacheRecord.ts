@@ -56,6 +56,8 @@ export interface WriteRecordRequest {
   readonly inputs: readonly TrackedInput[];
   readonly startedMs: number;
   readonly rung: string;
+  /** Store paths that evaluation read: rooted like the environment's own. */
+  readonly evaluationInputs?: readonly StorePath[] | undefined;
   /** Makes a link into the store and registers it as an indirect root. */
   readonly addRoot: (link: string, path: StorePath) => void;
 }
@@ -103,7 +105,8 @@ export function writeRecord(request: WriteRecordRequest): string {
     throw error;
   }
   mkdirSync(join(record, "roots"));
-  environment.roots.forEach((path, n) => request.addRoot(join(record, "roots", String(n)), path));
+  const roots = new Set([...environment.roots, ...(request.evaluationInputs ?? [])]);
+  [...roots].forEach((path, n) => request.addRoot(join(record, "roots", String(n)), path));
   addToIndex(cache, directory, key, record);
   dropSuperseded(cache);
   return record;

@@ -245,7 +245,9 @@ export class StoreHost implements EvalHost {
 
   #check(path: ByteString): void {
     this.#options.rules.check(path);
-    if (this.#pending.size > 0 && path.startsWith(`${this.storeDir}/`)) this.flush();
+    if (!path.startsWith(`${this.storeDir}/`)) return;
+    this.#options.tracker.storePath(path);
+    if (this.#pending.size > 0) this.flush();
   }
 
   /** Where a path's bytes lie on this side of a mount namespace. */

@@ -246,7 +246,13 @@ in
         tree = builtins.readFile ((builtins.fetchTarball "file://${root}/tree.tar.gz") + "/file.txt");
       }`,
     );
-    const { variables } = (await makeEnvironment(request())).environment;
+    const { environment, record } = await makeEnvironment(request());
+    const { variables } = environment;
+    const rooted = readdirSync(join(record, "roots")).map((name) =>
+      readlinkSync(join(record, "roots", name)),
+    );
+    for (const name of ["text", "file.txt", "source"])
+      expect(rooted.some((path) => path.endsWith(`-${name}`))).toBe(true);
     expect(["built", "url", "tree"].map((name) => variables.get(name))).toMatchObject([
       { value: "built" },
       { value: "fetched" },
