@@ -99,7 +99,7 @@ function formatPos(pos: SourcePos | undefined, margin: string, paint: Paint): st
   if (pos === undefined) return "";
   const head = `${margin}${paint.blue("at ")}${paint.yellow(showPlace(pos))}:`;
   const text = sourceText(pos);
-  if (text === undefined) return head;
+  if (text === undefined) return `${head}\n`;
   const lines = text.split(/\r\n|\n|\r/);
   let excerpt = "";
   const print = (line: number): void => {

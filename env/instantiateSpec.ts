@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { DevshellError, bytesOfText, textOfBytes, type ByteString } from "../core/index.ts";
+import { DevshellError, bytesOfText, textOfBytes, type ByteString, type SourcePos } from "../core/index.ts";
 import {
   AttrSet,
   DEFAULT_SETTINGS,
@@ -69,6 +69,7 @@ export async function instantiateSpec(
 ): Promise<InstantiatedSpec> {
   context.emit({ kind: "stage", stage: "discover" });
   const spec = await discoverSpec(request, context.tracker);
+  refuseServices(spec);
   if (spec.kind === "derivation") {
     const drvPath = parseStorePath(context.store.storeDir, bytesOfText(spec.drvPath));
     return { spec, request, drvPath, outputName: "out" };
@@ -344,12 +345,11 @@ function atSpec(error: unknown, spec: DevSpec): unknown {
       const noVersion =
         version === undefined ? -1 : error.message.indexOf(`no version ${version} of ${name}:`);
       if (!isUnknown && noVersion < 0) continue;
-      const pos = data.positions.get(`${field}/${n}`);
       const message = isUnknown
         ? `Cannot find package "${name}" in the collection "${data.collection}"`
         : `Cannot find ${error.message.slice(noVersion + "no ".length)}`;
       return new DevshellError("SPEC_PACKAGE", message, {
-        pos: pos === undefined ? undefined : { ...pos, text: readSource(spec.path) },
+        pos: atSource(data.positions.get(`${field}/${n}`), spec.path),
         hint: error.hint,
         suggestions: isUnknown ? nearest(name, error.suggestions) : [],
         cause: error,
@@ -362,6 +362,18 @@ function atSpec(error: unknown, spec: DevSpec): unknown {
 function nearest(name: string, suggestions: readonly string[]): readonly string[] {
   const near = suggestNames(name, suggestions);
   return near.length > 0 ? near : suggestions;
+}
+
+function refuseServices(spec: DevSpec): void {
+  if (spec.kind !== "data" || spec.data.services.size === 0) return;
+  throw new DevshellError("SPEC_SERVICES", `Cannot use spec "${spec.path}": services are not built yet`, {
+    pos: atSource(spec.data.positions.get("services"), spec.path),
+    hint: "remove the field `services`, or start them from a script",
+  });
+}
+
+function atSource(pos: SourcePos | undefined, path: string): SourcePos | undefined {
+  return pos === undefined ? undefined : { ...pos, text: readSource(path) };
 }
 
 function readSource(path: string): string | undefined {

@@ -21,7 +21,6 @@ export async function realiseEnvironment(
   const { store } = context;
   const { spec, request, drvPath, shell: shellDrv } = instantiated;
   const derivation = store.readDerivation(drvPath);
-  refuseServices(instantiated);
   context.emit({ kind: "stage", stage: "realise" });
   await context.realise(targetsOf(derivation, request.exclude ?? []));
   const interactive = shellDrv === undefined ? undefined : await realiseShell(context, shellDrv);
@@ -130,12 +129,4 @@ function rootsOf(
   const paths = [drvPath, ...inputPathsOf(context.store, derivation)];
   if (interactive !== undefined) paths.push(interactive);
   return [...new Set(paths)];
-}
-
-function refuseServices({ spec }: InstantiatedSpec): void {
-  if (spec.kind !== "data" || spec.data.services.size === 0) return;
-  throw new DevshellError("SPEC_SERVICES", `Cannot use spec "${spec.path}": services are not built yet`, {
-    pos: spec.data.positions.get("services"),
-    hint: "remove the field `services`, or start them from a script",
-  });
 }
