@@ -18,7 +18,7 @@ import {
   type RealiseReport,
   type StoreSettings,
 } from "../store/index.ts";
-import { cacheDirectory } from "./cache/recordPaths.ts";
+import { prepareCache } from "./cache/recordPaths.ts";
 import { AccessRules, type EvaluationMode } from "./host/accessRules.ts";
 import { localEvaluationStore } from "./host/localEvaluationStore.ts";
 import { pathOfEntry, searchPathEntries, urlOfEntry } from "./host/searchPath.ts";
@@ -131,7 +131,7 @@ export class StoreContext implements Disposable {
    */
   collection(lockDirectory: string | undefined, isUpdate = false): DebianCollection {
     this.#collection ??= openDebianCollection({
-      cacheDir: join(cacheDirectory(), "debian"),
+      cacheDir: join(prepareCache(), "debian"),
       lockPath: lockDirectory === undefined ? undefined : join(lockDirectory, "devshell.lock"),
       storeDir: this.settings.storeDir,
       env: process.env,

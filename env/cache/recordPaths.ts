@@ -1,6 +1,7 @@
-import { readFileSync } from "node:fs";
+import { accessSync, constants, mkdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { DevshellError } from "../../core/index.ts";
 
 /** The byte that ends each word of a selection key: no word of a command line holds it by accident. */
 const WORD_END = "\x1f";
@@ -14,6 +15,28 @@ export function cacheDirectory(environment: NodeJS.ProcessEnv = process.env): st
     base !== undefined && base !== "" ? base : join(environment["HOME"] ?? homedir(), ".cache"),
     "devshell",
   );
+}
+
+/**
+ * Makes the cache directory where it is missing.
+ * @throws {DevshellError} `CACHE_NOT_WRITABLE`
+ */
+export function prepareCache(environment: NodeJS.ProcessEnv = process.env): string {
+  const cache = cacheDirectory(environment);
+  try {
+    mkdirSync(cache, { recursive: true, mode: 0o700 });
+    accessSync(cache, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new DevshellError(
+      "CACHE_NOT_WRITABLE",
+      `Cannot write cache "${cache}": ${(error as Error).message}`,
+      {
+        hint: "set DEVSHELL_CACHE_DIR to a directory of yours",
+        cause: error,
+      },
+    );
+  }
+  return cache;
 }
 
 /** The key under which a directory's index holds a selection; the launcher makes the same text. */

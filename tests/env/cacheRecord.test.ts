@@ -4,7 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { loadCachedEnvironment, writeRecord } from "../../env/cache/cacheRecord.ts";
-import { formatIndex, indexPath, readIndex, selectionKey } from "../../env/cache/recordPaths.ts";
+import {
+  formatIndex,
+  indexPath,
+  prepareCache,
+  readIndex,
+  selectionKey,
+} from "../../env/cache/recordPaths.ts";
 import { InputTracker } from "../../env/inputTracker.ts";
 import type { BuildEnvironment } from "../../env/types.ts";
 import type { StorePath } from "../../store/index.ts";
@@ -151,6 +157,21 @@ describe("the cache record", () => {
     const record = write();
     writeFileSync(join(record, "env.json"), readFileSync(join(record, "env.json"), "utf8").slice(0, 20));
     expect(loadCachedEnvironment(project, [])).toBeUndefined();
+  });
+
+  it("says where it cannot be", () => {
+    writeFileSync(join(root, "file"), "");
+    let error: unknown;
+    try {
+      prepareCache({ DEVSHELL_CACHE_DIR: join(root, "file", "cache") });
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error).toMatchObject({
+      code: "CACHE_NOT_WRITABLE",
+      hint: expect.stringContaining("DEVSHELL_CACHE_DIR") as unknown,
+    });
+    expect(prepareCache({ XDG_CACHE_HOME: join(root, "x") })).toBe(join(root, "x/devshell"));
   });
 
   it("keeps an index's entries apart, whatever they hold", () => {
