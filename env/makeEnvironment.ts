@@ -1,4 +1,5 @@
 import { realiseEnvironment } from "./build/realiseEnvironment.ts";
+import { prepareCache } from "./cache/recordPaths.ts";
 import { writeRecord } from "./cache/cacheRecord.ts";
 import { instantiateSpec } from "./instantiateSpec.ts";
 import { isStorePath, type StorePath } from "../store/index.ts";
@@ -22,6 +23,7 @@ export async function makeEnvironment(
   options: StoreContextOptions = {},
 ): Promise<MadeEnvironment> {
   const startedMs = Date.now();
+  prepareCache();
   using context = createStoreContext(options);
   const instantiated = await instantiateSpec(context, request);
   const environment = await realiseEnvironment(context, instantiated);

@@ -18,7 +18,7 @@ import {
   type RealiseReport,
   type StoreSettings,
 } from "../store/index.ts";
-import { prepareCache } from "./cache/recordPaths.ts";
+import { cacheDirectory, prepareCache } from "./cache/recordPaths.ts";
 import { AccessRules, type EvaluationMode } from "./host/accessRules.ts";
 import { localEvaluationStore } from "./host/localEvaluationStore.ts";
 import { pathOfEntry, searchPathEntries, urlOfEntry } from "./host/searchPath.ts";
@@ -131,7 +131,7 @@ export class StoreContext implements Disposable {
    */
   collection(lockDirectory: string | undefined, isUpdate = false): DebianCollection {
     this.#collection ??= openDebianCollection({
-      cacheDir: join(prepareCache(), "debian"),
+      cacheDir: join(cacheDirectory(), "debian"),
       lockPath: lockDirectory === undefined ? undefined : join(lockDirectory, "devshell.lock"),
       storeDir: this.settings.storeDir,
       env: process.env,
@@ -171,6 +171,10 @@ export class StoreContext implements Disposable {
       home: process.env["HOME"],
       builtIn: new Map([["debian", collection.nixDir]]),
     });
+    const askCollection = (argument: ByteString): ByteString => {
+      prepareCache();
+      return collection.call(argument);
+    };
     const host = new StoreHost({
       store: localEvaluationStore(this.store),
       tracker: this.tracker,
@@ -180,9 +184,7 @@ export class StoreContext implements Disposable {
       environment: process.env,
       resolveEntry: (entry) => this.#resolveEntry(entry, options.directory),
       extraGlobals: (file) =>
-        file.startsWith(`${nixDir}/`)
-          ? new Map([["__debian", (argument: ByteString) => collection.call(argument)]])
-          : undefined,
+        file.startsWith(`${nixDir}/`) ? new Map([["__debian", askCollection]]) : undefined,
       realise: (elements) => this.#realiseNow(elements),
       fetch: (request) => this.#fetchNow(request),
       onMessage: (level, text) => this.message(level, textOfBytes(text)),
