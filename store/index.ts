@@ -9,6 +9,7 @@ export {
 } from "./format/contentAddress.ts";
 export {
   DerivationHasher,
+  checkOutputPaths,
   derivationKind,
   derivationPath,
   derivationReferences,

@@ -12,6 +12,7 @@ import { formatMethodAlgorithm, parseMethodAlgorithm } from "./contentAddress.ts
 import {
   compareBytes,
   makeFixedOutputPath,
+  makeOutputPath,
   makeTextPath,
   outputPathName,
   parseStorePath,
@@ -88,6 +89,33 @@ export function derivationKind(derivation: Derivation): DerivationKind {
 
 export function isFixedOutput(derivation: Derivation): boolean {
   return derivation.outputs.get("out")?.kind === "fixed";
+}
+
+/**
+ * Checks that a derivation from elsewhere names the output paths that follow from it: others could be made to collide.
+ * @throws {DevshellError} `DRV_OUTPUT_WRONG`
+ */
+export function checkOutputPaths(derivation: Derivation, hasher: DerivationHasher): void {
+  const kind = derivationKind(derivation);
+  const hash = kind === "inputAddressed" ? hasher.hashMasked(derivation) : undefined;
+  for (const [name, output] of derivation.outputs) {
+    if (output.kind !== "inputAddressed" && output.kind !== "fixed") continue;
+    let expected = output.path;
+    if (output.kind === "inputAddressed") {
+      if (hash === undefined)
+        throw new DevshellError(
+          "DRV_OUTPUT_WRONG",
+          `Cannot use derivation "${derivation.name}": the path of output "${name}" cannot be known before its inputs are built`,
+        );
+      expected = makeOutputPath(hasher.storeDir, name, hash, derivation.name);
+    }
+    for (const actual of [output.path, derivation.env.get(name)])
+      if (actual !== expected)
+        throw new DevshellError(
+          "DRV_OUTPUT_WRONG",
+          `Cannot use derivation "${derivation.name}": output "${name}" should be "${expected}" but is "${actual ?? "not set"}"`,
+        );
+  }
 }
 
 /** The paths of the outputs as far as they are known before the build. */

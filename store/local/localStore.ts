@@ -25,7 +25,12 @@ import {
 import { StoreDb, type Realisation } from "../db/storeDb.ts";
 import { SCHEMA_VERSION } from "../db/schema.ts";
 import { formatContentAddress, parseContentAddress } from "../format/contentAddress.ts";
-import { DerivationHasher, knownOutputPaths, parseDerivation } from "../format/derivation.ts";
+import {
+  DerivationHasher,
+  checkOutputPaths,
+  knownOutputPaths,
+  parseDerivation,
+} from "../format/derivation.ts";
 import type { MadeDerivation } from "../format/makeDerivation.ts";
 import { hashNar, narChunks, narOfBytes, type NarFilter } from "../format/nar.ts";
 import { NarRestorer, asBuffer, writeError } from "../format/narRestore.ts";
@@ -408,6 +413,7 @@ export class LocalStore implements StoreAccess, Disposable {
       const narHash = running.digest();
       if (!narHash.digest.equals(info.narHash.digest)) throw hashMismatch(info.path, info.narHash, narHash);
       if (info.contentAddress !== undefined) this.#checkContentAddress(info, scratch);
+      if (isDerivationPath(info.path)) this.#checkDerivation(info.path, scratch);
       const valid: ValidPathInfo = {
         path: info.path,
         deriver: info.deriver,
@@ -671,6 +677,11 @@ export class LocalStore implements StoreAccess, Disposable {
       signatures: [],
       contentAddress,
     };
+  }
+
+  #checkDerivation(drvPath: StorePath, scratch: ByteString): void {
+    const derivation = parseDerivation(this.storeDir, derivationNameOfPath(drvPath), readBounded(scratch));
+    checkOutputPaths(derivation, this.hasher);
   }
 
   #checkContentAddress(info: IncomingPathInfo, scratch: ByteString): void {

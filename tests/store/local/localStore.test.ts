@@ -19,6 +19,7 @@ import {
   makeDerivation,
   makeStorePath,
   narChunks,
+  narOfBytes,
   type StorePath,
 } from "../../../store/index.ts";
 import { TestDirectory } from "../testStore.ts";
@@ -442,6 +443,40 @@ describe("derivations", () => {
     expect(store.queryValidDerivers(made.outputs.get("dev") as StorePath)).toEqual([made.drvPath]);
     using again = dir.open();
     expect(again.readDerivation(user.drvPath)).toEqual(user.derivation);
+  });
+});
+
+describe("derivations from elsewhere", () => {
+  it("must name the output paths that follow from them", async () => {
+    using dir = new TestDirectory();
+    using store = dir.open();
+    const made = makeDerivation(
+      {
+        name: "d",
+        system: "x",
+        builder: "b",
+        args: [],
+        env: new Map(),
+        outputs: ["out"],
+        kind: { kind: "inputAddressed" },
+        context: new Set(),
+      },
+      store.hasher,
+      () => [],
+    );
+    const send = async (contents: string, path = made.drvPath): Promise<unknown> => {
+      const nar = narOfBytes(Buffer.from(contents, "latin1"));
+      return store.addToStoreFromStream(
+        { path, narHash: hashBytes("sha256", nar), narSizeBytes: nar.length, references: [] },
+        [nar],
+      );
+    };
+    const evil = made.contents.replaceAll(made.outputs.get("out") ?? "", anyPath(store, "victim"));
+    await expect(send(evil)).rejects.toThrow(/output "out" should be ".*-d" but is ".*-victim"/);
+    await expect(send("Derive(")).rejects.toThrow(/Cannot read derivation "d" at byte 7/);
+    expect(store.isValidPath(made.drvPath)).toBe(false);
+    await send(made.contents);
+    expect(store.queryValidDerivers(made.outputs.get("out") as StorePath)).toEqual([made.drvPath]);
   });
 });
 
