@@ -21,4 +21,4 @@ export { printJson, shellOfStructuredAttrs } from "./structuredAttrs.ts";
 export { findProgram } from "./programs.ts";
 export { sandboxObstacle } from "./sandbox.ts";
 export type { RealiseStore } from "./storePort.ts";
-export { removeOrphanedBuilds } from "./buildDerivation.ts";
+export { removeOrphanedBuilds } from "./scratch.ts";

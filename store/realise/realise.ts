@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { DevshellError, fsPath } from "../../core/index.ts";
 import { storePathName } from "../format/storePath.ts";
 import { writeError } from "../format/narRestore.ts";
-import { hasTrustedSignature, parsePublicKey, type NarInfo, type PublicKey } from "../format/narInfo.ts";
+import type { NarInfo } from "../format/narInfo.ts";
 import type {
   BuiltinBuilder,
   Derivation,
@@ -15,23 +15,19 @@ import type {
   StorePath,
   ValidPathInfo,
 } from "../types.ts";
-import { openBinaryCache, type Substituter } from "./binaryCache.ts";
-import {
-  buildDerivation,
-  isIntact,
-  buildObstacle,
-  derivationLabel,
-  knownOutputsText,
-  removeOrphanedBuilds,
-  removeTree,
-} from "./buildDerivation.ts";
+import type { Substituter } from "./binaryCache.ts";
+import { buildDerivation } from "./buildDerivation.ts";
+import { buildObstacle, derivationLabel, knownOutputsText } from "./buildRequest.ts";
 import { buildenv } from "./builtins/buildenv.ts";
 import { downloadsDir, fetchurl } from "./builtins/fetchurl.ts";
 import { unpackChannel } from "./builtins/unpackChannel.ts";
 import { readDerivationOptions } from "./derivationOptions.ts";
 import { isDownload, outputPathsOf, planRealisation, type RealisePlan } from "./plan.ts";
+import { isIntact } from "./registerBuild.ts";
+import { removeOrphanedBuilds, removeTree } from "./scratch.ts";
 import { Semaphore } from "./semaphore.ts";
 import type { RealiseStore } from "./storePort.ts";
+import { SubstituterSet } from "./substituterSet.ts";
 
 export interface RealiseRequestOptions extends RealiseOptions {
   /** Builders that run in this process, by their name after `builtin:`; they come before the store's own. */
@@ -58,7 +54,6 @@ export interface RealiseReport {
 }
 
 const CONCURRENT_DOWNLOADS = 8;
-const CONCURRENT_QUERIES = 32;
 /** Unfinished downloads older than this are not waited for any more. */
 const LEFTOVER_AGE_MS = 7 * 24 * 3600 * 1000;
 
@@ -94,15 +89,13 @@ class Realiser {
   readonly #signal: AbortSignal;
   readonly #builtins: ReadonlyMap<string, BuiltinBuilder>;
   readonly #downloads = new Semaphore(CONCURRENT_DOWNLOADS);
-  readonly #queries = new Semaphore(CONCURRENT_QUERIES);
+  readonly #substituters: SubstituterSet;
   readonly #foreignBuilds: Semaphore;
   readonly #builtinBuilds: Semaphore;
   readonly #goals = new Map<string, Promise<void>>();
   readonly #builds = new Map<StorePath, Promise<void>>();
   readonly #infos = new Map<StorePath, ValidPathInfo>();
-  readonly #offers = new Map<StorePath, Promise<Offer | undefined>>();
   readonly #failures: DevshellError[] = [];
-  #substituters: Promise<readonly Substituter[]> | undefined;
   #nextId = 1;
   #crash: { readonly error: unknown } | undefined;
 
@@ -112,6 +105,7 @@ class Realiser {
     this.#options = options;
     this.#signal =
       options.signal === undefined ? this.#stop.signal : AbortSignal.any([options.signal, this.#stop.signal]);
+    this.#substituters = new SubstituterSet(store.settings, this.#signal, (problem) => this.#warn(problem));
     this.#builtins = new Map([
       ["fetchurl", fetchurl],
       ["unpack-channel", unpackChannel],
@@ -157,7 +151,7 @@ class Realiser {
       store: this.#store,
       targets,
       isForced: this.#options.mode !== undefined && this.#options.mode !== "normal",
-      querySubstituters: async (path) => (await this.#findOffer(path))?.info,
+      querySubstituters: async (path) => (await this.#substituters.find(path))?.info,
     });
   }
 
@@ -242,7 +236,7 @@ class Realiser {
     const { config } = this.#store.settings;
     if (!config.substitute || config.substituters.length === 0) return false;
     if (!readDerivationOptions(derivation).allowSubstitutes) return false;
-    const offers = await Promise.all(invalid.map((path) => this.#findOffer(path)));
+    const offers = await Promise.all(invalid.map((path) => this.#substituters.find(path)));
     if (!offers.every((offer) => offer !== undefined)) return false;
     const settled = await Promise.allSettled(invalid.map((path) => this.#ensurePath(path)));
     const failures = settled.filter(isFailure).map((outcome) => outcome.reason as unknown);
@@ -395,7 +389,7 @@ class Realiser {
 
   /** Tries every substituter that offers the path. @returns false where none does */
   async #substitute(path: StorePath, isRepair = false): Promise<boolean> {
-    let offer = await this.#findOffer(path);
+    let offer = await this.#substituters.find(path);
     while (offer !== undefined) {
       const { info, substituter } = offer;
       const others = info.references.filter((reference) => reference !== path);
@@ -414,7 +408,7 @@ class Realiser {
         }, this.#signal);
         return true;
       } catch (error) {
-        const next = this.#signal.aborted ? undefined : await this.#askSubstituters(path, substituter);
+        const next = this.#signal.aborted ? undefined : await this.#substituters.findAfter(path, substituter);
         if (next === undefined) throw this.#fail(path, error, this.#store.settings.config.fallback);
         this.#warn(error);
         offer = next;
@@ -454,66 +448,6 @@ class Realiser {
       },
       info.fileSizeBytes,
     );
-  }
-
-  #findOffer(path: StorePath): Promise<Offer | undefined> {
-    const { config } = this.#store.settings;
-    if (!config.substitute || config.substituters.length === 0) return Promise.resolve(undefined);
-    const known = this.#offers.get(path);
-    if (known !== undefined) return known;
-    const offer = this.#queries.run(() => this.#askSubstituters(path), this.#signal);
-    this.#offers.set(path, offer);
-    offer.catch(() => undefined);
-    return offer;
-  }
-
-  /** @param after the one that failed; those before it have been asked */
-  async #askSubstituters(path: StorePath, after?: Substituter): Promise<Offer | undefined> {
-    this.#substituters ??= this.#openSubstituters();
-    const all = await this.#substituters;
-    for (const substituter of all.slice(after === undefined ? 0 : all.indexOf(after) + 1)) {
-      let info: NarInfo | undefined;
-      try {
-        info = await substituter.query(path, this.#signal);
-      } catch (error) {
-        this.#signal.throwIfAborted();
-        this.#warn(error);
-        continue;
-      }
-      if (info === undefined) continue;
-      if (this.#isTrusted(info, substituter)) return { info, substituter };
-      this.#warn(
-        `ignoring substitute for '${path}' from '${substituter.url}', as it's not signed by any of the keys in 'trusted-public-keys'`,
-      );
-    }
-    return undefined;
-  }
-
-  async #openSubstituters(): Promise<readonly Substituter[]> {
-    const { settings } = this.#store;
-    const opened = await Promise.all(
-      settings.config.substituters
-        .filter((url) => mayServe(url, settings.storeDir))
-        .map(async (url) => {
-          try {
-            return await openBinaryCache(settings, url, { signal: this.#signal });
-          } catch (error) {
-            this.#signal.throwIfAborted();
-            this.#warn(error);
-            return undefined;
-          }
-        }),
-    );
-    return opened.filter((substituter) => substituter !== undefined).sort((a, b) => a.priority - b.priority);
-  }
-
-  #keys: readonly PublicKey[] | undefined;
-
-  #isTrusted(info: NarInfo, substituter: Substituter): boolean {
-    const { config } = this.#store.settings;
-    if (!config.requireSignatures || substituter.isTrusted) return true;
-    this.#keys ??= config.trustedPublicKeys.map(parsePublicKey);
-    return hasTrustedSignature(info, this.#keys);
   }
 
   async #activity(
@@ -571,22 +505,12 @@ class Realiser {
   }
 }
 
-interface Offer {
-  readonly info: NarInfo;
-  readonly substituter: Substituter;
-}
-
 function knownOutputs(derivation: Derivation): readonly StorePath[] {
   return [...derivation.outputs.values()].flatMap((output) => ("path" in output ? [output.path] : []));
 }
 
 function allOutputsValid(store: RealiseStore, derivation: Derivation): boolean {
   return knownOutputs(derivation).every((path) => store.isValidPath(path));
-}
-
-/** Nix's own cache serves one store directory: it need not be asked about others. */
-function mayServe(url: string, storeDir: string): boolean {
-  return storeDir === "/nix/store" || !/^https?:\/\/cache\.nixos\.org\/?(?:\?|$)/.test(url);
 }
 
 /** A failure of its own, not the echo of another one. */

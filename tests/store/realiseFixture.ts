@@ -7,7 +7,7 @@ import { parseHash } from "../../core/index.ts";
 import { makeDerivation, type DerivationRequest } from "../../store/format/makeDerivation.ts";
 import { LocalStore } from "../../store/local/localStore.ts";
 import { realise, type RealiseReport, type RealiseRequestOptions } from "../../store/realise/index.ts";
-import { removeTree } from "../../store/realise/buildDerivation.ts";
+import { removeTree } from "../../store/realise/scratch.ts";
 import type { RealiseEvent, StoreConfig, StorePath, StoreSettings } from "../../store/types.ts";
 
 export const SYSTEM = "x86_64-linux";

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { LocalStore } from "../../store/local/localStore.ts";
 import { realise, type RealiseReport } from "../../store/realise/index.ts";
 import type { RealiseEvent, StoreConfig, StorePath } from "../../store/types.ts";
-import { removeTree } from "../../store/realise/buildDerivation.ts";
+import { removeTree } from "../../store/realise/scratch.ts";
 import { sendBytes, serve, temporaryDirectory, testSettings } from "./realiseFixture.ts";
 
 /*
