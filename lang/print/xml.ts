@@ -2,7 +2,6 @@ import type { ByteString } from "../../core/index.ts";
 import type { ContextElement } from "../host.ts";
 import {
   AttrSet,
-  ContextString,
   Float,
   Lambda,
   NO_POS,
@@ -14,6 +13,7 @@ import {
   isStringValue,
   peek,
   sourcePos,
+  type ContextString,
   type Pos,
   type Slot,
   type Value,

@@ -72,11 +72,13 @@ describe("the printer of values", () => {
   });
 
   it("prints JSON with contexts collected", () => {
-    const { runtime, evalText } = createEvaluator(new TestHost());
+    const evaluator = createEvaluator(new TestHost());
     const context = new Set<string>();
     const expr = '{ d = derivation { name = "x"; system = "s"; builder = "b"; }; n = [ 1.0 null ]; }';
-    const value = evalText(expr, "/base", { kind: "string", text: expr });
-    expect(printJson(runtime, value, context)).toMatch(/^\{"d":"\/nix\/store\/[^"]+-x","n":\[1\.0,null\]\}$/);
+    const value = evaluator.evalText(expr, "/base", { kind: "string", text: expr });
+    expect(printJson(evaluator.runtime, value, context)).toMatch(
+      /^\{"d":"\/nix\/store\/[^"]+-x","n":\[1\.0,null\]\}$/,
+    );
     expect([...context]).toEqual(["!out!/nix/store/5wq5jx7219pmi3xklyhl77fjbqvy6qaj-x.drv"]);
   });
 

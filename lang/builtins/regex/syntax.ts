@@ -341,8 +341,8 @@ const COLLATING_NAMES: readonly string[] = [
     " ",
   ),
   ..."less-than-sign equals-sign greater-than-sign question-mark commercial-at".split(" "),
-  ..."ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+  ..."ABCDEFGHIJKLMNOPQRSTUVWXYZ".split(""),
   ..."left-square-bracket backslash right-square-bracket circumflex underscore grave-accent".split(" "),
-  ..."abcdefghijklmnopqrstuvwxyz",
+  ..."abcdefghijklmnopqrstuvwxyz".split(""),
   ..."left-curly-bracket vertical-line right-curly-bracket tilde DEL".split(" "),
 ];

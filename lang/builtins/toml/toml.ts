@@ -1,3 +1,4 @@
+/* eslint-disable no-control-regex -- TOML names the control characters that it forbids */
 /** What the reader of TOML builds; the values' type is the caller's. */
 export interface TomlBuilder<T> {
   string(text: string): T;
