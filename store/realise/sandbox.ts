@@ -192,13 +192,32 @@ function bubblewrapCommand(
   ]);
   const command = [
     bwrap,
-    ...["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"],
+    "--unshare-user",
+    "--unshare-pid",
+    "--unshare-ipc",
+    "--unshare-uts",
     ...(isolateNetwork ? ["--unshare-net"] : []),
-    ...["--uid", String(SANDBOX_UID), "--gid", String(SANDBOX_GID), "--hostname", "localhost"],
-    ...["--die-with-parent", "--as-pid-1", "--cap-drop", "ALL"],
-    ...["--bind", processText(root), "/"],
+    "--uid",
+    String(SANDBOX_UID),
+    "--gid",
+    String(SANDBOX_GID),
+    "--hostname",
+    "localhost",
+    "--die-with-parent",
+    "--as-pid-1",
+    "--cap-drop",
+    "ALL",
+    "--bind",
+    processText(root),
+    "/",
     ...mounts,
-    ...["--proc", "/proc", "--tmpfs", "/dev/shm", "--chdir", SANDBOX_BUILD_DIR, "--"],
+    "--proc",
+    "/proc",
+    "--tmpfs",
+    "/dev/shm",
+    "--chdir",
+    SANDBOX_BUILD_DIR,
+    "--",
   ];
   // The byte says that the sandbox stands. A shell inside would lose odd variables; then one outside says it early.
   if (prefix === "") {
@@ -220,7 +239,13 @@ function unshareCommand(tools: Tools, request: UnshareRequest): readonly string[
   return [
     tools.unshare,
     ...namespaces,
-    ...["--fork", "--kill-child=KILL", "--", tools.sh, "-c", script, "devshell-sandbox"],
+    "--fork",
+    "--kill-child=KILL",
+    "--",
+    tools.sh,
+    "-c",
+    script,
+    "devshell-sandbox",
     ...request.wrapped,
   ];
 }
