@@ -14,6 +14,7 @@ import {
   getAttr,
   internShape,
   sourcePos,
+  type FlatAttrSet,
   type Formal,
   type Pos,
   type Slot,
@@ -146,29 +147,7 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
       NO_POS,
       "while evaluating the second argument passed to builtins.intersectAttrs",
     );
-    const flatLeft = left.flatten();
-    const names: string[] = [];
-    const values: Slot[] = [];
-    const positions: Pos[] = [];
-    if (right.base !== null || flatLeft.values.length < right.values.length) {
-      for (const name of flatLeft.shape.names) {
-        const value = right.get(name);
-        if (value === undefined) continue;
-        names.push(name);
-        values.push(value);
-        positions.push(right.posOf(name));
-      }
-    } else {
-      const flatRight = right.flatten();
-      for (let i = 0; i < flatRight.values.length; i++) {
-        const name = flatRight.shape.names[i]!;
-        if (!flatLeft.has(name)) continue;
-        names.push(name);
-        values.push(flatRight.values[i]!);
-        positions.push(flatRight.shape.positions?.[i] ?? NO_POS);
-      }
-    }
-    return setOf(names, values, positions);
+    return intersect(left.flatten(), right);
   }),
   define2(
     "catAttrs",
@@ -218,10 +197,13 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
     const { shape, values } = attrs;
     if (values.length === 0) return attrs;
     const names = shape.names;
-    const mapped = new Array<Slot>(values.length);
-    for (let i = 0; i < mapped.length; i++) mapped[i] = delaySlotCall2(f, names[i]!, values[i]!);
     // Nix gives the mapped attributes no positions.
-    return new AttrSet(shape.positions === undefined ? shape : withoutPositions(names), mapped);
+    const mappedShape = shape.positions === undefined ? shape : withoutPositions(names);
+    const mapped = new Array<Slot | undefined>(values.length).fill(undefined);
+    const makeSlot = (i: number): Slot => delaySlotCall2(f, names[i]!, values[i]!);
+    if (mapped.length > EAGER_SIZE) return new AttrSet(mappedShape, mapped, null, makeSlot);
+    for (let i = 0; i < mapped.length; i++) mapped[i] = makeSlot(i);
+    return new AttrSet(mappedShape, mapped);
   }),
   define2("zipAttrsWith", "f list", "Merges sets: `f name values` for each name.", (_, f, list) => {
     const fn = forceFunction(
@@ -256,6 +238,40 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
   }),
 ];
 
+/** Up to this size mapped attributes are made at once; beyond, when asked for. */
+const EAGER_SIZE = 8;
+
+/** The attributes of `right` that `left` names too; in one walk over the smaller. */
+function intersect(left: FlatAttrSet, right: AttrSet): AttrSet {
+  const names: string[] = [];
+  const values: Slot[] = [];
+  const positions: Pos[] = [];
+  if (right.base !== null || left.values.length < right.values.length) {
+    const leftNames = left.shape.names;
+    for (let k = 0; k < leftNames.length; k++) {
+      const name = leftNames[k]!;
+      for (let layer: AttrSet | null = right; layer !== null; layer = layer.base) {
+        const i = layer.shape.find(name);
+        if (i < 0) continue;
+        names.push(name);
+        values.push(layer.slotAt(i));
+        positions.push(layer.shape.positions?.[i] ?? NO_POS);
+        break;
+      }
+    }
+  } else {
+    const { shape, values: rightValues } = right.flatten();
+    for (let i = 0; i < rightValues.length; i++) {
+      const name = shape.names[i]!;
+      if (left.shape.find(name) < 0) continue;
+      names.push(name);
+      values.push(rightValues[i]!);
+      positions.push(shape.positions?.[i] ?? NO_POS);
+    }
+  }
+  return setOf(names, values, positions);
+}
+
 function setOf(names: string[], values: Slot[], positions?: readonly Pos[]): AttrSet {
   if (names.length === 0) return EMPTY_SET;
   const known = positions?.some((pos) => pos !== NO_POS) === true ? positions : undefined;
@@ -273,12 +289,20 @@ function withoutPositions(names: readonly string[]): AttrSet["shape"] {
   return shape;
 }
 
+const formalsSets = new WeakMap<readonly Formal[], AttrSet>();
+
+/** One set for each function expression, so that all of its callers share a shape. */
 function formalsSet(formals: readonly Formal[]): AttrSet {
-  return AttrSet.of(
-    formals.map((formal) => formal.name),
-    formals.map((formal) => formal.hasDefault),
-    formals.map((formal) => formal.pos),
-  );
+  let set = formalsSets.get(formals);
+  if (set === undefined) {
+    set = AttrSet.of(
+      formals.map((formal) => formal.name),
+      formals.map((formal) => formal.hasDefault),
+      formals.map((formal) => formal.pos),
+    );
+    formalsSets.set(formals, set);
+  }
+  return new AttrSet(set.shape, set.values);
 }
 
 const POSITION_SHAPE = internShape(["column", "file", "line"]);
