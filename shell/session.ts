@@ -54,7 +54,8 @@ export async function runSession(options: SessionOptions): Promise<number> {
       void keepFresh({
         ...options,
         sessionDir: session.path,
-        environment,
+        // The caller's own, also where the shell is pure: they say which store and cache are meant.
+        environment: withoutUndefined(options.callerEnvironment),
         signal: stopped.signal,
       }).catch(() => undefined); // Without a watcher the session goes on as it is.
     return await pty.exited;
@@ -73,6 +74,12 @@ function startingEnvironment({ entered, callerEnvironment }: SessionOptions): Re
     if (!isPure || kept.has(name)) environment[name] = value;
   }
   return environment;
+}
+
+function withoutUndefined(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
 }
 
 /** Words from the launcher to itself, which no child should see. */

@@ -12,7 +12,7 @@ export function plainLinesOf(event: ProgressEvent, before: ProgressState, isVerb
     case "stage":
       return isVerbose ? [STAGE[event.stage]] : [];
     case "fetch":
-      return before.fetch?.what === event.what ? [] : [`fetching ${event.what}`];
+      return before.fetched.has(event.what) ? [] : [`fetching ${event.what}`];
     case "message":
       return [event.level === "warning" ? `warning: ${event.text}` : event.text];
     case "plan":

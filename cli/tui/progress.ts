@@ -47,6 +47,8 @@ export interface ProgressState {
   readonly fetch:
     | { readonly what: string; readonly doneBytes: number; readonly totalBytes: number | undefined }
     | undefined;
+  /** What was fetched so far, by name. */
+  readonly fetched: ReadonlySet<string>;
   readonly running: ReadonlyMap<number, Activity>;
   readonly failed: readonly FailedActivity[];
   readonly samples: readonly RateSample[];
@@ -72,6 +74,7 @@ export function initialProgress(nowMs: number, label: string): ProgressState {
     doneDownloads: 0,
     endedBytes: 0,
     fetch: undefined,
+    fetched: new Set(),
     running: new Map(),
     failed: [],
     samples: [],
@@ -85,7 +88,11 @@ export function reduceProgress(state: ProgressState, event: ProgressEvent, nowMs
     case "stage":
       return withStage(state, event.stage, nowMs);
     case "fetch":
-      return { ...state, fetch: event };
+      return {
+        ...state,
+        fetch: event,
+        fetched: state.fetched.has(event.what) ? state.fetched : new Set([...state.fetched, event.what]),
+      };
     case "message":
       return { ...state, messages: [...state.messages, cleanLine(event.text)].slice(-MAX_MESSAGES) };
     case "plan":
