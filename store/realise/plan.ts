@@ -73,16 +73,13 @@ export function describePlan(plan: RealisePlan): readonly string[] {
   return lines;
 }
 
-/** `1.5 MiB`: binary units from KiB on. */
+/** `1.5 MiB`: binary units from KiB on, as Nix picks them. */
 export function renderSize(sizeBytes: number): string {
-  const units = ["KiB", "MiB", "GiB", "TiB"];
-  let size = sizeBytes / 1024;
-  let unit = 0;
-  while (size >= 1000 && unit < units.length - 1) {
-    size /= 1024;
-    unit++;
-  }
-  return `${size.toFixed(1)} ${units[unit]}`;
+  const units = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+  let power = 0;
+  for (let whole = sizeBytes; whole > 1024 && power < units.length; whole = Math.floor(whole / 1024)) power++;
+  power = Math.max(1, power);
+  return `${(sizeBytes / 1024 ** power).toFixed(1)} ${units[power - 1]}`;
 }
 
 class Planner {

@@ -3,7 +3,7 @@ import { getEventListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
-import { describePlan } from "../../store/realise/index.ts";
+import { describePlan, renderSize } from "../../store/realise/index.ts";
 import { TestStore } from "./realiseFixture.ts";
 
 describe("realise: builds", () => {
@@ -230,6 +230,18 @@ describe("realise: builds", () => {
     expect(t.store.isValidPath(t.output(b))).toBe(false);
     await t.build(b);
     expect((await t.build(b, { dryRun: true })).plan.builds).toEqual([]);
+  });
+
+  it("renders sizes as Nix does", () => {
+    const sizes = [0, 100, 1024, 1 << 20, (1 << 20) + 1024, 5e9];
+    expect(sizes.map(renderSize)).toEqual([
+      "0.0 KiB",
+      "0.1 KiB",
+      "1.0 KiB",
+      "1024.0 KiB",
+      "1.0 MiB",
+      "4.7 GiB",
+    ]);
   });
 
   it("checks determinism, self-references included", async () => {
