@@ -54,8 +54,55 @@ static const char *moved(const char *path, char *room) {
   return syscall(SYS_faccessat, AT_FDCWD, room, F_OK) == 0 ? room : path;
 }
 
+/* A shell command: each of its words that is one of our paths is moved. NULL where nothing changes. */
+static char *moved_command(const char *command) {
+  char room[PATH_MAX], word[PATH_MAX];
+  if (command == NULL || strstr(command, "/usr/") == NULL) return NULL;
+  if (root_length == 0) find_root();
+  size_t length = strlen(command), room_size = length + 1, used = 0, words = 0;
+  for (const char *at = command; (at = strstr(at, "/usr/")) != NULL; at += 5) words++;
+  room_size += words * root_length;
+  char *out = malloc(room_size);
+  if (out == NULL) return NULL;
+  for (size_t i = 0; i < length;) {
+    int is_start = i == 0 || strchr(" \t\"'=;|&(`", command[i - 1]) != NULL;
+    size_t size = is_start && starts(command + i, "/usr/") ? strcspn(command + i, " \t\"';|&()<>`$\n") : 0;
+    if (size == 0 || size >= PATH_MAX) {
+      out[used++] = command[i++];
+      continue;
+    }
+    memcpy(word, command + i, size);
+    word[size] = 0;
+    const char *to = moved(word, room);
+    size_t to_size = strlen(to);
+    memcpy(out + used, to, to_size);
+    used += to_size;
+    i += size;
+  }
+  out[used] = 0;
+  return out;
+}
+
+/* What `sh -c COMMAND` starts, with the command moved. The old image is replaced, so nothing is freed; where exec
+   fails, one small block is lost. `room` holds four pointers; longer argument lists stay as they are. */
+static char *const *moved_argv(const char *path, char *const argv[], char **room) {
+  const char *name = strrchr(path, '/');
+  if (argv == NULL || name == NULL || (strcmp(name, "/sh") != 0 && strcmp(name, "/bash") != 0)) return argv;
+  if (argv[0] == NULL || argv[1] == NULL || strcmp(argv[1], "-c") != 0 || argv[2] == NULL || argv[3] != NULL) return argv;
+  char *command = moved_command(argv[2]);
+  if (command == NULL) return argv;
+  room[0] = argv[0];
+  room[1] = argv[1];
+  room[2] = command;
+  room[3] = NULL;
+  return room;
+}
+
 #define ROOM char room[PATH_MAX]
 #define MOVED(path) moved(path, room)
+/* What is opened for writing is meant as it is said. */
+#define READ(path, flags) (((flags)&O_ACCMODE) == O_RDONLY && ((flags)&O_CREAT) == 0 ? MOVED(path) : (path))
+#define READ_MODE(path, mode) ((mode)[0] == 'r' && strchr(mode, '+') == NULL ? MOVED(path) : (path))
 #define NEXT(name)                                                \
   static __typeof__(&name) next;                                  \
   if (next == NULL) next = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
@@ -73,7 +120,7 @@ static mode_t mode_of(int flags, va_list list) {
     va_start(list, flags);                        \
     mode_t mode = mode_of(flags, list);           \
     va_end(list);                                 \
-    return next(MOVED(path), flags, mode);        \
+    return next(READ(path, flags), flags, mode);  \
   }
 OPEN(open)
 OPEN(open64)
@@ -86,7 +133,7 @@ OPEN(open64)
     va_start(list, flags);                                \
     mode_t mode = mode_of(flags, list);                   \
     va_end(list);                                         \
-    return next(at, MOVED(path), flags, mode);            \
+    return next(at, READ(path, flags), flags, mode);      \
   }
 OPENAT(openat)
 OPENAT(openat64)
@@ -97,10 +144,10 @@ OPENAT(openat64)
     NEXT(name);                                 \
     return next arguments;                      \
   }
-PASS(FILE *, fopen, (const char *path, const char *mode), (MOVED(path), mode))
-PASS(FILE *, fopen64, (const char *path, const char *mode), (MOVED(path), mode))
-PASS(FILE *, freopen, (const char *path, const char *mode, FILE *file), (MOVED(path), mode, file))
-PASS(FILE *, freopen64, (const char *path, const char *mode, FILE *file), (MOVED(path), mode, file))
+PASS(FILE *, fopen, (const char *path, const char *mode), (READ_MODE(path, mode), mode))
+PASS(FILE *, fopen64, (const char *path, const char *mode), (READ_MODE(path, mode), mode))
+PASS(FILE *, freopen, (const char *path, const char *mode, FILE *file), (READ_MODE(path, mode), mode, file))
+PASS(FILE *, freopen64, (const char *path, const char *mode, FILE *file), (READ_MODE(path, mode), mode, file))
 PASS(DIR *, opendir, (const char *path), (MOVED(path)))
 PASS(int, access, (const char *path, int mode), (MOVED(path), mode))
 PASS(int, eaccess, (const char *path, int mode), (MOVED(path), mode))
@@ -115,8 +162,18 @@ PASS(int, statx,
      (int at, const char *restrict path, int flags, unsigned mask, struct statx *restrict out),
      (at, MOVED(path), flags, mask, out))
 PASS(void *, dlopen, (const char *path, int flags), (MOVED(path), flags))
-PASS(int, execve, (const char *path, char *const argv[], char *const envp[]), (MOVED(path), argv, envp))
-PASS(int, execv, (const char *path, char *const argv[]), (MOVED(path), argv))
+int execve(const char *path, char *const argv[], char *const envp[]) {
+  ROOM;
+  NEXT(execve);
+  char *arguments[4];
+  return next(MOVED(path), moved_argv(path, argv, arguments), envp);
+}
+int execv(const char *path, char *const argv[]) {
+  ROOM;
+  NEXT(execv);
+  char *arguments[4];
+  return next(MOVED(path), moved_argv(path, argv, arguments));
+}
 PASS(int, execvp, (const char *path, char *const argv[]), (MOVED(path), argv))
 PASS(int, execvpe, (const char *path, char *const argv[], char *const envp[]), (MOVED(path), argv, envp))
 PASS(int, posix_spawn,
@@ -151,8 +208,8 @@ int __open_2(const char *path, int flags);
 int __open64_2(const char *path, int flags);
 char *__realpath_chk(const char *path, char *out, size_t size);
 ssize_t __readlink_chk(const char *path, char *out, size_t size, size_t room_size);
-PASS(int, __open_2, (const char *path, int flags), (MOVED(path), flags))
-PASS(int, __open64_2, (const char *path, int flags), (MOVED(path), flags))
+PASS(int, __open_2, (const char *path, int flags), (READ(path, flags), flags))
+PASS(int, __open64_2, (const char *path, int flags), (READ(path, flags), flags))
 PASS(char *, __realpath_chk, (const char *path, char *out, size_t size), (MOVED(path), out, size))
 PASS(ssize_t, __readlink_chk, (const char *path, char *out, size_t size, size_t room_size),
      (MOVED(path), out, size, room_size))
@@ -203,34 +260,6 @@ int execle(const char *path, const char *first, ...) {
   return execve(path, argv, envp);
 }
 
-/* A shell command: each of its words that is one of our paths is moved. NULL where nothing changes. */
-static char *moved_command(const char *command) {
-  char room[PATH_MAX], word[PATH_MAX];
-  if (command == NULL || strstr(command, "/usr/") == NULL) return NULL;
-  if (root_length == 0) find_root();
-  size_t length = strlen(command), room_size = length + 1, used = 0, words = 0;
-  for (const char *at = command; (at = strstr(at, "/usr/")) != NULL; at += 5) words++;
-  room_size += words * root_length;
-  char *out = malloc(room_size);
-  if (out == NULL) return NULL;
-  for (size_t i = 0; i < length;) {
-    int is_start = i == 0 || strchr(" \t\"'=;|&(`", command[i - 1]) != NULL;
-    size_t size = is_start && starts(command + i, "/usr/") ? strcspn(command + i, " \t\"';|&()<>`$\n") : 0;
-    if (size == 0 || size >= PATH_MAX) {
-      out[used++] = command[i++];
-      continue;
-    }
-    memcpy(word, command + i, size);
-    word[size] = 0;
-    const char *to = moved(word, room);
-    size_t to_size = strlen(to);
-    memcpy(out + used, to, to_size);
-    used += to_size;
-    i += size;
-  }
-  out[used] = 0;
-  return out;
-}
 FILE *popen(const char *command, const char *mode) {
   NEXT(popen);
   char *ours = moved_command(command);
