@@ -23,7 +23,6 @@ export {
 } from "./render/renderShell.ts";
 export { isVariableName, quoteFish, quoteSh } from "./render/quote.ts";
 export { discoverSpec } from "./spec/discoverSpec.ts";
-export { parseDataSpec, type DataSpecSyntax } from "./spec/parseDataSpec.ts";
 export { quoteNix, specExpression } from "./spec/specExpression.ts";
 export { suggestNames } from "./suggest.ts";
 export type {

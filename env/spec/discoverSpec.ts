@@ -2,11 +2,10 @@ import { existsSync, lstatSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { cosmiconfig } from "cosmiconfig";
 import { DevshellError, bytesOfText } from "../../core/index.ts";
 import type { InputTracker } from "../inputTracker.ts";
 import type { DataSpec, DevSpec, EnvironmentRequest } from "../types.ts";
-import { parseDataSpec, type DataSpecSyntax } from "./parseDataSpec.ts";
+import type { DataSpecSyntax } from "./parseDataSpec.ts";
 import { isRecord } from "./validateSchema.ts";
 
 /** Data specs, best first; then Nix files, in a directory without one. */
@@ -142,13 +141,21 @@ interface LoadedSpec {
 }
 
 async function findDataSpec(directory: string, tracker: InputTracker): Promise<DevSpec | undefined> {
+  let hasCandidate = false;
   for (const name of DATA_PLACES) {
     const path = join(directory, name);
-    if (existsSync(path)) tracker.file(bytesOfText(path));
-    else tracker.type(bytesOfText(path), undefined);
+    if (!existsSync(path)) {
+      tracker.type(bytesOfText(path), undefined);
+      continue;
+    }
+    hasCandidate = true;
+    tracker.file(bytesOfText(path));
     // what follows cannot decide any more, but package.json counts only where it has the field
-    if (existsSync(path) && name !== "package.json") break;
+    if (name !== "package.json") break;
   }
+  // most Nix projects have none: the parsers are loaded only for those that do
+  if (!hasCandidate) return undefined;
+  const { cosmiconfig } = await import("cosmiconfig");
   // texts go through unread: parseDataSpec reads them with places
   const loader = (_path: string, text: string): LoadedSpec => ({ text });
   const packageLoader = (path: string, text: string): { devshell?: LoadedSpec } => {
@@ -192,6 +199,7 @@ async function dataSpec(path: string, tracker: InputTracker): Promise<DevSpec> {
   let data: unknown;
   if (syntax === "object") data = await loadModule(path);
   const within = basename(path) === "package.json" ? ["devshell"] : [];
+  const { parseDataSpec } = await import("./parseDataSpec.ts");
   const parsed: DataSpec = parseDataSpec(path, text, syntax, within, data);
   return { kind: "data", path, root: dirname(path), data: parsed };
 }

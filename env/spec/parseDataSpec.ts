@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { TomlError, parse as parseToml } from "smol-toml";
 import { LineCounter, isMap, isNode, isSeq, parseDocument, type Document, type Node } from "yaml";
 import { DevshellError, packageRoot, type SourcePos } from "../../core/index.ts";
-import type { DataSpec, PackageChoice, ServiceSpec } from "../types.ts";
+import type { DataSpec, ServiceSpec } from "../types.ts";
+import { parsePackageChoice } from "./packageChoice.ts";
 import { isRecord, validateSchema, type Schema, type SchemaProblem } from "./validateSchema.ts";
 
 /** How a data spec is written; `object` is one that a program made (`devshell.ts`). */
@@ -93,12 +94,6 @@ function toDataSpec(
     args: new Map(Object.entries(raw.args ?? {})),
     positions,
   };
-}
-
-/** Splits `name@version`. */
-export function parsePackageChoice(text: string): PackageChoice {
-  const at = text.indexOf("@", 1);
-  return at < 0 ? { name: text } : { name: text.slice(0, at), version: text.slice(at + 1) };
 }
 
 function specError(

@@ -1,6 +1,6 @@
 import { DevshellError } from "../../core/index.ts";
 import type { DataSpec, DevSpec, PackageChoice } from "../types.ts";
-import { parsePackageChoice } from "./parseDataSpec.ts";
+import { parsePackageChoice } from "./packageChoice.ts";
 
 /** A spec as an expression of the language: from here on there is one way. */
 export interface SpecExpression {
