@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { createReadStream, openSync, readSync, closeSync, accessSync, constants } from "node:fs";
 import { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import type * as xzModule from "xz-decompress";
+import type { XzReadableStream } from "xz-decompress";
 import type { ArMember } from "./readAr.ts";
 import { archiveError, show } from "./archiveError.ts";
 
@@ -97,9 +97,13 @@ async function* xzByWasm(file: string | Buffer, member: ArMember): AsyncIterable
 }
 
 /** A CommonJS module: its names are on `default` where the loader does not find them (Node's own does not). */
-async function importXz(): Promise<typeof xzModule> {
-  const module: typeof xzModule & { readonly default?: typeof xzModule } = await import("xz-decompress");
+async function importXz(): Promise<XzModule> {
+  const module: XzModule & { readonly default?: XzModule } = await import("xz-decompress");
   return module.default ?? module;
+}
+
+interface XzModule {
+  readonly XzReadableStream: typeof XzReadableStream;
 }
 
 let xzProgram: string | null | undefined;
