@@ -244,10 +244,23 @@ export class StoreHost implements EvalHost {
   }
 
   #check(path: ByteString): void {
-    this.#options.rules.check(path);
+    const { rules } = this.#options;
+    rules.check(path);
+    if (rules.mode !== "impure") this.#checkTarget(path);
     if (!path.startsWith(`${this.storeDir}/`)) return;
     this.#options.tracker.storePath(path);
     if (this.#pending.size > 0) this.flush();
+  }
+
+  /** A link in an allowed place must not lead out of it. */
+  #checkTarget(path: ByteString): void {
+    let real: ByteString;
+    try {
+      real = realpathSync.native(fsPath(this.#physical(path)), "buffer").toString("latin1");
+    } catch {
+      return; // absent: the read says so
+    }
+    this.#options.rules.check(this.#logical(real));
   }
 
   /** Where a path's bytes lie on this side of a mount namespace. */

@@ -104,6 +104,10 @@ describe("the evaluator's host", () => {
     expect(() => evaluate("import ./a.nix", "restricted", searchPath)).toThrow(
       /forbidden in restricted mode/,
     );
+    symlinkSync("../a.nix", join(root, "allowed/escape.nix"));
+    expect(() => evaluate("import <lib/escape.nix>", "restricted", searchPath)).toThrow(
+      /forbidden in restricted/,
+    );
     expect(() => evaluate('builtins.fetchurl "https://example.org/other"', "restricted")).toThrow(
       /URI .* is forbidden/,
     );
