@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { DevshellError, fsPath } from "../../core/index.ts";
+import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
 import { storePathName } from "../format/storePath.ts";
 import { writeError } from "../format/narRestore.ts";
 import type { NarInfo } from "../format/narInfo.ts";
@@ -344,7 +344,7 @@ class Realiser {
         if (mode === "normal") locks.discard();
       }, this.#signal);
     } catch (error) {
-      throw this.#fail(drvPath, error);
+      throw this.#fail(store.settings.storeDir, error);
     }
   }
 
@@ -471,10 +471,10 @@ class Realiser {
   }
 
   /** Notes a failure and, unless `keep-going` is on or something else will be tried, stops everything else. */
-  #fail(path: StorePath, error: unknown, isTriedOtherwise = false): unknown {
+  #fail(path: ByteString, error: unknown, isTriedOtherwise = false): unknown {
     if (this.#signal.aborted) return new Cancelled("cancelled");
     // The disk's refusals are the user's to mend; anything else that is no DevshellError is a bug, thrown at the end.
-    const failure = writeError(path, error);
+    const failure = writeError(failedPath(error) ?? path, error);
     if (!(failure instanceof DevshellError)) {
       this.#crash ??= { error };
       this.#stop.abort(new Cancelled("cancelled"));
@@ -511,6 +511,11 @@ function knownOutputs(derivation: Derivation): readonly StorePath[] {
 
 function allOutputsValid(store: RealiseStore, derivation: Derivation): boolean {
   return knownOutputs(derivation).every((path) => store.isValidPath(path));
+}
+
+/** What a system call was refused for, where its error says so. */
+function failedPath(error: unknown): string | undefined {
+  return error instanceof Error && "path" in error && typeof error.path === "string" ? error.path : undefined;
 }
 
 /** A failure of its own, not the echo of another one. */

@@ -69,7 +69,11 @@ export async function downloadToFile(request: DownloadRequest): Promise<Download
     }
     await pump(answer, request, offset, moved, async (chunk) => {
       running.update(chunk);
-      await writeAll(handle.file, chunk, offset);
+      await writeAll(handle.file, chunk, offset).catch(async (error: unknown) => {
+        // A full disk needs the room more than the next run needs the beginning.
+        await handle.file.truncate(0);
+        throw error;
+      });
       offset += chunk.length;
     });
     return { hash: running.digest(), sizeBytes: offset };
