@@ -155,7 +155,8 @@ async function findDataSpec(directory: string, tracker: InputTracker): Promise<D
   }
   // most Nix projects have none: the parsers are loaded only for those that do
   if (!hasCandidate) return undefined;
-  const { cosmiconfig } = await import("cosmiconfig");
+  // the default is all of a CommonJS package, from source and from the bundle alike
+  const { cosmiconfig } = (await import("cosmiconfig")).default;
   // texts go through unread: parseDataSpec reads them with places
   const loader = (_path: string, text: string): LoadedSpec => ({ text });
   const packageLoader = (path: string, text: string): { devshell?: LoadedSpec } => {

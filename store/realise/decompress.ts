@@ -113,7 +113,7 @@ async function* byProgram(
 }
 
 async function* xzInProcess(source: AsyncIterable<Uint8Array>): AsyncIterable<Buffer> {
-  const { XzReadableStream } = await import("xz-decompress");
+  const { XzReadableStream } = (await import("xz-decompress")).default;
   let sourceError: unknown;
   const iterator = remember(source, (error) => (sourceError = error))[Symbol.asyncIterator]();
   const input = new ReadableStream<Uint8Array>({
