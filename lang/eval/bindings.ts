@@ -6,6 +6,7 @@ import { showPos, type Pos } from "../value/position.ts";
 import { suggest } from "../value/suggest.ts";
 import { AttrSet, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
 import type { Code, Compiler, Delay } from "./code.ts";
+import { frameMaker, slotsLike, template } from "./frame.ts";
 import { selector } from "./select.ts";
 
 /** Sets of more names than this make their slots when asked for. */
@@ -109,19 +110,12 @@ export function compileLet(expr: LetExpr, compiler: Compiler): Code {
       fill(env, env);
       return body(env);
     };
+  const newFrame = frameMaker(frameSize);
   return (env) => {
-    const inner = newFrame(frameSize, env);
+    const inner = newFrame(env);
     fill(inner, env);
     return body(inner);
   };
-}
-
-function newFrame(size: number, up: Env): Env {
-  if (size === 2) return [up, undefined];
-  if (size === 3) return [up, undefined, undefined];
-  const frame: Env = [up, undefined, undefined, undefined];
-  for (let i = 4; i < size; i++) frame.push(undefined);
-  return frame;
 }
 
 export function compileWith(expr: WithExpr, compiler: Compiler): Code {
@@ -133,8 +127,9 @@ export function compileWith(expr: WithExpr, compiler: Compiler): Code {
       env[slot] = set(env);
       return body(env);
     };
+  const newFrame = frameMaker(frameSize);
   return (env) => {
-    const inner = newFrame(frameSize, env);
+    const inner = newFrame(env);
     inner[slot] = set(env);
     return body(inner);
   };
@@ -163,10 +158,11 @@ export function compileAttrs(expr: AttrsExpr, compiler: Compiler): Code {
   const makers = compileDefs(expr, compiler);
   if (expr.inheritFrom.length > 0) {
     const sourcesOf = compileSources(expr, compiler)!;
+    const empty = template(count);
     return (env) => {
       const sources = sourcesOf(env);
-      const values: Slot[] = [];
-      for (let i = 0; i < count; i++) values.push(makers[i]!(env, env, sources));
+      const values = slotsLike(empty);
+      for (let i = 0; i < count; i++) values[i] = makers[i]!(env, env, sources);
       return new AttrSet(shape, values);
     };
   }
@@ -181,12 +177,14 @@ export function compileAttrs(expr: AttrsExpr, compiler: Compiler): Code {
     case 3:
       return (env) =>
         new AttrSet(shape, [m0!(env, env, NO_SOURCES), m1!(env, env, NO_SOURCES), m2!(env, env, NO_SOURCES)]);
-    default:
+    default: {
+      const empty = template(count);
       return (env) => {
-        const values = new Array<Slot>(count);
+        const values = slotsLike(empty);
         for (let i = 0; i < count; i++) values[i] = makers[i]!(env, env, NO_SOURCES);
         return new AttrSet(shape, values);
       };
+    }
   }
 }
 
@@ -224,8 +222,9 @@ function compileRecursive(expr: AttrsExpr, compiler: Compiler): Code {
   const sourcesOf = compileSources(expr, compiler);
   const addDynamic = expr.dynamic.length === 0 ? undefined : compileDynamic(expr, compiler);
   const count = makers.length;
+  const newFrame = frameMaker(count + 1);
   return (env) => {
-    const inner = newFrame(count + 1, env);
+    const inner = newFrame(env);
     const sources = sourcesOf === undefined ? NO_SOURCES : sourcesOf(inner);
     for (let i = 0; i < count; i++) inner[i + 1] = makers[i]!(inner, env, sources);
     let set = new AttrSet(shape, inner.slice(1, count + 1) as Slot[]);

@@ -27,12 +27,12 @@ export interface Compiler {
 export class LazyCode {
   run: Code;
 
-  constructor(compile: () => Code) {
+  constructor(expr: Expr, compiler: Compiler) {
     let compiled: Code | undefined;
     this.run = (env) => {
       // Thunks made before the first run hold this function, not what replaces it.
       if (compiled === undefined) {
-        compiled = compile();
+        compiled = compiler.compile(expr);
         this.run = compiled;
       }
       return compiled(env);

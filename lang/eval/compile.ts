@@ -5,6 +5,7 @@ import { AttrSet, Float, PathValue, Thunk, type Env, type Slot, type Value } fro
 import { compileAttrs, compileLet, compileWith } from "./bindings.ts";
 import { LazyCode, type Code, type Compiler, type Delay } from "./code.ts";
 import { concatValues } from "./concat.ts";
+import { slotsLike, template } from "./frame.ts";
 import { compileLambda } from "./lambda.ts";
 import {
   compileAssert,
@@ -62,7 +63,7 @@ export class ClosureCompiler implements Compiler {
   }
 
   lazy(expr: Expr): LazyCode {
-    return new LazyCode(() => this.compile(expr));
+    return new LazyCode(expr, this);
   }
 
   compile(expr: Expr): Code {
@@ -98,8 +99,9 @@ export class ClosureCompiler implements Compiler {
         const items = expr.items.map((item) => this.delay(item));
         const count = items.length;
         if (count === 0) return () => NO_ITEMS;
+        const empty = template(count);
         return (env) => {
-          const list = new Array<Slot>(count);
+          const list = slotsLike(empty);
           for (let i = 0; i < count; i++) list[i] = items[i]!(env);
           return list;
         };

@@ -6,6 +6,7 @@ import { NO_POS, type Pos } from "../value/position.ts";
 import { suggest } from "../value/suggest.ts";
 import { AttrSet, Lambda, type Env, type LambdaCode, type Slot, type Value } from "../value/value.ts";
 import type { Code, Compiler, Delay } from "./code.ts";
+import { frameMaker } from "./frame.ts";
 
 export function compileLambda(expr: LambdaExpr, compiler: Compiler): (env: Env) => Lambda {
   const code = expr.formals === undefined ? compileCurried(expr, compiler) : compileFormals(expr, compiler);
@@ -22,6 +23,12 @@ function compileCurried(expr: LambdaExpr, compiler: Compiler): LambdaCode {
     last = last.body;
   }
   const size = expr.frameSize;
+  const newFrame = frameMaker(size);
+  const frame1 = (env: Env, a: Slot): Env => {
+    const frame = newFrame(env);
+    frame[1] = a;
+    return frame;
+  };
   const body = compiler.lazy(last.body);
   const arity = chain.length;
   // The code of the function that is left when so many arguments are held; each gives the next.
@@ -31,14 +38,14 @@ function compileCurried(expr: LambdaExpr, compiler: Compiler): LambdaCode {
   const afterOne = codes[1];
   const call1 =
     afterOne !== undefined
-      ? (env: Env, a: Slot): Value => new Lambda(afterOne, frame1(size, env, a))
+      ? (env: Env, a: Slot): Value => new Lambda(afterOne, frame1(env, a))
       : size === 2
         ? (env: Env, a: Slot): Value => body.run([env, a])
         : size === 3
           ? (env: Env, a: Slot): Value => body.run([env, a, undefined])
           : size === 4
             ? (env: Env, a: Slot): Value => body.run([env, a, undefined, undefined])
-            : (env: Env, a: Slot): Value => body.run(frame1(size, env, a));
+            : (env: Env, a: Slot): Value => body.run(frame1(env, a));
   const afterTwo = codes[2];
   const call2 =
     arity === 1
@@ -49,12 +56,12 @@ function compileCurried(expr: LambdaExpr, compiler: Compiler): LambdaCode {
           : size === 4
             ? (env: Env, a: Slot, b: Slot): Value => body.run([env, a, b, undefined])
             : (env: Env, a: Slot, b: Slot): Value => {
-                const frame = frame1(size, env, a);
+                const frame = frame1(env, a);
                 frame[2] = b;
                 return body.run(frame);
               }
         : (env: Env, a: Slot, b: Slot): Value => {
-            const frame = frame1(size, env, a);
+            const frame = frame1(env, a);
             frame[2] = b;
             return new Lambda(afterTwo, frame);
           };
@@ -156,17 +163,10 @@ function argumentError(error: unknown, expr: LambdaExpr, pos: Pos): unknown {
   return framed;
 }
 
-/** An environment with room for what the body's own variables need. */
-function frame1(size: number, up: Env, a: Slot): Env {
-  const frame: Env = [up, a, undefined, undefined];
-  for (let i = 4; i < size; i++) frame.push(undefined);
-  return frame;
-}
-
 /** `{ a, b ? 1, … }@args: body`. */
 function compileFormals(expr: LambdaExpr, compiler: Compiler): LambdaCode {
   const formals = expr.formals!;
-  const size = expr.frameSize;
+  const newFrame = frameMaker(expr.frameSize);
   const firstSlot = expr.argument === undefined ? 1 : 2;
   const names = formals.map((formal) => formal.name);
   const defaults: (Delay | undefined)[] = formals.map((formal) =>
@@ -188,8 +188,7 @@ function compileFormals(expr: LambdaExpr, compiler: Compiler): LambdaCode {
         throw argumentError(error, expr, pos);
       }
     }
-    const frame: Env = new Array<unknown>(size).fill(undefined);
-    frame[0] = env;
+    const frame = newFrame(env);
     if (firstSlot === 2) frame[1] = set;
     if (set.base !== null) {
       if (!hasEllipsis) set.flatten();

@@ -98,13 +98,19 @@ export function delayVariable(expr: VarExpr, compiler: Compiler): Delay {
     const value = compiler.global(expr.slot);
     return () => value;
   }
-  const code = compileVariable(expr, compiler);
-  if (expr.depth === FROM_WITH) return (env) => new Thunk(code, env);
+  if (expr.depth === FROM_WITH) {
+    const code = compileVariable(expr, compiler);
+    return (env) => new Thunk(code, env);
+  }
   const read = slotReader(expr.depth, expr.slot);
+  // Only a definition that comes before what it reads needs it.
+  let code: Code | undefined;
   return (env) => {
     const x = read(env);
     if (x instanceof Thunk) return x.code === null ? (x.data as Value) : x;
-    return x === undefined ? new Thunk(code, env) : x;
+    if (x !== undefined) return x;
+    code ??= compileVariable(expr, compiler);
+    return new Thunk(code, env);
   };
 }
 

@@ -172,9 +172,9 @@ export interface AttrsExpr {
   readonly kind: "attrs";
   isRecursive: boolean;
   readonly defs: AttrDef[];
-  readonly dynamic: DynamicAttr[];
+  dynamic: readonly DynamicAttr[];
   /** The sources of `inherit (…)`, in the order written. */
-  readonly inheritFrom: Expr[];
+  inheritFrom: readonly Expr[];
   pos: Pos;
   /** Name → index into `defs`, once there are many. */
   index: Map<string, number> | undefined;

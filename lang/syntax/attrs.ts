@@ -1,18 +1,22 @@
 import { evalError, type EvalError } from "../value/error.ts";
 import { showPos, type Pos } from "../value/position.ts";
-import type { AttrDef, AttrName, AttrsExpr, Expr } from "./ast.ts";
+import type { AttrDef, AttrName, AttrsExpr, DynamicAttr, Expr } from "./ast.ts";
 import { showAttrPath } from "./print.ts";
 
 /** Past this many definitions names are looked up in a map. */
 const LINEAR_DEFS = 6;
+
+/** Most sets have neither; they share these. */
+const NO_DYNAMIC: readonly DynamicAttr[] = [];
+const NO_SOURCES: readonly Expr[] = [];
 
 export function newAttrs(pos: Pos): AttrsExpr {
   return {
     kind: "attrs",
     isRecursive: false,
     defs: [],
-    dynamic: [],
-    inheritFrom: [],
+    dynamic: NO_DYNAMIC,
+    inheritFrom: NO_SOURCES,
     pos,
     index: undefined,
   };
@@ -33,13 +37,13 @@ export function addAttrPath(attrs: AttrsExpr, path: readonly AttrName[], value: 
       else throw duplicate(path.slice(0, i + 1), pos, known.pos);
     } else {
       nested = newAttrs(0);
-      target.dynamic.push({ name, value: nested, pos });
+      target.dynamic = [...target.dynamic, { name, value: nested, pos }];
     }
     target = nested;
   }
   const last = path[path.length - 1]!;
   if (typeof last === "string") mergeDef(target, path, { name: last, value, pos, kind: "plain" });
-  else target.dynamic.push({ name: last, value, pos });
+  else target.dynamic = [...target.dynamic, { name: last, value, pos }];
 }
 
 /** Adds one definition (of an `inherit`). */
@@ -72,8 +76,8 @@ function mergeDef(attrs: AttrsExpr, path: readonly AttrName[], def: AttrDef): vo
       mergeDef(target, [...path, inner.name], { ...inner, value });
     } else mergeDef(target, [...path, inner.name], inner);
   }
-  target.dynamic.push(...added.dynamic);
-  target.inheritFrom.push(...added.inheritFrom);
+  if (added.dynamic.length > 0) target.dynamic = [...target.dynamic, ...added.dynamic];
+  if (added.inheritFrom.length > 0) target.inheritFrom = [...target.inheritFrom, ...added.inheritFrom];
 }
 
 function findDef(attrs: AttrsExpr, name: string): AttrDef | undefined {

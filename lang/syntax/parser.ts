@@ -486,7 +486,8 @@ class Parser {
       const fromPos = this.#pos;
       const source = this.#function();
       this.#expect(")");
-      index = attrs.inheritFrom.push(source) - 1;
+      index = attrs.inheritFrom.length;
+      attrs.inheritFrom = [...attrs.inheritFrom, source];
       from = { kind: "inheritFrom", index, pos: fromPos };
     }
     for (;;) {

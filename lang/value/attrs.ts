@@ -213,7 +213,7 @@ export class AttrSetOf<S> {
   /** A set of the same names and positions with other values. */
   mapSlots(map: (name: string, slot: S) => S): AttrSetOf<S> {
     const { shape, values } = this.flatten();
-    const mapped = new Array<S>(values.length);
+    const mapped = values.slice();
     for (let i = 0; i < values.length; i++) mapped[i] = map(shape.names[i]!, values[i]!);
     return new AttrSetOf<S>(shape, mapped);
   }
