@@ -196,6 +196,34 @@ describe("entry", () => {
     expect(result.status).toBe(4);
   });
 
+  it("enters data specs of every syntax, with scripts and variables of their own", () => {
+    const collection = `{ ... }:
+      let make = args: derivation ({ system = builtins.currentSystem; builder = "/bin/sh"; PATH = "/usr/bin:/bin"; } // args);
+      in {
+        tool = make { name = "tool"; args = [ "-c" "mkdir -p $out; echo data > $out/word" ]; };
+        mkShell = { nativeBuildInputs, ... }@args: make (args // { WORDS = nativeBuildInputs; });
+      }`;
+    const specs: Record<string, string> = {
+      "devshell.yaml":
+        "collection: ./collection.nix\npackages: [tool]\nenv: { WHO: you }\nscripts: { hail: 'echo hail $WHO' }\n",
+      "devshell.json":
+        '{"collection":"./collection.nix","packages":["tool"],"env":{"WHO":"you"},"scripts":{"hail":"echo hail $WHO"}}',
+      "devshell.toml":
+        'collection = "./collection.nix"\npackages = ["tool"]\n[env]\nWHO = "you"\n[scripts]\nhail = "echo hail $WHO"\n',
+    };
+    for (const [file, text] of Object.entries(specs)) {
+      const directory = project(`data-${file}`, { [file]: text, "collection.nix": collection });
+      const result = devshell(directory, ["run", "--", "sh", "-c", "hail; cat $WORDS/word"]);
+      expect(result).toMatchObject({ out: "hail you\ndata\n", status: 0 });
+    }
+    const wrong = project("data-wrong", {
+      "devshell.yaml": "collection: ./collection.nix\npakages: [tool]\n",
+    });
+    expect(devshell(wrong, ["run", "true"]).err).toMatch(
+      /unknown field "pakages"[^]*devshell\.yaml:2:1[^]*packages/,
+    );
+  });
+
   it("takes its script from standard input where there is no terminal", () => {
     const { out } = devshell(project("stdin"), [], {
       input: "read line\nfirst\ntool; echo $line; greet() { echo x; }; greet\n",
