@@ -38,7 +38,11 @@ async function makePackage(name: string, data: TarItem[], control = "", postinst
   return out;
 }
 
-function joinPackages(packages: readonly string[], more: { shim?: string; setup?: string } = {}): string {
+function joinPackages(
+  packages: readonly string[],
+  more: { shim?: string; setup?: string } = {},
+  log: (line: string) => void = () => undefined,
+): string {
   const out = join(store, `${HASH}-env`);
   buildEnvironment(
     {
@@ -52,7 +56,7 @@ function joinPackages(packages: readonly string[], more: { shim?: string; setup?
       defaultBuilder: undefined,
       tmpDir: store,
     },
-    () => undefined,
+    log,
   );
   return out;
 }
@@ -156,6 +160,23 @@ describe("buildEnvironment", () => {
       { name: `${place}/A\xe9.crt`, data: "AAA" },
     ]);
     expect(readFileSync(`${joinPackages([a])}/etc/ssl/certs/ca-certificates.crt`, "utf8")).toBe("AAA\nBBB\n");
+  });
+
+  it("says which programs need the shim that it was not given", async () => {
+    const a = await makePackage("a", [
+      { name: "./usr/bin/perl", data: "\x7fELF\0", mode: 0o755 },
+      { name: "./usr/bin/node", data: "#!/bin/sh\n", mode: 0o755 },
+      { name: "./usr/bin/ls", data: "\x7fELF\0", mode: 0o755 },
+    ]);
+    const log: string[] = [];
+    joinPackages([a], {}, (line) => log.push(line));
+    expect(log[0]).toBe("no shim was given: perl will not start");
+    rmSync(join(store, `${HASH}-env`), { recursive: true });
+    log.length = 0;
+    writeFileSync(join(store, "shim"), "ELF");
+    joinPackages([a], { shim: join(store, "shim") }, (line) => log.push(line));
+    expect(log).toHaveLength(1);
+    expect(log[0]).toMatch(/^1 packages, \d+ entries/);
   });
 
   it("fills in the setup script and takes the shim without the tree that made it", async () => {

@@ -4,7 +4,7 @@ import { fsPath } from "../../../../core/index.ts";
 import { mergeUsr } from "../archive/treePath.ts";
 import type { DebianArchitecture } from "../architecture.ts";
 import { HIDDEN_DIRECTORY } from "../manifest.ts";
-import { SHIM_LIBRARY } from "../shim/shimmedPrograms.ts";
+import { SHIM_LIBRARY, isShimmedProgram } from "../shim/shimmedPrograms.ts";
 import { chooseAlternatives, parseAlternatives } from "./alternatives.ts";
 import { writeGccSpecs } from "./gccSpecs.ts";
 import { runHooks } from "./hooks.ts";
@@ -41,6 +41,7 @@ export function buildEnvironment(request: EnvironmentRequest, log: (line: string
   if (!tree.nodes.has("/usr/bin/sh") && tree.nodes.has("/usr/bin/dash"))
     makeLink(tree, "/usr/bin/sh", "dash", "devshell");
   addShim(tree, request);
+  if (request.shim === undefined) warnOfShimmed(tree, log);
   const textCount = rewriteTexts(tree);
   relocateCmake(tree);
   relocateFonts(tree);
@@ -90,6 +91,14 @@ function addShim(tree: Tree, { shim, architecture }: EnvironmentRequest): void {
   const bytes = readFileSync(fsPath(shim), "latin1");
   const own = bytes.replace(foreign, (path) => "$ORIGIN".padEnd(path.length, "\0"));
   writeNode(tree, `/usr/lib/${architecture.triplet}/${SHIM_LIBRARY}`, own);
+}
+
+function warnOfShimmed(tree: Tree, log: (line: string) => void): void {
+  const programs = [...tree.nodes].filter(
+    ([path, node]) => node.kind === "file" && !node.file.isText && isShimmedProgram(path),
+  );
+  if (programs.length > 0)
+    log(`no shim was given: ${programs.map(([path]) => posix.basename(path)).join(", ")} will not start`);
 }
 
 /** cmake looks into the machine's /usr, /usr/X11R6, /opt … by a list of its own: it gets the environment's only. */
