@@ -62,11 +62,19 @@ function dataExpression(data: DataSpec): string {
   const args = [...data.args].map(([name, value]) => `${quoteNix(name)} = ${nixValue(value)};`);
   if (data.suite !== undefined && !data.args.has("suite")) args.push(`suite = ${quoteNix(data.suite)};`);
   const packages = data.packages.map(chosen);
-  const inputsFrom = data.inputsFrom.map(chosen);
+  const from = collectionExpression(data.collection);
+  // Debian's build dependencies belong to source packages, which the collection gives to a shell.
+  const inputsFrom = data.inputsFrom.map((choice) =>
+    data.collection === "debian" && choice.version === undefined
+      ? `sources.${quoteNix(choice.name)}`
+      : chosen(choice),
+  );
   const field = data.collection === "debian" ? "packages" : "nativeBuildInputs";
   return `{ ... }@given:
 let
-  collection = import ${collectionExpression(data.collection)} ({ ${args.join(" ")} } // builtins.removeAttrs given [ "inNixShell" ]);
+  arguments = { ${args.join(" ")} } // builtins.removeAttrs given [ "inNixShell" ];
+  collection = import ${from} arguments;
+  sources = import ${from} (arguments // { inNixShell = true; });
 ${CHOOSE}
 in
 collection.mkShell {

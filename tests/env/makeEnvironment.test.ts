@@ -278,7 +278,8 @@ in
       return (await instantiateDerivations(context, request()))[0]?.drvPath;
     };
     const computed = await drvPath(true);
-    expect(readdirSync(join(root, "store")).filter((name) => name !== ".links")).toEqual([]);
+    const names = existsSync(join(root, "store")) ? readdirSync(join(root, "store")) : [];
+    expect(names.filter((name) => name !== ".links")).toEqual([]);
     expect(await drvPath(false)).toBe(computed);
     expect(existsSync(computed ?? "")).toBe(true);
     expect(readFileSync(computed ?? "", "latin1")).toMatch(/^Derive\(/);
