@@ -49,9 +49,10 @@ export interface EvalHost {
   /** `builtins.fetch*`: one request of any kind, answered by a tree or file in the store. */
   fetch(request: FetchRequest): FetchResult;
 
-  /** `builtins.trace` and warnings. */
+  /** `builtins.trace`'s message, without the "trace: " before it. */
   trace(message: ByteString): void;
-  warn(message: ByteString): void;
+  /** @param isFromProgram it comes from `builtins.warn`: an "evaluation warning: ", not a "warning: " of ours */
+  warn(message: ByteString, isFromProgram?: boolean): void;
 }
 
 export type FileType = "regular" | "directory" | "symlink" | "unknown";

@@ -114,7 +114,7 @@ export function controlBuiltins(runtime: Runtime): readonly Definition[] {
         NO_POS,
         "while evaluating the first argument; the message passed to builtins.warn",
       );
-      runtime.host.warn(text);
+      runtime.host.warn(text, true);
       if (runtime.settings.abortOnWarn)
         throw evalError("abort", "aborting to reveal stack trace of warning, as abort-on-warn is set");
       return force(e2);

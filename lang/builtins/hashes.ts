@@ -8,48 +8,66 @@ import {
   type HashAlgorithm,
   type HashEncoding,
 } from "../../core/index.ts";
-import { NO_POS, forceAttrs, forceString, forceStringNoContext, getAttr } from "../value/index.ts";
+import {
+  NO_POS,
+  forceAttrs,
+  forceString,
+  forceStringNoContext,
+  getAttr,
+  type Runtime,
+} from "../value/index.ts";
 import { define1, define2, failure, type Definition } from "./define.ts";
 
-export const HASH_BUILTINS: readonly Definition[] = [
-  define2("hashString", "type s", "The hash of a string, in base 16.", (_, type, s) => {
-    const algorithm = parseHashAlgorithm(
-      forceStringNoContext(type, NO_POS, "while evaluating the first argument passed to builtins.hashString"),
-    );
-    const text = forceString(s, NO_POS, "while evaluating the second argument passed to builtins.hashString");
-    return formatHash(hashBytes(algorithm, text), "base16");
-  }),
-  define1(
-    "convertHash",
-    "args",
-    "A hash in another form: `{ hash, hashAlgo ? …, toHashFormat }`.",
-    (_, args) => {
-      const set = forceAttrs(
-        args,
-        NO_POS,
-        "while evaluating the first argument passed to builtins.convertHash",
+export function hashBuiltins({ host }: Runtime): readonly Definition[] {
+  return [
+    define2("hashString", "type s", "The hash of a string, in base 16.", (_, type, s) => {
+      const algorithm = parseHashAlgorithm(
+        forceStringNoContext(
+          type,
+          NO_POS,
+          "while evaluating the first argument passed to builtins.hashString",
+        ),
       );
-      const text = forceStringNoContext(
-        getAttr(set, "hash", "while locating the attribute 'hash'"),
+      const text = forceString(
+        s,
         NO_POS,
-        "while evaluating the attribute 'hash'",
+        "while evaluating the second argument passed to builtins.hashString",
       );
-      const algorithmSlot = set.get("hashAlgo");
-      const algorithm =
-        algorithmSlot === undefined
-          ? undefined
-          : parseHashAlgorithm(
-              forceStringNoContext(algorithmSlot, NO_POS, "while evaluating the attribute 'hashAlgo'"),
-            );
-      const format = forceStringNoContext(
-        getAttr(set, "toHashFormat", "while locating the attribute 'toHashFormat'"),
-        NO_POS,
-        "while evaluating the attribute 'toHashFormat'",
-      );
-      return formatHash(parseNixHash(text, algorithm), parseHashFormat(format));
-    },
-  ),
-];
+      return formatHash(hashBytes(algorithm, text), "base16");
+    }),
+    define1(
+      "convertHash",
+      "args",
+      "A hash in another form: `{ hash, hashAlgo ? …, toHashFormat }`.",
+      (_, args) => {
+        const set = forceAttrs(
+          args,
+          NO_POS,
+          "while evaluating the first argument passed to builtins.convertHash",
+        );
+        const text = forceStringNoContext(
+          getAttr(set, "hash", "while locating the attribute 'hash'"),
+          NO_POS,
+          "while evaluating the attribute 'hash'",
+        );
+        const algorithmSlot = set.get("hashAlgo");
+        const algorithm =
+          algorithmSlot === undefined
+            ? undefined
+            : parseHashAlgorithm(
+                forceStringNoContext(algorithmSlot, NO_POS, "while evaluating the attribute 'hashAlgo'"),
+              );
+        const format = forceStringNoContext(
+          getAttr(set, "toHashFormat", "while locating the attribute 'toHashFormat'"),
+          NO_POS,
+          "while evaluating the attribute 'toHashFormat'",
+        );
+        if (format === "base32") host.warn('"base32" is a deprecated alias for hash format "nix32".');
+        return formatHash(parseNixHash(text, algorithm), parseHashFormat(format));
+      },
+    ),
+  ];
+}
 
 const FORMATS: Readonly<Record<string, HashEncoding>> = {
   base16: "base16",

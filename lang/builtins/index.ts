@@ -9,7 +9,7 @@ import { DERIVATION_SOURCE, derivationBuiltins } from "./derivation.ts";
 import { fetchBuiltins } from "./fetch.ts";
 import { fileBuiltins } from "./files.ts";
 import { flakeBuiltins } from "./flakes.ts";
-import { HASH_BUILTINS } from "./hashes.ts";
+import { hashBuiltins } from "./hashes.ts";
 import { LIST_BUILTINS } from "./lists.ts";
 import { stringBuiltins } from "./strings.ts";
 import { TYPE_BUILTINS } from "./types.ts";
@@ -79,7 +79,7 @@ function definitions(runtime: Runtime): Definition[] {
     ...LIST_BUILTINS,
     ...ATTRIBUTE_BUILTINS,
     ...ARITHMETIC_BUILTINS,
-    ...HASH_BUILTINS,
+    ...hashBuiltins(runtime),
     ...stringBuiltins(runtime),
     ...contextBuiltins(runtime),
     ...controlBuiltins(runtime),

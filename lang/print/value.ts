@@ -17,6 +17,7 @@ import {
   isInteger,
   isList,
   isStringValue,
+  isUnderEvaluation,
   peek,
   quoteAttrName,
   quoteString,
@@ -78,7 +79,8 @@ class Printer {
     if (depth > MAX_PRINT_DEPTH) throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded");
     try {
       const value = this.#options.force === true ? force(slot) : peek(slot);
-      return value === undefined ? special("«thunk»") : this.#value(value, slot, depth);
+      if (value !== undefined) return this.#value(value, slot, depth);
+      return special(isUnderEvaluation(slot) ? "«potential infinite recursion»" : "«thunk»");
     } catch (error) {
       const mode = this.#options.errors ?? "print";
       const isDeep = error instanceof EvalError && error.kind === "stackOverflow";
@@ -216,7 +218,8 @@ export function printAmbiguous(slot: Slot, context?: Set<ContextElement>, isTrac
   const print = (item: Slot, depth: number): ByteString => {
     if (depth > MAX_PRINT_DEPTH) throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded");
     const value = peek(item);
-    if (value === undefined) return "<CODE>";
+    if (value === undefined)
+      return isUnderEvaluation(item) ? special("«potential infinite recursion»") : "<CODE>";
     if (isStringValue(value)) {
       if (value instanceof ContextString) for (const element of value.context) context?.add(element);
       return quoteString(textOf(value));

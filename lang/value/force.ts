@@ -25,18 +25,16 @@ const failed = (data: unknown): never => {
   throw (data as Failure).again();
 };
 
-/** A failure with its trace as it was when the thunk failed; frames of later forces are not its own. */
+/** A failure kept by a thunk; later forces get a copy, with the frames of the first way out, as in Nix. */
 class Failure {
   readonly #error: EvalError;
-  readonly #frames: number;
 
   constructor(error: EvalError) {
     this.#error = error;
-    this.#frames = error.trace.length;
   }
 
   again(): EvalError {
-    return this.#error.withFrames(this.#frames);
+    return this.#error.copy();
   }
 }
 
@@ -84,6 +82,11 @@ function recursionError(thunk: Thunk, pos: Pos): EvalError {
   const error = evalError("infiniteRecursion", "infinite recursion encountered", pos);
   error.blackhole = thunk;
   return error;
+}
+
+/** Whether the slot's value is just being computed: forcing it now would be an infinite recursion. */
+export function isUnderEvaluation(slot: Slot): boolean {
+  return slot instanceof Thunk && slot.code === blackhole;
 }
 
 /** A slot whose value is known already, or `undefined`. */

@@ -129,8 +129,8 @@ export class TestHost implements EvalHost {
     this.messages.push(`trace: ${message}`);
   }
 
-  warn(message: ByteString): void {
-    this.messages.push(`warning: ${message}`);
+  warn(message: ByteString, isFromProgram = false): void {
+    this.messages.push(`${isFromProgram ? "evaluation warning" : "warning"}: ${message}`);
   }
 }
 
