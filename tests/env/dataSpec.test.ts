@@ -166,6 +166,22 @@ describe("specExpression", () => {
     });
   });
 
+  it("takes build dependencies from source packages of <debian>, from attributes elsewhere", () => {
+    const text = (yaml: string): unknown =>
+      specExpression({
+        kind: "data",
+        path: "/p/devshell.yaml",
+        root: "/p",
+        data: parseDataSpec("/p/devshell.yaml", yaml, "yaml"),
+      });
+    expect(text("inputsFrom: [nano]")).toMatchObject({
+      text: expect.stringContaining('inputsFrom = [ sources."nano" ]') as unknown,
+    });
+    expect(text("collection: nixpkgs\ninputsFrom: [nano]")).toMatchObject({
+      text: expect.stringContaining('inputsFrom = [ (select "nano") ]') as unknown,
+    });
+  });
+
   it("quotes what a data spec holds", () => {
     const data = parseDataSpec(
       "/p/devshell.yaml",
