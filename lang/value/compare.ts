@@ -1,7 +1,7 @@
 import { describeValue, showType } from "./describe.ts";
-import { evalError } from "./error.ts";
+import { addFrame, evalError } from "./error.ts";
 import { force } from "./force.ts";
-import type { Pos } from "./position.ts";
+import { NO_POS, type Pos } from "./position.ts";
 import {
   AttrSet,
   ContextString,
@@ -98,7 +98,12 @@ export function lessThan(left: Slot, right: Slot, pos: Pos): boolean {
     for (let i = 0; ; i++) {
       if (i === b.length) return false;
       if (i === a.length) return true;
-      if (!equalValues(a[i]!, b[i]!, pos)) return lessThan(a[i]!, b[i]!, pos);
+      if (equalValues(a[i]!, b[i]!, pos)) continue;
+      try {
+        return lessThan(a[i]!, b[i]!, NO_POS);
+      } catch (error) {
+        throw addFrame(error, "while comparing two list elements");
+      }
     }
   }
   const isSameKind = isFunctionValue(a) ? isFunctionValue(b) : showType(a) === showType(b);

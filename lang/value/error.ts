@@ -42,12 +42,12 @@ export class EvalError extends DevshellError {
     this.kind = kind;
   }
 
-  /** The same failure with only its first frames. */
-  withFrames(count: number): EvalError {
+  /** The same failure, to get frames of its own. */
+  copy(): EvalError {
     return new EvalError(this.kind, this.message, {
       hint: this.hint,
       pos: this.pos,
-      trace: this.trace.slice(0, count),
+      trace: this.trace,
       suggestions: this.suggestions,
       cause: this.cause,
       exitStatus: this.exitStatus,
