@@ -235,9 +235,11 @@ function visitDeep(value: Value, seen: Set<unknown>): void {
     if (seen.has(value)) return;
     seen.add(value);
     const { shape, values } = value.flatten();
-    let i = 0;
+    // Nix visits a derivation's `outPath` before all else; of several failures that one is shown.
+    let i = Math.max(0, shape.find("outPath"));
     try {
-      for (; i < values.length; i++) {
+      if (i > 0) visitDeep(force(values[i]!, shape.positions?.[i]), seen);
+      for (i = 0; i < values.length; i++) {
         const slot = values[i]!;
         const item = slot instanceof Thunk ? force(slot, shape.positions?.[i]) : slot;
         if (typeof item === "object" && item !== null) visitDeep(item, seen);
