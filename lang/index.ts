@@ -1,5 +1,12 @@
-export { compareVersions, parseDerivationName, parseNixHash, splitVersion } from "./builtins/index.ts";
+export {
+  NIX_VERSION,
+  compareVersions,
+  parseDerivationName,
+  parseNixHash,
+  splitVersion,
+} from "./builtins/index.ts";
 export { autoCall, parseAttrPath, selectAttrPath } from "./eval/index.ts";
+export { dataOfValue, valueOfData, type Data } from "./data.ts";
 export { createEvaluator, type Evaluator, type EvaluatorOptions } from "./evaluator.ts";
 export type {
   AddPathRequest,
