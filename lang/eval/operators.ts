@@ -296,13 +296,24 @@ function compileArithmetic(expr: CallExpr, name: string, compiler: Compiler): Co
     case "sub":
       if (constant !== undefined)
         return (env) => {
-          const a = evalOperand(left, env, message, pos);
+          let a: Value;
+          try {
+            a = left(env);
+          } catch (error) {
+            throw addFrame(error, message, pos);
+          }
           if (typeof a === "number" && a - constant >= -MAX) return a - constant;
           return call2(builtin, a, constant, pos);
         };
       return (env) => {
-        const a = evalOperand(left, env, message, pos);
-        const b = evalOperand(right, env, message, pos);
+        let a: Value;
+        let b: Value;
+        try {
+          a = left(env);
+          b = right(env);
+        } catch (error) {
+          throw addFrame(error, message, pos);
+        }
         if (typeof a === "number" && typeof b === "number") {
           const difference = a - b;
           if (difference <= MAX && difference >= -MAX) return difference;
@@ -311,8 +322,14 @@ function compileArithmetic(expr: CallExpr, name: string, compiler: Compiler): Co
       };
     case "mul":
       return (env) => {
-        const a = evalOperand(left, env, message, pos);
-        const b = evalOperand(right, env, message, pos);
+        let a: Value;
+        let b: Value;
+        try {
+          a = left(env);
+          b = right(env);
+        } catch (error) {
+          throw addFrame(error, message, pos);
+        }
         if (typeof a === "number" && typeof b === "number") {
           const product = a * b;
           if (product <= MAX && product >= -MAX && product !== 0) return product;
@@ -322,20 +339,37 @@ function compileArithmetic(expr: CallExpr, name: string, compiler: Compiler): Co
     case "lessThan":
       if (constant !== undefined)
         return (env) => {
-          const a = evalOperand(left, env, message, pos);
+          let a: Value;
+          try {
+            a = left(env);
+          } catch (error) {
+            throw addFrame(error, message, pos);
+          }
           return typeof a === "number" ? a < constant : call2(builtin, a, constant, pos);
         };
       return (env) => {
-        const a = evalOperand(left, env, message, pos);
-        const b = evalOperand(right, env, message, pos);
+        let a: Value;
+        let b: Value;
+        try {
+          a = left(env);
+          b = right(env);
+        } catch (error) {
+          throw addFrame(error, message, pos);
+        }
         if (typeof a === "number" && typeof b === "number") return a < b;
         if (typeof a === "string" && typeof b === "string") return a < b;
         return call2(builtin, a, b, pos);
       };
     case "div":
       return (env) => {
-        const a = evalOperand(left, env, message, pos);
-        const b = evalOperand(right, env, message, pos);
+        let a: Value;
+        let b: Value;
+        try {
+          a = left(env);
+          b = right(env);
+        } catch (error) {
+          throw addFrame(error, message, pos);
+        }
         return call2(builtin, a, b, pos);
       };
   }
