@@ -3,11 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { benchEntry } from "./entry.ts";
 import { benchEval } from "./eval.ts";
+import { benchStore } from "./store.ts";
 
 /** `npm run bench [-- NAME…]`: each benchmark prints its own figures; medians of paired runs, ratios to real Nix. */
 const BENCHMARKS: Readonly<Record<string, (scratch: string) => void | Promise<void>>> = {
   eval: benchEval,
   entry: benchEntry,
+  store: benchStore,
 };
 
 const names = process.argv.slice(2);
