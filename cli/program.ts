@@ -26,7 +26,7 @@ export async function runProgram(argv: readonly string[]): Promise<never> {
 async function dispatch(argv: readonly string[]): Promise<number> {
   const name = process.env["DEVSHELL_ARGV0"] ?? "devshell";
   delete process.env["DEVSHELL_ARGV0"];
-  if (name.startsWith("nix")) return dispatchCompat(name);
+  if (name.startsWith("nix")) return (await import("./compat/index.ts")).runCompat(name, argv);
   const [first, ...rest] = argv;
   switch (first) {
     case "--version":
@@ -107,12 +107,6 @@ function commandList(): string {
 function version(): string {
   const json = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8")) as { version: string };
   return json.version;
-}
-
-function dispatchCompat(name: string): number {
-  throw new DevshellError("CLI_NOT_BUILT", `Cannot run ${name}: the drop-in commands are not built yet`, {
-    hint: "use `devshell` itself: `devshell --help`",
-  });
 }
 
 function print(text: string): number {

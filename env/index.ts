@@ -43,12 +43,15 @@ export type {
 export { realiseEnvironment } from "./build/realiseEnvironment.ts";
 export { makeEnvironment, type MadeEnvironment } from "./makeEnvironment.ts";
 export {
+  autoArguments,
   derivationsOf,
   evaluateSpec,
   instantiateDerivations,
   instantiateSpec,
+  openEvaluation,
   type EvaluateOptions,
   type FoundDerivation,
+  type OpenEvaluationOptions,
   type SelectedValue,
   type SpecEvaluation,
 } from "./instantiateSpec.ts";

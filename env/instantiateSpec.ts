@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { DevshellError, bytesOfText, textOfBytes, type ByteString, type SourcePos } from "../core/index.ts";
+import { DevshellError, bytesOfText, textOfBytes, type ByteString, type SourceOrigin, type SourcePos } from "../core/index.ts";
 import {
   AttrSet,
   DEFAULT_SETTINGS,
@@ -98,25 +98,19 @@ export function evaluateSpec(
   options: EvaluateOptions,
 ): SpecEvaluation {
   const isProject = spec.kind === "data" || spec.kind === "file";
-  const { host, searchPath } = context.evaluationHost({
+  const { host, evaluator } = openEvaluation(context, {
     directory: request.directory,
     includes: request.includes ?? [],
     lockDirectory: isProject ? spec.root : undefined,
     isUpdate: options.isUpdate,
-  });
-  const evaluator = createEvaluator(host, {
-    ...evalSettings(context, options.showTrace),
-    searchPath,
+    showTrace: options.showTrace,
   });
   const source = specExpression(spec);
   if ("drvPath" in source) throw new DevshellError("SPEC_DERIVATION", "Cannot evaluate a derivation file");
   const root =
     "file" in source
       ? evaluator.evalFile(bytesOfText(source.file))
-      : evaluator.evalText(bytesOfText(source.text), bytesOfText(source.baseDirectory), {
-          kind: "string",
-          text: source.text,
-        });
+      : evaluator.evalText(bytesOfText(source.text), bytesOfText(source.baseDirectory), originOf(spec, source.text));
   const plain = autoArguments(evaluator, request);
   const forShell = options.isShell ? withShellArgument(plain) : plain;
   const argumentsFor = (value: Value): AttrSet => (asksForShell(value) ? forShell : plain);
@@ -127,6 +121,38 @@ export function evaluateSpec(
     return { attribute, slot: value, autoArguments: argumentsFor(value) };
   });
   return { spec, evaluator, host, values };
+}
+
+/** What the user wrote is quoted as theirs; what we made of their words has a name that says so. */
+function originOf(spec: DevSpec, text: string): SourceOrigin {
+  return spec.kind === "expression"
+    ? { kind: "string", text }
+    : { kind: "file", path: bytesOfText(`«devshell»/${spec.kind}.nix`) };
+}
+
+export interface OpenEvaluationOptions {
+  readonly directory: string;
+  /** `-I`. */
+  readonly includes: readonly string[];
+  /** Where `devshell.lock` lies; undefined for what pins nothing. */
+  readonly lockDirectory?: string | undefined;
+  readonly isUpdate?: boolean | undefined;
+  readonly showTrace?: boolean | undefined;
+}
+
+/** An evaluator over a context's store and search path, with the settings in force. */
+export function openEvaluation(
+  context: StoreContext,
+  options: OpenEvaluationOptions,
+): { readonly evaluator: Evaluator; readonly host: StoreHost } {
+  const { host, searchPath } = context.evaluationHost({
+    directory: options.directory,
+    includes: options.includes,
+    lockDirectory: options.lockDirectory,
+    isUpdate: options.isUpdate,
+  });
+  const evaluator = createEvaluator(host, { ...evalSettings(context, options.showTrace), searchPath });
+  return { evaluator, host };
 }
 
 /** Finds a spec, evaluates it, and gives all derivations of its values: for building. */
@@ -156,7 +182,10 @@ export async function instantiateDerivations(
 }
 
 /** A value's derivations, as nix-build takes them: itself, or those of its attributes or elements. */
-export function derivationsOf(evaluation: SpecEvaluation, selected: SelectedValue): FoundDerivation[] {
+export function derivationsOf(
+  evaluation: Pick<SpecEvaluation, "evaluator" | "host">,
+  selected: Pick<SelectedValue, "slot" | "autoArguments">,
+): FoundDerivation[] {
   const found: FoundDerivation[] = [];
   collectDerivations(evaluation, selected.slot, selected.autoArguments, found, new Set(), true);
   return found;
@@ -166,7 +195,7 @@ export function derivationsOf(evaluation: SpecEvaluation, selected: SelectedValu
 const SEARCHED_NAME = /^[A-Za-z_][A-Za-z0-9_+-]*$/;
 
 function collectDerivations(
-  evaluation: SpecEvaluation,
+  evaluation: Pick<SpecEvaluation, "evaluator" | "host">,
   slot: Slot,
   autoArguments: AttrSet,
   found: FoundDerivation[],
@@ -208,7 +237,10 @@ function isTrue(slot: Slot | undefined): boolean {
   return slot !== undefined && force(slot) === true;
 }
 
-function readDerivationValue({ evaluator, host }: SpecEvaluation, value: AttrSet): FoundDerivation {
+function readDerivationValue(
+  { evaluator, host }: Pick<SpecEvaluation, "evaluator" | "host">,
+  value: AttrSet,
+): FoundDerivation {
   const text = (name: string): ByteString | undefined => {
     const slot = value.get(name);
     if (slot === undefined) return undefined;
@@ -260,7 +292,11 @@ function asksForShell(value: Value): boolean {
   return value instanceof Lambda && value.code.formals?.some(({ name }) => name === "inNixShell") === true;
 }
 
-function autoArguments(evaluator: Evaluator, request: EnvironmentRequest): AttrSet {
+/** What `--arg` and `--argstr` give, as a set. */
+export function autoArguments(
+  evaluator: Evaluator,
+  request: Pick<EnvironmentRequest, "arguments" | "directory">,
+): AttrSet {
   const entries = new Map<string, Slot>();
   for (const { name, kind, value } of request.arguments ?? []) {
     const slot: Slot =
@@ -307,7 +343,7 @@ function interactiveShell(
       text: "(import <nixpkgs> { }).bashInteractive",
     });
     if (!(value instanceof AttrSet) || !isDerivation(value)) return undefined;
-    const { drvPath } = readDerivationValue({ spec, evaluator, host, values: [] }, value);
+    const { drvPath } = readDerivationValue({ evaluator, host }, value);
     return { drvPath, output: "out" };
   } catch (error) {
     if (!(error instanceof DevshellError)) throw error;
@@ -322,7 +358,8 @@ function evalSettings(context: StoreContext, showTrace = false): EvalSettings {
     ...DEFAULT_SETTINGS,
     isPure: context.mode === "pure",
     isRestricted: context.mode === "restricted",
-    showTrace,
+    showTrace: showTrace || raw.get("show-trace") === "true",
+    maxCallDepth: context.maxCallDepth,
     allowImportFromDerivation: raw.get("allow-import-from-derivation") !== "false",
     features: new Set([
       ...DEFAULT_SETTINGS.features,
@@ -337,7 +374,9 @@ function evalSettings(context: StoreContext, showTrace = false): EvalSettings {
 
 /** Gives an error about a package that a data spec names the place where it is named. */
 function atSpec(error: unknown, spec: DevSpec): unknown {
-  if (!(error instanceof DevshellError) || spec.kind !== "data") return error;
+  if (!(error instanceof DevshellError)) return error;
+  if (spec.kind === "packages") return atPackage(error, spec.names, spec.collection);
+  if (spec.kind !== "data") return error;
   const { data } = spec;
   for (const field of ["packages", "inputsFrom"] as const)
     for (const [n, { name, version }] of data[field].entries()) {
@@ -356,6 +395,17 @@ function atSpec(error: unknown, spec: DevSpec): unknown {
       });
     }
   return error;
+}
+
+/** Names the package of `-p` that an evaluation did not find. */
+function atPackage(error: DevshellError, names: readonly string[], collection: string): DevshellError {
+  const unknown = names.find((name) => error.message === `attribute '${name}' missing`);
+  if (unknown === undefined) return error;
+  return new DevshellError(
+    "SPEC_PACKAGE",
+    `Cannot find package "${unknown}" in the collection "${collection}"`,
+    { hint: error.hint, suggestions: nearest(unknown, error.suggestions), cause: error },
+  );
 }
 
 /** Suggestions that swap two letters come first: the commonest slip. */

@@ -20,7 +20,7 @@ import {
 } from "../store/index.ts";
 import { cacheDirectory, prepareCache } from "./cache/recordPaths.ts";
 import { AccessRules, type EvaluationMode } from "./host/accessRules.ts";
-import { localEvaluationStore } from "./host/localEvaluationStore.ts";
+import { emptyEvaluationStore, localEvaluationStore } from "./host/localEvaluationStore.ts";
 import { pathOfEntry, searchPathEntries, urlOfEntry } from "./host/searchPath.ts";
 import { StoreHost } from "./host/storeHost.ts";
 import { fetchResult, runSyncTask } from "./host/syncTask.ts";
@@ -37,6 +37,10 @@ export interface StoreContextOptions {
   /** Evaluation only computes: nothing is written to the store. */
   readonly isReadOnly?: boolean | undefined;
   readonly mode?: EvaluationMode | undefined;
+  /** `--store`. */
+  readonly store?: string | undefined;
+  /** Calls within calls, where `max-call-depth` says nothing; unset: as deep as the stack is. */
+  readonly maxCallDepth?: number | undefined;
 }
 
 /** Variables that decide where things are and what they mean, whether or not an evaluation asks for them. */
@@ -62,11 +66,12 @@ const DECIDING_VARIABLES = [
 /** Settings, store, builders and the collection, opened together; what evaluation and realising share. */
 export class StoreContext implements Disposable {
   readonly settings: StoreSettings;
-  readonly store: LocalStore;
   readonly tracker: InputTracker;
   readonly signal: AbortSignal | undefined;
   readonly isReadOnly: boolean;
   readonly mode: EvaluationMode;
+  readonly maxCallDepth: number | undefined;
+  #store: LocalStore | undefined;
   readonly #options: StoreContextOptions;
   #collection: DebianCollection | undefined;
 
@@ -74,17 +79,21 @@ export class StoreContext implements Disposable {
     this.#options = options;
     this.settings = resolveStoreSettings(process.env, {
       overrides: options.settings,
+      store: options.store,
       onWarn: (text) => this.message("warning", text),
     });
     this.signal = options.signal;
     this.isReadOnly = options.isReadOnly ?? false;
-    this.mode = options.mode ?? "impure";
-    this.store = LocalStore.open(this.settings, {
-      onWait: (text) => this.message("warning", text),
-      onWarn: (text) => this.message("warning", text),
-    });
+    this.mode = options.mode ?? modeOf(this.settings);
+    this.maxCallDepth = Number(this.settings.config.raw.get("max-call-depth")) || options.maxCallDepth;
     this.tracker = new InputTracker(this.settings.storeDir);
     for (const name of DECIDING_VARIABLES) this.tracker.variable(name, bytesOfVariable(name));
+  }
+
+  /** Opened (and created) when it is first needed: plain evaluation can do without. */
+  get store(): LocalStore {
+    this.#store ??= this.#openStore();
+    return this.#store;
   }
 
   emit(event: ContextEvent): void {
@@ -176,7 +185,10 @@ export class StoreContext implements Disposable {
       return collection.call(argument);
     };
     const host = new StoreHost({
-      store: localEvaluationStore(this.store),
+      store:
+        this.settings.rung === "dummy"
+          ? emptyEvaluationStore(this.settings)
+          : localEvaluationStore(this.settings, () => this.store),
       tracker: this.tracker,
       rules,
       system: this.settings.config.system,
@@ -194,7 +206,18 @@ export class StoreContext implements Disposable {
 
   [Symbol.dispose](): void {
     this.#collection?.close();
-    this.store[Symbol.dispose]();
+    this.#store?.[Symbol.dispose]();
+  }
+
+  #openStore(): LocalStore {
+    if (this.settings.rung === "dummy")
+      throw new DevshellError("STORE_DUMMY", 'Cannot use the store "dummy://": it holds nothing', {
+        hint: "unset NIX_REMOTE to use a store of your own",
+      });
+    return LocalStore.open(this.settings, {
+      onWait: (text) => this.message("warning", text),
+      onWarn: (text) => this.message("warning", text),
+    });
   }
 
   #resolveEntry(entry: ByteString, directory: string): ByteString | undefined {
@@ -271,6 +294,11 @@ export class StoreContext implements Disposable {
 
 export function createStoreContext(options: StoreContextOptions = {}): StoreContext {
   return new StoreContext(options);
+}
+
+function modeOf({ config }: StoreSettings): EvaluationMode {
+  if (config.raw.get("pure-eval") === "true") return "pure";
+  return config.raw.get("restrict-eval") === "true" ? "restricted" : "impure";
 }
 
 function bytesOfVariable(name: string): ByteString | undefined {

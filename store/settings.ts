@@ -85,7 +85,7 @@ type Place = Omit<StoreSettings, "config">;
 function pickPlace(env: Environment, options: StoreSettingsOptions): Place {
   const remote = options.store ?? env["NIX_REMOTE"] ?? "";
   const confDir = env["NIX_CONF_DIR"] || "/etc/nix";
-  if (remote !== "" && remote !== "auto" && remote !== "local") return placeOfRemote(remote, confDir);
+  if (remote !== "" && remote !== "auto" && remote !== "local") return placeOfRemote(remote, env, confDir);
   const given = env["NIX_STORE_DIR"] || env["NIX_STORE"];
   if (given !== undefined && given !== "") return placeOfVariables(env, given, confDir);
   const stateDir = env["NIX_STATE_DIR"] || "/nix/var/nix";
@@ -113,7 +113,11 @@ function placeOfVariables(env: Environment, storeDir: string, confDir: string): 
   return { storeDir: normal, stateDir, logDir, confDir, rung: "given" };
 }
 
-function placeOfRemote(remote: string, confDir: string): Place {
+/**
+ * A store named by address: a directory to live below, `local?root=…&store=…&real=…&state=…&log=…`, or `dummy://`,
+ * which holds nothing and only tells paths.
+ */
+function placeOfRemote(remote: string, env: Environment, confDir: string): Place {
   if (remote === "daemon" || remote.startsWith("unix://"))
     throw new DevshellError(
       "STORE_DAEMON_NOT_BUILT",
@@ -122,8 +126,14 @@ function placeOfRemote(remote: string, confDir: string): Place {
         hint: "unset NIX_REMOTE to use a store of your own",
       },
     );
-  const root = remote.startsWith("local?root=") ? remote.slice("local?root=".length) : remote;
-  if (!isAbsolute(root))
+  const [address = "", query = ""] = remote.split("?", 2);
+  const parameters = parametersOf(query);
+  const storeDir = normalDirectory("NIX_STORE_DIR", parameters.get("store") ?? storeDirOf(env));
+  if (address === "dummy://" || address === "dummy")
+    return { storeDir, stateDir: "/nix/var/nix", logDir: "/nix/var/log/nix", confDir, rung: "dummy" };
+  const isLocal = address === "local" || address === "local://";
+  const root = isLocal ? parameters.get("root") : address;
+  if (root !== undefined && !isAbsolute(root))
     throw new DevshellError(
       "STORE_REMOTE_UNSUPPORTED",
       `Cannot use the store "${remote}": only a local one can be opened yet`,
@@ -131,15 +141,46 @@ function placeOfRemote(remote: string, confDir: string): Place {
         hint: 'give "local", or the absolute path of a directory to hold it',
       },
     );
-  const base = normalDirectory("the store's root", root);
+  const base = root === undefined ? undefined : normalDirectory("the store's root", root);
+  const directory = (name: string, variable: string, usual: string): string =>
+    normalDirectory(
+      `"${name}" of the store's address`,
+      parameters.get(name) ?? (base === undefined ? env[variable] || usual : `${base}${usual}`),
+    );
   return {
-    storeDir: DEFAULT_STORE_DIR,
-    realStoreDir: `${base}/nix/store`,
-    stateDir: `${base}/nix/var/nix`,
-    logDir: `${base}/nix/var/log/nix`,
+    storeDir: base === undefined ? storeDir : (parameters.get("store") ?? DEFAULT_STORE_DIR),
+    realStoreDir: normalDirectory(
+      '"real" of the store\'s address',
+      parameters.get("real") ?? (base === undefined ? storeDir : `${base}${DEFAULT_STORE_DIR}`),
+    ),
+    stateDir: directory("state", "NIX_STATE_DIR", "/nix/var/nix"),
+    logDir: directory("log", "NIX_LOG_DIR", "/nix/var/log/nix"),
     confDir,
     rung: "given",
   };
+}
+
+function storeDirOf(env: Environment): string {
+  return env["NIX_STORE_DIR"] || env["NIX_STORE"] || DEFAULT_STORE_DIR;
+}
+
+/** `a=b&c=d` of a store's address, where `+` is itself. */
+function parametersOf(query: string): Map<string, string> {
+  const pairs = query.split("&").filter((pair) => pair !== "");
+  return new Map(
+    pairs.map((pair) => {
+      const at = pair.indexOf("=");
+      return at < 0 ? [pair, ""] : [pair.slice(0, at), decodeParameter(pair.slice(at + 1))];
+    }),
+  );
+}
+
+function decodeParameter(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** Whether store and state directory can be written, or made: root makes them. */

@@ -69,7 +69,7 @@ export interface StoreSettings {
   readonly logDir: string;
   readonly confDir: string;
   /** Which rung of the rootless ladder this is; `devshell doctor` says it. */
-  readonly rung: "given" | "system" | "daemon" | "namespace" | "prefix";
+  readonly rung: "given" | "system" | "daemon" | "namespace" | "prefix" | "dummy";
   readonly config: StoreConfig;
 }
 

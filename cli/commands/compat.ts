@@ -2,17 +2,8 @@ import { lstatSync, mkdirSync, readlinkSync, rmSync, symlinkSync } from "node:fs
 import { join, resolve } from "node:path";
 import { DevshellError } from "../../core/index.ts";
 import type { Invocation } from "../invocation.ts";
+import { COMPAT_NAMES } from "../compat/names.ts";
 import { launcherPath } from "../launcher.ts";
-
-const COMPAT_NAMES = [
-  "nix",
-  "nix-build",
-  "nix-collect-garbage",
-  "nix-hash",
-  "nix-instantiate",
-  "nix-shell",
-  "nix-store",
-] as const;
 
 /** `devshell compat DIR`: links to the launcher, which looks at its own name. */
 export function run({ words, flags }: Invocation): number {

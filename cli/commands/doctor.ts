@@ -61,6 +61,8 @@ function storeRung({ rung, storeDir, stateDir }: StoreSettings): Finding {
   switch (rung) {
     case "given":
       return { name: "store", state: "good", says: `as the variables say: ${where}` };
+    case "dummy":
+      return { name: "store", state: "note", says: "none: NIX_REMOTE says dummy://" };
     case "system":
       return { name: "store", state: "good", says: `the system's, ours to write: ${where}` };
     case "daemon":

@@ -7,9 +7,8 @@ import {
   readlinkSync,
   readSync,
   readdirSync,
-  writeSync,
 } from "node:fs";
-import { basename, dirname, normalize, resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import {
   DevshellError,
   bytesOfText,
@@ -19,10 +18,12 @@ import {
   type ByteString,
 } from "../../core/index.ts";
 import { createStoreContext, suggestNames } from "../../env/index.ts";
-import { dumpNar, isInStore, restoreNar, splitStorePath } from "../../store/index.ts";
+import { dumpNar, restoreNar, splitStorePath } from "../../store/index.ts";
 import type { LocalStore, StorePath, ValidPathInfo } from "../../store/index.ts";
 import type { Invocation } from "../invocation.ts";
+import { writeStandardOutput } from "../compat/output.ts";
 import { findCommand } from "../commandTable.ts";
+import { inStore, storePathOf } from "../compat/storeArgument.ts";
 import { openStore } from "../openStore.ts";
 import { formatBytes } from "../tui/index.ts";
 import { withDisplay } from "../withDisplay.ts";
@@ -85,7 +86,7 @@ function addText(store: LocalStore, words: readonly string[]): number {
 }
 
 function pathInfo(store: LocalStore, words: readonly string[], { flags }: Invocation): number {
-  const named = words.map((word) => storePathOf(store, word));
+  const named = words.map((word) => storePathOf(store.storeDir, word));
   const paths =
     flags.has("all") || named.length === 0
       ? store.allValidPaths()
@@ -155,7 +156,7 @@ async function repairPath(flags: Invocation["flags"], path: StorePath): Promise<
 }
 
 function dump(path: string): number {
-  dumpNar(bytesOfText(resolve(path)), (chunk) => writeAll(1, chunk));
+  dumpNar(bytesOfText(resolve(path)), (chunk) => writeStandardOutput(chunk));
   return 0;
 }
 
@@ -187,7 +188,7 @@ function cat(store: LocalStore, words: readonly string[]): number {
     try {
       if (!fstatSync(fd).isFile())
         throw new DevshellError("CLI_NO_FILE", `Cannot print "${word}": it is no regular file`);
-      for (const chunk of readChunks(fd)) writeAll(1, chunk);
+      for (const chunk of readChunks(fd)) writeStandardOutput(chunk);
     } finally {
       closeSync(fd);
     }
@@ -196,7 +197,9 @@ function cat(store: LocalStore, words: readonly string[]): number {
 }
 
 async function deletePaths(store: LocalStore, words: readonly string[]): Promise<number> {
-  const result = await store.deletePaths(atLeastOne(words, "delete").map((word) => storePathOf(store, word)));
+  const result = await store.deletePaths(
+    atLeastOne(words, "delete").map((word) => storePathOf(store.storeDir, word)),
+  );
   print(`${result.paths.length} paths deleted, ${formatBytes(result.freedBytes)} freed`);
   return 0;
 }
@@ -215,41 +218,12 @@ function roots(store: LocalStore, _words: readonly string[], { flags }: Invocati
   return 0;
 }
 
-/** The store path that a word names: itself, something inside it, or a link to it. */
-function storePathOf(store: LocalStore, word: string): StorePath {
-  return splitStorePath(store.storeDir, inStore(store, word)).storePath;
-}
-
 /** Where something inside the store lies on the disk; its store path must be valid. */
 function insideStore(store: LocalStore, word: string): ByteString {
-  const path = inStore(store, word);
+  const path = inStore(store.storeDir, word);
   store.pathInfo(splitStorePath(store.storeDir, path).storePath);
   return store.realPath(path);
 }
-
-/** Follows symlinks on the way until the path lies in the store; links inside the store stay as they are. */
-function inStore(store: LocalStore, word: string): ByteString {
-  let path = bytesOfText(resolve(word));
-  for (let links = 0; links < MAX_LINKS && !isInStore(store.storeDir, path); links++) {
-    const link = firstLink(path);
-    if (link === undefined) break;
-    const target = readlinkSync(fsPath(link), "latin1");
-    path = normalize(
-      `${target.startsWith("/") ? target : `${dirname(link)}/${target}`}${path.slice(link.length)}`,
-    );
-  }
-  return path;
-}
-
-function firstLink(path: ByteString): ByteString | undefined {
-  for (let end = path.indexOf("/", 1); ; end = path.indexOf("/", end + 1)) {
-    const prefix = end < 0 ? path : path.slice(0, end);
-    if (lstatSync(fsPath(prefix), { throwIfNoEntry: false })?.isSymbolicLink() === true) return prefix;
-    if (end < 0) return undefined;
-  }
-}
-
-const MAX_LINKS = 40;
 
 function atLeastOne(words: readonly string[], action: string): readonly string[] {
   if (words.length === 0) throw usage(`${action} takes at least one path`);
@@ -272,21 +246,6 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Writes synchronously: a NAR may be larger than memory, and a pipe pushes back. */
-function writeAll(fd: number, chunk: Buffer): void {
-  let at = 0;
-  while (at < chunk.length) {
-    try {
-      at += writeSync(fd, chunk, at);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EPIPE") process.exit(0);
-      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
-      Atomics.wait(WAITER, 0, 0, 1);
-    }
-  }
-}
-
-const WAITER = new Int32Array(new SharedArrayBuffer(4));
 const CHUNK_BYTES = 1 << 20;
 
 function* readChunks(fd: number): Generator<Buffer> {

@@ -1,27 +1,67 @@
-import { hashBytes } from "../../core/index.ts";
-import { makeTextPath, type LocalStore, type StorePath } from "../../store/index.ts";
+import { DevshellError, hashBytes } from "../../core/index.ts";
+import {
+  hashFlat,
+  hashMismatch,
+  hashNar,
+  makeFixedOutputPath,
+  makeTextPath,
+  type LocalStore,
+  type StorePath,
+  type StoreSettings,
+} from "../../store/index.ts";
 import type { EvaluationStore } from "./evaluationStore.ts";
 
-/** A local store as evaluation sees it. */
-export function localEvaluationStore(store: LocalStore): EvaluationStore {
+/** A local store as evaluation sees it; opened when the first thing is asked of it. */
+export function localEvaluationStore(settings: StoreSettings, open: () => LocalStore): EvaluationStore {
+  const { storeDir } = settings;
   return {
-    storeDir: store.storeDir,
-    realStoreDir: store.realStoreDir,
+    storeDir,
+    realStoreDir: settings.realStoreDir ?? storeDir,
     addPath: (path, options) =>
-      store.addPath(path, {
-        name: options.name,
-        method: options.method,
-        filter: options.filter,
-        expectedHash: options.expectedHash,
-        isDryRun: options.isDryRun,
-      }),
+      options.isDryRun
+        ? pathOfContent(storeDir, path, options)
+        : open().addPath(path, {
+            name: options.name,
+            method: options.method,
+            filter: options.filter,
+            expectedHash: options.expectedHash,
+          }),
     addText: (name, contents, references, { isDryRun }): StorePath =>
       isDryRun
-        ? makeTextPath(store.storeDir, name, hashBytes("sha256", contents), references)
-        : store.addText(name, contents, references),
-    writeDerivations: (all) => store.writeDerivations(all),
-    isValidPath: (path) => store.isValidPath(path),
-    referencesOf: (path) => store.queryPathInfo(path)?.references,
-    readDerivation: (drvPath) => store.readDerivation(drvPath),
+        ? makeTextPath(storeDir, name, hashBytes("sha256", contents), references)
+        : open().addText(name, contents, references),
+    writeDerivations: (all) => open().writeDerivations(all),
+    isValidPath: (path) => open().isValidPath(path),
+    referencesOf: (path) => open().queryPathInfo(path)?.references,
+    readDerivation: (drvPath) => open().readDerivation(drvPath),
   };
+}
+
+/** A store that holds nothing (`dummy://`): evaluation learns paths from it, and that none is there. */
+export function emptyEvaluationStore(settings: StoreSettings): EvaluationStore {
+  const { storeDir } = settings;
+  return {
+    storeDir,
+    realStoreDir: settings.realStoreDir ?? storeDir,
+    addPath: (path, options) => pathOfContent(storeDir, path, options),
+    addText: (name, contents, references): StorePath =>
+      makeTextPath(storeDir, name, hashBytes("sha256", contents), references),
+    writeDerivations: () => undefined,
+    isValidPath: () => false,
+    referencesOf: () => undefined,
+    readDerivation: (drvPath) => {
+      throw new DevshellError("STORE_PATH_NOT_VALID", `path '${drvPath}' is not valid`);
+    },
+  };
+}
+
+type AddOptions = Parameters<EvaluationStore["addPath"]>[1];
+
+/** Where content would lie; touches no store. */
+function pathOfContent(storeDir: string, path: string, options: AddOptions): StorePath {
+  const { name, method, filter, expectedHash } = options;
+  const hash = method === "flat" ? hashFlat(path, "sha256") : hashNar(path, { filter }).hash;
+  if (expectedHash !== undefined && !hash.digest.equals(expectedHash.digest))
+    throw hashMismatch(path, expectedHash, hash);
+  return makeFixedOutputPath(storeDir, name, { method, hash, references: [] });
 }

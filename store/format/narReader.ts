@@ -63,6 +63,16 @@ export class NarReader {
 
   /** @throws {DevshellError} `NAR_…`, naming the byte offset */
   push(chunk: Buffer): void {
+    this.pushUntilEnd(chunk);
+    if (this.#state === STATE.done && this.#at < this.#bytes.length)
+      throw this.#error("NAR_TRAILING", "unexpected bytes after the end", this.#at);
+  }
+
+  /**
+   * As {@link push}, for a NAR with something else after it.
+   * @returns how many bytes of the chunk belong to the NAR
+   */
+  pushUntilEnd(chunk: Buffer): number {
     if (this.#at < this.#bytes.length) {
       this.#base += this.#at;
       this.#bytes = Buffer.concat([this.#bytes.subarray(this.#at), chunk]);
@@ -73,11 +83,7 @@ export class NarReader {
     this.#at = 0;
     for (;;) {
       const restart = this.#at;
-      if (this.#state === STATE.done) {
-        if (this.#at < this.#bytes.length)
-          throw this.#error("NAR_TRAILING", "unexpected bytes after the end", this.#at);
-        return;
-      }
+      if (this.#state === STATE.done) return chunk.length - (this.#bytes.length - this.#at);
       try {
         if (!this.#step()) break;
       } catch (error) {
@@ -93,6 +99,7 @@ export class NarReader {
       this.#bytes = rest;
       this.#at = 0;
     }
+    return chunk.length;
   }
 
   /** @throws {DevshellError} `NAR_TRUNCATED` unless the whole NAR has been read */

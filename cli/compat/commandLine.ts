@@ -1,0 +1,326 @@
+import { readFileSync } from "node:fs";
+import { DevshellError } from "../../core/index.ts";
+import type { SpecArgument } from "../../env/index.ts";
+
+/** What every drop-in command understands beside its own words. */
+export interface CommonFlags {
+  /** `nix.conf` options: `--option`, and the flags that stand for one. */
+  readonly settings: Map<string, string>;
+  readonly includes: string[];
+  readonly arguments: SpecArgument[];
+  /** `-v` counts up, `--quiet` down. */
+  verbosity: number;
+  isReadOnly: boolean;
+  /** `--no-gc-warning`. */
+  isRootWarned: boolean;
+  isRepair: boolean;
+  hasBuildOutput: boolean;
+  store: string | undefined;
+}
+
+/**
+ * A command's own words.
+ * @param next takes the word that follows as the flag's value
+ * @returns false for what it does not know, which may be common to all
+ */
+export type OwnWord = (word: string, next: () => string) => boolean;
+
+/** Options of `nix.conf` that a flag of the same name turns on, and `--no-…` off. */
+const SWITCHES = new Set([
+  "abort-on-warn",
+  "accept-flake-config",
+  "allow-dirty",
+  "allow-dirty-locks",
+  "allow-import-from-derivation",
+  "allow-new-privileges",
+  "allow-symlinked-store",
+  "allow-unsafe-native-code-during-evaluation",
+  "always-allow-substitutes",
+  "auto-allocate-uids",
+  "auto-optimise-store",
+  "builders-use-substitutes",
+  "commit-lock-file-summary",
+  "compress-build-log",
+  "debugger-on-trace",
+  "eval-cache",
+  "fallback",
+  "filter-syscalls",
+  "fsync-metadata",
+  "fsync-store-paths",
+  "http2",
+  "ignore-try",
+  "impersonate-linux-26",
+  "impure-env",
+  "keep-build-log",
+  "keep-derivations",
+  "keep-env-derivations",
+  "keep-failed",
+  "keep-going",
+  "keep-outputs",
+  "preallocate-contents",
+  "print-missing",
+  "pure-eval",
+  "require-drop-supplementary-groups",
+  "require-sigs",
+  "restrict-eval",
+  "run-diff-hook",
+  "sandbox",
+  "sandbox-fallback",
+  "show-trace",
+  "substitute",
+  "sync-before-registering",
+  "trace-function-calls",
+  "trace-import-from-derivation",
+  "trace-verbose",
+  "use-case-hack",
+  "use-cgroups",
+  "use-registries",
+  "use-sqlite-wal",
+  "use-xdg-base-directories",
+  "warn-dirty",
+]);
+
+/** Options of `nix.conf` whose flag takes a value; `--extra-…` appends to lists. */
+const VALUED = new Set([
+  "access-tokens",
+  "allowed-impure-host-deps",
+  "allowed-uris",
+  "allowed-users",
+  "bash-prompt",
+  "bash-prompt-prefix",
+  "bash-prompt-suffix",
+  "build-dir",
+  "build-hook",
+  "build-poll-interval",
+  "build-users-group",
+  "builders",
+  "connect-timeout",
+  "cores",
+  "diff-hook",
+  "download-attempts",
+  "download-buffer-size",
+  "download-speed",
+  "eval-system",
+  "experimental-features",
+  "extra-platforms",
+  "flake-registry",
+  "gc-reserved-space",
+  "hashed-mirrors",
+  "http-connections",
+  "id-count",
+  "ignored-acls",
+  "json-log-path",
+  "lint-url-literals",
+  "log-lines",
+  "max-build-log-size",
+  "max-call-depth",
+  "max-free",
+  "max-jobs",
+  "max-silent-time",
+  "max-substitution-jobs",
+  "min-free",
+  "min-free-check-interval",
+  "nar-buffer-size",
+  "narinfo-cache-negative-ttl",
+  "narinfo-cache-positive-ttl",
+  "netrc-file",
+  "nix-path",
+  "plugin-files",
+  "post-build-hook",
+  "pre-build-hook",
+  "sandbox-build-dir",
+  "sandbox-dev-shm-size",
+  "sandbox-paths",
+  "secret-key-files",
+  "ssl-cert-file",
+  "stalled-download-timeout",
+  "start-id",
+  "store",
+  "substituters",
+  "system",
+  "system-features",
+  "tarball-ttl",
+  "timeout",
+  "trusted-public-keys",
+  "trusted-substituters",
+  "trusted-users",
+  "upgrade-nix-store-path-url",
+  "user-agent-suffix",
+  "warn-large-path-threshold",
+]);
+
+/** Flags that only matter to other versions or front ends, with the number of words they take. */
+const IGNORED: Readonly<Record<string, number>> = {
+  "--log-format": 1,
+  "--eval-store": 1,
+  "--refresh": 0,
+  "--offline": 0,
+  "--impure": 0,
+  "--print-build-logs": 0,
+  "-L": 0,
+  "--no-write-lock-file": 0,
+  "--no-update-lock-file": 0,
+  "--override-flake": 2,
+  "--count-calls": 0,
+};
+
+/**
+ * Reads a command line as Nix's older commands do: `-abc` is `-a -b -c`, `-j4` is `-j 4`, and flags may come between
+ * words.
+ * @param name for messages
+ * @throws {DevshellError} `CLI_USAGE`
+ */
+export function parseCommandLine(name: string, argv: readonly string[], own: OwnWord): CommonFlags {
+  const flags: CommonFlags = {
+    settings: new Map(),
+    includes: [],
+    arguments: [],
+    verbosity: 0,
+    isReadOnly: false,
+    isRootWarned: true,
+    isRepair: false,
+    hasBuildOutput: true,
+    store: undefined,
+  };
+  const words = [...argv];
+  let isLiteral = false;
+  while (words.length > 0) {
+    const word = words.shift() ?? "";
+    if (word === "--" && !isLiteral) {
+      isLiteral = true;
+      continue;
+    }
+    if (!isLiteral && /^-[a-zA-Z]./.test(word)) {
+      words.unshift(...splitBundle(word));
+      continue;
+    }
+    const next = (): string => {
+      const value = words.shift();
+      if (value === undefined) throw usageError(name, `flag '${word}' requires an argument`);
+      return value;
+    };
+    if (own(word, next)) continue;
+    if (takeCommon(flags, word, next, name)) continue;
+    throw usageError(name, `unrecognised flag '${word}'`);
+  }
+  return flags;
+}
+
+export function usageError(name: string, message: string): DevshellError {
+  return new DevshellError("CLI_USAGE", `${message}\nTry '${name} --help' for more information.`);
+}
+
+/** `--max-jobs` and its like are checked where the settings are read. */
+function takeCommon(flags: CommonFlags, word: string, next: () => string, name: string): boolean {
+  const { settings } = flags;
+  switch (word) {
+    case "-v":
+    case "--verbose":
+      flags.verbosity++;
+      return true;
+    case "--quiet":
+      flags.verbosity--;
+      return true;
+    case "--debug":
+      flags.verbosity = 5;
+      return true;
+    case "--option": {
+      const option = next();
+      settings.set(option, next());
+      return true;
+    }
+    case "-I":
+    case "--include":
+      flags.includes.push(next());
+      return true;
+    case "--arg":
+    case "--argstr": {
+      const argument = next();
+      flags.arguments.push({
+        name: argument,
+        kind: word === "--arg" ? "expression" : "string",
+        value: next(),
+      });
+      return true;
+    }
+    case "--arg-from-file":
+    case "--arg-from-stdin": {
+      const argument = next();
+      const source = word === "--arg-from-file" ? next() : 0;
+      flags.arguments.push({ name: argument, kind: "string", value: readFileSync(source, "utf8") });
+      return true;
+    }
+    case "-j":
+      settings.set("max-jobs", next());
+      return true;
+    case "-k":
+      settings.set("keep-going", "true");
+      return true;
+    case "-K":
+      settings.set("keep-failed", "true");
+      return true;
+    case "-Q":
+    case "--no-build-output":
+      flags.hasBuildOutput = false;
+      return true;
+    case "--readonly-mode":
+      flags.isReadOnly = true;
+      return true;
+    case "--no-gc-warning":
+      flags.isRootWarned = false;
+      return true;
+    case "--repair":
+      flags.isRepair = true;
+      return true;
+    case "--store":
+      flags.store = next();
+      return true;
+    default:
+      return takeIgnored(word, next) || takeSetting(settings, word, next, name);
+  }
+}
+
+function takeIgnored(word: string, next: () => string): boolean {
+  if (!Object.hasOwn(IGNORED, word)) return false;
+  for (let count = IGNORED[word] ?? 0; count > 0; count--) next();
+  return true;
+}
+
+function takeSetting(settings: Map<string, string>, word: string, next: () => string, name: string): boolean {
+  if (!word.startsWith("--")) return false;
+  const option = word.slice(2);
+  if (SWITCHES.has(option)) {
+    settings.set(option, "true");
+    return true;
+  }
+  if (option.startsWith("no-") && SWITCHES.has(option.slice(3))) {
+    settings.set(option.slice(3), "false");
+    return true;
+  }
+  if (option === "relaxed-sandbox") {
+    settings.set("sandbox", "relaxed");
+    return true;
+  }
+  const bare = option.startsWith("extra-") && !VALUED.has(option) ? option.slice(6) : option;
+  if (!VALUED.has(bare)) return false;
+  const value = next();
+  if (NUMBERS.has(bare) && !/^\d+$/.test(value) && !(bare === "max-jobs" && value === "auto"))
+    throw usageError(name, `flag '${word}' requires an integer argument`);
+  settings.set(option, value);
+  return true;
+}
+
+const NUMBERS = new Set(["cores", "max-jobs", "max-silent-time", "timeout"]);
+
+/** `-rvv` is `-r -v -v`; what is no letter is the last one's value: `-j4`. */
+function splitBundle(word: string): string[] {
+  const words: string[] = [];
+  for (let at = 1; at < word.length; at++) {
+    if (!/[a-zA-Z]/.test(word[at] ?? "")) {
+      words.push(word.slice(at));
+      break;
+    }
+    words.push(`-${word[at]}`);
+  }
+  return words;
+}

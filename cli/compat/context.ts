@@ -1,0 +1,52 @@
+import { createStoreContext, type ContextEvent, type StoreContext } from "../../env/index.ts";
+import { describePlan, type RealisePlan } from "../../store/index.ts";
+import type { CommonFlags } from "./commandLine.ts";
+import { say } from "./output.ts";
+
+/** Nix's limit of calls within calls. */
+const MAX_CALL_DEPTH = 10_000;
+
+/** The store and the evaluator's surroundings, as the flags say; what happens is told on standard error. */
+export function openContext(
+  flags: CommonFlags,
+  options: { readonly isReadOnly?: boolean | undefined } = {},
+): StoreContext {
+  return createStoreContext({
+    settings: flags.settings,
+    store: flags.store,
+    isReadOnly: options.isReadOnly ?? flags.isReadOnly,
+    maxCallDepth: MAX_CALL_DEPTH,
+    onEvent: (event) => report(event, flags),
+  });
+}
+
+/** Log lines as Nix's plain logger prints them. */
+function report(event: ContextEvent, flags: CommonFlags): void {
+  switch (event.kind) {
+    case "start":
+      if (flags.verbosity < 0) return;
+      if (event.activity === "build" || event.activity === "download") say(`building '${event.path}'...`);
+      else say(`copying path '${event.path}'...`);
+      return;
+    case "log":
+      if (event.id === 0 || flags.hasBuildOutput) say(event.line);
+      return;
+    case "message":
+      say(
+        event.level === "warning" && !event.text.startsWith("warning")
+          ? `warning: ${event.text}`
+          : event.text,
+      );
+      return;
+    case "plan":
+      printPlan(event as RealisePlan & { kind: "plan" }, flags);
+      return;
+    default:
+      return;
+  }
+}
+
+function printPlan(plan: RealisePlan, flags: CommonFlags): void {
+  if (flags.settings.get("print-missing") === "false") return;
+  for (const line of describePlan({ ...plan, unknown: plan.unknown ?? [] })) say(line);
+}

@@ -1,0 +1,89 @@
+import { dirname, resolve } from "node:path";
+import { DevshellError, bytesOfText, type ByteString } from "../../core/index.ts";
+import {
+  autoArguments,
+  derivationsOf,
+  openEvaluation,
+  workingDirectory,
+  type FoundDerivation,
+  type StoreContext,
+} from "../../env/index.ts";
+import type { AttrSet, Evaluator, Expr, Value } from "../../lang/index.ts";
+import type { CommonFlags } from "./commandLine.ts";
+import { standardInput } from "./output.ts";
+
+/** Where an expression comes from. */
+export type ExpressionSource =
+  | { readonly kind: "file"; readonly file: string }
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "stdin" };
+
+/** An evaluator with what the command line gives it. */
+export interface CompatEvaluation {
+  readonly evaluator: Evaluator;
+  readonly host: ReturnType<typeof openEvaluation>["host"];
+  readonly autoArguments: AttrSet;
+  parse(source: ExpressionSource): Expr;
+  evaluate(source: ExpressionSource): Value;
+  /** A value's derivations, as nix-build takes them. */
+  derivationsOf(value: Value): FoundDerivation[];
+}
+
+export function openCompatEvaluation(context: StoreContext, flags: CommonFlags): CompatEvaluation {
+  const directory = workingDirectory();
+  const baseDirectory = bytesOfText(directory);
+  const { evaluator, host } = openEvaluation(context, { directory, includes: flags.includes });
+  const given = autoArguments(evaluator, { arguments: flags.arguments, directory });
+  const pathOfFile = (file: string): ByteString => {
+    if (/^<[^<>]+>$/.test(file)) return evaluator.findFile(bytesOfText(file.slice(1, -1)));
+    if (/^(https?|file|channel):/.test(file)) {
+      const fetched = host.resolveSearchPathEntry(bytesOfText(file));
+      if (fetched === undefined) throw new DevshellError("EVAL_FETCH", `Cannot fetch "${file}"`);
+      return fetched;
+    }
+    return bytesOfText(resolve(directory, file));
+  };
+  const textOf = (
+    text: ByteString,
+    kind: "string" | "stdin",
+  ): readonly [ByteString, ByteString, { kind: "string" | "stdin"; text: ByteString }] => [
+    text,
+    baseDirectory,
+    { kind, text },
+  ];
+  return {
+    evaluator,
+    host,
+    autoArguments: given,
+    parse(source) {
+      if (source.kind === "text") return evaluator.parse(...textOf(bytesOfText(source.text), "string"));
+      if (source.kind === "stdin") return evaluator.parse(...textOf(readStandardInput(), "stdin"));
+      let path = host.resolveSymlinks(pathOfFile(source.file));
+      if (host.fileType(path) === "directory") path += "/default.nix";
+      return evaluator.parse(host.readFile(path), dirname(path), { kind: "file", path });
+    },
+    evaluate(source) {
+      if (source.kind === "text") return evaluator.evalText(...textOf(bytesOfText(source.text), "string"));
+      if (source.kind === "stdin") return evaluator.evalText(...textOf(readStandardInput(), "stdin"));
+      return evaluator.evalFile(pathOfFile(source.file));
+    },
+    derivationsOf: (value) => derivationsOf({ evaluator, host }, { slot: value, autoArguments: given }),
+  };
+}
+
+/** Selects `-A` paths, or the whole; forces each. */
+export function selectValues(
+  evaluation: CompatEvaluation,
+  root: Value,
+  attributePaths: readonly string[],
+): { readonly value: Value; readonly pos: number }[] {
+  const { evaluator } = evaluation;
+  return (attributePaths.length === 0 ? [""] : attributePaths).map((path) => {
+    const { slot, pos } = evaluator.selectAttrPath(root, bytesOfText(path), evaluation.autoArguments);
+    return { value: evaluator.force(slot), pos };
+  });
+}
+
+function readStandardInput(): ByteString {
+  return Buffer.concat([...standardInput()].map((chunk) => Buffer.from(chunk))).toString("latin1");
+}

@@ -1,0 +1,79 @@
+import { resolve } from "node:path";
+import { bytesOfText, textOfBytes } from "../../../core/index.ts";
+import type { StoreContext } from "../../../env/index.ts";
+import type { DerivedPath, OutputName, StorePath } from "../../../store/index.ts";
+import { parseCommandLine } from "../commandLine.ts";
+import { openContext } from "../context.ts";
+import { printLine } from "../output.ts";
+import { reportFailures } from "../reportFailures.ts";
+import { newInstallableFlags, takeInstallableFlag, targetsOf } from "./installables.ts";
+
+/** `nix build`. */
+export async function build(argv: readonly string[]): Promise<number> {
+  const words: string[] = [];
+  const installables = newInstallableFlags();
+  let outLink: string | undefined = "result";
+  let isDryRun = false;
+  let isJson = false;
+  let isPrinting = false;
+  let isRebuild = false;
+  const flags = parseCommandLine("nix build", argv, (word, next) => {
+    if (takeInstallableFlag(installables, word, next)) return true;
+    if (word === "-o" || word === "--out-link") outLink = next();
+    else if (word === "--no-link") outLink = undefined;
+    else if (word === "--dry-run") isDryRun = true;
+    else if (word === "--json") isJson = true;
+    else if (word === "--print-out-paths") isPrinting = true;
+    else if (word === "--rebuild") isRebuild = true;
+    else if (word.startsWith("-")) return false;
+    else words.push(word);
+    return true;
+  });
+  // Logs are shown with -L only; failures quote their ends.
+  flags.hasBuildOutput = argv.includes("-L") || argv.includes("--print-build-logs");
+  using context = openContext(flags);
+  const targets = targetsOf(context, flags, installables, words);
+  const report = await context.tryRealise(targets, {
+    dryRun: isDryRun,
+    mode: flags.isRepair ? "repair" : isRebuild ? "check" : "normal",
+  });
+  // Unlike nix-build, `nix` knows one status for what failed.
+  if (report.failures.length > 0) return (await reportFailures(report)) > 0 ? 1 : 0;
+  if (isJson) printLine(jsonOf(context, targets));
+  if (isDryRun) return 0;
+  targets.forEach((target, index) => {
+    for (const [output, path] of outputsOf(context, target)) {
+      if (outLink !== undefined) linkOutput(context, outLink, index, output, path);
+      if (isPrinting) printLine(path);
+    }
+  });
+  return 0;
+}
+
+function linkOutput(
+  context: StoreContext,
+  outLink: string,
+  index: number,
+  output: OutputName,
+  path: StorePath,
+): void {
+  const numbered = index === 0 ? outLink : `${outLink}-${index}`;
+  context.store.addRoot(bytesOfText(resolve(output === "out" ? numbered : `${numbered}-${output}`)), path);
+}
+
+function outputsOf(context: StoreContext, target: DerivedPath): [OutputName, StorePath][] {
+  if (target.kind === "opaque") return [["out", target.path]];
+  const { outputs } = target;
+  return [...context.store.queryDerivationOutputs(target.drvPath)].flatMap(([name, path]) =>
+    path !== undefined && (outputs === "*" || outputs.includes(name)) ? [[name, path]] : [],
+  );
+}
+
+function jsonOf(context: StoreContext, targets: readonly DerivedPath[]): string {
+  const entries = targets.map((target) =>
+    target.kind === "opaque"
+      ? textOfBytes(target.path)
+      : { drvPath: target.drvPath, outputs: Object.fromEntries(outputsOf(context, target)) },
+  );
+  return JSON.stringify(entries);
+}

@@ -1,0 +1,54 @@
+import { coerceToString, printJson, printValue } from "../../../lang/index.ts";
+import { bytesOfText } from "../../../core/index.ts";
+import { parseCommandLine } from "../commandLine.ts";
+import { openContext } from "../context.ts";
+import { printBytes, printLine } from "../output.ts";
+import { newInstallableFlags, takeInstallableFlag, valuesOf } from "./installables.ts";
+
+/** `nix eval`. */
+export function evaluate(argv: readonly string[]): number {
+  const words: string[] = [];
+  const installables = newInstallableFlags();
+  let apply: string | undefined;
+  let isRaw = false;
+  let isJson = false;
+  let isReadOnly = false;
+  const flags = parseCommandLine("nix eval", argv, (word, next) => {
+    if (takeInstallableFlag(installables, word, next)) return true;
+    if (word === "--raw") isRaw = true;
+    else if (word === "--json") isJson = true;
+    else if (word === "--read-only") isReadOnly = true;
+    else if (word === "--apply") apply = next();
+    else if (word.startsWith("-")) return false;
+    else words.push(word);
+    return true;
+  });
+  // As Nix: expressions are evaluated purely unless --impure is given or a file is named.
+  if (!argv.includes("--impure") && installables.file === undefined && !flags.settings.has("pure-eval"))
+    flags.settings.set("pure-eval", "true");
+  using context = openContext(flags, { isReadOnly });
+  const { evaluation, values } = valuesOf(context, flags, installables, words);
+  const { evaluator } = evaluation;
+  for (const { value, pos } of values) {
+    const used = new Set<string>();
+    const result =
+      apply === undefined ? value : evaluator.call(evaluation.evaluate({ kind: "text", text: apply }), value);
+    if (isRaw)
+      printBytes(
+        coerceToString(
+          evaluator.runtime,
+          result,
+          used,
+          0,
+          bytesOfText("while generating the eval command output"),
+        ),
+      );
+    else if (isJson) printLine(printJson(evaluator.runtime, result, used, pos));
+    else
+      printLine(
+        printValue(result, { force: true, derivationPaths: true, errors: "throwTopLevel", context: used }),
+      );
+    evaluation.host.flush();
+  }
+  return 0;
+}

@@ -1,0 +1,51 @@
+import { DevshellError } from "../../../core/index.ts";
+import { usageError } from "../commandLine.ts";
+import { printHelp, printVersion } from "../output.ts";
+
+/** A subcommand's own part. @returns the exit status */
+export type NixCommand = (argv: readonly string[]) => Promise<number> | number;
+
+const LOADERS: Readonly<Record<string, () => Promise<NixCommand>>> = {
+  build: async () => (await import("./build.ts")).build,
+  eval: async () => (await import("./eval.ts")).evaluate,
+  hash: async () => (await import("./hash.ts")).hash,
+  log: async () => (await import("./log.ts")).log,
+  "path-info": async () => (await import("./pathInfo.ts")).pathInfo,
+  store: async () => (await import("./store.ts")).store,
+  config: async () => (await import("./config.ts")).config,
+  "show-config": async () => (await import("./config.ts")).showConfig,
+  derivation: async () => (await import("./derivation.ts")).derivation,
+};
+
+/** `nix SUBCOMMAND`: those that scripts need most. */
+export async function runNix(argv: readonly string[]): Promise<number> {
+  const leading: string[] = [];
+  const words = [...argv];
+  for (let word = words[0]; word !== undefined && word.startsWith("-"); word = words[0]) {
+    if (word === "--version") return printVersion("nix");
+    if (word === "--help") return printHelp("nix");
+    words.shift();
+    leading.push(word);
+    for (let count = VALUES[word] ?? 0; count > 0; count--) leading.push(words.shift() ?? "");
+  }
+  const [name, ...rest] = words;
+  if (name === undefined) throw usageError("nix", "no subcommand specified");
+  if (rest.includes("--help")) return printHelp(`nix ${name}`);
+  const load = LOADERS[name];
+  if (load === undefined)
+    throw new DevshellError("CLI_NOT_BUILT", `Cannot run "nix ${name}": it is not built yet`, {
+      hint: `there are ${Object.keys(LOADERS).join(", ")}`,
+    });
+  const run = await load();
+  return run([...leading, ...rest]);
+}
+
+/** Common flags that may stand before the subcommand, with the words they take. */
+const VALUES: Readonly<Record<string, number>> = {
+  "--extra-experimental-features": 1,
+  "--experimental-features": 1,
+  "--option": 2,
+  "--store": 1,
+  "--eval-store": 1,
+  "--log-format": 1,
+};

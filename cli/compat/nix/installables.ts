@@ -1,0 +1,92 @@
+import { DevshellError } from "../../../core/index.ts";
+import type { StoreContext } from "../../../env/index.ts";
+import type { Value } from "../../../lang/index.ts";
+import { isInStore, type DerivedPath } from "../../../store/index.ts";
+import type { CommonFlags } from "../commandLine.ts";
+import { openCompatEvaluation, selectValues, type CompatEvaluation } from "../evaluate.ts";
+import { derivedPathOf, inStore } from "../storeArgument.ts";
+
+/** What the words of a `nix` subcommand are looked up in. */
+export interface InstallableFlags {
+  file: string | undefined;
+  expression: string | undefined;
+}
+
+export function newInstallableFlags(): InstallableFlags {
+  return { file: undefined, expression: undefined };
+}
+
+/** Takes `-f` and `--expr`. */
+export function takeInstallableFlag(flags: InstallableFlags, word: string, next: () => string): boolean {
+  if (word === "-f" || word === "--file") flags.file = next();
+  else if (word === "--expr" || word === "-E") flags.expression = next();
+  else return false;
+  return true;
+}
+
+/** The values that words select, with what evaluated them. */
+export function valuesOf(
+  context: StoreContext,
+  common: CommonFlags,
+  flags: InstallableFlags,
+  words: readonly string[],
+): { readonly evaluation: CompatEvaluation; readonly values: ReturnType<typeof selectValues> } {
+  const evaluation = openCompatEvaluation(context, common);
+  const root = rootOf(evaluation, flags, words);
+  return { evaluation, values: selectValues(evaluation, root, words.map(attributeOf)) };
+}
+
+/** What the words mean to have built: attributes, derivations and paths in the store. */
+export function targetsOf(
+  context: StoreContext,
+  common: CommonFlags,
+  flags: InstallableFlags,
+  words: readonly string[],
+): DerivedPath[] {
+  const { storeDir } = context.settings;
+  const isEvaluated = flags.file !== undefined || flags.expression !== undefined;
+  if (!isEvaluated && words.length > 0 && words.every((word) => isStoreWord(storeDir, word)))
+    return words.map((word) => storeTarget(storeDir, word));
+  const { evaluation, values } = valuesOf(context, common, flags, words);
+  const targets = values.flatMap(({ value }, index) =>
+    evaluation.derivationsOf(value).map(({ drvPath, outputName }): DerivedPath => {
+      const wanted = outputsOf(words[index] ?? "");
+      return { kind: "built", drvPath, outputs: wanted ?? [outputName] };
+    }),
+  );
+  evaluation.host.flush();
+  return targets;
+}
+
+function rootOf(evaluation: CompatEvaluation, flags: InstallableFlags, words: readonly string[]): Value {
+  if (flags.file !== undefined)
+    return evaluation.evaluate(flags.file === "-" ? { kind: "stdin" } : { kind: "file", file: flags.file });
+  if (flags.expression !== undefined) return evaluation.evaluate({ kind: "text", text: flags.expression });
+  throw new DevshellError(
+    "CLI_FLAKE_NOT_BUILT",
+    `Cannot use "${words[0] ?? "."}" as a flake: flakes are not built yet`,
+    { hint: "give -f FILE or --expr EXPRESSION" },
+  );
+}
+
+function isStoreWord(storeDir: string, word: string): boolean {
+  if (!word.includes("/")) return false;
+  return isInStore(storeDir, inStore(storeDir, word.replace(/\^[^/]*$/, "")));
+}
+
+function storeTarget(storeDir: string, word: string): DerivedPath {
+  const at = word.lastIndexOf("^");
+  if (at >= 0) return derivedPathOf(storeDir, `${word.slice(0, at)}!${word.slice(at + 1)}`);
+  const target = derivedPathOf(storeDir, word);
+  return target.kind === "built" ? { kind: "opaque", path: target.drvPath } : target;
+}
+
+function attributeOf(word: string): string {
+  return word.replace(/\^[^^]*$/, "");
+}
+
+function outputsOf(word: string): readonly string[] | "*" | undefined {
+  const outputs = /\^([^^]*)$/.exec(word)?.[1];
+  if (outputs === undefined) return undefined;
+  return outputs === "*" ? "*" : outputs.split(",");
+}

@@ -1,0 +1,20 @@
+import { parseCommandLine } from "../commandLine.ts";
+import { openContext } from "../context.ts";
+import { printLog } from "../nixStore/buildLog.ts";
+import { newInstallableFlags, takeInstallableFlag, targetsOf } from "./installables.ts";
+
+/** `nix log`. */
+export async function log(argv: readonly string[]): Promise<number> {
+  const words: string[] = [];
+  const installables = newInstallableFlags();
+  const flags = parseCommandLine("nix log", argv, (word, next) => {
+    if (takeInstallableFlag(installables, word, next)) return true;
+    if (word.startsWith("-")) return false;
+    words.push(word);
+    return true;
+  });
+  using context = openContext(flags);
+  for (const target of targetsOf(context, flags, installables, words))
+    await printLog(context.store, target.kind === "built" ? target.drvPath : target.path);
+  return 0;
+}

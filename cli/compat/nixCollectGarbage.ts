@@ -1,0 +1,46 @@
+import { parseCommandLine } from "./commandLine.ts";
+import { openContext } from "./context.ts";
+import { printHelp, printVersion } from "./output.ts";
+import { readFreedBytes, runCollection } from "./nixStore/garbage.ts";
+
+/** `nix-collect-garbage`: deletes what no root keeps; `-d` and its like drop old generations of profiles first. */
+export async function runNixCollectGarbage(argv: readonly string[]): Promise<number> {
+  let action: "collect" | "help" | "version" = "collect";
+  let isDryRun = false;
+  let maxFreedBytes: number | undefined;
+  let olderThan: string | undefined;
+  const flags = parseCommandLine("nix-collect-garbage", argv, (word, next) => {
+    switch (word) {
+      case "--help":
+        action = "help";
+        return true;
+      case "--version":
+        action = "version";
+        return true;
+      case "-d":
+      case "--delete-old":
+        olderThan = "old";
+        return true;
+      case "--delete-older-than":
+        olderThan = next();
+        return true;
+      case "--dry-run":
+        isDryRun = true;
+        return true;
+      case "--max-freed":
+        maxFreedBytes = readFreedBytes(next());
+        return true;
+      default:
+        return false;
+    }
+  });
+  if ((action as string) === "help") return printHelp("nix-collect-garbage");
+  if ((action as string) === "version") return printVersion("nix-collect-garbage");
+  using context = openContext(flags);
+  if (olderThan !== undefined) {
+    const { dropGenerations } = await import("./dropGenerations.ts");
+    dropGenerations(context.settings, olderThan, isDryRun);
+  }
+  if (isDryRun) return 0;
+  return await runCollection(context.store, { action: "deleteDead", maxFreedBytes });
+}

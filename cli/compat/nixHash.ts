@@ -1,0 +1,96 @@
+import { resolve } from "node:path";
+import {
+  bytesOfText,
+  formatHash,
+  hashStream,
+  isHashAlgorithm,
+  parseHash,
+  type Hash,
+  type HashAlgorithm,
+  type HashEncoding,
+} from "../../core/index.ts";
+import { parseCommandLine, usageError } from "./commandLine.ts";
+import { printHelp, printLine, printVersion } from "./output.ts";
+
+/** `nix-hash`: hashes files and trees, or rewrites hashes. */
+export async function runNixHash(argv: readonly string[]): Promise<number> {
+  const words: string[] = [];
+  let algorithm: HashAlgorithm | undefined;
+  let encoding: HashEncoding = "base16";
+  let isFlat = false;
+  let isTruncated = false;
+  let action: "hash" | "convert" | "help" | "version" = "hash";
+  parseCommandLine("nix-hash", argv, (word, next) => {
+    const format = /^--(to-)?(base16|base32|base64|sri)$/.exec(word);
+    if (format !== null) {
+      encoding = encodingOf(format[2] ?? "");
+      if (format[1] !== undefined) action = "convert";
+    } else if (word === "--help") action = "help";
+    else if (word === "--version") action = "version";
+    else if (word === "--flat") isFlat = true;
+    else if (word === "--truncate") isTruncated = true;
+    else if (word === "--type") algorithm = algorithmOf(next());
+    else if (word.startsWith("-")) return false;
+    else words.push(word);
+    return true;
+  });
+  switch (action as "hash" | "convert" | "help" | "version") {
+    case "help":
+      return printHelp("nix-hash");
+    case "version":
+      return printVersion("nix-hash");
+    case "convert":
+      for (const word of words) printLine(formatHash(parseHash(word, algorithm), encoding));
+      return 0;
+    case "hash":
+      for (const word of words) {
+        const hash = await hashOf(word, isFlat ? "flat" : "nar", algorithm ?? "md5");
+        printLine(formatHash(isTruncated ? await truncated(hash) : hash, encoding));
+      }
+      return 0;
+  }
+}
+
+export function encodingOf(name: string): HashEncoding {
+  switch (name) {
+    case "base32":
+    case "nix32":
+      return "nix32";
+    case "base16":
+    case "base64":
+    case "sri":
+      return name;
+    default:
+      throw usageError(
+        "nix hash",
+        `unknown hash format '${name}', expect 'base16', 'base32', 'base64', or 'sri'`,
+      );
+  }
+}
+
+export function algorithmOf(name: string): HashAlgorithm {
+  if (isHashAlgorithm(name)) return name;
+  throw usageError(
+    "nix hash",
+    `unknown hash algorithm '${name}', expect 'blake3', 'md5', 'sha1', 'sha256', or 'sha512'`,
+  );
+}
+
+/** Of a file's bytes (also a pipe's: `<(…)`), or of a tree's NAR. */
+export async function hashOf(word: string, method: "flat" | "nar", algorithm: HashAlgorithm): Promise<Hash> {
+  if (method === "nar") {
+    const { hashNar } = await import("../../store/index.ts");
+    return hashNar(bytesOfText(resolve(word)), { algorithm }).hash;
+  }
+  const { createReadStream } = await import("node:fs");
+  const running = hashStream(algorithm);
+  for await (const chunk of createReadStream(resolve(word))) running.update(chunk as Buffer);
+  return running.digest();
+}
+
+/** A digest folded to 20 bytes, as in store paths. */
+export async function truncated(hash: Hash): Promise<Hash> {
+  if (hash.digest.length <= 20) return hash;
+  const { compressHash } = await import("../../store/index.ts");
+  return { ...hash, digest: compressHash(hash.digest, 20) };
+}

@@ -1,0 +1,204 @@
+import { resolve } from "node:path";
+import { bytesOfText } from "../../core/index.ts";
+import type { StoreContext } from "../../env/index.ts";
+import { coerceToString, printAmbiguous, printExpr, printJson, printXml } from "../../lang/index.ts";
+import type { Value } from "../../lang/index.ts";
+import { parseCommandLine, type CommonFlags } from "./commandLine.ts";
+import { openContext } from "./context.ts";
+import {
+  openCompatEvaluation,
+  selectValues,
+  type CompatEvaluation,
+  type ExpressionSource,
+} from "./evaluate.ts";
+import { printBytes, printHelp, printLine, printVersion, warnNoRoot } from "./output.ts";
+
+type Output = "plain" | "raw" | "xml" | "json";
+
+interface Request {
+  readonly flags: CommonFlags;
+  readonly words: readonly string[];
+  readonly attributePaths: readonly string[];
+  readonly action: "instantiate" | "eval" | "parse" | "findFile" | "help" | "version";
+  readonly output: Output;
+  readonly isStdin: boolean;
+  readonly isExpression: boolean;
+  readonly isStrict: boolean;
+  readonly hasLocations: boolean;
+  readonly isReadOnly: boolean;
+  readonly root: string | undefined;
+}
+
+/** `nix-instantiate`: writes derivations, or evaluates, parses, or looks files up. */
+export async function runNixInstantiate(argv: readonly string[]): Promise<number> {
+  const request = parse(argv);
+  if (request.action === "help") return printHelp("nix-instantiate");
+  if (request.action === "version") return printVersion("nix-instantiate");
+  using context = openContext(request.flags, { isReadOnly: request.isReadOnly });
+  const evaluation = openCompatEvaluation(context, request.flags);
+  if (request.action === "findFile") {
+    for (const word of request.words) printLine(evaluation.evaluator.findFile(bytesOfText(word)));
+    return 0;
+  }
+  let roots = 0;
+  for (const source of sourcesOf(request)) {
+    if (request.action === "parse") {
+      printLine(printExpr(evaluation.parse(source)));
+      continue;
+    }
+    for (const { value, pos } of selectValues(
+      evaluation,
+      evaluation.evaluate(source),
+      request.attributePaths,
+    ))
+      if (request.action === "eval") printEvaluated(request, evaluation, value, pos);
+      else roots = instantiate(request, context, evaluation, value, roots);
+  }
+  return 0;
+}
+
+function parse(argv: readonly string[]): Request {
+  const words: string[] = [];
+  const attributePaths: string[] = [];
+  let action: Request["action"] = "instantiate";
+  let output: Output = "plain";
+  let isStdin = false;
+  let isExpression = false;
+  let isStrict = false;
+  let hasLocations = true;
+  let isReadWrite = false;
+  let isDryRun = false;
+  let root: string | undefined;
+  const flags = parseCommandLine("nix-instantiate", argv, (word, next) => {
+    switch (word) {
+      case "--help":
+        action = "help";
+        return true;
+      case "--version":
+        action = "version";
+        return true;
+      case "-":
+        isStdin = true;
+        return true;
+      case "-E":
+      case "--expr":
+        isExpression = true;
+        return true;
+      case "--eval":
+      case "--eval-only":
+        if (action === "instantiate") action = "eval";
+        return true;
+      case "--parse":
+      case "--parse-only":
+        if (action === "instantiate" || action === "eval") action = "parse";
+        return true;
+      case "--find-file":
+        action = "findFile";
+        return true;
+      case "--read-write-mode":
+        isReadWrite = true;
+        return true;
+      case "-A":
+      case "--attr":
+        attributePaths.push(next());
+        return true;
+      case "--add-root":
+        root = next();
+        return true;
+      case "--indirect":
+        return true;
+      case "--raw":
+        output = "raw";
+        return true;
+      case "--xml":
+        output = "xml";
+        return true;
+      case "--json":
+        output = "json";
+        return true;
+      case "--no-location":
+        hasLocations = false;
+        return true;
+      case "--strict":
+        isStrict = true;
+        return true;
+      case "--dry-run":
+        isDryRun = true;
+        return true;
+      default:
+        if (word.startsWith("-")) return false;
+        words.push(word);
+        return true;
+    }
+  });
+  const isEvaluating = action !== "instantiate";
+  return {
+    flags,
+    words,
+    attributePaths,
+    action,
+    output,
+    isStdin,
+    isExpression,
+    isStrict,
+    hasLocations,
+    isReadOnly: flags.isReadOnly || isDryRun || (isEvaluating && !isReadWrite),
+    root,
+  };
+}
+
+function sourcesOf({ words, isStdin, isExpression }: Request): ExpressionSource[] {
+  const sources = words.map((word): ExpressionSource =>
+    isExpression ? { kind: "text", text: word } : { kind: "file", file: word },
+  );
+  if (isStdin) return [{ kind: "stdin" }, ...sources];
+  return sources.length === 0 && !isExpression ? [{ kind: "file", file: "./default.nix" }] : sources;
+}
+
+function printEvaluated(request: Request, evaluation: CompatEvaluation, value: Value, pos: number): void {
+  const { evaluator, autoArguments } = evaluation;
+  const result = request.flags.arguments.length === 0 ? value : evaluator.autoCall(value, autoArguments);
+  const { runtime } = evaluator;
+  const used = new Set<string>();
+  switch (request.output) {
+    case "raw":
+      printBytes(coerceToString(runtime, result, used, 0, "while generating the nix-instantiate output"));
+      break;
+    case "xml":
+      printBytes(printXml(result, used, { isStrict: request.isStrict, hasLocations: request.hasLocations }));
+      break;
+    case "json":
+      printLine(printJson(runtime, result, used, pos));
+      break;
+    case "plain":
+      if (request.isStrict) evaluator.forceDeep(result);
+      printLine(printAmbiguous(result, used));
+      break;
+  }
+  evaluation.host.flush();
+}
+
+/** @returns how many roots there are now */
+function instantiate(
+  { flags, root, isReadOnly }: Request,
+  context: StoreContext,
+  evaluation: CompatEvaluation,
+  value: Value,
+  roots: number,
+): number {
+  const found = evaluation.derivationsOf(value);
+  evaluation.host.flush();
+  for (const { drvPath, outputName } of found) {
+    const suffix = outputName === "out" ? "" : `!${outputName}`;
+    if (root === undefined) {
+      if (flags.isRootWarned && !isReadOnly) warnNoRoot();
+      printLine(`${drvPath}${suffix}`);
+      continue;
+    }
+    roots++;
+    const link = bytesOfText(resolve(roots === 1 ? root : `${root}-${roots}`));
+    context.store.addRoot(link, drvPath);
+    printLine(`${link}${suffix}`);
+  }
+  return roots;
+}

@@ -1,0 +1,89 @@
+import type { GcOptions, LocalStore } from "../../../store/index.ts";
+import { usageError } from "../commandLine.ts";
+import { openContext } from "../context.ts";
+import { printLine, say } from "../output.ts";
+import { storePathOf } from "../storeArgument.ts";
+import { refuseWords, switchesOf, type StoreOperation } from "./operation.ts";
+
+/** `nix-store --gc`: collects garbage, or says what is alive, dead, or kept by what. */
+export async function collect(operation: StoreOperation): Promise<number> {
+  refuseWords(operation);
+  const at = operation.own.indexOf("--max-freed");
+  const maxFreedBytes = at < 0 ? undefined : readFreedBytes(operation.own[at + 1] ?? "");
+  const own = at < 0 ? operation.own : operation.own.toSpliced(at, 2);
+  const given = switchesOf({ ...operation, own }, ["--print-roots", "--print-live", "--print-dead"]);
+  if (maxFreedBytes !== undefined && given.size > 0)
+    throw usageError(
+      "nix-store",
+      "option --max-freed cannot be combined with --print-live, --print-dead, or --print-roots",
+    );
+  using context = openContext(operation.flags);
+  if (given.has("--print-roots")) {
+    printRoots(context.store);
+    return 0;
+  }
+  const action = given.has("--print-dead")
+    ? "returnDead"
+    : given.has("--print-live")
+      ? "returnLive"
+      : "deleteDead";
+  return await runCollection(context.store, { action, maxFreedBytes });
+}
+
+/** `nix-store --delete`: deletes paths that nothing needs. */
+export async function deletePaths(operation: StoreOperation): Promise<number> {
+  const given = switchesOf(operation, ["--ignore-liveness"]);
+  using context = openContext(operation.flags);
+  const { store } = context;
+  const paths = operation.words.map((word) => storePathOf(store.storeDir, word));
+  return await runCollection(store, {
+    action: "deleteSpecific",
+    paths,
+    ignoreLiveness: given.has("--ignore-liveness"),
+  });
+}
+
+/** `nix-store --optimise`. */
+export async function optimise(operation: StoreOperation): Promise<number> {
+  refuseWords(operation);
+  switchesOf(operation, []);
+  using context = openContext(operation.flags);
+  const { linkedFiles, savedBytes } = await context.store.optimise();
+  say(`${mebibytes(savedBytes)} freed by hard-linking ${linkedFiles} files`);
+  return 0;
+}
+
+/** Runs a collection and says what came of it. */
+export async function runCollection(store: LocalStore, options: GcOptions): Promise<number> {
+  if (options.action === "deleteDead") {
+    say("finding garbage collector roots...");
+    say("deleting garbage...");
+  }
+  const isDeleting = options.action === "deleteDead" || options.action === "deleteSpecific";
+  const result = await store.collectGarbage({
+    ...options,
+    onDelete: (path) => say(`deleting '${path}'`),
+  });
+  if (isDeleting) say(`${result.paths.length} store paths deleted, ${mebibytes(result.freedBytes)} freed`);
+  else result.paths.forEach(printLine);
+  return 0;
+}
+
+/** Bytes, or with K, M, G, T. */
+export function readFreedBytes(text: string): number {
+  const match = /^(-?\d{1,15})([KMGT]?)$/i.exec(text);
+  if (match === null) throw usageError("nix-store", `'--max-freed' requires an integer argument`);
+  const unit = ["", "K", "M", "G", "T"].indexOf((match[2] ?? "").toUpperCase());
+  return Math.max(0, Number(match[1]) * 1024 ** unit);
+}
+
+function printRoots(store: LocalStore): void {
+  const lines: string[] = [];
+  for (const [target, links] of store.findRoots())
+    for (const link of links) if (!link.startsWith("{temp:")) lines.push(`${link} -> ${target}`);
+  lines.toSorted().forEach(printLine);
+}
+
+function mebibytes(sizeBytes: number): string {
+  return `${(sizeBytes / 1024 ** 2).toFixed(1)} MiB`;
+}

@@ -1,0 +1,79 @@
+import { readSync, writeSync } from "node:fs";
+
+/** Prints a line of bytes. */
+export function printLine(line: string): void {
+  process.stdout.write(`${line}\n`, "latin1");
+}
+
+export function printBytes(bytes: string): void {
+  process.stdout.write(bytes, "latin1");
+}
+
+/** A line on standard error, in bytes. */
+export function say(line: string): void {
+  process.stderr.write(`${line}\n`, "latin1");
+}
+
+/** `nix-store (devshell) 2.34.8`: the version is that of the Nix whose behaviour this is. */
+export async function printVersion(name: string): Promise<number> {
+  const { NIX_VERSION } = await import("../../lang/index.ts");
+  process.stdout.write(`${name} (devshell) ${NIX_VERSION}\n`);
+  return 0;
+}
+
+/** Help of a drop-in command: what it does is Nix's, so its manual page is Nix's too. */
+export function printHelp(name: string): number {
+  process.stdout.write(
+    `${name}: as Nix's command of this name, by devshell.\nSee https://nix.dev/manual/nix/stable/command-ref/${name}\n`,
+  );
+  return 0;
+}
+
+/** Once, as Nix does, where something is printed that nothing protects. */
+export function warnNoRoot(): void {
+  if (isRootWarned) return;
+  isRootWarned = true;
+  say("warning: you did not specify '--add-root'; the result might be removed by the garbage collector");
+}
+
+let isRootWarned = false;
+
+/** All of standard input, as bytes. */
+export function* standardInput(): Generator<Buffer> {
+  const buffer = Buffer.alloc(1 << 20);
+  for (;;) {
+    const count = readPatiently(buffer);
+    if (count === 0) return;
+    yield buffer.subarray(0, count);
+  }
+}
+
+function readPatiently(buffer: Buffer): number {
+  for (;;) {
+    try {
+      return readSync(0, buffer);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "EOF") return 0;
+      if (code !== "EAGAIN") throw error;
+      Atomics.wait(WAITER, 0, 0, 5);
+    }
+  }
+}
+
+/** Writes synchronously: an archive may be larger than memory, and a pipe pushes back. */
+export function writeStandardOutput(chunk: Buffer): void {
+  let at = 0;
+  while (at < chunk.length) {
+    try {
+      at += writeSync(1, chunk, at);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "EPIPE") process.exit(0);
+      if (code !== "EAGAIN") throw error;
+      Atomics.wait(WAITER, 0, 0, 1);
+    }
+  }
+}
+
+const WAITER = new Int32Array(new SharedArrayBuffer(4));
