@@ -190,9 +190,17 @@ class Collection implements DebianCollection {
     };
   }
 
+  /**
+   * Of a security update also its place in the main archive: there lie the upstream tarballs that it did not change,
+   * and after a point release the update itself.
+   */
   #urlsOf({ role, path }: ArchiveFile): string[] {
     const escaped = path.split("/").map(encodeURIComponent).join("/").replaceAll("%2B", "+");
-    return mirrorsOf(this.#findMirrors(), role).map((mirror) => `${mirror}/${escaped}`);
+    const mirrors = this.#findMirrors();
+    const urls = mirrorsOf(mirrors, role).map((mirror) => `${mirror}/${escaped}`);
+    if (role !== "security") return urls;
+    const inMain = escaped.replace(/^pool\/updates\//, "pool/");
+    return [...urls, ...mirrors.main.map((mirror) => `${mirror}/${inMain}`)];
   }
 
   /** A mirror is asked once for a file; that it has it is remembered in the cache. */

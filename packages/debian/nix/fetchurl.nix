@@ -7,6 +7,8 @@
   sha256 ? null,
   hash ? null,
   executable ? false,
+  # Whether a binary cache may be asked for it.
+  allowSubstitutes ? true,
 }:
 
 derivation {
@@ -26,4 +28,5 @@ derivation {
   outputHashMode = if executable then "recursive" else "flat";
   preferLocalBuild = true;
   unpack = false;
+  ${if allowSubstitutes then null else "allowSubstitutes"} = false;
 }

@@ -16,8 +16,9 @@
 let
   inherit (platform) architecture;
 
-  # A record is what `ask` tells of a package: name, version, storeName, file.
-  download = record: fetchurl { inherit (record.file) name sha256 urls; };
+  # A record is what `ask` tells of a package: name, version, storeName, file. Binary caches need not be asked for what
+  # is of Debian's mirrors (`allowSubstitutes`): none has it, and there are hundreds of paths.
+  download = record: fetchurl { inherit (record.file) name sha256 urls; allowSubstitutes = false; };
 
   unpack =
     record:
@@ -25,6 +26,7 @@ let
       name = record.storeName;
       inherit system;
       builder = "builtin:debian-unpack";
+      allowSubstitutes = false;
       src = download record;
       # libc6 is bound to itself.
       loader = if record.name == "libc6" then "self" else loader;
@@ -50,6 +52,7 @@ let
       name = "${name}-env";
       inherit loader shim suite system;
       builder = "builtin:debian-environment";
+      allowSubstitutes = false;
       packages = map unpack records;
       arch = architecture;
       recipe = platform.environmentRecipe;
@@ -66,6 +69,7 @@ let
     name = "devshell-root";
     inherit system;
     builder = "${compiler}/usr/bin/gcc";
+    allowSubstitutes = false;
     args = [
       "-shared"
       "-fPIC"

@@ -26,7 +26,7 @@ let
       files = builtins.listToAttrs (
         map (file: {
           inherit (file) name;
-          value = fetchurl { inherit (file) name sha256 urls; };
+          value = fetchurl { inherit (file) name sha256 urls; allowSubstitutes = false; };
         }) record.files
       );
       matching = pattern: builtins.filter (file: builtins.match pattern file != null) (builtins.attrNames files);
