@@ -1,6 +1,13 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { DevshellError, bytesOfText, textOfBytes, type ByteString, type SourceOrigin, type SourcePos } from "../core/index.ts";
+import {
+  DevshellError,
+  bytesOfText,
+  textOfBytes,
+  type ByteString,
+  type SourceOrigin,
+  type SourcePos,
+} from "../core/index.ts";
 import {
   AttrSet,
   DEFAULT_SETTINGS,
@@ -8,6 +15,7 @@ import {
   Lambda,
   coerceToString,
   createEvaluator,
+  evalError,
   force,
   forceString,
   internShape,
@@ -110,7 +118,11 @@ export function evaluateSpec(
   const root =
     "file" in source
       ? evaluator.evalFile(bytesOfText(source.file))
-      : evaluator.evalText(bytesOfText(source.text), bytesOfText(source.baseDirectory), originOf(spec, source.text));
+      : evaluator.evalText(
+          bytesOfText(source.text),
+          bytesOfText(source.baseDirectory),
+          originOf(spec, source.text),
+        );
   const plain = autoArguments(evaluator, request);
   const forShell = options.isShell ? withShellArgument(plain) : plain;
   const argumentsFor = (value: Value): AttrSet => (asksForShell(value) ? forShell : plain);
@@ -187,9 +199,12 @@ export function derivationsOf(
   selected: Pick<SelectedValue, "slot" | "autoArguments">,
 ): FoundDerivation[] {
   const found: FoundDerivation[] = [];
-  collectDerivations(evaluation, selected.slot, selected.autoArguments, found, new Set(), true);
+  collectDerivations(evaluation, selected.slot, selected.autoArguments, found, new Set(), 0);
   return found;
 }
+
+/** Sets within sets; a set may well hold itself. */
+const MAX_SEARCH_DEPTH = 10_000;
 
 /** Attribute names that take part in a search for derivations. */
 const SEARCHED_NAME = /^[A-Za-z_][A-Za-z0-9_+-]*$/;
@@ -200,8 +215,10 @@ function collectDerivations(
   autoArguments: AttrSet,
   found: FoundDerivation[],
   done: Set<AttrSet>,
-  isRoot: boolean,
+  depth: number,
 ): void {
+  if (depth > MAX_SEARCH_DEPTH) throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded");
+  const isRoot = depth === 0;
   const value = evaluation.evaluator.autoCall(slot, autoArguments);
   if (value instanceof AttrSet) {
     if (isDerivation(value)) {
@@ -210,17 +227,15 @@ function collectDerivations(
       return;
     }
     if (!isRoot && !isTrue(value.get("recurseForDerivations"))) return;
-    if (done.has(value)) return;
-    done.add(value);
     for (const name of value.sortedNames()) {
       const item = value.get(name);
       if (item === undefined || !SEARCHED_NAME.test(name)) continue;
       const inner = force(item);
       if (inner instanceof AttrSet || inner instanceof Lambda)
-        collectDerivations(evaluation, inner, autoArguments, found, done, false);
+        collectDerivations(evaluation, inner, autoArguments, found, done, depth + 1);
     }
   } else if (isList(value))
-    for (const item of value) collectDerivations(evaluation, item, autoArguments, found, done, false);
+    for (const item of value) collectDerivations(evaluation, item, autoArguments, found, done, depth + 1);
   else if (isRoot)
     throw new DevshellError(
       "SPEC_NOT_A_DERIVATION",

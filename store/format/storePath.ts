@@ -226,7 +226,7 @@ function problemOfName(name: string): string | undefined {
   if (name.length > MAX_NAME_LENGTH) return `it is longer than ${MAX_NAME_LENGTH} characters`;
   if (!NAME.test(name)) {
     const bad = name.replace(/[0-9A-Za-z+\-._?=]/g, "").charAt(0);
-    return `it contains the illegal character ${JSON.stringify(bad)}`;
+    return `it contains illegal character ${JSON.stringify(bad)}`;
   }
   if (/^\.\.?(-|$)/.test(name)) return 'its first dash-separated part must not be "." or ".."';
   return undefined;
