@@ -4,15 +4,16 @@ import { describe, expect, it } from "vitest";
 
 const ROOT = resolve(import.meta.dirname, "..");
 
-/** Which folders a folder may import; `cli → shell → env → packages → store → core` and `env → lang → core`. */
+/** Which folders a folder may import; `cli → shell → env → packages → store → io → core` and `env → lang → core`. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   core: [],
+  io: ["core"],
   lang: ["core"],
-  store: ["core"],
-  packages: ["core", "store"],
-  env: ["core", "lang", "store", "packages"],
-  shell: ["core", "lang", "store", "packages", "env"],
-  cli: ["core", "lang", "store", "packages", "env", "shell"],
+  store: ["core", "io"],
+  packages: ["core", "io", "store"],
+  env: ["core", "io", "lang", "store", "packages"],
+  shell: ["core", "io", "lang", "store", "packages", "env"],
+  cli: ["core", "io", "lang", "store", "packages", "env", "shell"],
 };
 const FOLDERS = Object.keys(MAY_IMPORT);
 

@@ -6,10 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { DevshellError, bytesOfText, formatHash, parseHash, type ByteString } from "../../core/index.ts";
+import { downloadToFile } from "../../io/index.ts";
 import { debianBuilders } from "../../packages/index.ts";
 import {
   LocalStore,
-  downloadToFile,
   downstreamPlaceholder,
   knownOutputPaths,
   makeFixedOutputPath,

@@ -6,8 +6,14 @@ import { parseNarInfo, type NarInfo } from "../format/narInfo.ts";
 import { storePathHashPart } from "../format/storePath.ts";
 import type { StorePath, StoreSettings } from "../types.ts";
 import { downloadsDir } from "./builtins/fetchurl.ts";
-import { decompress, isCompression } from "./decompress.ts";
-import { downloadToFile, fetchBytes, isNotFound, type TransferOptions } from "./transfer.ts";
+import {
+  decompress,
+  isCompression,
+  downloadToFile,
+  fetchBytes,
+  isNotFound,
+  type TransferOptions,
+} from "../../io/index.ts";
 
 /** Somewhere that has store paths ready. */
 export interface Substituter {

@@ -3,7 +3,7 @@ import { createWriteStream, mkdirSync, rmSync, type WriteStream } from "node:fs"
 import { dirname } from "node:path";
 import { fsPath, textOfBytes, type ByteString } from "../../core/index.ts";
 import type { StorePath, StoreSettings } from "../types.ts";
-import { findProgram } from "./programs.ts";
+import { findProgram } from "../../io/index.ts";
 
 /** Lines longer than this reach listeners in pieces; the log file has them whole. */
 const MAX_LINE_BYTES = 64 << 10;

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { DevshellError, textOfBytes, bytesOfText, type ByteString } from "../../core/index.ts";
-import { findProgram } from "./programs.ts";
+import { findProgram } from "../../io/index.ts";
 
 /** What is to be run, as the builder itself sees it. */
 export interface BuilderCommand {

@@ -9,16 +9,7 @@ export { describePlan, outputPathsOf, renderSize, type RealisePlan } from "./pla
 export { openBinaryCache, type NarDownload, type Substituter } from "./binaryCache.ts";
 export { builderInput, type BuilderInput, type BuilderInputRequest } from "./buildEnvironment.ts";
 export { derivationAttribute, readDerivationOptions, type DerivationOptions } from "./derivationOptions.ts";
-export { decompress, isCompression, type Compression } from "./decompress.ts";
-export {
-  downloadToFile,
-  fetchBytes,
-  isNotFound,
-  type DownloadRequest,
-  type TransferRequest,
-} from "./transfer.ts";
 export { printJson, shellOfStructuredAttrs } from "./structuredAttrs.ts";
-export { findProgram } from "./programs.ts";
 export { sandboxObstacle } from "./sandbox.ts";
 export type { RealiseStore } from "./storePort.ts";
 export { removeOrphanedBuilds } from "./scratch.ts";

@@ -14,7 +14,7 @@ import {
   quoteForShell,
   splitEnvironment,
 } from "./builderProcess.ts";
-import { findProgram } from "./programs.ts";
+import { findProgram } from "../../io/index.ts";
 
 export const SANDBOX_BUILD_DIR = "/build";
 const SANDBOX_UID = 1000;

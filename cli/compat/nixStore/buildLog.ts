@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { Readable } from "node:stream";
 import { DevshellError, fsPath } from "../../../core/index.ts";
-import { decompress, type LocalStore, type StorePath } from "../../../store/index.ts";
+import { decompress } from "../../../io/index.ts";
+import type { LocalStore, StorePath } from "../../../store/index.ts";
 import { openContext } from "../context.ts";
 import { writeStandardOutput } from "../output.ts";
 import { storePathOf } from "../storeArgument.ts";

@@ -1,13 +1,8 @@
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { accessSync, constants } from "node:fs";
-import { join } from "node:path";
-import { Readable, pipeline } from "node:stream";
-import type { ReadableStream } from "node:stream/web";
 import { parentPort } from "node:worker_threads";
-import { createGunzip } from "node:zlib";
 import { DevshellError } from "../../../core/index.ts";
-import { fetchBytes, messageOf, openUrl } from "./fetch.ts";
+import { decompress, type Compression } from "../../../io/index.ts";
+import { fetchFromMirror, isOnMirror, streamFromMirror } from "./fetch.ts";
 import { writePackageTables, writeSourceTable } from "./indexTables.ts";
 import type {
   ArchiveState,
@@ -77,7 +72,7 @@ async function fetchRelease(task: ReleaseTask, onEvent: OnEvent): Promise<Archiv
     const url = `${mirror}/dists/${task.dist}/InRelease`;
     try {
       onEvent({ kind: "fetch", what: `${task.dist} InRelease`, doneBytes: 0, totalBytes: undefined });
-      const signed = await fetchBytes(url, MAX_RELEASE_BYTES);
+      const signed = await fetchFromMirror(url, MAX_RELEASE_BYTES);
       const release = parseRelease(await verifyClearsigned(signed, task.keyrings, url));
       checkIdentity(release, task, url);
       if (!isExpired(release)) return describe(release, task);
@@ -190,20 +185,25 @@ async function fetchTables(task: TableTask, onEvent: OnEvent): Promise<undefined
   throw allFailed(failures, `the list of ${task.content} of "${dist}"`);
 }
 
-/** Streams through the decompressor; nothing of it is used before both digests are as the signed file says. */
-async function fetchIndex(
+/** Nothing of it is used before both digests are as the signed file says. */
+async function fetchIndex(url: string, task: TableTask, onEvent: OnEvent): Promise<Buffer> {
+  if (task.file.rawSizeBytes > MAX_INDEX_BYTES) throw mismatch(url, "it is too large");
+  return streamFromMirror(url, MAX_INDEX_BYTES, (body) => readIndex(url, body, task, onEvent));
+}
+
+/** Decompresses while it arrives. */
+async function readIndex(
   url: string,
+  body: AsyncIterable<Buffer>,
   { file, dist, content }: TableTask,
   onEvent: OnEvent,
 ): Promise<Buffer> {
-  if (file.rawSizeBytes > MAX_INDEX_BYTES) throw mismatch(url, "it is too large");
-  await using download = await openUrl(url);
   const packed = createHash("sha256");
   let packedBytes = 0;
   let reported = 0;
   const what = `${dist} ${content === "packages" ? "Packages" : "Sources"}`;
   async function* hashed(): AsyncGenerator<Buffer> {
-    for await (const chunk of download.body as AsyncIterable<Buffer>) {
+    for await (const chunk of body) {
       packedBytes += chunk.length;
       if (packedBytes > file.sizeBytes) throw mismatch(url, `it is longer than ${file.sizeBytes} bytes`);
       packed.update(chunk);
@@ -217,15 +217,15 @@ async function fetchIndex(
   const raw = Buffer.allocUnsafe(file.rawSizeBytes);
   let rawBytes = 0;
   try {
-    for await (const chunk of decompress(file.path, hashed())) {
+    for await (const chunk of decompress(compressionOf(file.path), hashed())) {
       if (rawBytes + chunk.length > raw.length)
         throw mismatch(url, `it unpacks to more than ${raw.length} bytes`);
       raw.set(chunk, rawBytes);
       rawBytes += chunk.length;
     }
   } catch (error) {
-    if (error instanceof DevshellError) throw error;
-    throw mismatch(url, messageOf(error));
+    const isDamaged = error instanceof DevshellError && error.code === "DECOMPRESS_FAILED";
+    throw isDamaged ? mismatch(url, error.message) : error;
   }
   if (packed.digest("hex") !== file.sha256) throw mismatch(url, "its SHA256 is not the one that was signed");
   if (rawBytes !== raw.length || createHash("sha256").update(raw).digest("hex") !== file.rawSha256)
@@ -234,84 +234,20 @@ async function fetchIndex(
   return raw;
 }
 
-function decompress(path: string, packed: AsyncGenerator<Buffer>): AsyncIterable<Uint8Array> {
-  // The consumer sees an error of either stream; the callback only keeps it from being thrown a second time.
-  if (path.endsWith(".gz")) return pipeline(Readable.from(packed), createGunzip(), () => {});
-  if (!path.endsWith(".xz")) return packed;
-  const program = findProgram("xz");
-  return program === undefined ? unxzInProcess(packed) : unxzBySystem(program, packed);
-}
-
-async function* unxzInProcess(packed: AsyncGenerator<Buffer>): AsyncGenerator<Uint8Array> {
-  // A CommonJS module, whose names only a bundler would find.
-  const { XzReadableStream } = (await import("xz-decompress")).default;
-  const source = Readable.toWeb(Readable.from(packed)) as unknown as ConstructorParameters<
-    typeof XzReadableStream
-  >[0];
-  const unpacked = new XzReadableStream(source) as unknown as ReadableStream<Uint8Array>;
-  for await (const chunk of unpacked) yield chunk;
-}
-
-/** Half the time of the WASM decoder. */
-async function* unxzBySystem(program: string, packed: AsyncGenerator<Buffer>): AsyncGenerator<Uint8Array> {
-  const child = spawn(program, ["--decompress", "--stdout"], { stdio: ["pipe", "pipe", "pipe"] });
-  const closed = new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", resolve);
-  });
-  let complaint = "";
-  child.stderr.on(
-    "data",
-    (chunk: Buffer) => (complaint = (complaint + chunk.toString("latin1")).slice(0, 1000)),
-  );
-  // A decoder that ends early breaks the pipe; its status tells why.
-  child.stdin.on("error", () => {});
-  let failure: unknown;
-  const feeding = (async () => {
-    for await (const chunk of packed)
-      if (!child.stdin.write(chunk))
-        await Promise.race([new Promise((resume) => child.stdin.once("drain", resume)), closed]);
-    child.stdin.end();
-  })().catch((error: unknown) => {
-    failure = error;
-    child.kill();
-  });
-  try {
-    for await (const chunk of child.stdout as AsyncIterable<Buffer>) yield chunk;
-    await feeding;
-    const status = await closed;
-    if (failure !== undefined) throw failure;
-    if (status !== 0) throw new Error(complaint.trim() || `xz ended with status ${status}`);
-  } finally {
-    child.kill();
-  }
-}
-
-function findProgram(name: string): string | undefined {
-  for (const directory of (process.env["PATH"] ?? "").split(":")) {
-    const file = join(directory, name);
-    try {
-      accessSync(file, constants.X_OK);
-      return directory.startsWith("/") ? file : undefined;
-    } catch {
-      // Not here: the next directory.
-    }
-  }
-  return undefined;
+function compressionOf(path: string): Compression {
+  return path.endsWith(".xz") ? "xz" : path.endsWith(".gz") ? "gzip" : "none";
 }
 
 /** Only a server's plain no is a no; `undefined` where some mirror could not be asked. */
 async function probe(urls: readonly string[]): Promise<boolean | undefined> {
-  let answer: boolean | undefined = false;
+  let isKnown = true;
   for (const url of urls)
     try {
-      await using download = await openUrl(url, "HEAD");
-      void download;
-      return true;
-    } catch (error) {
-      if (!(error instanceof DevshellError) || error.code !== "DEBIAN_FETCH_MISSING") answer = undefined;
+      if (await isOnMirror(url)) return true;
+    } catch {
+      isKnown = false;
     }
-  return answer;
+  return isKnown ? false : undefined;
 }
 
 function mismatch(url: string, why: string): DevshellError {

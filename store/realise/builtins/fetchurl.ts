@@ -2,9 +2,8 @@ import { createReadStream } from "node:fs";
 import { chmod, copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DevshellError, fsPath, formatHash, hashBytes, type Hash } from "../../../core/index.ts";
-import { decompress } from "../decompress.ts";
+import { decompress, downloadToFile, isNotFound } from "../../../io/index.ts";
 import { derivationAttribute } from "../derivationOptions.ts";
-import { downloadToFile, isNotFound } from "../transfer.ts";
 import { restoreNar } from "../../format/narRestore.ts";
 import type { BuiltinBuilder, BuiltinBuilderContext } from "../../types.ts";
 

@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { DevshellError, fsPath } from "../../../core/index.ts";
 import { derivationAttribute } from "../derivationOptions.ts";
 import { processText } from "../builderProcess.ts";
-import { findProgram } from "../programs.ts";
+import { findProgram } from "../../../io/index.ts";
 import type { BuiltinBuilder } from "../../types.ts";
 
 /** `builtin:unpack-channel`: unpacks the tarball `src`, which holds one directory, as `channelName`. */

@@ -1,11 +1,11 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { COMPRESSIONS, decompress, type Compression } from "../../store/realise/decompress.ts";
-import * as programs from "../../store/realise/programs.ts";
+import { COMPRESSIONS, decompress, type Compression } from "../../io/decompress.ts";
+import * as programs from "../../io/findProgram.ts";
 
-const FIXTURES = join(import.meta.dirname, "fixtures");
-vi.mock("../../store/realise/programs.ts", { spy: true });
+const FIXTURES = join(import.meta.dirname, "../store/fixtures");
+vi.mock("../../io/findProgram.ts", { spy: true });
 afterEach(() => void vi.resetAllMocks());
 
 /** The compressed NARs of a golden cache, as `nix copy` wrote them. */

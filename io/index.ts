@@ -1,0 +1,20 @@
+export {
+  COMPRESSIONS,
+  decompress,
+  decompressPart,
+  isCompression,
+  type Compression,
+  type FilePart,
+} from "./decompress.ts";
+export { findProgram } from "./findProgram.ts";
+export {
+  downloadToFile,
+  fetchBytes,
+  isNotFound,
+  probeUrl,
+  transfer,
+  type DownloadRequest,
+  type DownloadResult,
+  type TransferOptions,
+  type TransferRequest,
+} from "./transfer.ts";

@@ -1,0 +1,217 @@
+import { readFileSync } from "node:fs";
+import { open, stat, type FileHandle } from "node:fs/promises";
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { fileURLToPath } from "node:url";
+import { DevshellError } from "../core/index.ts";
+
+/** What a server, or a file, answered. */
+export interface Answer {
+  readonly body: AsyncIterable<Buffer>;
+  /** Where in the whole the body begins. */
+  readonly offset: number;
+  /** Size of the whole, where known. */
+  readonly totalBytes: number | undefined;
+  readonly close: () => void;
+}
+
+export interface OpenUrlOptions {
+  /** Where in the whole to begin; the answer says where it did. */
+  readonly offset?: number | undefined;
+  readonly method?: "GET" | "HEAD" | undefined;
+  readonly connectTimeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const CONNECT_TIMEOUT_MS = 15_000;
+const STALL_TIMEOUT_MS = 60_000;
+const MAX_REDIRECTS = 20;
+const BUFFER_BYTES = 1 << 20;
+
+/** A failure that may pass: worth another try. */
+export class PassingError extends Error {
+  readonly retryAfterMs: number | undefined;
+  constructor(message: string, retryAfterMs?: number) {
+    super(message);
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/**
+ * Asks once for a URL (`http:`, `https:`, `file:`); redirects are followed.
+ * @throws {DevshellError} `FETCH_NOT_FOUND`, `FETCH_FORBIDDEN`, `FETCH_FAILED`, `FETCH_SCHEME`, `FETCH_URL`;
+ *   {@link PassingError} and errors of the system's where another try may help
+ */
+export async function openUrl(url: string, options: OpenUrlOptions): Promise<Answer> {
+  const parsed = parseUrl(url);
+  switch (parsed.protocol) {
+    case "file:":
+      return openFile(parsed, options.offset ?? 0);
+    case "http:":
+    case "https:":
+      return openHttp(parsed, options);
+    default:
+      throw new DevshellError(
+        "FETCH_SCHEME",
+        `unable to download '${url}': scheme '${parsed.protocol}' is unknown`,
+        {
+          hint: "http, https and file are supported",
+        },
+      );
+  }
+}
+
+function parseUrl(url: string, base?: URL): URL {
+  try {
+    return new URL(url, base);
+  } catch (cause) {
+    throw new DevshellError("FETCH_URL", `unable to download '${url}': it is not a URL`, { cause });
+  }
+}
+
+async function openFile(url: URL, offset: number): Promise<Answer> {
+  let file: FileHandle;
+  try {
+    const path = fileURLToPath(url);
+    // Before it is opened: a pipe would wait for its writer.
+    const entry = await stat(path);
+    if (!entry.isFile()) throw new Error(`'${path}' is no regular file`);
+    file = await open(path, "r");
+  } catch (cause) {
+    throw notFound(url.href, cause instanceof Error ? cause.message : "absent", cause);
+  }
+  const { size } = await file.stat();
+  const start = offset <= size ? offset : 0;
+  return {
+    body: file.createReadStream({ start, highWaterMark: BUFFER_BYTES, autoClose: true }),
+    offset: start,
+    totalBytes: size,
+    close: () => void file.close().catch(() => undefined),
+  };
+}
+
+/** Agents are shared by the process so that connections are used again; idle sockets do not hold it open. */
+const agents = new Map<string, HttpAgent | HttpsAgent>();
+
+function agentFor(protocol: string): HttpAgent | HttpsAgent {
+  const existing = agents.get(protocol);
+  if (existing !== undefined) return existing;
+  const options = { keepAlive: true, maxSockets: 32, scheduling: "lifo", proxyEnv: process.env } as const;
+  const certificates = process.env["NIX_SSL_CERT_FILE"] ?? process.env["SSL_CERT_FILE"];
+  const agent =
+    protocol === "http:"
+      ? new HttpAgent(options)
+      : new HttpsAgent({ ...options, ...readCertificates(certificates) });
+  agents.set(protocol, agent);
+  return agent;
+}
+
+function readCertificates(file: string | undefined): { ca?: string } {
+  if (file === undefined || file === "" || file === "/no-cert-file.crt") return {};
+  try {
+    return { ca: readFileSync(file, "utf8") };
+  } catch {
+    return {};
+  }
+}
+
+async function openHttp(start: URL, options: OpenUrlOptions): Promise<Answer> {
+  let url = start;
+  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
+    const response = await requestOnce(url, options);
+    const status = response.statusCode ?? 0;
+    if (status >= 300 && status < 400 && response.headers.location !== undefined) {
+      response.resume();
+      const next = parseUrl(response.headers.location, url);
+      if (next.protocol !== "http:" && next.protocol !== "https:")
+        throw new DevshellError(
+          "FETCH_SCHEME",
+          `unable to download '${start.href}': redirected to '${next.href}', which is not http`,
+        );
+      url = next;
+      continue;
+    }
+    return answerOf(start.href, response, status, options.offset ?? 0);
+  }
+  throw new DevshellError("FETCH_FAILED", `unable to download '${start.href}': too many redirects`);
+}
+
+function answerOf(url: string, response: IncomingMessage, status: number, offset: number): Answer {
+  const close = (): void => void response.destroy();
+  const length = decimalHeader(response.headers["content-length"]);
+  if (status === 200) return { body: response, offset: 0, totalBytes: length, close };
+  if (status === 206) {
+    const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.headers["content-range"] ?? "");
+    if (range !== null && Number(range[1]) === offset)
+      return {
+        body: response,
+        offset,
+        totalBytes: length === undefined ? undefined : offset + length,
+        close,
+      };
+    close();
+    throw new PassingError("the server continued at another place than asked");
+  }
+  close();
+  const described = `HTTP error ${status}${response.statusMessage === "" ? "" : ` ('${response.statusMessage}')`}`;
+  if (status === 416) {
+    // Nothing after `offset`: all of it is here already, or the remote thing changed; the size says which.
+    const total = /^bytes \*\/(\d+)$/.exec(response.headers["content-range"] ?? "")?.[1];
+    if (total !== undefined && Number(total) === offset)
+      return { body: nothing(), offset, totalBytes: offset, close: () => undefined };
+    return { body: restart(), offset: 0, totalBytes: undefined, close: () => undefined };
+  }
+  if (status === 404 || status === 410) throw notFound(url, described, undefined);
+  if (status === 403 || status === 401)
+    throw new DevshellError("FETCH_FORBIDDEN", `unable to download '${url}': ${described}`);
+  if (status === 408 || status === 429 || status >= 500) {
+    const retryAfter = decimalHeader(response.headers["retry-after"]);
+    throw new PassingError(described, retryAfter === undefined ? undefined : Math.min(retryAfter, 60) * 1000);
+  }
+  throw new DevshellError("FETCH_FAILED", `unable to download '${url}': ${described}`);
+}
+
+async function* nothing(): AsyncIterable<Buffer> {}
+
+// oxlint-disable-next-line require-yield
+async function* restart(): AsyncIterable<Buffer> {
+  throw new PassingError("what an earlier run left does not fit");
+}
+
+function requestOnce(
+  url: URL,
+  { offset = 0, method = "GET", signal, connectTimeoutMs = CONNECT_TIMEOUT_MS }: OpenUrlOptions,
+): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const send = url.protocol === "https:" ? httpsRequest : httpRequest;
+  const client = send(
+    url,
+    {
+      method,
+      agent: agentFor(url.protocol),
+      signal,
+      headers: {
+        "user-agent": "devshell",
+        "accept-encoding": "identity",
+        ...(offset > 0 && { range: `bytes=${offset}-` }),
+      },
+    },
+    (response) => {
+      client.setTimeout(STALL_TIMEOUT_MS);
+      resolve(response);
+    },
+  );
+  client.setTimeout(connectTimeoutMs);
+  client.on("timeout", () => client.destroy(new PassingError("the server does not answer")));
+  client.on("error", reject);
+  client.end();
+  return promise;
+}
+
+function decimalHeader(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+function notFound(url: string, why: string, cause: unknown): DevshellError {
+  return new DevshellError("FETCH_NOT_FOUND", `unable to download '${url}': ${why}`, { cause });
+}

@@ -1,0 +1,251 @@
+import { open, rm, stat, type FileHandle } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { DevshellError, fsPath, hashStream, type Hash, type HashAlgorithm } from "../core/index.ts";
+import { PassingError, openUrl, type Answer } from "./openUrl.ts";
+
+export interface TransferOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((doneBytes: number, totalBytes: number | undefined) => void) | undefined;
+  /** One line for each thing that went wrong and is tried again. */
+  readonly onRetry?: ((message: string) => void) | undefined;
+}
+
+export interface TransferRequest extends TransferOptions {
+  /** `http:`, `https:` or `file:`. */
+  readonly url: string;
+  /** More is refused: servers are not trusted to end. */
+  readonly maxBytes: number;
+  /** Total tries of a transfer that failed for a passing reason. */
+  readonly attempts?: number | undefined;
+  readonly connectTimeoutMs?: number | undefined;
+}
+
+export interface DownloadRequest extends TransferRequest {
+  /** Where the bytes go. What is there already is taken as the transfer's beginning. */
+  readonly file: string;
+  readonly hash: HashAlgorithm;
+}
+
+export interface DownloadResult {
+  readonly hash: Hash;
+  readonly sizeBytes: number;
+}
+
+const DEFAULT_ATTEMPTS = 5;
+const FIRST_BACKOFF_MS = 250;
+const BUFFER_BYTES = 1 << 20;
+/** As much new data forgives earlier failures. */
+const PROGRESS_BYTES = 1 << 20;
+
+/** The server answered that it does not have or give the thing (as opposed to failing to answer). */
+export function isNotFound(error: unknown): boolean {
+  return (
+    error instanceof DevshellError && (error.code === "FETCH_NOT_FOUND" || error.code === "FETCH_FORBIDDEN")
+  );
+}
+
+/**
+ * Downloads to a file, continuing what an earlier run left there, and hashes all of it.
+ * On failure the partial file stays, for the next run to continue.
+ * @throws {DevshellError} `FETCH_NOT_FOUND`, `FETCH_FORBIDDEN`, `FETCH_FAILED`, `FETCH_TOO_LARGE`
+ */
+export async function downloadToFile(request: DownloadRequest): Promise<DownloadResult> {
+  await using handle = await openForAppend(request.file);
+  return await withRetries(request, async (moved) => {
+    const hash = hashStream(request.hash);
+    const existing = await hashExisting(handle.file, hash, request);
+    const answer = await openUrl(request.url, { ...request, offset: existing });
+    let offset = existing;
+    let running = hash;
+    if (answer.offset !== existing) {
+      // The server does not continue: from the beginning.
+      await handle.file.truncate(0);
+      offset = 0;
+      running = hashStream(request.hash);
+    }
+    for await (const chunk of received(answer, request, offset, moved)) {
+      running.update(chunk);
+      await writeAll(handle.file, chunk, offset).catch(async (error: unknown) => {
+        // A full disk needs the room more than the next run needs the beginning.
+        await handle.file.truncate(0);
+        throw error;
+      });
+      offset += chunk.length;
+    }
+    return { hash: running.digest(), sizeBytes: offset };
+  });
+}
+
+/**
+ * Fetches a small thing whole.
+ * @throws {DevshellError} as {@link downloadToFile}
+ */
+export async function fetchBytes(request: TransferRequest): Promise<Buffer> {
+  return transfer(request, async (body) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of body) chunks.push(chunk);
+    return Buffer.concat(chunks);
+  });
+}
+
+/**
+ * Hands the bytes to `use` as they come, and again from the first one where the transfer fails for a passing reason.
+ * @throws {DevshellError} as {@link downloadToFile}; what `use` throws
+ */
+export async function transfer<T>(
+  request: TransferRequest,
+  use: (body: AsyncIterable<Buffer>) => Promise<T>,
+): Promise<T> {
+  return withRetries(request, async (moved) => {
+    const answer = await openUrl(request.url, request);
+    try {
+      return await use(received(answer, request, 0, moved));
+    } finally {
+      answer.close();
+    }
+  });
+}
+
+/**
+ * Asks whether something is there, without its bytes.
+ * @throws {DevshellError} `FETCH_FORBIDDEN`, `FETCH_FAILED` where that is not known
+ */
+export async function probeUrl(request: Omit<TransferRequest, "maxBytes">): Promise<boolean> {
+  const asked = { ...request, maxBytes: 0 };
+  try {
+    return await withRetries(asked, async () => {
+      (await openUrl(request.url, { ...request, method: "HEAD" })).close();
+      return true;
+    });
+  } catch (error) {
+    if (error instanceof DevshellError && error.code === "FETCH_NOT_FOUND") return false;
+    throw error;
+  }
+}
+
+async function* received(
+  answer: Answer,
+  request: TransferRequest,
+  start: number,
+  moved: (doneBytes: number) => void,
+): AsyncGenerator<Buffer> {
+  let done = start;
+  try {
+    if (answer.totalBytes !== undefined && answer.totalBytes > request.maxBytes)
+      throw tooLarge(request.url, answer.totalBytes, request.maxBytes);
+    request.onProgress?.(done, answer.totalBytes);
+    for await (const chunk of answer.body) {
+      request.signal?.throwIfAborted();
+      done += chunk.length;
+      if (done > request.maxBytes) throw tooLarge(request.url, done, request.maxBytes);
+      yield chunk;
+      moved(done);
+      request.onProgress?.(done, answer.totalBytes);
+    }
+    if (answer.totalBytes !== undefined && done !== answer.totalBytes)
+      throw new PassingError(`the connection ended after ${done} of ${answer.totalBytes} bytes`);
+  } finally {
+    answer.close();
+  }
+}
+
+async function withRetries<T>(
+  request: TransferRequest,
+  attempt: (moved: (doneBytes: number) => void) => Promise<T>,
+): Promise<T> {
+  const attempts = request.attempts ?? DEFAULT_ATTEMPTS;
+  // What moves on is not stuck: a transfer cut every few megabytes still ends.
+  let furthest = 0;
+  for (let failures = 0; ;) {
+    try {
+      return await attempt((doneBytes) => {
+        if (doneBytes < furthest + PROGRESS_BYTES) return;
+        furthest = doneBytes;
+        failures = 0;
+      });
+    } catch (error) {
+      request.signal?.throwIfAborted();
+      const why = passingReason(error);
+      if (why === undefined) throw error;
+      failures++;
+      if (failures >= attempts)
+        throw new DevshellError("FETCH_FAILED", `unable to download '${request.url}': ${why}`, {
+          cause: error,
+          hint: "check the network and try again; what has arrived is kept",
+        });
+      const backoff = FIRST_BACKOFF_MS * 2 ** (failures - 1) * (0.75 + Math.random() / 2);
+      const waitMs = Math.max(backoff, error instanceof PassingError ? (error.retryAfterMs ?? 0) : 0);
+      request.onRetry?.(`unable to download '${request.url}': ${why}; retrying in ${Math.round(waitMs)} ms`);
+      await sleep(waitMs, undefined, { signal: request.signal });
+    }
+  }
+}
+
+const PASSING_CODES = new Set([
+  "ECONNRESET",
+  "ECONNREFUSED",
+  "ECONNABORTED",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EAI_AGAIN",
+  "HPE_INVALID_CONSTANT",
+]);
+
+function passingReason(error: unknown): string | undefined {
+  if (error instanceof PassingError) return error.message;
+  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return undefined;
+  if (error instanceof AggregateError && error.message === "") {
+    const [first] = error.errors as readonly unknown[];
+    return passingReason(first);
+  }
+  return PASSING_CODES.has(error.code) ? error.message : undefined;
+}
+
+async function openForAppend(path: string): Promise<{ readonly file: FileHandle } & AsyncDisposable> {
+  // "r+" keeps what is there; "w+" only where nothing is.
+  const exists = await stat(fsPath(path)).then(
+    (entry) => entry.isFile(),
+    () => false,
+  );
+  if (!exists) await rm(fsPath(path), { force: true, recursive: true });
+  const file = await open(fsPath(path), exists ? "r+" : "wx+", 0o644);
+  return { file, [Symbol.asyncDispose]: () => file.close() };
+}
+
+async function hashExisting(
+  file: FileHandle,
+  hash: { update(data: Uint8Array): void },
+  request: TransferRequest,
+): Promise<number> {
+  const { size } = await file.stat();
+  if (size > request.maxBytes) {
+    await file.truncate(0);
+    return 0;
+  }
+  const buffer = Buffer.allocUnsafe(Math.min(BUFFER_BYTES, Math.max(size, 1)));
+  let at = 0;
+  while (at < size) {
+    request.signal?.throwIfAborted();
+    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, size - at), at);
+    if (bytesRead === 0) break;
+    hash.update(buffer.subarray(0, bytesRead));
+    at += bytesRead;
+  }
+  return at;
+}
+
+async function writeAll(file: FileHandle, chunk: Buffer, position: number): Promise<void> {
+  for (let written = 0; written < chunk.length;) {
+    const { bytesWritten } = await file.write(chunk, written, chunk.length - written, position + written);
+    written += bytesWritten;
+  }
+}
+
+function tooLarge(url: string, sizeBytes: number, maxBytes: number): DevshellError {
+  return new DevshellError(
+    "FETCH_TOO_LARGE",
+    `unable to download '${url}': it has at least ${sizeBytes} bytes, more than the ${maxBytes} allowed`,
+  );
+}
