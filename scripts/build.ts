@@ -65,6 +65,8 @@ const common: BuildOptions = {
   format: "esm",
   platform: "node",
   target: "node24",
+  // esbuild's own form of `using` keeps a loop's first error for its later rounds; Node has it itself.
+  supported: { using: true },
   minify: true,
   keepNames: true,
   legalComments: "none",
