@@ -124,14 +124,24 @@ export class PtySession implements AsyncDisposable {
     // Typed keys arrive as bytes; these come only from outside, for the command in the foreground.
     this.#on("SIGINT", () => this.#pty.write("\x03"));
     this.#on("SIGQUIT", () => this.#pty.write("\x1c"));
-    this.#on("SIGTSTP", () => {
-      this.#restore();
-      process.kill(process.pid, "SIGSTOP");
-    });
-    this.#on("SIGCONT", () => {
+    const takeTerminal = (): void => {
       if (this.#settings !== undefined && !this.#isClosed) setTerminalRaw(this.#stdin.fd);
       resize();
-    });
+    };
+    // What the shell's `suspend` sends (session.bash). The whole job stops, the launcher too; where nobody could wake
+    // it again the kernel lets the signal pass, and all goes on.
+    const suspend = (): void => {
+      this.#restore();
+      process.off("SIGTSTP", suspend);
+      process.kill(0, "SIGTSTP");
+      setImmediate(() => {
+        if (this.#isClosed) return;
+        process.on("SIGTSTP", suspend);
+        takeTerminal();
+      });
+    };
+    this.#on("SIGTSTP", suspend);
+    this.#on("SIGCONT", takeTerminal);
     const parent = process.ppid;
     const watch = setInterval(() => {
       if (process.ppid !== parent) this.#hangUp();

@@ -22,6 +22,7 @@ export function renderRcFile(request: RcFileRequest): string {
   return [
     `__devshell_dir=${quoteSh(sessionDir)}`,
     `. ${quoteSh(join(packageRoot, "shell/session.bash"))}`,
+    "__devshell_own_suspend",
     // A pure shell knows nothing of its user's settings, as in nix-shell.
     environment.isPure ? "" : "if [ -r ~/.bashrc ]; then . ~/.bashrc; fi",
     `__devshell_keep ${variableNames(environment).join(" ")}`,

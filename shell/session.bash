@@ -46,6 +46,11 @@ __devshell_strip() {
   fi
 }
 
+# In a session: the whole of it stops, as `suspend` in a shell on the terminal itself would.
+__devshell_own_suspend() {
+  suspend() { builtin kill -s TSTP "$PPID"; }
+}
+
 # NAME: puts "(devshell:NAME)" before the user's own prompt.
 __devshell_mark() {
   __devshell_marker=
