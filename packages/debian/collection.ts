@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { DevshellError, bytesOfText, packageRoot, textOfBytes, type ByteString } from "../../core/index.ts";
-import { environmentRecipe, unpackRecipe } from "./builders/index.ts";
+import { environmentRecipe, findArchitecture, needsShim, unpackRecipe } from "./builders/index.ts";
 import { findMirrors, mirrorsOf, type Mirrors } from "./index/mirrors.ts";
 import { runIndexTasks, type DebianEvent } from "./index/indexWork.ts";
 import { emptyLock, readLock, writeLock, type DebianLock } from "./index/lock.ts";
@@ -40,18 +40,8 @@ export interface DebianCollection extends Disposable {
 }
 
 const DEFAULT_SUITE = "bookworm";
-const SYSTEMS: Readonly<Record<string, { architecture: string; triplet: string; loader: string }>> = {
-  "x86_64-linux": {
-    architecture: "amd64",
-    triplet: "x86_64-linux-gnu",
-    loader: "ld-linux-x86-64.so.2",
-  },
-  "aarch64-linux": {
-    architecture: "arm64",
-    triplet: "aarch64-linux-gnu",
-    loader: "ld-linux-aarch64.so.1",
-  },
-};
+/** Nix's system → Debian's architecture. */
+const SYSTEMS: Readonly<Record<string, string>> = { "x86_64-linux": "amd64", "aarch64-linux": "arm64" };
 
 export function openDebianCollection(options: DebianCollectionOptions): DebianCollection {
   return new Collection(options);
@@ -173,6 +163,7 @@ class Collection implements DebianCollection {
       name,
       version,
       storeName: storeName(`${name}-${withoutEpoch(version)}`),
+      needsShim: needsShim(name),
       file: { name: storeName(fileName), sha256: file.sha256, urls: this.#urlsOf(file) },
     };
   }
@@ -235,13 +226,16 @@ class Collection implements DebianCollection {
   }
 }
 
+/** @returns Debian's names for a system, and its dynamic loader's */
 function platformOf(system: string): { architecture: string; triplet: string; loader: string } {
-  const platform = Object.hasOwn(SYSTEMS, system) ? SYSTEMS[system] : undefined;
-  if (platform === undefined)
+  const name = Object.hasOwn(SYSTEMS, system) ? SYSTEMS[system] : undefined;
+  const architecture = name === undefined ? undefined : findArchitecture(name);
+  if (architecture === undefined)
     throw new DevshellError("DEBIAN_SYSTEM_UNSUPPORTED", `Cannot use <debian> on system "${system}"`, {
       hint: `it knows ${Object.keys(SYSTEMS).join(" and ")}`,
     });
-  return platform;
+  const { triplet, interpreter } = architecture;
+  return { architecture: architecture.name, triplet, loader: basename(interpreter) };
 }
 
 /** Characters that store names do not have become "_"; Debian's versions have `~` and `:`. */

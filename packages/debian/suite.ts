@@ -263,6 +263,8 @@ export class Suite implements Disposable {
     );
     onState();
     this.#pinned = emptySuiteLock(archives);
+    // Where only programs refuse an expired index, sources that were pinned by it stay pinned.
+    if (!isUpdate) for (const [name, source] of known?.sources ?? []) this.#pinned.sources.set(name, source);
     lock.suites.set(key, this.#pinned);
     onPin();
     return this.#pinned;

@@ -165,6 +165,10 @@ describe("<debian>", () => {
     );
     // perl has paths compiled in.
     expect(made.get("s-env")?.env.get("shim")).toMatch(/-devshell-root$/);
+    // So that an edit of setup.sh makes neither the compiler nor the shim anew.
+    expect(made.get("compiler-env")?.env.get("setup")).toBe("");
+    expect(made.get("compiler-env")?.env.get("defaultBuilder")).toBe("");
+    expect(made.get("s-env")?.env.get("setup")).toMatch(/-setup\.sh$/);
   });
 
   it("builds on the toolchain, with packages in the environment and other inputs beside it", () => {

@@ -4,8 +4,8 @@ import type { BuiltinBuilder, BuiltinBuilderContext } from "../../../store/index
 import { findArchitecture, loaderPathIn, type DebianArchitecture } from "./architecture.ts";
 import type { DebianJob, DebianNote } from "./debian.worker.ts";
 
-export { findArchitecture, loaderPathIn, type DebianArchitecture } from "./architecture.ts";
-export { SHIM_LIBRARY } from "./shim/shimmedPrograms.ts";
+export { findArchitecture } from "./architecture.ts";
+export { needsShim } from "./shim/shimmedPrograms.ts";
 
 /** In the derivations' `recipe`: raise it when what a builder makes of the same inputs changes. */
 export const unpackRecipe = "1";

@@ -74,7 +74,7 @@ export function mirrorsOf(mirrors: Mirrors, role: MirrorRole): readonly string[]
 }
 
 function checkMirror(url: string): string {
-  if (!/^(?:https?:\/\/[^\s/]|file:\/)/.test(url))
+  if (!/^(?:https?:\/\/[^\s/]|file:\/)/.test(url) || !URL.canParse(url))
     throw new DevshellError(
       "DEBIAN_MIRROR_INVALID",
       `Cannot use mirror "${url}": it is no http, https or file URL`,

@@ -91,6 +91,9 @@ export function writeRecordTable(
       chunkBytes = 0;
     }
     writeAll(fd, Buffer.from(chunk.join(""), "latin1"));
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
   } finally {
     closeSync(fd);
   }

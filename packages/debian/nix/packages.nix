@@ -16,7 +16,7 @@
 let
   inherit (platform) architecture;
 
-  # A record is what `ask` tells of a package: name, version, storeName, file. Binary caches need not be asked for what
+  # A record is what `ask` tells of a package: name, version, storeName, file, needsShim. Binary caches need not be asked for what
   # is of Debian's mirrors (`allowSubstitutes`): none has it, and there are hundreds of paths.
   download = record: fetchurl { inherit (record.file) name sha256 urls; allowSubstitutes = false; };
 
@@ -46,18 +46,18 @@ let
     {
       name,
       records,
-      shim ? if builtins.any hasCompiledInPaths records then rootShim else "",
+      shim ? if builtins.any (record: record.needsShim) records then rootShim else "",
+      setup ? ../setup/setup.sh,
+      defaultBuilder ? ../setup/default-builder.sh,
     }:
     derivation {
       name = "${name}-env";
-      inherit loader shim suite system;
+      inherit defaultBuilder loader setup shim suite system;
       builder = "builtin:debian-environment";
       allowSubstitutes = false;
       packages = map unpack records;
       arch = architecture;
       recipe = platform.environmentRecipe;
-      setup = ../setup/setup.sh;
-      defaultBuilder = ../setup/default-builder.sh;
     }
     // {
       # For `inputsFrom`.
@@ -85,14 +85,11 @@ let
   compiler = join {
     name = "compiler";
     shim = "";
+    # Nothing sources them here, and a change of theirs shall not make the compiler and the shim anew.
+    setup = "";
+    defaultBuilder = "";
     records = resolve { packages = [ "gcc" "libc6-dev" ]; };
   };
-  hasCompiledInPaths =
-    record:
-    builtins.match (
-      "perl-base|git|nodejs|gpg.*|gnupg.*|dirmngr|groff.*|man-db|file|bison|gdb|vim.*|nano|ruby.*|php.*|tcl.*|tk.*|"
-      + "lua.*|guile.*|gawk|gnuplot.*|octave.*|m4|gettext|r-base-core|xvfb|xserver-.*|x11-xkb-utils|xterm|tigervnc.*"
-    ) record.name != null;
 
   resolve =
     {
