@@ -123,9 +123,11 @@ function decodeDigest(text: string, digest: string, algorithm: HashAlgorithm, is
     return Buffer.from(digest, "hex");
   }
   if (!isSri && digest.length === Math.ceil((size * 8) / 5)) return decodeNix32(digest, size);
-  if (digest.length === Math.ceil(size / 3) * 4) {
-    const bytes = Buffer.from(digest, "base64");
-    if (bytes.length === size && bytes.toString("base64") === digest) return bytes;
+  // Nix once took SRI hashes without their padding, so there are such.
+  const padded = isSri ? digest.padEnd(Math.ceil(size / 3) * 4, "=") : digest;
+  if (padded.length === Math.ceil(size / 3) * 4) {
+    const bytes = Buffer.from(padded, "base64");
+    if (bytes.length === size && bytes.toString("base64") === padded) return bytes;
     throw invalid(text, `it is not ${size} bytes of base-64`);
   }
   throw invalid(text, `it has the wrong length for "${algorithm}"`);

@@ -157,13 +157,17 @@ export function openEvaluation(
   context: StoreContext,
   options: OpenEvaluationOptions,
 ): { readonly evaluator: Evaluator; readonly host: StoreHost } {
-  const { host, searchPath } = context.evaluationHost({
+  const { host, searchPath, builtInSearchPath } = context.evaluationHost({
     directory: options.directory,
     includes: options.includes,
     lockDirectory: options.lockDirectory,
     isUpdate: options.isUpdate,
   });
-  const evaluator = createEvaluator(host, { ...evalSettings(context, options.showTrace), searchPath });
+  const evaluator = createEvaluator(host, {
+    ...evalSettings(context, options.showTrace),
+    searchPath,
+    builtInSearchPath,
+  });
   return { evaluator, host };
 }
 
@@ -384,7 +388,24 @@ function evalSettings(context: StoreContext, showTrace = false): EvalSettings {
     allowedUris: words("allowed-uris"),
     abortOnWarn: raw.get("abort-on-warn") === "true",
     traceVerbose: raw.get("trace-verbose") === "true",
+    lints: lintsOf(raw),
   };
+}
+
+const LINTS = ["lint-absolute-path-literals", "lint-short-path-literals", "lint-url-literals"];
+
+function lintsOf(raw: ReadonlyMap<string, string>): Map<string, "warn" | "fatal"> {
+  const lints = new Map<string, "warn" | "fatal">();
+  for (const name of LINTS) {
+    const level = raw.get(name) ?? "ignore";
+    if (level === "warn" || level === "fatal") lints.set(name, level);
+    else if (level !== "ignore")
+      throw new DevshellError(
+        "STORE_CONFIG_INVALID",
+        `Cannot use "${level}" for the option "${name}": expected "ignore", "warn" or "fatal"`,
+      );
+  }
+  return lints;
 }
 
 /** Gives an error about a package that a data spec names the place where it is named. */

@@ -167,7 +167,12 @@ export class StoreContext implements Disposable {
     readonly includes: readonly string[];
     readonly lockDirectory: string | undefined;
     readonly isUpdate?: boolean | undefined;
-  }): { readonly host: StoreHost; readonly searchPath: readonly SearchPathEntry[] } {
+  }): {
+    readonly host: StoreHost;
+    readonly searchPath: readonly SearchPathEntry[];
+    /** What is found although no search path names it: `<debian>`. */
+    readonly builtInSearchPath: readonly SearchPathEntry[];
+  } {
     const rules = new AccessRules(this.mode, this.settings.storeDir, this.#allowedUris());
     const collection = this.collection(options.lockDirectory, options.isUpdate);
     const nixDir = bytesOfText(collection.nixDir);
@@ -178,7 +183,6 @@ export class StoreContext implements Disposable {
         this.mode === "pure" ? "" : (process.env["NIX_PATH"] ?? this.settings.config.raw.get("nix-path")),
       stateDir: this.settings.stateDir,
       home: process.env["HOME"],
-      builtIn: new Map([["debian", collection.nixDir]]),
     });
     const askCollection = (argument: ByteString): ByteString => {
       prepareCache();
@@ -201,7 +205,7 @@ export class StoreContext implements Disposable {
       fetch: (request) => this.#fetchNow(request),
       onMessage: (level, text) => this.message(level, textOfBytes(text)),
     });
-    return { host, searchPath };
+    return { host, searchPath, builtInSearchPath: [{ prefix: "debian", value: nixDir }] };
   }
 
   [Symbol.dispose](): void {

@@ -19,13 +19,15 @@ import {
 
 export interface EvaluatorOptions extends Partial<EvalSettings> {
   readonly searchPath?: readonly SearchPathEntry[];
+  /** Looked into after any search path, and not part of `builtins.nixPath`. */
+  readonly builtInSearchPath?: readonly SearchPathEntry[];
 }
 
 /** One evaluation: values made by it share its caches. Every function throws `DevshellError`s only, bugs apart. */
 export interface Evaluator {
   /** For what takes a runtime: printing, JSON, coercion. */
   readonly runtime: Runtime;
-  /** Only parses; relative paths in the text are relative to `baseDir`. */
+  /** Parses, and resolves variables; relative paths in the text are relative to `baseDir`. */
   parse(text: ByteString, baseDir: ByteString, origin: SourceOrigin): Expr;
   evalText(text: ByteString, baseDir: ByteString, origin: SourceOrigin): Value;
   /** As `import`: a directory means its `default.nix`; evaluated once. */
@@ -44,17 +46,18 @@ export interface Evaluator {
 
 /** @param host all of the world that evaluation can reach */
 export function createEvaluator(host: EvalHost, options: EvaluatorOptions = {}): Evaluator {
-  const { searchPath = [], ...settings } = options;
+  const { searchPath = [], builtInSearchPath = [], ...settings } = options;
   const state = new EvalState(
     host,
     { ...DEFAULT_SETTINGS, ...settings },
-    searchPath,
+    { searchPath, builtInSearchPath },
     makeGlobals,
     INTERNAL_FILES,
   );
   return {
     runtime: state,
-    parse: (text, baseDir, origin) => state.guard(() => state.parse(text, baseDir, origin)),
+    parse: (text, baseDir, origin) =>
+      state.guard(() => state.checkVariables(state.parse(text, baseDir, origin))),
     evalText: (text, baseDir, origin) => state.guard(() => state.evalText(text, baseDir, origin)),
     evalFile: (path) => state.guard(() => state.evalMainFile(path)),
     autoCall: (value, args) => state.guard(() => autoCall(value, args)),

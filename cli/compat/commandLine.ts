@@ -110,6 +110,8 @@ const VALUED = new Set([
   "id-count",
   "ignored-acls",
   "json-log-path",
+  "lint-absolute-path-literals",
+  "lint-short-path-literals",
   "lint-url-literals",
   "log-lines",
   "max-build-log-size",

@@ -33,7 +33,7 @@ function report(event: ContextEvent, flags: CommonFlags): void {
       return;
     case "message":
       say(
-        event.level === "warning" && !event.text.startsWith("warning")
+        event.level === "warning" && !/^(evaluation )?warning/.test(event.text)
           ? `warning: ${event.text}`
           : event.text,
       );

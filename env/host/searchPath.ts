@@ -11,21 +11,16 @@ export interface SearchPathRequest {
   readonly variable: string | undefined;
   readonly stateDir: string;
   readonly home: string | undefined;
-  /** Name → directory of what is built in; they come last. */
-  readonly builtIn: ReadonlyMap<string, string>;
 }
 
 /** The search path in force, in order. */
 export function searchPathEntries(request: SearchPathRequest): SearchPathEntry[] {
-  const { includes, variable, builtIn } = request;
+  const { includes, variable } = request;
   const texts = [
     ...includes,
     ...(variable === undefined ? defaultEntries(request) : splitSearchPath(variable)),
   ];
-  return [
-    ...texts.filter((text) => text !== "").map(parseEntry),
-    ...[...builtIn].map(([prefix, path]) => ({ prefix: bytesOfText(prefix), value: bytesOfText(path) })),
-  ];
+  return texts.filter((text) => text !== "").map(parseEntry);
 }
 
 /** Splits at colons, but not at those of a URL (`https://…`, `channel:…`, `flake:…`). */

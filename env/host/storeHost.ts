@@ -239,8 +239,8 @@ export class StoreHost implements EvalHost {
     this.#options.onMessage("trace", message);
   }
 
-  warn(message: ByteString): void {
-    this.#options.onMessage("warning", message);
+  warn(message: ByteString, isFromProgram = false): void {
+    this.#options.onMessage("warning", isFromProgram ? `evaluation warning: ${message}` : message);
   }
 
   #check(path: ByteString): void {

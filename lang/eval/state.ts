@@ -1,4 +1,4 @@
-import type { ByteString, SourceOrigin } from "../../core/index.ts";
+import { formatError, type ByteString, type SourceOrigin } from "../../core/index.ts";
 import type { ContextElement, EvalHost } from "../host.ts";
 import { parse, type Expr } from "../syntax/index.ts";
 import { addFrame, asDevshellError, evalError } from "../value/error.ts";
@@ -24,6 +24,7 @@ export class EvalState implements Runtime, CompileContext {
   readonly host: EvalHost;
   readonly settings: EvalSettings;
   readonly searchPath: readonly SearchPathEntry[];
+  readonly #builtInSearchPath: readonly SearchPathEntry[];
   readonly #compiler: ClosureCompiler;
   readonly #globals: Globals;
   readonly #globalIndex = new Map<string, number>();
@@ -40,13 +41,17 @@ export class EvalState implements Runtime, CompileContext {
   constructor(
     host: EvalHost,
     settings: EvalSettings,
-    searchPath: readonly SearchPathEntry[],
+    paths: {
+      readonly searchPath: readonly SearchPathEntry[];
+      readonly builtInSearchPath: readonly SearchPathEntry[];
+    },
     makeGlobals: (runtime: Runtime) => Globals,
     internalFiles: ReadonlyMap<string, string> = new Map(),
   ) {
     this.host = host;
     this.settings = settings;
-    this.searchPath = searchPath;
+    this.searchPath = paths.searchPath;
+    this.#builtInSearchPath = paths.builtInSearchPath;
     this.#internalFiles = internalFiles;
     this.#compiler = new ClosureCompiler(this);
     this.#globals = makeGlobals(this);
@@ -79,7 +84,29 @@ export class EvalState implements Runtime, CompileContext {
         ? undefined
         : (this.host.environmentVariable("HOME") ?? "/homeless-shelter"),
       allowsPipes: this.settings.features.has("pipe-operators"),
+      lint:
+        this.settings.lints.size === 0 ? undefined : (rule, message, pos) => this.#lint(rule, message, pos),
     });
+  }
+
+  /** @param message for URLs the literal itself: the level words the rest */
+  #lint(rule: string, message: string, pos: Pos): void {
+    const level = this.settings.lints.get(rule);
+    if (level === undefined) return;
+    const text =
+      rule === "lint-url-literals"
+        ? `URL literals are ${level === "fatal" ? "disallowed" : "discouraged"}. Consider using a string literal "${message}" instead`
+        : message;
+    const error = evalError("parse", `${text} (${rule})`, pos);
+    if (level === "fatal") throw error;
+    const [first = "", ...rest] = formatError(error).split("\n");
+    this.host.warn([first.replace(/^error: /, ""), ...rest.map((line) => `  ${line}`)].join("\n"));
+  }
+
+  /** Fails where a variable is undefined. */
+  checkVariables(expr: Expr): Expr {
+    resolve(expr, { indexOf: this.#globalIndex }, []);
+    return expr;
   }
 
   evalText(text: ByteString, baseDir: ByteString, origin: SourceOrigin): Value {
@@ -181,7 +208,7 @@ export class EvalState implements Runtime, CompileContext {
   }
 
   findFile(searchPath: readonly SearchPathEntry[], name: ByteString, pos: Pos): ByteString {
-    for (const { prefix, value } of searchPath) {
+    for (const { prefix, value } of [...searchPath, ...this.#builtInSearchPath]) {
       let suffix: string;
       if (prefix === "") suffix = `/${name}`;
       else if (name === prefix) suffix = "";

@@ -20,7 +20,11 @@ export interface ParseOptions {
   /** What `~/` stands for; `undefined` where home paths are not allowed (pure evaluation). */
   readonly homeDir: ByteString | undefined;
   readonly allowsPipes?: boolean;
+  /** Told of what a `lint-…` setting may mind; may throw. */
+  readonly lint?: ((rule: LintRule, message: string, pos: Pos) => void) | undefined;
 }
+
+export type LintRule = "lint-absolute-path-literals" | "lint-short-path-literals" | "lint-url-literals";
 
 /**
  * Parses one expression.
@@ -373,6 +377,7 @@ class Parser {
       }
       case "uri": {
         const text = lexer.value;
+        this.#options.lint?.("lint-url-literals", text, pos);
         lexer.next();
         return { kind: "string", text };
       }
@@ -697,6 +702,8 @@ class Parser {
     const lexer = this.#lexer;
     let literal = lexer.value;
     let base = "";
+    const isUnresolvable = this.#is("homePath") && this.#options.homeDir === undefined;
+    if (this.#options.lint !== undefined && !isUnresolvable) this.#lintPath(literal, pos);
     if (this.#is("homePath")) {
       if (this.#options.homeDir === undefined)
         throw evalError("eval", `the path '${literal}' can not be resolved in pure mode`, pos);
@@ -727,6 +734,22 @@ class Parser {
     if (isAfterSlash) throw this.#trailingSlash();
     lexer.next();
     return { kind: "concat", parts, isString: false, pos };
+  }
+
+  #lintPath(literal: string, pos: Pos): void {
+    const { lint } = this.#options;
+    if (this.#is("homePath") || literal.startsWith("/"))
+      lint?.(
+        "lint-absolute-path-literals",
+        `${this.#is("homePath") ? "home" : "absolute"} path literals are not portable. Consider replacing path literal '${literal}' by a string, relative path, or parameter`,
+        pos,
+      );
+    else if (!literal.startsWith("."))
+      lint?.(
+        "lint-short-path-literals",
+        `relative path literal '${literal}' should be prefixed with '.' for clarity: './${literal}'`,
+        pos,
+      );
   }
 
   #trailingSlash(): EvalError {

@@ -19,6 +19,8 @@ export interface EvalSettings {
   /** Makes `builtins.abort` and warnings fail, as `abort-on-warn`. */
   readonly abortOnWarn: boolean;
   readonly traceVerbose: boolean;
+  /** `lint-…` settings: what is warned of, and what fails. */
+  readonly lints: ReadonlyMap<string, "warn" | "fatal">;
 }
 
 export const DEFAULT_SETTINGS: EvalSettings = {
@@ -31,6 +33,7 @@ export const DEFAULT_SETTINGS: EvalSettings = {
   allowedUris: [],
   abortOnWarn: false,
   traceVerbose: false,
+  lints: new Map(),
 };
 
 /** An element of the search path: `nixpkgs=/path`, or a directory of such names (prefix ""). */

@@ -129,11 +129,10 @@ describe("the search path", () => {
       variable,
       stateDir: "/state",
       home: "/home/u",
-      builtIn: new Map([["debian", "/d"]]),
     }).map(({ prefix, value }) => `${prefix}=${value}`);
 
-  it("has -I first, then NIX_PATH, then what is built in", () => {
-    expect(entries("b=/b:/c", ["a=/a"])).toEqual(["a=/a", "b=/b", "=/c", "debian=/d"]);
+  it("has -I first, then NIX_PATH", () => {
+    expect(entries("b=/b:/c", ["a=/a"])).toEqual(["a=/a", "b=/b", "=/c"]);
   });
 
   it("keeps the colons of addresses", () => {
@@ -141,7 +140,6 @@ describe("the search path", () => {
       "nixpkgs=https://example.org/a.tar.gz",
       "x=channel:nixos-24.05",
       "=/y",
-      "debian=/d",
     ]);
     expect(urlOfEntry("channel:nixos-24.05")).toBe("https://nixos.org/channels/nixos-24.05/nixexprs.tar.xz");
     expect(urlOfEntry("/y")).toBeUndefined();
@@ -151,8 +149,7 @@ describe("the search path", () => {
     expect(entries(undefined)).toEqual([
       "=/home/u/.nix-defexpr/channels",
       "=/state/profiles/per-user/root/channels",
-      "debian=/d",
     ]);
-    expect(entries("")).toEqual(["debian=/d"]);
+    expect(entries("")).toEqual([]);
   });
 });

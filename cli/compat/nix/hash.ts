@@ -61,11 +61,19 @@ function checkedHash(
 ): ReturnType<typeof parseHash> {
   const parsed = parseHash(word, algorithm);
   if (from === undefined) return parsed;
-  const bare = from === "sri" ? word : word.replace(/^[a-z0-9]+:/, "");
-  if (formatHash(parsed, from) !== bare)
+  const format = formatOf(word, parsed);
+  if (format !== from)
     throw new DevshellError(
       "HASH_INVALID",
-      `input hash '${word}' does not have the expected format '--from ${from}'`,
+      `input hash '${word}' has format '${format}', but '--from ${from}' was specified`,
     );
   return parsed;
+}
+
+/** How a hash that was read is written. */
+function formatOf(word: string, { digest, algorithm }: ReturnType<typeof parseHash>): HashEncoding {
+  if (word.startsWith(`${algorithm}-`)) return "sri";
+  const bare = word.replace(/^[a-z0-9]+:/, "");
+  if (bare.length === digest.length * 2) return "base16";
+  return bare.length === Math.ceil((digest.length * 8) / 5) ? "nix32" : "base64";
 }

@@ -31,6 +31,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   gc: collect,
   info: ping,
   optimise,
+  optimize: optimise,
   "path-from-hash-part": pathFromHashPart,
   ping,
   verify,
