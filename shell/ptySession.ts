@@ -18,6 +18,10 @@ export interface PtySessionOptions {
 
 /** How often to look whether the launcher, which would put the terminal back, is still there. */
 const PARENT_CHECK_MS = 1_000;
+/** How long keys wait for the first prompt: earlier the pseudo-terminal would echo them, and the prompt again. */
+const HOLD_INPUT_MS = 2_000;
+const LINE_FEED = 0x0a;
+const CTRL_C = 0x03;
 const FALLBACK_SIZE = { columns: 80, rows: 24 };
 
 /**
@@ -84,16 +88,29 @@ export class PtySession implements AsyncDisposable {
   }
 
   #joinStreams(): void {
+    let held: Buffer[] | undefined = [];
+    const release = (): void => {
+      const chunks = held ?? [];
+      held = undefined;
+      for (const chunk of chunks) this.#pty.write(chunk);
+    };
+    const holding = setTimeout(release, HOLD_INPUT_MS);
     // With `encoding: null` node-pty hands out buffers, which its types do not say.
     const output = this.#pty.onData((data) => {
       const chunk = data as unknown as Buffer;
       this.#modes.feed(chunk);
+      // A line that is not ended is a prompt.
+      if (held !== undefined && chunk.at(-1) !== LINE_FEED) release();
       if (!this.#stdout.write(chunk)) {
         this.#pty.pause();
         this.#stdout.once("drain", () => this.#pty.resume());
       }
     });
-    const input = (chunk: Buffer): void => this.#pty.write(chunk);
+    const input = (chunk: Buffer): void => {
+      if (held === undefined) return this.#pty.write(chunk);
+      held.push(chunk);
+      if (chunk.includes(CTRL_C)) release();
+    };
     const end = (): void => this.#hangUp();
     // A terminal that has gone away makes writing fail: that is a hang-up, not a crash.
     const gone = (): void => this.#hangUp();
@@ -103,6 +120,7 @@ export class PtySession implements AsyncDisposable {
     this.#stdout.on("error", gone);
     this.#stdin.resume();
     this.#cleanups.push(() => {
+      clearTimeout(holding);
       output.dispose();
       this.#stdin.off("data", input);
       this.#stdin.off("end", end);
