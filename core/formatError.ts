@@ -94,6 +94,18 @@ function nameOfOrigin(pos: SourcePos): string {
   }
 }
 
+/** Longest excerpt of a line. */
+const MAX_LINE = 400;
+
+/** Source text may hold anything: what a terminal would obey is shown as a symbol. */
+function withoutControls(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  return text.replace(/[\x00-\x08\x0B-\x1F\x7F-\x9F]/g, (char) => {
+    const code = char.charCodeAt(0);
+    return code < 0x20 ? String.fromCharCode(0x2400 + code) : "\uFFFD";
+  });
+}
+
 /** `at /file:1:2:` and the source lines around it; "" without a position. */
 function formatPos(pos: SourcePos | undefined, margin: string, paint: Paint): string {
   if (pos === undefined) return "";
@@ -102,13 +114,18 @@ function formatPos(pos: SourcePos | undefined, margin: string, paint: Paint): st
   if (text === undefined) return `${head}\n`;
   const lines = text.split(/\r\n|\n|\r/);
   let excerpt = "";
+  const shownLine = lines[pos.line - 1];
+  // A line may be the whole of a huge file: what is shown of it begins here.
+  const from =
+    shownLine !== undefined && shownLine.length > MAX_LINE ? Math.max(0, pos.column - MAX_LINE / 2) : 0;
   const print = (line: number): void => {
-    const content = lines[line - 1];
-    if (content !== undefined) excerpt += `\n${String(line).padStart(6)}| ${shownText(content)}`;
+    const content = lines[line - 1]?.slice(from, from + MAX_LINE);
+    if (content !== undefined)
+      excerpt += `\n${String(line).padStart(6)}| ${withoutControls(shownText(content))}`;
   };
   if (pos.line > 1) print(pos.line - 1);
   print(pos.line);
-  if (pos.column > 0) excerpt += `\n      |${" ".repeat(pos.column)}${paint.red("^")}`;
+  if (pos.column > 0) excerpt += `\n      |${" ".repeat(pos.column - from)}${paint.red("^")}`;
   print(pos.line + 1);
   return `${head}${excerpt}\n`;
 }
