@@ -1,4 +1,5 @@
 import { DevshellError, formatError } from "../core/index.ts";
+import { inUsersFiles } from "./userTrace.ts";
 
 /** Ended by the user (Ctrl-C): not a failure to explain. */
 export class Interrupted extends Error {
@@ -17,7 +18,8 @@ export function printError(error: unknown, options: { readonly hasTrace?: boolea
   if (error instanceof DevshellError) {
     const isColoured =
       process.stderr.isTTY && (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb";
-    const text = formatError(error, { showTrace: options.hasTrace ?? false, colour: isColoured });
+    const showTrace = options.hasTrace ?? false;
+    const text = formatError(showTrace ? error : inUsersFiles(error), { showTrace, colour: isColoured });
     process.stderr.write(`${text.trimEnd()}\n`);
     return error.exitStatus;
   }
