@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -97,6 +97,21 @@ const wordsOf = (request: InstantiateRequest | undefined, name: string): string[
 const nameOf = (storePath: string): string => storePath.replace(/^.*\/[a-z0-9]{32}-/, "");
 
 describe("<debian>", () => {
+  it("refuses what is no package, and says where it stands", () => {
+    const file = join(directory, "shell.nix");
+    const shellOf = (packages: string) => (): unknown => {
+      writeFileSync(file, `debian: debian.mkShell {\n  packages = ${packages};\n}`);
+      return run(`(import ${file} debian).drvPath`);
+    };
+    expect(shellOf('[ "gcc" ]')).toThrow(
+      `"gcc" is a string where a package is expected (packages at ${file}:2:3): name the collection's attribute gcc, without quotes`,
+    );
+    expect(shellOf("[ 12 ]")).toThrow(
+      `a value of type int is where a package is expected (packages at ${file}:2:3)`,
+    );
+    expect(shellOf('[ "/a/tree" ./. null ]')).not.toThrow();
+  });
+
   it("has Debian's packages under Debian's names", () => {
     const { value, made } = run(
       "[ debian.gcc.name debian.gcc.version debian.gcc.meta.description debian.gcc.outPath ]",

@@ -41,6 +41,14 @@ rec {
     isWanted: set: removeAttrs set (filter (name: !(isWanted name set.${name})) (builtins.attrNames set));
   mapAttrsToList = f: set: map (name: f name set.${name}) (builtins.attrNames set);
 
+  # Where an attribute stands, for messages: " (packages at /p/shell.nix:3:5)"; "" where that is not known.
+  placeOf =
+    name: set:
+    let
+      place = builtins.unsafeGetAttrPos name set;
+    in
+    if place == null then "" else " (${name} at ${place.file}:${toString place.line}:${toString place.column})";
+
   # "a  b" → [ "a" "b" ]
   words = text: filter (part: isString part && part != "") (split "[[:space:]]+" text);
 

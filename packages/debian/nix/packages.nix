@@ -159,17 +159,30 @@ let
   asAlias = wishes: package (builtins.head wishes) wishes;
 
   # Parts a list of inputs into Debian's packages (as wishes) and other derivations.
+  # `where`: for messages, what `lib.placeOf` says of the list.
   partInputs =
-    inputs:
+    where: inputs:
     let
       parts = builtins.partition (input: input ? debianPackage) (
-        builtins.filter (input: input != null) (lib.flatten inputs)
+        map (checkInput where) (builtins.filter (input: input != null) (lib.flatten inputs))
       );
     in
     {
       wishes = builtins.concatMap wishesOf parts.right ++ builtins.concatMap (other: other.propagatedWishes or [ ]) parts.wrong;
       others = parts.wrong;
     };
+  # A word among the packages is most likely meant as the package of that name.
+  checkInput =
+    where: input:
+    if builtins.isAttrs input || builtins.isPath input then
+      input
+    else if builtins.isString input then
+      if builtins.hasContext input || builtins.substring 0 1 input == "/" then
+        input
+      else
+        throw "\"${input}\" is a string where a package is expected${where}: name the collection's attribute ${input}, without quotes"
+    else
+      throw "a value of type ${builtins.typeOf input} is where a package is expected${where}";
   wishesOf =
     input:
     if input.debianPackage.suite == suite then

@@ -88,7 +88,7 @@ let
           or "${attributes.pname or (throw "mkDerivation: name, or pname and version, is missing")}-${
             attributes.version or (throw "mkDerivation: version is missing")
           }";
-      parted = builtins.mapAttrs (_: packages.partInputs) (
+      parted = builtins.mapAttrs (attribute: packages.partInputs (lib.placeOf attribute attributes)) (
         lib.filterAttrs (attribute: _: builtins.elem attribute inputAttributes) attributes
       );
       environment =
@@ -140,7 +140,7 @@ let
       ...
     }@attributes:
     let
-      inputs = collection.partInputs [
+      inputs = collection.partInputs (lib.placeOf "packages" attributes) [
         packages
         (attributes.buildInputs or [ ])
         (attributes.nativeBuildInputs or [ ])
