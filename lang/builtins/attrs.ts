@@ -5,6 +5,7 @@ import {
   NO_POS,
   PrimOp,
   PrimOpApp,
+  Shape,
   evalError,
   force,
   forceAttrs,
@@ -20,7 +21,7 @@ import {
   type Slot,
   type Value,
 } from "../value/index.ts";
-import { define1, define2, delayCall2, delaySlotCall2, type Definition } from "./define.ts";
+import { EAGER_ITEMS, define1, define2, delayCall2, delaySlotCall2, type Definition } from "./define.ts";
 
 const PAIR = "in a {name=...; value=...;} pair";
 
@@ -111,29 +112,46 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
     "The set of a list of `{ name, value }`; of equal names the first counts.",
     (_, e) => {
       const items = forceList(e, NO_POS, "while evaluating the argument passed to builtins.listToAttrs");
-      const found = new Map<string, AttrSet>();
+      const index = new Map<string, number>();
+      const names: string[] = [];
+      const values: Slot[] = [];
+      const positions: Pos[] = [];
+      // Where the last shape has its two names: most lists are made by one function.
+      let shape: AttrSet["shape"] | undefined;
+      let nameAt = -1;
+      let valueAt = -1;
+      let withoutValue: AttrSet | undefined;
       for (let i = 0; i < items.length; i++) {
         const pair = forceAttrs(
           items[i]!,
           NO_POS,
           "while evaluating an element of the list passed to builtins.listToAttrs",
         );
-        const name = forceStringNoContext(
-          getAttr(pair, "name", PAIR),
-          pair.posOf("name"),
-          "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs",
-        );
-        if (!found.has(name)) found.set(name, pair);
-      }
-      const names: string[] = [];
-      const values: Slot[] = [];
-      const positions: Pos[] = [];
-      for (const [name, pair] of found) {
+        if (pair.base !== null) pair.flatten();
+        if (pair.shape !== shape) {
+          shape = pair.shape;
+          nameAt = shape.find("name");
+          valueAt = shape.find("value");
+        }
+        const nameSlot = nameAt < 0 ? getAttr(pair, "name", PAIR) : pair.slotAt(nameAt);
+        const name =
+          typeof nameSlot === "string"
+            ? nameSlot
+            : forceStringNoContext(
+                nameSlot,
+                shape.positions?.[nameAt] ?? NO_POS,
+                "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs",
+              );
+        if (index.has(name)) continue;
+        index.set(name, names.length);
         names.push(name);
-        values.push(getAttr(pair, "value", PAIR));
-        positions.push(pair.posOf("value"));
+        if (valueAt < 0) withoutValue ??= pair;
+        values.push(valueAt < 0 ? null : pair.slotAt(valueAt));
+        positions.push(shape.positions?.[valueAt] ?? NO_POS);
       }
-      return AttrSet.of(names, values, positions);
+      // Nix looks at the values after all names.
+      if (withoutValue !== undefined) getAttr(withoutValue, "value", PAIR);
+      return names.length === 0 ? EMPTY_SET : new AttrSet(new Shape(names, positions, index), values);
     },
   ),
   define2("intersectAttrs", "e1 e2", "The attributes of `e2` whose names are in `e1` too.", (_, e1, e2) => {
@@ -200,7 +218,8 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
     // Nix gives the mapped attributes no positions.
     const mappedShape = shape.positions === undefined ? shape : withoutPositions(names);
     const mapped = new Array<Slot | undefined>(values.length).fill(undefined);
-    const makeSlot = (i: number): Slot => delaySlotCall2(f, names[i]!, values[i]!);
+    const isEager = values.length >= EAGER_ITEMS;
+    const makeSlot = (i: number): Slot => delaySlotCall2(f, names[i]!, values[i]!, isEager);
     if (mapped.length > EAGER_SIZE) return new AttrSet(mappedShape, mapped, null, makeSlot);
     for (let i = 0; i < mapped.length; i++) mapped[i] = makeSlot(i);
     return new AttrSet(mappedShape, mapped);

@@ -108,13 +108,24 @@ export function functionPos(fn: Value): Pos {
   return fn instanceof Lambda ? fn.code.pos : NO_POS;
 }
 
-/** `fn first`, when needed. */
-export function delayCall1(fn: Value, first: Slot): Thunk {
+/** Lists and sets from this size on are filled with values, not thunks, where computing them costs no more. */
+export const EAGER_ITEMS = 32;
+
+/** `fn first`, when needed. @param isEager now, if it is cheap and cannot fail */
+export function delayCall1(fn: Value, first: Slot, isEager = false): Slot {
+  if (fn instanceof Lambda) {
+    const { delay1 } = fn.code;
+    if (delay1 !== undefined) return delay1(fn.env, first, isEager);
+  }
   return new Thunk(runCall1, new Call(fn, first, undefined));
 }
 
-/** `fn first second`, when needed. */
-export function delayCall2(fn: Value, first: Slot, second: Slot): Thunk {
+/** `fn first second`, when needed. @param isEager now, if it is cheap and cannot fail */
+export function delayCall2(fn: Value, first: Slot, second: Slot, isEager = false): Slot {
+  if (fn instanceof Lambda) {
+    const { delay2 } = fn.code;
+    if (delay2 !== undefined) return delay2(fn.env, first, second, isEager);
+  }
   return new Thunk(runCall2, new Call(fn, first, second));
 }
 
@@ -140,6 +151,8 @@ function forceFunctionSlot(fn: Thunk): Value {
 }
 
 /** Like `delayCall2` for a function that is itself not evaluated yet. */
-export function delaySlotCall2(fn: Slot, first: Slot, second: Slot): Thunk {
+export function delaySlotCall2(fn: Slot, first: Slot, second: Slot, isEager = false): Slot {
+  const known = fn instanceof Thunk && fn.code === null ? (fn.data as Value) : fn;
+  if (known instanceof Lambda) return delayCall2(known, first, second, isEager);
   return new Thunk(runSlotCall2, new SlotCall(fn, first, second));
 }

@@ -1,5 +1,6 @@
 import {
   AttrSet,
+  Lambda,
   NO_POS,
   addFrame,
   call1,
@@ -17,7 +18,16 @@ import {
   type Slot,
   type Value,
 } from "../value/index.ts";
-import { define1, define2, define3, delayCall1, failure, functionPos, type Definition } from "./define.ts";
+import {
+  EAGER_ITEMS,
+  define1,
+  define2,
+  define3,
+  delayCall1,
+  failure,
+  functionPos,
+  type Definition,
+} from "./define.ts";
 import { sortByLess } from "./sort.ts";
 
 /** Longer lists than this cannot be made. */
@@ -69,7 +79,8 @@ export const LIST_BUILTINS: readonly Definition[] = [
       if (length === 0) return items;
       const fn = forceFunction(f, NO_POS, "while evaluating the first argument passed to builtins.map");
       const mapped = new Array<Slot>(length);
-      for (let i = 0; i < length; i++) mapped[i] = delayCall1(fn, items[i]!);
+      const isEager = length >= EAGER_ITEMS;
+      for (let i = 0; i < length; i++) mapped[i] = delayCall1(fn, items[i]!, isEager);
       return mapped;
     },
     { isGlobal: true },
@@ -105,6 +116,12 @@ export const LIST_BUILTINS: readonly Definition[] = [
     );
     if (items.length === 0) return force(nul);
     let result: Slot = nul;
+    if (fn instanceof Lambda && fn.code.call2 !== undefined) {
+      const { env } = fn;
+      const { call2: both } = fn.code;
+      for (let i = 0; i < items.length; i++) result = both(env, result, items[i]!, NO_POS);
+      return result as Value;
+    }
     for (let i = 0; i < items.length; i++) result = call2(fn, result, items[i]!, NO_POS);
     return result as Value;
   }),
@@ -155,7 +172,8 @@ export const LIST_BUILTINS: readonly Definition[] = [
         "while evaluating the first argument passed to builtins.genList",
       );
       const items = new Array<Slot>(Number(count));
-      for (let i = 0; i < items.length; i++) items[i] = delayCall1(fn, i);
+      const isEager = items.length >= EAGER_ITEMS;
+      for (let i = 0; i < items.length; i++) items[i] = delayCall1(fn, i, isEager);
       return items;
     },
   ),

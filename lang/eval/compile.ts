@@ -1,7 +1,7 @@
 import { GLOBAL, pathOf, type CurPosExpr, type Expr, type SelectExpr } from "../syntax/index.ts";
 import { sourcePos } from "../value/position.ts";
 import type { Runtime } from "../value/runtime.ts";
-import { AttrSet, Float, PathValue, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
+import { AttrSet, Float, PathValue, Thunk, type Slot, type Value } from "../value/value.ts";
 import { compileAttrs, compileLet, compileWith } from "./bindings.ts";
 import { LazyCode, type Code, type Compiler, type Delay } from "./code.ts";
 import { concatValues } from "./concat.ts";
@@ -14,7 +14,8 @@ import {
   compileConcat,
   compileIf,
   compileNot,
-  delayArithmetic,
+  peekArithmetic,
+  type Peek,
 } from "./operators.ts";
 import { compileHasAttr, compileSelect, selector } from "./select.ts";
 import { compileVariable, delayVariable, peeker } from "./variable.ts";
@@ -28,6 +29,9 @@ export interface CompileContext {
 
 /** Small sets are made at once rather than as thunks: making them costs no more. */
 const EAGER_SET_NAMES = 8;
+
+/** Operators within operators that are worth trying before a thunk is made. */
+const MAX_PEEK_LEVEL = 3;
 
 /**
  * Turns resolved expressions into closures. Everything is compiled when it first runs; thunks are avoided where the
@@ -189,33 +193,76 @@ export class ClosureCompiler implements Compiler {
     };
   }
 
+  /** `n - 1` of a number: the result where the operands are known, instead of a thunk. */
   #delayArithmetic(expr: Expr): Delay | undefined {
-    let operator: string | undefined;
+    const operation = this.#operation(expr);
+    // Of two literals Nix makes a thunk too, and shows it so.
+    if (operation === undefined || (operation.left.kind === "int" && operation.right.kind === "int"))
+      return undefined;
+    const peek = this.#peek(expr, 0);
+    if (peek === undefined) return undefined;
+    const code = this.lazy(expr);
+    return (env) => {
+      const value = peek(env);
+      return value === undefined ? new Thunk(code.run, env) : value;
+    };
+  }
+
+  /** An operator of arithmetic with its operands, if an expression is that. */
+  #operation(expr: Expr): { readonly name: string; readonly left: Expr; readonly right: Expr } | undefined {
+    let name: string | undefined;
     let operands: readonly Expr[] = [];
     if (expr.kind === "call") {
-      operator = this.#globalName(expr.fn);
+      name = this.#globalName(expr.fn);
       operands = expr.args;
     } else if (expr.kind === "concat" && !expr.isString) {
-      operator = "+";
+      name = "+";
       operands = expr.parts.map((part) => part.expr);
     }
     const [left, right] = operands;
-    if (operator === undefined || left === undefined || right === undefined || operands.length !== 2)
+    if (name === undefined || left === undefined || right === undefined || operands.length !== 2)
       return undefined;
-    // Of two literals Nix makes a thunk too, and shows it so.
-    if (left.kind === "int" && right.kind === "int") return undefined;
-    const peekLeft = this.#peekAtom(left);
-    const peekRight = this.#peekAtom(right);
-    if (peekLeft === undefined || peekRight === undefined) return undefined;
-    return delayArithmetic(operator, peekLeft, peekRight, this.lazy(expr));
+    return { name, left, right };
   }
 
-  #peekAtom(expr: Expr): ((env: Env) => Value | undefined) | undefined {
-    if (expr.kind === "int") {
-      const { value } = expr;
-      return () => value;
+  /** Reads what is known of literals, variables, `x.a`, and arithmetic on these. */
+  #peek(expr: Expr, level: number): Peek | undefined {
+    switch (expr.kind) {
+      case "int": {
+        const { value } = expr;
+        return () => value;
+      }
+      case "var":
+        return peeker(expr, this);
+      case "select": {
+        const [name] = expr.path;
+        if (expr.path.length !== 1 || typeof name !== "string" || expr.fallback !== undefined)
+          return undefined;
+        if (expr.object.kind !== "var") return undefined;
+        const object = peeker(expr.object, this);
+        if (object === undefined) return undefined;
+        const select = selector(name);
+        return (env) => {
+          const set = object(env);
+          if (!(set instanceof AttrSet)) return undefined;
+          const slot = select(set);
+          if (!(slot instanceof Thunk)) return slot;
+          return slot.code === null ? (slot.data as Value) : undefined;
+        };
+      }
+      case "call":
+      case "concat": {
+        const operation = level >= MAX_PEEK_LEVEL ? undefined : this.#operation(expr);
+        if (operation === undefined) return undefined;
+        const left = this.#peek(operation.left, level + 1);
+        const right = left === undefined ? undefined : this.#peek(operation.right, level + 1);
+        return left === undefined || right === undefined
+          ? undefined
+          : peekArithmetic(operation.name, left, right);
+      }
+      default:
+        return undefined;
     }
-    return expr.kind === "var" ? peeker(expr, this) : undefined;
   }
 
   /** The name of a global variable that an expression is. */

@@ -4,7 +4,7 @@ import { addFrame, evalError } from "../value/error.ts";
 import { forceAttrs } from "../value/force.ts";
 import { NO_POS, type Pos } from "../value/position.ts";
 import { suggest } from "../value/suggest.ts";
-import { AttrSet, Lambda, type Env, type LambdaCode, type Slot, type Value } from "../value/value.ts";
+import { AttrSet, Lambda, Thunk, type Env, type LambdaCode, type Slot, type Value } from "../value/value.ts";
 import type { Code, Compiler, Delay } from "./code.ts";
 import { frameMaker } from "./frame.ts";
 
@@ -65,7 +65,20 @@ function compileCurried(expr: LambdaExpr, compiler: Compiler): LambdaCode {
             frame[2] = b;
             return new Lambda(afterTwo, frame);
           };
-  return lambdaCode(chain[0]!, compiler, call1, call2);
+  let eager: Delay | undefined;
+  const delayBody = (frame: Env, isEager: boolean): Slot =>
+    isEager ? (eager ??= compiler.delay(last.body))(frame) : new Thunk(body.run, frame);
+  const delay1: LambdaCode["delay1"] =
+    arity === 1 ? (env, a, isEager) => delayBody(size === 2 ? [env, a] : frame1(env, a), isEager) : undefined;
+  const delay2: LambdaCode["delay2"] =
+    arity === 2
+      ? (env, a, b, isEager) => {
+          const frame = frame1(env, a);
+          frame[2] = b;
+          return delayBody(frame, isEager);
+        }
+      : undefined;
+  return lambdaCode(chain[0]!, compiler, call1, call2, delay1, delay2);
 }
 
 /** The function that a function of several arguments gives: its environment holds the first ones. */
@@ -91,7 +104,10 @@ function lambdaCode(
   compiler: Compiler,
   call1: (env: Env, argument: Slot, pos: Pos) => Value,
   call2: LambdaCode["call2"],
+  delay1?: LambdaCode["delay1"],
+  delay2?: LambdaCode["delay2"],
 ): LambdaCode {
+  const isPlain = !compiler.showTrace && compiler.maxCallDepth === undefined;
   return {
     get name() {
       return expr.name;
@@ -106,7 +122,9 @@ function lambdaCode(
     hasEllipsis: expr.hasEllipsis,
     call1: guardCall(call1, expr, compiler),
     // With frames or a depth limit each argument counts as a call of its own, as in Nix.
-    call2: compiler.showTrace || compiler.maxCallDepth !== undefined ? undefined : call2,
+    call2: isPlain ? call2 : undefined,
+    delay1: isPlain ? delay1 : undefined,
+    delay2: isPlain ? delay2 : undefined,
   };
 }
 

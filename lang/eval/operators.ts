@@ -9,6 +9,7 @@ import {
   type IfExpr,
   type NotExpr,
 } from "../syntax/index.ts";
+import { tryAdd, tryDivide, tryMultiply, trySubtract } from "../value/arithmetic.ts";
 import { updateAttrs } from "../value/attrs.ts";
 import { call1, call2, call3 } from "../value/call.ts";
 import { equalValues } from "../value/compare.ts";
@@ -19,7 +20,6 @@ import {
   AttrSet,
   Lambda,
   PrimOp,
-  Thunk,
   isList,
   type Env,
   type PrimOp1,
@@ -233,10 +233,9 @@ export function compileConcat(expr: ConcatExpr, compiler: Compiler): Code {
       } catch (error) {
         throw addFrame(error, message, operandPositions[1]);
       }
-      if (typeof a === "number" && typeof b === "number") {
-        const sum = a + b;
-        if (sum <= MAX && sum >= -MAX) return sum;
-      } else if (typeof a === "string" && typeof b === "string") return a + b;
+      if (typeof a === "string" && typeof b === "string") return a + b;
+      const sum = tryAdd(a, b);
+      if (sum !== undefined) return sum;
       return compiler.concat([a, b], positions, false, pos);
     };
   }
@@ -314,11 +313,7 @@ function compileArithmetic(expr: CallExpr, name: string, compiler: Compiler): Co
         } catch (error) {
           throw addFrame(error, message, pos);
         }
-        if (typeof a === "number" && typeof b === "number") {
-          const difference = a - b;
-          if (difference <= MAX && difference >= -MAX) return difference;
-        }
-        return call2(builtin, a, b, pos);
+        return trySubtract(a, b) ?? call2(builtin, a, b, pos);
       };
     case "mul":
       return (env) => {
@@ -330,11 +325,7 @@ function compileArithmetic(expr: CallExpr, name: string, compiler: Compiler): Co
         } catch (error) {
           throw addFrame(error, message, pos);
         }
-        if (typeof a === "number" && typeof b === "number") {
-          const product = a * b;
-          if (product <= MAX && product >= -MAX && product !== 0) return product;
-        }
-        return call2(builtin, a, b, pos);
+        return tryMultiply(a, b) ?? call2(builtin, a, b, pos);
       };
     case "lessThan":
       if (constant !== undefined)
@@ -370,7 +361,7 @@ function compileArithmetic(expr: CallExpr, name: string, compiler: Compiler): Co
         } catch (error) {
           throw addFrame(error, message, pos);
         }
-        return call2(builtin, a, b, pos);
+        return tryDivide(a, b) ?? call2(builtin, a, b, pos);
       };
   }
 }
@@ -469,44 +460,20 @@ function compileBuiltinCall(
   return undefined;
 }
 
-/** Cheap eagerness: an operation on numbers that are known already is done at once instead of a thunk. */
-export function delayArithmetic(
-  name: string,
-  left: (env: Env) => Value | undefined,
-  right: (env: Env) => Value | undefined,
-  code: { readonly run: Code },
-): Delay | undefined {
+/** Gives a value that is known already, computing no more than arithmetic; else `undefined`. */
+export type Peek = (env: Env) => Value | undefined;
+
+/** Cheap eagerness: arithmetic on numbers that are known already. */
+export function peekArithmetic(name: string, left: Peek, right: Peek): Peek | undefined {
   switch (name) {
-    case "__sub":
-      return (env) => {
-        const a = left(env);
-        const b = right(env);
-        if (typeof a === "number" && typeof b === "number") {
-          const difference = a - b;
-          if (difference <= MAX && difference >= -MAX) return difference;
-        }
-        return new Thunk(code.run, env);
-      };
     case "+":
-      return (env) => {
-        const a = left(env);
-        const b = right(env);
-        if (typeof a === "number" && typeof b === "number") {
-          const sum = a + b;
-          if (sum <= MAX && sum >= -MAX) return sum;
-        }
-        return new Thunk(code.run, env);
-      };
+      return (env) => tryAdd(left(env), right(env));
+    case "__sub":
+      return (env) => trySubtract(left(env), right(env));
     case "__mul":
-      return (env) => {
-        const a = left(env);
-        const b = right(env);
-        if (typeof a === "number" && typeof b === "number") {
-          const product = a * b;
-          if (product <= MAX && product >= -MAX && product !== 0) return product;
-        }
-        return new Thunk(code.run, env);
-      };
+      return (env) => tryMultiply(left(env), right(env));
+    case "__div":
+      return (env) => tryDivide(left(env), right(env));
     default:
       return undefined;
   }

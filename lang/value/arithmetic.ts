@@ -16,6 +16,55 @@ export function isInt64(value: bigint): boolean {
   return value <= MAX_INT && value >= MIN_INT;
 }
 
+const SAFE = Number.MAX_SAFE_INTEGER;
+/** Products of floats below this are surely products of 64 bits. */
+const SURELY_INT64 = 9.2e18;
+
+/**
+ * The `try…` functions compute what can be computed at once: two integers with a result in range; else they give
+ * `undefined`, and the builtin of that name says what is wrong.
+ */
+export function tryAdd(a: unknown, b: unknown): number | bigint | undefined {
+  if (typeof a === "number" && typeof b === "number") {
+    const sum = a + b;
+    return sum <= SAFE && sum >= -SAFE ? sum : fitted(BigInt(a) + BigInt(b));
+  }
+  return isIntegers(a, b) ? fitted(BigInt(a) + BigInt(b as bigint)) : undefined;
+}
+
+export function trySubtract(a: unknown, b: unknown): number | bigint | undefined {
+  if (typeof a === "number" && typeof b === "number") {
+    const difference = a - b;
+    return difference <= SAFE && difference >= -SAFE ? difference : fitted(BigInt(a) - BigInt(b));
+  }
+  return isIntegers(a, b) ? fitted(BigInt(a) - BigInt(b as bigint)) : undefined;
+}
+
+export function tryMultiply(a: unknown, b: unknown): number | bigint | undefined {
+  if (typeof a === "number" && typeof b === "number") {
+    const product = a * b;
+    // "+ 0" turns −0 into 0.
+    if (product <= SAFE && product >= -SAFE) return product + 0;
+    const exact = BigInt(a) * BigInt(b);
+    return product < SURELY_INT64 && product > -SURELY_INT64 ? exact : fitted(exact);
+  }
+  return isIntegers(a, b) ? fitted(BigInt(a) * BigInt(b as bigint)) : undefined;
+}
+
+export function tryDivide(a: unknown, b: unknown): number | bigint | undefined {
+  if (b === 0) return undefined;
+  if (typeof a === "number" && typeof b === "number") return Math.trunc(a / b) + 0;
+  return isIntegers(a, b) ? fitted(BigInt(a) / BigInt(b as bigint)) : undefined;
+}
+
+function isIntegers(a: unknown, b: unknown): a is number | bigint {
+  return (typeof a === "number" || typeof a === "bigint") && (typeof b === "number" || typeof b === "bigint");
+}
+
+function fitted(result: bigint): number | bigint | undefined {
+  return isInt64(result) ? integerOf(result) : undefined;
+}
+
 export function add(a: number | bigint, b: number | bigint, pos: Pos): number | bigint {
   if (typeof a === "number" && typeof b === "number") {
     const sum = a + b;

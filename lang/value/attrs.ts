@@ -17,9 +17,11 @@ export class Shape {
   #order: readonly number[] | undefined;
   #plans: Map<Shape, MergePlan> | undefined;
 
-  constructor(names: readonly string[], positions?: readonly Pos[]) {
+  /** @param index each name's index, where the caller has it */
+  constructor(names: readonly string[], positions?: readonly Pos[], index?: Map<string, number>) {
     this.names = names;
     this.positions = positions;
+    this.#index = index;
   }
 
   /** The index of a name, or -1. */
@@ -270,7 +272,7 @@ export class AttrSetOf<S> {
         }
       }
     }
-    this.shape = new Shape(names, positions);
+    this.shape = new Shape(names, positions, index);
     this.values = values;
     this.base = null;
   }

@@ -94,6 +94,12 @@ export interface LambdaCode {
   call1(env: Env, argument: Slot, pos: Pos): Value;
   /** For `x: y: …`: both at once, without the function in between. */
   readonly call2: ((env: Env, first: Slot, second: Slot, pos: Pos) => Value) | undefined;
+  /**
+   * As `call1`, when needed: a thunk that holds the call's own environment, or, `isEager`, the value where it is cheap.
+   * `undefined` where calls leave frames.
+   */
+  readonly delay1: ((env: Env, argument: Slot, isEager: boolean) => Slot) | undefined;
+  readonly delay2: ((env: Env, first: Slot, second: Slot, isEager: boolean) => Slot) | undefined;
 }
 
 /** A function written in the language. */
