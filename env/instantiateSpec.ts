@@ -94,7 +94,7 @@ export async function instantiateSpec(
       return { spec, request, drvPath: only.drvPath, outputName: only.outputName, shell };
     });
   } catch (error) {
-    throw atSpec(error, spec);
+    throw atSpec(error, spec, context.collectionFailure);
   }
 }
 
@@ -193,7 +193,7 @@ export async function instantiateDerivations(
       return found;
     });
   } catch (error) {
-    throw atSpec(error, spec);
+    throw atSpec(error, spec, context.collectionFailure);
   }
 }
 
@@ -409,8 +409,12 @@ function lintsOf(raw: ReadonlyMap<string, string>): Map<string, "warn" | "fatal"
 }
 
 /** Gives an error about a package that a data spec names the place where it is named. */
-function atSpec(error: unknown, spec: DevSpec): unknown {
-  if (!(error instanceof DevshellError)) return error;
+function atSpec(thrown: unknown, spec: DevSpec, indexFailure: DevshellError | undefined): unknown {
+  if (!(thrown instanceof DevshellError)) return thrown;
+  const error =
+    indexFailure === undefined || !/^(?:attribute|undefined variable) '.*' /.test(`${thrown.message} `)
+      ? thrown
+      : unknownForNow(thrown, indexFailure);
   if (spec.kind === "packages") return atPackage(error, spec.names, spec.collection);
   if (spec.kind !== "data") return error;
   const { data } = spec;
@@ -431,6 +435,17 @@ function atSpec(error: unknown, spec: DevSpec): unknown {
       });
     }
   return error;
+}
+
+/** A package that the lock does not pin may well exist: nobody could be asked. */
+function unknownForNow(error: DevshellError, indexFailure: DevshellError): DevshellError {
+  const { code, message, pos, trace } = error;
+  return new DevshellError(code, message, {
+    pos,
+    trace,
+    hint: `only the packages of devshell.lock are known, since the archive's index cannot be had: ${indexFailure.message}; ${indexFailure.hint ?? "try again later"}`,
+    cause: indexFailure,
+  });
 }
 
 /** Names the package of `-p` that an evaluation did not find. */

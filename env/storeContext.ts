@@ -150,6 +150,11 @@ export class StoreContext implements Disposable {
     return this.#collection;
   }
 
+  /** Why not all packages of the collection are known, where that is so. */
+  get collectionFailure(): DevshellError | undefined {
+    return this.#collection?.indexFailure;
+  }
+
   /** Writes the lock, and records what the collection's answers depend on. */
   finishCollection(): void {
     if (this.#collection === undefined) return;

@@ -34,6 +34,8 @@ export interface DebianCollection extends Disposable {
   call(argument: ByteString): ByteString;
   /** The files read so far that an answer depends on. */
   inputs(): readonly string[];
+  /** Why an index could not be had, where one was asked for: then only the lock's packages are known. */
+  readonly indexFailure: DevshellError | undefined;
   /** Writes the lock if something new was pinned. */
   flushLock(): void;
   close(): void;
@@ -54,6 +56,7 @@ class Collection implements DebianCollection {
   #mirrors: Mirrors | undefined;
   #lock: DebianLock | undefined;
   #isLockChanged = false;
+  #indexFailure: DevshellError | undefined;
   readonly #states = new Set<string>();
 
   constructor(options: DebianCollectionOptions) {
@@ -64,6 +67,10 @@ class Collection implements DebianCollection {
     const query = parseQuery(textOfBytes(argument));
     const answer = this.#answer(query);
     return typeof answer === "string" ? answer : bytesOfText(JSON.stringify(answer));
+  }
+
+  get indexFailure(): DevshellError | undefined {
+    return this.#indexFailure;
   }
 
   inputs(): readonly string[] {
@@ -150,6 +157,14 @@ class Collection implements DebianCollection {
         ignoresExpiry: env["DEVSHELL_DEBIAN_VALID_UNTIL"] === "ignore",
         isUpdate,
         onEvent,
+        onIndexFailure: (error) => {
+          if (this.#indexFailure === undefined)
+            onEvent({
+              kind: "warning",
+              message: `${error.message}; only the packages of devshell.lock are known`,
+            });
+          this.#indexFailure ??= error;
+        },
         onState: () => this.#states.add(suiteStatePath(cacheDir, name, architecture)),
       });
       this.#suites.set(key, suite);

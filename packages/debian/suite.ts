@@ -31,6 +31,8 @@ export interface SuiteOptions {
   readonly ignoresExpiry: boolean;
   readonly isUpdate: boolean;
   readonly onEvent: (event: DebianEvent) => void;
+  /** The index could not be had: only what the lock pins is known. */
+  readonly onIndexFailure: (error: DevshellError) => void;
   /** The cached state of the suite, not the lock, decided what is used. */
   readonly onState: () => void;
 }
@@ -201,11 +203,7 @@ export class Suite implements Disposable {
     } catch (error) {
       const pin = this.#options.lock.suites.get(this.#options.key);
       if (pin === undefined || !(error instanceof DevshellError)) throw error;
-      const { message } = error;
-      this.#options.onEvent({
-        kind: "warning",
-        message: `${message}; only the packages of the lock are known`,
-      });
+      this.#options.onIndexFailure(error);
       const names = new Set([...pin.candidates.keys(), ...pin.sources.keys()]);
       for (const id of pin.packages.keys()) names.add(id.slice(0, id.indexOf("=")));
       // Anyone may have written the lock, so its names are quoted as any text.

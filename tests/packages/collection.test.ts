@@ -210,7 +210,7 @@ describe("the lock", () => {
     ]).toEqual(answers);
     const known = ask(second, { op: "names", kind: "binary", sourceSuite: "bookworm" }) as object;
     expect(Object.keys(known)).toEqual(expect.arrayContaining(["gcc", "gcc-12", "libc6"]));
-    expect(warnings).toEqual([expect.stringContaining("only the packages of the lock are known")]);
+    expect(warnings).toEqual([expect.stringContaining("only the packages of devshell.lock are known")]);
     second.flushLock();
     expect(readFileSync(lockPath(), "utf8")).toBe(`${written}\n`);
     expect(second.inputs()).toContain(lockPath());

@@ -61,7 +61,11 @@ export function findMirrors({ mirrors, env, etcApt }: MirrorOptions): Mirrors {
 
 /** @throws {DevshellError} `DEBIAN_NO_MIRROR` */
 export function mirrorsOf(mirrors: Mirrors, role: MirrorRole): readonly string[] {
-  const urls = mirrors[role];
+  // A mirror named alone has its security archive beside it, by Debian's own custom.
+  const urls =
+    role === "security" && mirrors.security.length === 0
+      ? mirrors.main.filter((url) => url.endsWith("/debian")).map((url) => `${url}-security`)
+      : mirrors[role];
   if (urls.length === 0)
     throw new DevshellError(
       "DEBIAN_NO_MIRROR",

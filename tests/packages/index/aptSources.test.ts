@@ -87,6 +87,12 @@ describe("findMirrors", () => {
     ]);
   });
 
+  it("takes the security archive beside a mirror that is named alone", () => {
+    const mirrors = findMirrors({ env: { DEVSHELL_DEBIAN_MIRROR: "http://v.example/debian" }, etcApt });
+    expect(mirrorsOf(mirrors, "security")).toEqual(["http://v.example/debian-security"]);
+    expect(mirrors.companions).toEqual([]);
+  });
+
   it("refuses what is no mirror, and says what to do where none is known", () => {
     expect(() => findMirrors({ env: { DEVSHELL_DEBIAN_MIRROR: "ftp://x" }, etcApt })).toThrow(
       expect.objectContaining({ code: "DEBIAN_MIRROR_INVALID" }),
