@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, lstatSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -66,14 +66,16 @@ export async function discoverSpec(request: EnvironmentRequest, tracker: InputTr
 async function namedSpec(file: string, directory: string, tracker: InputTracker): Promise<DevSpec> {
   if (/^<[^<>]+>$/.test(file)) return { kind: "searchPath", entry: file.slice(1, -1), root: directory };
   const path = isAbsolute(file) ? resolve(file) : resolve(directory, file);
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined)
-    throw new DevshellError("SPEC_NOT_FOUND", `Cannot find "${file}": ${path} does not exist`);
-  if (stat.isDirectory()) {
+  if (!isThere(path))
+    throw new DevshellError("SPEC_NOT_FOUND", `Cannot find "${file}": ${path} does not exist`, {
+      hint: "name a spec, its directory, or an entry of the search path: '<debian>'",
+    });
+  if (isDirectory(path)) {
     const spec = await specIn(path, tracker);
     if (spec !== undefined) return spec;
     throw new DevshellError("SPEC_NOT_FOUND", `Cannot find a spec in "${path}"`, { hint: placesHint() });
   }
+  refuseUnreadable(path);
   if (path.endsWith(".drv")) return { kind: "derivation", drvPath: path, root: directory };
   const isData = syntaxOf(path) !== undefined && !path.endsWith(".nix");
   if (isData) return await dataSpec(path, tracker);
@@ -126,14 +128,49 @@ async function specIn(directory: string, tracker: InputTracker): Promise<DevSpec
   if (found !== undefined) return found;
   for (const name of NIX_PLACES) {
     const path = join(directory, name);
-    if (!existsSync(path)) {
+    if (!isThere(path)) {
       tracker.type(bytesOfText(path), undefined);
       continue;
     }
+    refuseUnreadable(path);
     if (name === "flake.nix") return { kind: "flake", path, root: directory };
     return { kind: "file", path, root: directory, isFound: true };
   }
   return undefined;
+}
+
+/** A link that leads nowhere is there, and to be told of. */
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/** @throws {DevshellError} `SPEC_UNREADABLE` for what is no file that can be read: reading a pipe would never end */
+function refuseUnreadable(path: string): void {
+  let why: string | undefined;
+  try {
+    const stat = statSync(path);
+    if (stat.isDirectory()) why = "it is a directory";
+    else if (!stat.isFile()) why = "it is no regular file";
+    else accessSync(path, constants.R_OK);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ELOOP") why = "its symbolic links lead round in a circle";
+    else if (code === "ENOENT") why = "it is a symbolic link to what does not exist";
+    else if (code === "EACCES") why = "permission denied";
+    else why = message;
+  }
+  if (why !== undefined)
+    throw new DevshellError("SPEC_UNREADABLE", `Cannot read spec "${path}": ${why}`, {
+      hint: "make it a file that you can read, or name another spec with -f",
+    });
 }
 
 interface LoadedSpec {
@@ -144,10 +181,11 @@ async function findDataSpec(directory: string, tracker: InputTracker): Promise<D
   let hasCandidate = false;
   for (const name of DATA_PLACES) {
     const path = join(directory, name);
-    if (!existsSync(path)) {
+    if (!isThere(path)) {
       tracker.type(bytesOfText(path), undefined);
       continue;
     }
+    refuseUnreadable(path);
     hasCandidate = true;
     tracker.file(bytesOfText(path));
     // what follows cannot decide any more, but package.json counts only where it has the field
