@@ -14,7 +14,11 @@ export function plainLinesOf(event: ProgressEvent, before: ProgressState, isVerb
     case "fetch":
       return before.fetched.has(event.what) ? [] : [`fetching ${event.what}`];
     case "message":
-      return [event.level === "warning" ? `warning: ${event.text}` : event.text];
+      return [
+        event.level === "warning" && !/^(?:evaluation )?warning:/.test(event.text)
+          ? `warning: ${event.text}`
+          : event.text,
+      ];
     case "plan":
       return planLines(event);
     case "start":

@@ -13,7 +13,9 @@ describe("the evaluator's host", () => {
   let root: string;
   let tracker: InputTracker;
   let rules: AccessRules;
+  let messages: string[];
   beforeEach(() => {
+    messages = [];
     root = realpathSync(mkdtempSync(join(tmpdir(), "devshell-host-")));
     tracker = new InputTracker("/nix/store");
   });
@@ -35,7 +37,7 @@ describe("the evaluator's host", () => {
       resolveEntry: (entry) => entry,
       realise: () => new Map(),
       fetch: () => ({ storePath: "/nix/store/x", attributes: new Map() }),
-      onMessage: () => {},
+      onMessage: (level, text) => messages.push(`${level}: ${text}`),
     });
     const evaluator = createEvaluator(host, {
       isPure: mode === "pure",
@@ -50,6 +52,11 @@ describe("the evaluator's host", () => {
       .filter((input) => input.kind !== "variable")
       .map((input) => `${input.kind} ${"path" in input ? input.path.replace(root, "") : ""}`)
       .sort();
+
+  it("tells the program's warnings from the evaluator's own, as Nix does", () => {
+    evaluate('builtins.warn "old" 1');
+    expect(messages).toEqual(["warning: evaluation warning: old"]);
+  });
 
   it("records files, directories, links, types and what is absent", () => {
     writeFileSync(join(root, "a.nix"), "import ./link.nix");
