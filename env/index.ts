@@ -1,6 +1,8 @@
 export {
   loadCachedEnvironment,
   loadRecord,
+  dropOldRecords,
+  lastUsedMs,
   listRecords,
   watchedPaths,
   workingDirectory,

@@ -1,8 +1,9 @@
+import { inputPathsOf } from "./build/derivationVariables.ts";
 import { realiseEnvironment } from "./build/realiseEnvironment.ts";
 import { prepareCache } from "./cache/recordPaths.ts";
 import { writeRecord } from "./cache/cacheRecord.ts";
 import { instantiateSpec } from "./instantiateSpec.ts";
-import { isStorePath, type StorePath } from "../store/index.ts";
+import { isStorePath, type Derivation, type LocalStore, type StorePath } from "../store/index.ts";
 import { createStoreContext, type StoreContextOptions } from "./storeContext.ts";
 import type { BuildEnvironment, EnvironmentRequest } from "./types.ts";
 
@@ -33,12 +34,28 @@ export async function makeEnvironment(
   );
   const record = writeRecord({
     request,
+    isOneOff: instantiated.spec.kind !== "data" && instantiated.spec.kind !== "file",
     environment,
     inputs: context.tracker.inputs,
     startedMs,
     rung: context.settings.rung,
-    evaluationInputs,
+    furtherRoots: [...evaluationInputs, ...linkedInputsOf(store, store.readDerivation(instantiated.drvPath))],
     addRoot: (link, path) => store.addRoot(link, path),
   });
   return { environment, record };
+}
+
+/** Builds trees of hard links to its inputs. */
+const LINKING_BUILDER = "builtin:debian-environment";
+
+/**
+ * What the environment's trees are linked together from: their files are the trees' own, so that keeping them takes
+ * no room, and a changed spec then needs no download for them.
+ */
+function linkedInputsOf(store: LocalStore, derivation: Derivation): StorePath[] {
+  return [...derivation.inputDrvs.keys()]
+    .filter((drvPath) => store.isValidPath(drvPath))
+    .map((drvPath) => store.readDerivation(drvPath))
+    .filter(({ builder }) => builder === LINKING_BUILDER)
+    .flatMap((tree) => inputPathsOf(store, tree));
 }

@@ -34,8 +34,8 @@ import { renderCheck, renderStat } from "./renderCheck.ts";
 const FORMAT = "1\n";
 /** A stamp lies this much before the evaluation began: file times move in steps of up to 10 ms. */
 const STAMP_MARGIN_MS = 20;
-/** How long a superseded record stays, since open shells use its scripts. */
-const KEEP_SUPERSEDED_MS = 7 * 24 * 3600 * 1000;
+/** How long a superseded record stays, since open shells use its scripts, and a one-off after it was last entered. */
+const KEEP_MS = 7 * 24 * 3600 * 1000;
 
 /** An environment as the cache holds it. */
 export interface CachedEnvironment {
@@ -56,8 +56,10 @@ export interface WriteRecordRequest {
   readonly inputs: readonly TrackedInput[];
   readonly startedMs: number;
   readonly rung: string;
-  /** Store paths that evaluation read: rooted like the environment's own. */
-  readonly evaluationInputs?: readonly StorePath[] | undefined;
+  /** It belongs to no project's spec: kept only while it is in use. */
+  readonly isOneOff?: boolean | undefined;
+  /** Further store paths to root, which the environment itself can do without. */
+  readonly furtherRoots?: readonly StorePath[] | undefined;
   /** Makes a link into the store and registers it as an indirect root. */
   readonly addRoot: (link: string, path: StorePath) => void;
 }
@@ -68,6 +70,7 @@ interface RecordJson {
   readonly key: string;
   readonly inputs: readonly TrackedInput[];
   readonly existing: readonly string[];
+  readonly isOneOff?: boolean | undefined;
 }
 
 /** Writes a record and puts it into its directory's index. @returns the record's directory */
@@ -90,6 +93,7 @@ export function writeRecord(request: WriteRecordRequest): string {
     // Inputs that nobody touched since they were read need no doubt about the time in between.
     const isUntouched = inputs.every((input) => isUntouchedInput(input));
     writeStamp(staging, isUntouched ? Date.now() : request.startedMs);
+    write("entered", "");
     write("meta.sh", renderMeta(environment, request.rung));
     write("vars.sh", renderPosix(environment, { scriptsDir }));
     write("enter.sh", renderEnter(environment, { scriptsDir }));
@@ -97,7 +101,8 @@ export function writeRecord(request: WriteRecordRequest): string {
     write("run.bash", '. "${BASH_SOURCE[0]%/*}/rc.bash"\nexec "$@"\nexit $?\n');
     const watched = watchedPaths(inputs);
     writeFileSync(join(staging, "env.json"), JSON.stringify(environmentToJson(environment, watched)));
-    const json: RecordJson = { version: 1, directory, key, inputs, existing };
+    const { isOneOff = false } = request;
+    const json: RecordJson = { version: 1, directory, key, inputs, existing, isOneOff };
     writeFileSync(join(staging, "record.json"), JSON.stringify(json));
     renameSync(staging, record);
   } catch (error) {
@@ -105,10 +110,10 @@ export function writeRecord(request: WriteRecordRequest): string {
     throw error;
   }
   mkdirSync(join(record, "roots"));
-  const roots = new Set([...environment.roots, ...(request.evaluationInputs ?? [])]);
+  const roots = new Set([...environment.roots, ...(request.furtherRoots ?? [])]);
   [...roots].forEach((path, n) => request.addRoot(join(record, "roots", String(n)), path));
   addToIndex(cache, directory, key, record);
-  dropSuperseded(cache);
+  dropOldRecords();
   return record;
 }
 
@@ -151,7 +156,10 @@ export function loadRecord(
     const current = now[n];
     return current === undefined || !isSameInput(input, current);
   });
-  if (changed.length === 0) refreshRecord(record, json, now, checkedMs);
+  if (changed.length === 0) {
+    refreshRecord(record, json, now, checkedMs);
+    markEntered(record);
+  }
   return {
     environment: built,
     record,
@@ -166,6 +174,37 @@ export function loadRecord(
 export function listRecords(cache: string = cacheDirectory()): string[] {
   const records = join(cache, "records");
   return existsSync(records) ? readdirSync(records).map((name) => join(records, name)) : [];
+}
+
+/** When a record was last made, found good or entered, in milliseconds since 1970. */
+export function lastUsedMs(record: string): number {
+  const times = ["entered", "stat", "."].map(
+    (name) => lstatSync(join(record, name), { throwIfNoEntry: false })?.mtimeMs ?? 0,
+  );
+  return Math.max(...times);
+}
+
+/**
+ * Forgets records that nobody will enter again: of directories that are gone; and, a week after they were last used,
+ * superseded ones, one-offs and what was never finished. Their roots go with them.
+ * @returns how many
+ */
+export function dropOldRecords(cache: string = cacheDirectory()): number {
+  const limit = Date.now() - KEEP_MS;
+  const old = listRecords(cache).filter((record) => {
+    const isRecent = lastUsedMs(record) > limit;
+    try {
+      const json = JSON.parse(readFileSync(join(record, "record.json"), "utf8")) as RecordJson;
+      if (!existsSync(json.directory)) return true;
+      const isNamed = readIndex(indexPath(cache, json.directory)).some((entry) => entry.record === record);
+      return !isRecent && (!isNamed || json.isOneOff === true);
+    } catch {
+      const writer = /\.tmp-(\d+)$/.exec(record)?.[1];
+      return !isRecent || (writer !== undefined && !existsSync(`/proc/${writer}`));
+    }
+  });
+  for (const record of old) rmSync(record, { recursive: true, force: true });
+  return old.length;
 }
 
 /** The paths whose change can change the environment. */
@@ -189,6 +228,15 @@ function refreshRecord(
     renameSync(temporary, join(record, "stat"));
     writeStamp(record, checkedMs);
     writeFileSync(join(record, "record.json"), JSON.stringify({ ...json, inputs: now }));
+  } catch {
+    // a cache that cannot be written stays as it is
+  }
+}
+
+/** The launcher does the same on the way in. */
+function markEntered(record: string): void {
+  try {
+    writeFileSync(join(record, "entered"), "");
   } catch {
     // a cache that cannot be written stays as it is
   }
@@ -231,23 +279,6 @@ function addToIndex(cache: string, directory: string, key: string, record: strin
   const temporary = `${path}.tmp-${process.pid}`;
   writeFileSync(temporary, formatIndex([...entries, { key, record }]), { mode: 0o600 });
   renameSync(temporary, path);
-}
-
-/** Removes records that no index names any more, a week after they were made. */
-function dropSuperseded(cache: string): void {
-  const limit = Date.now() - KEEP_SUPERSEDED_MS;
-  for (const record of listRecords(cache)) {
-    const stat = lstatSync(record, { throwIfNoEntry: false });
-    if (stat === undefined || stat.mtimeMs > limit) continue;
-    try {
-      const json = JSON.parse(readFileSync(join(record, "record.json"), "utf8")) as RecordJson;
-      const named = readIndex(indexPath(cache, json.directory)).some((entry) => entry.record === record);
-      if (named && existsSync(json.directory)) continue;
-    } catch {
-      // a leftover that was never finished
-    }
-    rmSync(record, { recursive: true, force: true });
-  }
 }
 
 /** The directory as the shell's `$PWD` names it, when that is where we are; else as the kernel does. */

@@ -1,9 +1,24 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { loadCachedEnvironment, writeRecord } from "../../env/cache/cacheRecord.ts";
+import {
+  dropOldRecords,
+  lastUsedMs,
+  listRecords,
+  loadCachedEnvironment,
+  writeRecord,
+} from "../../env/cache/cacheRecord.ts";
 import {
   formatIndex,
   indexPath,
@@ -62,7 +77,7 @@ describe("the cache record", () => {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 40);
   }
 
-  function write(selection: string[] = []): string {
+  function write(selection: string[] = [], isOneOff = false): string {
     age();
     const tracker = new InputTracker("/nix/store");
     tracker.readFile(join(project, "a.nix"));
@@ -75,6 +90,7 @@ describe("the cache record", () => {
       inputs: tracker.inputs,
       startedMs: Date.now(),
       rung: "prefix",
+      isOneOff,
       addRoot: () => {},
     });
   }
@@ -182,5 +198,49 @@ describe("the cache record", () => {
     const path = join(root, "index.sh");
     writeFileSync(path, formatIndex(entries));
     expect(readIndex(path)).toEqual(entries);
+  });
+
+  describe("grown old", () => {
+    const DAY_MS = 24 * 3600 * 1000;
+    function lastUsed(record: string, daysAgo: number): void {
+      const at = (Date.now() - daysAgo * DAY_MS) / 1000;
+      for (const name of ["entered", "stat", "."]) utimesSync(join(record, name), at, at);
+    }
+
+    it("stays as long as its project does", () => {
+      const record = write();
+      lastUsed(record, 400);
+      expect(dropOldRecords()).toBe(0);
+      renameSync(project, join(root, "elsewhere"));
+      expect(dropOldRecords()).toBe(1);
+      expect(existsSync(record)).toBe(false);
+    });
+
+    it("of a one-off goes a week after it was last entered", () => {
+      const [old, recent] = [write(["-p", "a"], true), write(["-p", "b"], true)];
+      lastUsed(old, 8);
+      lastUsed(recent, 8);
+      enter(["-p", "b"], ["true"]);
+      loadCachedEnvironment(project, ["-p", "b"]);
+      expect(Date.now() - lastUsedMs(recent)).toBeLessThan(DAY_MS);
+      expect(dropOldRecords()).toBe(1);
+      expect(listRecords()).toEqual([recent]);
+    });
+
+    it("goes when another took its place, a week later", () => {
+      const [first, second] = [write(), write()];
+      expect(dropOldRecords()).toBe(0);
+      lastUsed(first, 8);
+      lastUsed(second, 8);
+      expect(dropOldRecords()).toBe(1);
+      expect(listRecords()).toEqual([second]);
+    });
+
+    it("goes at once where its writer was killed", () => {
+      mkdirSync(join(root, "cache/records/x.tmp-999999999"), { recursive: true });
+      mkdirSync(join(root, `cache/records/y.tmp-${process.pid}`));
+      expect(dropOldRecords()).toBe(1);
+      expect(existsSync(join(root, `cache/records/y.tmp-${process.pid}`))).toBe(true);
+    });
   });
 });
