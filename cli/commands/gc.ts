@@ -1,5 +1,7 @@
 import { DevshellError, textOfBytes } from "../../core/index.ts";
 import type { Invocation } from "../invocation.ts";
+import { dropOldRecords } from "../../env/index.ts";
+import { removeOrphanedBuilds, removeOrphanedDownloads } from "../../store/index.ts";
 import { openStore } from "../openStore.ts";
 import { formatBytes } from "../tui/index.ts";
 
@@ -13,6 +15,8 @@ export async function run({ flags }: Invocation): Promise<number> {
     const count = dropRecords(readAge(olderThan), flags.has("dryRun"));
     if (!flags.has("json")) print(`${count} environments not entered for ${olderThan} forgotten`);
   }
+  const isDryRun = flags.has("dryRun");
+  if (!isDryRun) dropOldRecords();
   if (flags.has("printRoots")) {
     for (const [path, links] of store.findRoots())
       for (const link of links) print(`${textOfBytes(link)} -> ${path}`);
@@ -24,13 +28,17 @@ export async function run({ flags }: Invocation): Promise<number> {
   try {
     const maxFreed = flags.value("maxFreed");
     const result = await store.collectGarbage({
-      action: flags.has("dryRun") ? "returnDead" : "deleteDead",
+      action: isDryRun ? "returnDead" : "deleteDead",
       ...(maxFreed === undefined ? {} : { maxFreedBytes: readSize(maxFreed) }),
       signal: interruption.signal,
     });
+    if (!isDryRun) {
+      await removeOrphanedBuilds(store.settings.stateDir);
+      removeOrphanedDownloads(store.settings.stateDir);
+    }
     if (flags.has("json"))
       print(JSON.stringify({ paths: result.paths, freedBytes: result.freedBytes }, null, 2));
-    else if (flags.has("dryRun")) {
+    else if (isDryRun) {
       for (const path of result.paths) print(textOfBytes(path));
       print(`${result.paths.length} paths would be deleted`);
     } else print(`${result.paths.length} paths deleted, ${formatBytes(result.freedBytes)} freed`);

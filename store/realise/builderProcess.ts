@@ -112,11 +112,21 @@ export async function runBuilder(launch: BuilderLaunch, run: BuilderRun): Promis
   }
 }
 
+/**
+ * Shell commands that give a builder the limits it expects: no core files, and the stack that the caller of devshell
+ * had, not the evaluator's deep one (the launcher notes it in DEVSHELL_STACK).
+ */
+export function builderLimits(environment: NodeJS.ProcessEnv = process.env): string {
+  const stack = environment["DEVSHELL_STACK"] ?? "";
+  const restored = /^(?:\d{1,12}|unlimited)$/.test(stack) ? `; ulimit -S -s ${stack} 2>/dev/null || :` : "";
+  return `umask 022; ulimit -c 0${restored}`;
+}
+
 /** How to start a builder without a sandbox. */
 export function launchDirectly(command: BuilderCommand): BuilderLaunch {
   const sh = findProgram("dash") ?? findProgram("sh") ?? "/bin/sh";
   const { safe, withheld, odd } = splitEnvironment(command.env);
-  const script = `umask 022\nulimit -c 0\nunset OLDPWD SHLVL 2>/dev/null || :\n${exportLines(withheld)}exec ${envWords(odd)}"$@" 2>&1`;
+  const script = `${builderLimits()}\nunset OLDPWD SHLVL 2>/dev/null || :\n${exportLines(withheld)}exec ${envWords(odd)}"$@" 2>&1`;
   return {
     argv: [
       ...deathSignal(),

@@ -13,3 +13,4 @@ export { printJson, shellOfStructuredAttrs } from "./structuredAttrs.ts";
 export { sandboxObstacle } from "./sandbox.ts";
 export type { RealiseStore } from "./storePort.ts";
 export { removeOrphanedBuilds } from "./scratch.ts";
+export { removeOrphanedDownloads } from "./orphanedDownloads.ts";

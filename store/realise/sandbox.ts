@@ -7,6 +7,7 @@ import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
 import type { StorePath, StoreSettings } from "../types.ts";
 import type { BuilderCommand, BuilderLaunch } from "./builderProcess.ts";
 import {
+  builderLimits,
   deathSignal,
   envWords,
   exportLines,
@@ -221,10 +222,10 @@ function bubblewrapCommand(
   ];
   // The byte says that the sandbox stands. A shell inside would lose odd variables; then one outside says it early.
   if (prefix === "") {
-    const script = String.raw`umask 022; ulimit -c 0; printf '\002' >&2; exec "$0" "$@" 2>&1`;
+    const script = `${builderLimits()}; printf '\\002' >&2; exec "$0" "$@" 2>&1`;
     return [...command, "/bin/sh", "-c", script, ...wrapped];
   }
-  const script = String.raw`umask 022; ulimit -c 0; printf '\002' >&2; exec ` + `${prefix}"$@" 2>&1`;
+  const script = `${builderLimits()}; printf '\\002' >&2; exec ${prefix}"$@" 2>&1`;
   return [findProgram("sh") ?? "/bin/sh", "-c", script, "devshell-sandbox", ...command, ...wrapped];
 }
 
@@ -266,8 +267,7 @@ function setupScript({ root, chrootDir, tools, isolateNetwork, prefix }: SetupSc
   const ip = findProgram("ip");
   return [
     "set -eu",
-    "umask 022",
-    "ulimit -c 0",
+    builderLimits(),
     `${mount} --all --fstab ${quoteForShell(processText(join(chrootDir, "fstab")))}`,
     `${mount} -t proc -o nosuid,nodev,noexec proc ${at("/proc")}`,
     `${mount} -t tmpfs -o nosuid,nodev,mode=1777 tmpfs ${at("/dev/shm")}`,
