@@ -8,6 +8,7 @@ import {
   readDerivationOptions,
   type Derivation,
   type LocalStore,
+  type OutputName,
   type StorePath,
 } from "../../store/index.ts";
 
@@ -24,18 +25,23 @@ export interface DerivationVariables {
 const BUILD_ONLY = ["NIX_LOG_FD", "NIX_OUTPUT_CHECKED", "PWD", "TERM", "NIX_ENFORCE_PURITY"];
 
 /**
- * A derivation's variables as its builder would get them, for a shell: files (`passAsFile`, structured attributes)
- * are written to a directory that outlives the computation.
+ * A derivation's variables as its builder would get them, for a shell.
+ * @param filesDir where files (`passAsFile`, structured attributes) are written; it outlives the computation
+ * @param outputsDir what stands for the outputs' directory in place of the store, which phases run by hand must not fill
  */
 export function derivationVariables(
   store: LocalStore,
   derivation: Derivation,
-  filesDir: string,
+  { filesDir, outputsDir }: { readonly filesDir: string; readonly outputsDir?: ByteString | undefined },
 ): DerivationVariables {
   const options = readDerivationOptions(derivation);
-  const outputs = new Map(
-    [...knownOutputPaths(derivation)].map(([name, path]) => [name, path ?? `${filesDir}/outputs/${name}`]),
-  );
+  const outputs = new Map<OutputName, string>();
+  const rewrites = placeholderRewrites(store, derivation);
+  for (const [name, path] of knownOutputPaths(derivation)) {
+    const place = outputsDir === undefined ? path : `${outputsDir}/${name}`;
+    outputs.set(name, place ?? `${filesDir}/outputs/${name}`);
+    if (path !== undefined && place !== undefined && path !== place) rewrites.set(path, place);
+  }
   const input = builderInput({
     derivation,
     options,
@@ -44,7 +50,7 @@ export function derivationVariables(
     outputs,
     inputPaths: new Set(store.closureOf(inputPathsOf(store, derivation))),
     pathInfo: (path) => store.pathInfo(path),
-    rewrites: placeholderRewrites(store, derivation),
+    rewrites,
     hostEnv: {},
   });
   if (input.files.size > 0) {

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
-import { DevshellError } from "../../core/index.ts";
+import { DevshellError, bytesOfText } from "../../core/index.ts";
 import type { Derivation, DerivedPath, StorePath } from "../../store/index.ts";
 import { cacheDirectory } from "../cache/recordPaths.ts";
+import { collectionOf } from "../spec/specExpression.ts";
 import type { StoreContext } from "../storeContext.ts";
 import type { BuildEnvironment, InstantiatedSpec } from "../types.ts";
 import { assembleEnvironment } from "./assembleEnvironment.ts";
@@ -31,7 +32,10 @@ export async function realiseEnvironment(
     "files",
     createHash("sha256").update(drvPath).digest("hex").slice(0, 32),
   );
-  const variables = derivationVariables(store, derivation, filesDir);
+  // As `nix develop` has it; elsewhere `$out` is the store path, as nix-shell has it.
+  const outputsDir =
+    collectionOf(spec) === "debian" ? bytesOfText(join(request.directory, "outputs")) : undefined;
+  const variables = derivationVariables(store, derivation, { filesDir, outputsDir });
   const isPure = request.pure ?? (spec.kind === "data" && spec.data.pure);
   const hostPath = process.env["PATH"] ?? "";
   const physicalPath = (path: string): string => store.realPath(path);

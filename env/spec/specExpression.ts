@@ -34,6 +34,23 @@ export function specExpression(
   }
 }
 
+/** The collection whose `mkShell` or attribute an environment is, by its name in the search path, where that is known. */
+export function collectionOf(spec: DevSpec): string | undefined {
+  switch (spec.kind) {
+    case "data":
+      return spec.data.collection;
+    case "packages":
+      return spec.collection;
+    case "searchPath":
+      return spec.entry;
+    case "file":
+    case "expression":
+    case "derivation":
+    case "flake":
+      return undefined;
+  }
+}
+
 /**
  * The embedded collection has its own `mkShell`; any other is taken for nixpkgs, and gets what nix-shell makes of
  * `-p`, to the same derivation.

@@ -135,6 +135,27 @@ in
     expect(environment.origins.get("PATH")?.detail).toContain("dep");
   });
 
+  it("has outputs of the collection beside the project, not in the store", async () => {
+    const collection = join(root, "collection");
+    mkdirSync(collection);
+    writeFileSync(
+      join(collection, "default.nix"),
+      `{ ... }: ${PRELUDE}{ demo = mk { inherit stdenv; FLAGS = "--prefix=\${placeholder "out"}"; outputs = [ "out" "doc" ]; DOC = placeholder "doc"; }; }`,
+    );
+    write("shell.nix", `(import <debian> { }).demo`);
+    const includes = [`debian=${collection}`];
+    const script = 'echo "$out $doc $FLAGS $DOC"; mkdir -p "$out"; ls';
+    const named = await makeEnvironment(request({ files: ["<debian>"], attributes: ["demo"], includes }));
+    const outputs = join(project, "outputs");
+    expect(existsSync(outputs)).toBe(false);
+    expect(inside(named.environment, `cd ${project}; ${script}`)).toBe(
+      `${outputs}/out ${outputs}/doc --prefix=${outputs}/out ${outputs}/doc\noutputs\nshell.nix\n`,
+    );
+    // A Nix file's own derivation is entered as nix-shell enters it.
+    const own = await makeEnvironment(request({ includes }));
+    expect(inside(own.environment, 'echo "${out%/*}"')).toBe(`${join(root, "store")}\n`);
+  });
+
   it("is cached until an input changes, sources in the store among them", async () => {
     write("source.txt", "1");
     write(
