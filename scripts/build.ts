@@ -41,7 +41,7 @@ const lazyNode: Plugin = {
   name: "lazy-node",
   setup({ onResolve, onLoad }) {
     // What every start needs, or runs often.
-    const eager = new Set(["node:fs", "node:path", "node:module", "node:buffer", "node:url"]);
+    const eager = new Set(["node:module", "node:path"]);
     onResolve({ filter: /^node:/ }, ({ path, pluginData, kind }) =>
       eager.has(path) || pluginData === lazyNode || kind !== "import-statement"
         ? { path, external: true }

@@ -33,6 +33,7 @@ export function stringBuiltins(runtime: Runtime): readonly Definition[] {
       (_, e) => {
         const value = force(e);
         if (typeof value === "string") return value;
+        if (typeof value === "number") return String(value);
         return coerceToStringValue(
           runtime,
           value,
@@ -205,14 +206,15 @@ const ELEMENT =
 function joinStrings(runtime: Runtime, separator: string | ContextString, items: readonly Slot[]): Value {
   const between = textOf(separator);
   let context: Set<string> | null = separator instanceof ContextString ? new Set(separator.context) : null;
-  let text = "";
+  const texts = new Array<string>(items.length);
   for (let i = 0; i < items.length; i++) {
-    if (i > 0) text += between;
     const item = force(items[i]!);
-    if (typeof item === "string") text += item;
-    else text += coerceToString(runtime, item, (context ??= new Set()), NO_POS, ELEMENT);
+    texts[i] =
+      typeof item === "string"
+        ? item
+        : coerceToString(runtime, item, (context ??= new Set()), NO_POS, ELEMENT);
   }
-  return makeString(text, context);
+  return makeString(texts.join(between), context);
 }
 
 const REPLACED = "while evaluating one of the strings to replace passed to builtins.replaceStrings";
@@ -276,6 +278,7 @@ function replaceMany(
 ): string {
   const index = indexByFirstByte(patterns);
   const empty = patterns.indexOf("");
+  if (empty < 0 && text.length >= LONG_TEXT) return replaceInBytes(text, patterns, index, replacementAt);
   let result = "";
   let copied = 0;
   let at = 0;
@@ -303,6 +306,46 @@ function replaceMany(
   result += text.slice(copied);
   // The empty string matches once more at the end.
   return empty >= 0 ? result + replacementAt(empty) : result;
+}
+
+/** From this length on texts are replaced byte by byte, without a string for each part. */
+const LONG_TEXT = 4096;
+
+function replaceInBytes(
+  text: string,
+  patterns: readonly string[],
+  index: readonly (readonly number[] | undefined)[],
+  replacementAt: (i: number) => string,
+): string {
+  const input = Buffer.from(text, "latin1");
+  const wanted = patterns.map((pattern) => Buffer.from(pattern, "latin1"));
+  let output = Buffer.allocUnsafe(input.length + (input.length >> 2));
+  let size = 0;
+  for (let at = 0; at < input.length;) {
+    const byte = input[at]!;
+    const candidates = index[byte];
+    let found = -1;
+    if (candidates !== undefined)
+      for (let k = 0; k < candidates.length && found < 0; k++)
+        if (startsWithAt(input, wanted[candidates[k]!]!, at)) found = candidates[k]!;
+    const replacement = found < 0 ? "" : replacementAt(found);
+    if (size + Math.max(1, replacement.length) > output.length)
+      output = Buffer.concat([output.subarray(0, size)], (size + replacement.length) * 2);
+    if (found < 0) {
+      output[size++] = byte;
+      at++;
+    } else {
+      for (let i = 0; i < replacement.length; i++) output[size++] = replacement.charCodeAt(i);
+      at += wanted[found]!.length;
+    }
+  }
+  return output.toString("latin1", 0, size);
+}
+
+function startsWithAt(input: Uint8Array, wanted: Uint8Array, at: number): boolean {
+  if (at + wanted.length > input.length) return false;
+  for (let i = 1; i < wanted.length; i++) if (input[at + i] !== wanted[i]) return false;
+  return true;
 }
 
 function compile(pattern: string): Regex {

@@ -1,7 +1,7 @@
 import { GLOBAL, pathOf, type CurPosExpr, type Expr, type SelectExpr } from "../syntax/index.ts";
 import { sourcePos } from "../value/position.ts";
 import type { Runtime } from "../value/runtime.ts";
-import { AttrSet, Float, PathValue, Thunk, type Slot, type Value } from "../value/value.ts";
+import { AttrSet, Float, PathValue, PrimOp, Thunk, type Slot, type Value } from "../value/value.ts";
 import { compileAttrs, compileLet, compileWith } from "./bindings.ts";
 import { LazyCode, type Code, type Compiler, type Delay } from "./code.ts";
 import { concatValues } from "./concat.ts";
@@ -81,12 +81,14 @@ export class ClosureCompiler implements Compiler {
       }
       case "var":
         return compileVariable(expr, this);
-      case "select":
-        return compileSelect(expr, this);
+      case "select": {
+        const builtin = this.#knownBuiltin(expr);
+        return builtin === undefined ? compileSelect(expr, this) : () => builtin;
+      }
       case "hasAttr":
         return compileHasAttr(expr, this);
       case "call":
-        return compileCall(expr, this, (fn) => this.#globalName(fn));
+        return compileCall(expr, this, this.#globalName(expr.fn), this.#knownBuiltin(expr.fn));
       case "lambda":
         return compileLambda(expr, this);
       case "let":
@@ -149,6 +151,8 @@ export class ClosureCompiler implements Compiler {
           return compileAttrs(expr, this);
         break;
       case "select": {
+        const builtin = this.#knownBuiltin(expr);
+        if (builtin !== undefined) return () => builtin;
         const delay = this.#delaySelect(expr);
         if (delay !== undefined) return delay;
         break;
@@ -263,6 +267,18 @@ export class ClosureCompiler implements Compiler {
       default:
         return undefined;
     }
+  }
+
+  /** The builtin function that `map`, `__sub` or `builtins.sub` is, where nothing else has that name. */
+  #knownBuiltin(expr: Expr): PrimOp | undefined {
+    let value: Slot | undefined;
+    if (expr.kind === "var" && expr.depth === GLOBAL) value = this.global(expr.slot);
+    else if (expr.kind === "select" && this.#globalName(expr.object) === "builtins") {
+      const [name] = expr.path;
+      if (expr.path.length === 1 && typeof name === "string")
+        value = this.#context.runtime.builtins.get(name);
+    }
+    return value instanceof PrimOp ? value : undefined;
   }
 
   /** The name of a global variable that an expression is. */

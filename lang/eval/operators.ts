@@ -19,11 +19,13 @@ import type { Pos } from "../value/position.ts";
 import {
   AttrSet,
   Lambda,
-  PrimOp,
+  Thunk,
   isList,
   type Env,
+  type PrimOp,
   type PrimOp1,
   type PrimOp2,
+  type PrimOp3,
   type Slot,
   type Value,
 } from "../value/value.ts";
@@ -376,20 +378,18 @@ const ARITHMETIC: ReadonlyMap<string, string> = new Map([
 export function compileCall(
   expr: CallExpr,
   compiler: Compiler,
-  isGlobal: (expr: Expr) => string | undefined,
+  globalName: string | undefined,
+  known: PrimOp | undefined,
 ): Code {
-  const globalName = isGlobal(expr.fn);
   const arithmetic = globalName === undefined ? undefined : ARITHMETIC.get(globalName);
   if (arithmetic !== undefined) {
     const code = compileArithmetic(expr, arithmetic, compiler);
     if (code !== undefined) return code;
   }
   const { pos } = expr;
+  if (known !== undefined && known.arity === expr.args.length)
+    return compileBuiltinCall(known, expr.args, pos, compiler);
   const args = expr.args.map((argument) => compiler.delay(argument));
-  if (globalName !== undefined) {
-    const code = compileBuiltinCall(expr.fn, args, pos, compiler);
-    if (code !== undefined) return code;
-  }
   const fn = compiler.compile(expr.fn);
   const [a0, a1, a2] = args as [Delay, Delay, Delay];
   switch (args.length) {
@@ -424,40 +424,84 @@ export function compileCall(
   }
 }
 
+/** Builtins that evaluate their only argument before anything else. */
+const STRICT: ReadonlySet<string> = new Set([
+  "attrNames",
+  "attrValues",
+  "concatLists",
+  "genericClosure",
+  "head",
+  "isAttrs",
+  "isBool",
+  "isFloat",
+  "isFunction",
+  "isInt",
+  "isList",
+  "isNull",
+  "isPath",
+  "isString",
+  "length",
+  "listToAttrs",
+  "stringLength",
+  "tail",
+  "toString",
+  "typeOf",
+]);
+
 /** A call of a builtin known when compiling, with all its arguments: straight to its implementation. */
-function compileBuiltinCall(
-  fn: Expr,
-  args: readonly Delay[],
-  pos: Pos,
-  compiler: Compiler,
-): Code | undefined {
-  if (fn.kind !== "var") return undefined;
-  const value = compiler.global(fn.slot);
-  if (!(value instanceof PrimOp) || value.arity !== args.length) return undefined;
-  const message = `while calling the '${value.name}' builtin`;
-  const { addsFrame } = value;
-  const [a0, a1] = args as [Delay, Delay];
-  if (args.length === 1) {
-    const run = value.run as PrimOp1;
+function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, compiler: Compiler): Code {
+  const { addsFrame } = builtin;
+  const message = `while calling the '${builtin.name}' builtin`;
+  const framed = (error: unknown): unknown => (addsFrame ? addFrame(error, message, pos) : error);
+  if (builtin.arity === 1) {
+    const run = builtin.run as PrimOp1;
+    if (STRICT.has(builtin.name)) {
+      const argument = compiler.compile(args[0]!);
+      return (env) => {
+        let a: Slot;
+        try {
+          a = argument(env);
+        } catch (error) {
+          // The builtin meets the failure itself, and adds what it was evaluating.
+          a = new Thunk(() => {
+            throw error;
+          }, null);
+        }
+        try {
+          return run(pos, a);
+        } catch (error) {
+          throw framed(error);
+        }
+      };
+    }
+    const a0 = compiler.delay(args[0]!);
     return (env) => {
       try {
         return run(pos, a0(env));
       } catch (error) {
-        throw addsFrame ? addFrame(error, message, pos) : error;
+        throw framed(error);
       }
     };
   }
-  if (args.length === 2) {
-    const run = value.run as PrimOp2;
+  const [a0, a1, a2] = args.map((argument) => compiler.delay(argument)) as [Delay, Delay, Delay];
+  if (builtin.arity === 2) {
+    const run = builtin.run as PrimOp2;
     return (env) => {
       try {
         return run(pos, a0(env), a1(env));
       } catch (error) {
-        throw addsFrame ? addFrame(error, message, pos) : error;
+        throw framed(error);
       }
     };
   }
-  return undefined;
+  const run = builtin.run as PrimOp3;
+  return (env) => {
+    try {
+      return run(pos, a0(env), a1(env), a2(env));
+    } catch (error) {
+      throw framed(error);
+    }
+  };
 }
 
 /** Gives a value that is known already, computing no more than arithmetic; else `undefined`. */

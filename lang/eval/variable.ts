@@ -1,10 +1,9 @@
-import { FROM_WITH, GLOBAL, type VarExpr } from "../syntax/index.ts";
+import { FROM_WITH, GLOBAL, type VarExpr, type WithPlace } from "../syntax/index.ts";
 import { addFrame, evalError } from "../value/error.ts";
 import { force, forceAttrs, runThunk } from "../value/force.ts";
 import type { Pos } from "../value/position.ts";
 import { AttrSet, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
 import type { Code, Compiler, Delay } from "./code.ts";
-import { selector } from "./select.ts";
 
 /** Reads a variable, forced; the forced value is written back, so that the thunk is met once. */
 export function compileVariable(expr: VarExpr, compiler: Compiler): Code {
@@ -114,23 +113,45 @@ export function delayVariable(expr: VarExpr, compiler: Compiler): Delay {
   };
 }
 
+/** One `with` that may have a variable, and where the last set's shape had it. Kept flat: lookups go through several. */
+class WithSite {
+  readonly depth: number;
+  readonly slot: number;
+  readonly pos: Pos;
+  shape: AttrSet["shape"] | undefined;
+  index = -1;
+
+  constructor({ depth, slot, pos }: WithPlace) {
+    this.depth = depth;
+    this.slot = slot;
+    this.pos = pos;
+  }
+}
+
 function compileWithLookup(expr: VarExpr): Code {
   const { name, pos } = expr;
-  const places = (expr.withs ?? []).map((place) => ({
-    up: ancestor(place.depth),
-    slot: place.slot,
-    pos: place.pos,
-    select: selector(name),
-  }));
+  const sites = (expr.withs ?? []).map((place) => new WithSite(place));
   return (env) => {
-    for (const { up, slot, pos: withPos, select } of places) {
-      const at = up(env);
-      let set = at[slot] as Slot;
+    for (let i = 0; i < sites.length; i++) {
+      const site = sites[i]!;
+      let at = env;
+      for (let k = site.depth; k > 0; k--) at = at[0] as Env;
+      let set = at[site.slot] as Slot;
       if (!(set instanceof AttrSet)) {
-        set = forceAttrs(set, withPos, "while evaluating the first subexpression of a with expression");
-        at[slot] = set;
+        set = forceAttrs(set, site.pos, "while evaluating the first subexpression of a with expression");
+        at[site.slot] = set;
       }
-      const found = select(set);
+      let found: Slot | undefined;
+      if (set.base !== null) found = set.get(name);
+      else {
+        if (set.shape !== site.shape) {
+          site.shape = set.shape;
+          site.index = set.shape.find(name);
+        }
+        if (site.index < 0) continue;
+        found = set.values[site.index];
+        if (found === undefined) found = set.slotAt(site.index);
+      }
       if (found !== undefined) return found instanceof Thunk ? force(found, pos) : found;
     }
     throw evalError("undefinedVariable", `undefined variable '${name}'`, pos);
