@@ -29,7 +29,7 @@ import { parseStorePath, type StorePath } from "../store/index.ts";
 import type { StoreHost } from "./host/storeHost.ts";
 import { runInterruptibly } from "./interruptible.ts";
 import { discoverSpec } from "./spec/discoverSpec.ts";
-import { specExpression } from "./spec/specExpression.ts";
+import { collectionOf, specExpression } from "./spec/specExpression.ts";
 import type { StoreContext } from "./storeContext.ts";
 import { suggestNames } from "./suggest.ts";
 import type { DevSpec, EnvironmentRequest, InstantiatedSpec } from "./types.ts";
@@ -40,6 +40,8 @@ export interface FoundDerivation {
   /** The output that the value stands for. */
   readonly outputName: string;
   readonly name: string;
+  /** The derivation as the expression gave it; absent for a `.drv` file. */
+  readonly value?: AttrSet | undefined;
 }
 
 /** An evaluation of a spec: the evaluator and the values that the attribute paths select. */
@@ -281,6 +283,7 @@ function readDerivationValue(
     drvPath: parseStorePath(host.storeDir, drvPath),
     outputName: text("outputName") ?? "out",
     name: textOfBytes(text("name") ?? ""),
+    value,
   };
 }
 
@@ -352,9 +355,7 @@ function interactiveShell(
   { spec, evaluator, host }: SpecEvaluation,
 ): InstantiatedSpec["shell"] {
   if ((process.env["NIX_BUILD_SHELL"] ?? "") !== "" || context.mode !== "impure") return undefined;
-  if (spec.kind === "data" && spec.data.collection === "debian") return undefined;
-  if (spec.kind === "packages" && spec.collection === "debian") return undefined;
-  if (spec.kind === "searchPath" && spec.entry === "debian") return undefined;
+  if (collectionOf(spec) === "debian") return undefined;
   try {
     if (evaluator.findFile("nixpkgs") === undefined) return undefined;
     const value = evaluator.evalText("(import <nixpkgs> { }).bashInteractive", "/", {

@@ -1,5 +1,8 @@
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { DevshellError } from "../../core/index.ts";
+import { quoteSh } from "../../env/index.ts";
 import type { Invocation } from "../invocation.ts";
 import { findCommand } from "../commandTable.ts";
 import { printHelp, printVersion } from "./output.ts";
@@ -12,8 +15,23 @@ export async function runNixShell(argv: readonly string[]): Promise<number> {
   const script = expandScript(argv, "nix-shell");
   const invocation = await invocationOf(script?.argv ?? argv);
   if (script !== undefined) return runScript(invocation, script.script);
+  const text = invocation.flags.value("run");
+  if (text !== undefined) {
+    const { enterWith } = await import("../enterRecord.ts");
+    return enterWith(invocation, { kind: "text", text: withBuildDirectory(text) });
+  }
   const { run } = await import("../commands/enter.ts");
   return run(invocation);
+}
+
+/** A command of Bash with a temporary directory of its own, as a build has; it goes when the command ends. */
+function withBuildDirectory(text: string): string {
+  const directory = quoteSh(mkdtempSync(join(tmpdir(), "nix-shell-")));
+  const names = ["NIX_BUILD_TOP", "TMPDIR", "TEMPDIR", "TMP", "TEMP"];
+  return `trap ${quoteSh(`command rm -rf ${directory}`)} EXIT
+export ${names.map((name) => `${name}=${directory}`).join(" ")}
+${text}
+exit`;
 }
 
 async function invocationOf(argv: readonly string[]): Promise<Invocation> {

@@ -220,7 +220,7 @@ class Realiser {
         if (mode === "repair" && [...paths.values()].every((path) => this.#isIntact(path))) return;
         if (mode === "normal" && (await this.#substituteOutputs(drvPath, derivation, paths))) return;
       }
-      if (mode === "check") this.#requireBuiltBefore(drvPath, derivation);
+      if (mode === "check") this.#requireBuiltBefore(drvPath, derivation, wanted);
       await this.#build(drvPath, derivation, mode);
     });
   }
@@ -274,9 +274,11 @@ class Realiser {
       );
   }
 
-  #requireBuiltBefore(drvPath: StorePath, derivation: Derivation): void {
-    const missing = [...derivation.outputs.values()].flatMap((output) =>
-      "path" in output && !this.#store.isValidPath(output.path) ? [output.path] : [],
+  #requireBuiltBefore(drvPath: StorePath, derivation: Derivation, wanted: readonly OutputName[] | "*"): void {
+    const missing = [...derivation.outputs].flatMap(([name, output]) =>
+      "path" in output && (wanted === "*" || wanted.includes(name)) && !this.#store.isValidPath(output.path)
+        ? [output.path]
+        : [],
     );
     if (missing.length > 0)
       throw this.#fail(

@@ -1,6 +1,6 @@
 import { DevshellError } from "../../../core/index.ts";
-import type { StoreContext } from "../../../env/index.ts";
-import type { Value } from "../../../lang/index.ts";
+import type { FoundDerivation, StoreContext } from "../../../env/index.ts";
+import { AttrSet, NO_POS, force, forceString, isList, type Value } from "../../../lang/index.ts";
 import { isInStore, type DerivedPath } from "../../../store/index.ts";
 import type { CommonFlags } from "../commandLine.ts";
 import { openCompatEvaluation, selectValues, type CompatEvaluation } from "../evaluate.ts";
@@ -49,9 +49,9 @@ export function targetsOf(
     return words.map((word) => storeTarget(storeDir, word));
   const { evaluation, values } = valuesOf(context, common, flags, words);
   const targets = values.flatMap(({ value }, index) =>
-    evaluation.derivationsOf(value).map(({ drvPath, outputName }): DerivedPath => {
-      const wanted = outputsOf(words[index] ?? "");
-      return { kind: "built", drvPath, outputs: wanted ?? [outputName] };
+    evaluation.derivationsOf(value).map((found): DerivedPath => {
+      const outputs = outputsOf(words[index] ?? "") ?? usualOutputs(found);
+      return { kind: "built", drvPath: found.drvPath, outputs };
     }),
   );
   evaluation.host.flush();
@@ -67,6 +67,22 @@ function rootOf(evaluation: CompatEvaluation, flags: InstallableFlags, words: re
     `Cannot use "${words[0] ?? "."}" as a flake: flakes are not built yet`,
     { hint: "give -f FILE or --expr EXPRESSION" },
   );
+}
+
+/** The one that was selected, else what the package wants installed, else all. */
+function usualOutputs({ value, outputName }: FoundDerivation): readonly string[] {
+  const specified = value?.get("outputSpecified");
+  if (value === undefined || (specified !== undefined && force(specified) === true)) return [outputName];
+  const meta = value.get("meta");
+  const forced = meta === undefined ? undefined : force(meta);
+  const chosen =
+    (forced instanceof AttrSet ? forced.get("outputsToInstall") : undefined) ?? value.get("outputs");
+  const list = chosen === undefined ? undefined : force(chosen);
+  const names =
+    list !== undefined && isList(list)
+      ? list.map((name) => forceString(name, NO_POS, "while evaluating an output's name"))
+      : [];
+  return names.length === 0 ? ["out"] : names;
 }
 
 function isStoreWord(storeDir: string, word: string): boolean {

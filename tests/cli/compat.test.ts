@@ -1,0 +1,278 @@
+import { spawnSync } from "node:child_process";
+import {
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+// The drop-in commands through the launcher and the bundle (`npm test` makes it first).
+const DEVSHELL = resolve(import.meta.dirname, "../../cli/devshell");
+
+let root: string;
+
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), "devshell-compat-"));
+  const made = spawnSync(DEVSHELL, ["compat", join(root, "bin")], { env: environment(), encoding: "utf8" });
+  expect(made.stderr).toBe("");
+  writeFileSync(join(root, "default.nix"), DEFAULT_NIX);
+});
+
+afterAll(() => {
+  spawnSync("chmod", ["-R", "u+w", root]);
+  rmSync(root, { recursive: true, force: true });
+});
+
+const DEFAULT_NIX = `
+{ text ? "hello" }:
+let
+  make = name: script: extra: derivation ({
+    inherit name;
+    system = builtins.currentSystem;
+    builder = "/bin/sh";
+    PATH = "/usr/bin:/bin";
+    args = [ "-c" script ];
+  } // extra);
+in rec {
+  input = make "input" "mkdir $out; echo \${text} > $out/text" { };
+  user = make "user" "mkdir $out; ln -s \${input} $out/input; cat \${input}/text > $out/copy" { };
+  two = make "two" "echo lib > $lib; echo bin > $out" { outputs = [ "out" "lib" ]; };
+  broken = make "broken" "echo about to fail >&2; exit 3" { };
+  wrong = make "wrong" "echo other > $out" {
+    outputHash = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+  };
+  unstable = make "unstable" "date +%N > $out" { };
+  shell = make "shell" "exit 1" { inherit input; GREETING = "hi"; };
+  nested = { recurseForDerivations = true; inherit input; };
+}
+`;
+
+function environment(extra: Record<string, string> = {}): Record<string, string> {
+  return {
+    PATH: "/usr/bin:/bin",
+    HOME: root,
+    TMPDIR: root,
+    DEVSHELL_CACHE_DIR: join(root, "cache"),
+    NIX_STORE_DIR: join(root, "store"),
+    NIX_STATE_DIR: join(root, "var"),
+    NIX_LOG_DIR: join(root, "log"),
+    NIX_CONF_DIR: join(root, "etc"),
+    NIX_CONFIG: "sandbox = false\nsubstituters =\nkeep-derivations = false\n",
+    ...extra,
+  };
+}
+
+interface Result {
+  readonly status: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function run(
+  command: string,
+  args: readonly string[],
+  options: { input?: string | Buffer; env?: Record<string, string> } = {},
+): Result {
+  const result = spawnSync(join(root, "bin", command), args, {
+    cwd: root,
+    env: environment(options.env),
+    input: options.input ?? "",
+    encoding: "latin1",
+  });
+  return { status: result.status, out: result.stdout, err: result.stderr };
+}
+
+/** The output of a command that must succeed, without its last line feed. */
+function output(command: string, ...args: string[]): string {
+  const { status, out, err } = run(command, args);
+  expect(err + String(status)).toMatch(/0$/);
+  return out.replace(/\n$/, "");
+}
+
+describe("nix-instantiate", () => {
+  it("evaluates, printing values as Nix's commands do", () => {
+    expect(output("nix-instantiate", "--eval", "-E", "{ a = 1; f = x: x; t = [ 1 (1 + 1) ]; }")).toBe(
+      "{ a = 1; f = <LAMBDA>; t = <CODE>; }",
+    );
+    expect(output("nix-instantiate", "--eval", "--strict", "-E", "[ (1 + 1) ]")).toBe("[ 2 ]");
+    expect(output("nix-instantiate", "--eval", "--json", "-E", '{ a = "ü"; }')).toBe(
+      Buffer.from('{"a":"ü"}').toString("latin1"),
+    );
+    expect(run("nix-instantiate", ["--eval", "--raw", "-E", '"a\\n"']).out).toBe("a\n");
+    expect(output("nix-instantiate", "--eval", "--xml", "--strict", "-E", "null")).toContain("<null />");
+    expect(run("nix-instantiate", ["--eval", "-"], { input: "1 + 2" }).out).toBe("3\n");
+    expect(output("nix-instantiate", "--parse", "-E", "a: a + 1")).toBe("(a: (a + 1))");
+  });
+
+  it("needs no store for that, and makes none", () => {
+    const env = { NIX_STORE_DIR: join(root, "none/store"), NIX_STATE_DIR: join(root, "none/var") };
+    expect(run("nix-instantiate", ["--eval", "-E", '"${./default.nix}" != ""'], { env }).out).toBe("true\n");
+    expect(existsSync(join(root, "none"))).toBe(false);
+    const dummy = run("nix-instantiate", [".", "-A", "input"], { env: { ...env, NIX_REMOTE: "dummy://" } });
+    expect(dummy.out).toMatch(/none\/store\/[0-9a-z]{32}-input\.drv\n$/);
+    expect(existsSync(join(root, "none"))).toBe(false);
+  });
+
+  it("writes derivations, protects them on demand, and names outputs that are not the first", () => {
+    const drvPath = output("nix-instantiate", ".", "-A", "input");
+    expect(existsSync(drvPath)).toBe(true);
+    const link = join(root, "root");
+    expect(output("nix-instantiate", "--add-root", link, ".", "-A", "input", "-A", "user")).toBe(
+      `${link}\n${link}-2`,
+    );
+    expect(readlinkSync(link)).toBe(drvPath);
+    expect(output("nix-instantiate", ".", "-A", "two.lib")).toMatch(/-two\.drv!lib$/);
+    expect(output("nix-instantiate", ".", "-A", "nested", "--argstr", "text", "other")).not.toBe(drvPath);
+  });
+
+  it("finds files, and says what is wrong with flags and files", () => {
+    expect(output("nix-instantiate", "--find-file", "-I", `here=${root}`, "here/default.nix")).toBe(
+      join(root, "default.nix"),
+    );
+    const unknown = run("nix-instantiate", ["--bogus"]);
+    expect(unknown.status).toBe(1);
+    expect(unknown.err).toContain("unrecognised flag '--bogus'");
+    expect(run("nix-instantiate", ["--eval", "-E", "x"]).err).toContain("undefined variable 'x'");
+  });
+
+  it("stops at Nix's depth of calls", () => {
+    const endless = "let f = n: 1 + f n; in f 0";
+    expect(run("nix-instantiate", ["--eval", "-E", endless]).err).toContain("max-call-depth exceeded");
+    const circle = "let x = { recurseForDerivations = true; more = x; }; in x";
+    expect(run("nix-instantiate", ["-E", circle]).err).toContain("max-call-depth exceeded");
+  });
+});
+
+describe("nix-build", () => {
+  it("builds, links and prints in the order that was asked for", () => {
+    const link = join(root, "result");
+    const paths = output("nix-build", "-A", "user", "-A", "input", "-o", link).split("\n");
+    expect(paths.map((path) => path.slice(path.lastIndexOf("-") + 1))).toEqual(["user", "input"]);
+    expect(readlinkSync(link)).toBe(paths[0]);
+    expect(readlinkSync(`${link}-2`)).toBe(paths[1]);
+    expect(readFileSync(join(link, "copy"), "utf8")).toBe("hello\n");
+    const roots = output("nix-store", "--gc", "--print-roots");
+    expect(roots).toContain(`${link} -> ${paths[0]}`);
+  });
+
+  it("names links of other outputs, and takes derivations", () => {
+    const link = join(root, "two");
+    output("nix-build", "-A", "two.lib", "-o", link);
+    expect(readFileSync(`${link}-lib`, "utf8")).toBe("lib\n");
+    const drvPath = output("nix-instantiate", "-A", "two");
+    expect(output("nix-build", `${drvPath}!lib`, "--no-out-link")).toBe(readlinkSync(`${link}-lib`));
+    expect(output("nix-build", drvPath, "--no-out-link")).toMatch(/-two$/);
+  });
+
+  it("plans without building", () => {
+    const link = join(root, "dry");
+    const { err, status } = run("nix-build", [
+      "-A",
+      "input",
+      "--argstr",
+      "text",
+      "dry",
+      "--dry-run",
+      "-o",
+      link,
+    ]);
+    expect(status).toBe(0);
+    expect(err).toMatch(/this derivation will be built:\n {2}.*-input\.drv/);
+    expect(lstatSync(link, { throwIfNoEntry: false })).toBeUndefined();
+  });
+
+  it.each([
+    ["broken", [], 100, "builder failed with exit code 3"],
+    ["wrong", [], 102, "hash mismatch"],
+    ["unstable", ["--check"], 104, "may not be deterministic"],
+  ])("ends with Nix's status when %s fails", (attribute, flags, status, message) => {
+    if (flags.length > 0) output("nix-build", "-A", attribute, "--no-out-link");
+    const result = run("nix-build", ["-A", attribute, "--no-out-link", ...flags]);
+    expect(result.status).toBe(status);
+    expect(result.err).toContain(message);
+    expect(result.out).toBe("");
+  });
+
+  it("shows what builders say, unless told not to", () => {
+    expect(run("nix-build", ["-A", "broken", "--no-out-link"]).err).toMatch(/^about to fail$/m);
+    expect(run("nix-build", ["-A", "broken", "--no-out-link", "-Q"]).err).not.toMatch(/^about to fail$/m);
+  });
+});
+
+describe("nix-shell", () => {
+  it("runs a command in the environment, with a temporary directory of its own", () => {
+    const command =
+      'echo "$GREETING $(cat $input/text) $IN_NIX_SHELL"; test -d "$NIX_BUILD_TOP"; echo $NIX_BUILD_TOP';
+    const [line, top = ""] = output("nix-shell", "-A", "shell", "--pure", "--run", command).split("\n");
+    expect(line).toBe("hi hello pure");
+    expect(top.startsWith(`${root}/`)).toBe(true);
+    expect(existsSync(top)).toBe(false);
+    expect(run("nix-shell", ["-A", "shell", "--run", "exit 7"]).status).toBe(7);
+  });
+});
+
+describe("the rest of the family", () => {
+  it("hashes as nix-hash does", () => {
+    const file = join(root, "abc");
+    writeFileSync(file, "abc");
+    expect(output("nix-hash", "--flat", file)).toBe("900150983cd24fb0d6963f7d28e17f72");
+    expect(output("nix-hash", "--flat", "--type", "sha256", "--base32", file)).toBe(
+      "1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s",
+    );
+    expect(output("nix-hash", "--type", "sha1", "--to-base16", "vw46m23bizj4n8afrc0fj19wrp7mj3c0")).toBe(
+      "800d59cfcd3c05e900cb4e214be48f6b886a08df",
+    );
+    expect(output("nix", "hash", "path", "--mode", "flat", file)).toBe(
+      "sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=",
+    );
+    const from = run("nix", [
+      "hash",
+      "convert",
+      "--hash-algo",
+      "md5",
+      "--from",
+      "sri",
+      "900150983cd24fb0d6963f7d28e17f72",
+    ]);
+    expect(from.err).toContain("has format 'base16', but '--from sri' was specified");
+  });
+
+  it("has the subcommands of nix that scripts use", () => {
+    expect(output("nix", "--version")).toMatch(/ \d+\.\d+\.\d+$/);
+    expect(output("nix", "eval", "--expr", "{ a = 1; }", "a")).toBe("1");
+    const path = output("nix", "build", "-f", ".", "input", "--no-link", "--print-out-paths");
+    expect(output("nix", "path-info", path)).toBe(path);
+    expect(output("nix", "store", "path-from-hash-part", path.slice(root.length + 7, root.length + 39))).toBe(
+      path,
+    );
+    expect(output("nix", "config", "show", "sandbox")).toBe("false");
+    const json = JSON.parse(output("nix", "build", "-f", ".", "two", "--no-link", "--json")) as {
+      outputs: Record<string, string>;
+    }[];
+    expect(Object.keys(json[0]?.outputs ?? {}).toSorted()).toEqual(["lib", "out"]);
+    expect(output("nix", "build", "-f", ".", "two^lib", "--no-link", "--print-out-paths")).toMatch(
+      /-two-lib$/,
+    );
+  });
+
+  it.each(["nix-channel", "nix-copy-closure", "nix-daemon", "nix-prefetch-url", "nix-env"])(
+    "%s says that it is not built yet",
+    (name) => {
+      const { status, err } = run(name, ["-i", "x"]);
+      expect(status).toBe(1);
+      expect(err).toContain("not built yet");
+    },
+  );
+
+  it("says so of subcommands, too", () => {
+    const { status, err } = run("nix", ["profile", "list"]);
+    expect(status).toBe(1);
+    expect(err).toContain('Cannot run "nix profile": it is not built yet');
+  });
+});
