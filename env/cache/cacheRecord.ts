@@ -98,7 +98,7 @@ export function writeRecord(request: WriteRecordRequest): string {
     write("vars.sh", renderPosix(environment, { scriptsDir }));
     write("enter.sh", renderEnter(environment, { scriptsDir }));
     write("rc.bash", renderBash(environment, { scriptsDir }));
-    write("run.bash", '. "${BASH_SOURCE[0]%/*}/rc.bash"\nexec "$@"\nexit $?\n');
+    write("run.bash", '. "${BASH_SOURCE[0]%/*}/rc.bash"\nexec -- "$@"\nexit $?\n');
     const watched = watchedPaths(inputs);
     writeFileSync(join(staging, "env.json"), JSON.stringify(environmentToJson(environment, watched)));
     const { isOneOff = false } = request;

@@ -43,7 +43,7 @@ export function renderPosix(environment: BuildEnvironment, options: RenderOption
  * path is the host's, found before PATH is replaced.
  */
 export function renderEnter(environment: BuildEnvironment, options: RenderOptions = {}): ByteString {
-  if (!environment.isPure) return `${renderPosix(environment, options)}exec "$@"\n`;
+  if (!environment.isPure) return `${renderPosix(environment, options)}${REFUSE_UNKNOWN}exec "$@"\n`;
   const kept = environment.keep.filter(isVariableName).map((name) => `\${${name}+"${name}=$${name}"}`);
   const set = exportedVariables(environment, options)
     .filter(([name]) => !environment.keep.includes(name) || name === "PATH")
@@ -167,3 +167,13 @@ function withScripts(path: ByteString, scriptsDir: string | undefined): ByteStri
   if (scriptsDir === undefined) return path;
   return path === "" ? bytesOfText(scriptsDir) : `${bytesOfText(scriptsDir)}:${path}`;
 }
+
+/** The shell itself would name the launcher and a line of it. */
+const REFUSE_UNKNOWN = `case $1 in
+  */*) ;;
+  *) command -v -- "$1" >/dev/null 2>&1 || {
+    printf 'devshell: %s: command not found in the environment\\n' "$1" >&2
+    exit 127
+  } ;;
+esac
+`;

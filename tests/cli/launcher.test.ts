@@ -99,6 +99,20 @@ describe("launcher, warm", () => {
     expect(run(["run", "--", "sh", "-c", "kill -TERM $$"]).signal).toBe("SIGTERM");
   });
 
+  it("runs a text of Bash that finds no words of ours, and says what it does not know", () => {
+    expect(run(["--run", 'echo "$0 $# ${BASH_ENV-none}"; nosuch']).out).toBe("devshell 0 none\n");
+    expect(run(["--run", "nosuch"])).toMatchObject({
+      status: 127,
+      err: "devshell: line 1: nosuch: command not found\n",
+    });
+    expect(run(["--pure", "--run", 'echo "$0 $# ${BASH_ENV-none}"']).out).toBe("devshell 0 none\n");
+    expect(run(["run", "--", "nosuch"])).toMatchObject({
+      status: 127,
+      err: "devshell: nosuch: command not found in the environment\n",
+    });
+    expect(run(["run", "--", "./nosuch"]).status).toBe(127);
+  });
+
   it("leaks none of its own variables", () => {
     const names = run(["run", "--", "env"])
       .out.split("\n")
@@ -216,6 +230,35 @@ printf %s "$devshell_key"`;
 });
 
 describe("guard", () => {
+  it("holds the echo back while the environment is made", async () => {
+    const node = join(root, "slow-node");
+    writeFileSync(node, "#!/bin/sh\nprintf 'making\\n' >&2\nread line\nexit 3\n", { mode: 0o755 });
+    const script = `stty -g >before; ${launcher}; echo "status=$?"; stty -g >after; cmp before after && echo same`;
+    await using screen = new Screen("/bin/sh", ["-c", script], {
+      cwd: root,
+      env: environmentOf({ DEVSHELL_NODE: node }),
+    });
+    await screen.waitFor("making");
+    screen.type("typed\r");
+    await screen.waitFor("same");
+    expect(screen.text()).toContain("status=3");
+    expect(screen.text()).not.toContain("typed");
+  });
+
+  it("ends with what it guards on Ctrl-C, and puts the echo back", async () => {
+    const node = join(root, "stuck-node");
+    writeFileSync(node, "#!/bin/sh\nprintf 'making\\n' >&2\nexec sleep 60\n", { mode: 0o755 });
+    const script = `trap : INT; stty -g >before; ${launcher}; echo "status=$?"; stty -g >after; cmp before after && echo same`;
+    await using screen = new Screen("/bin/sh", ["-c", script], {
+      cwd: root,
+      env: environmentOf({ DEVSHELL_NODE: node }),
+    });
+    await screen.waitFor("making");
+    screen.type("\x03");
+    await screen.waitFor("same");
+    expect(screen.text()).toContain("status=130");
+  });
+
   it("puts the terminal back when everything behind it is killed", async () => {
     writeFileSync(
       join(root, "wild-node"),
