@@ -39,7 +39,7 @@ function packageChanges(before: ReadonlyMap<string, string>, after: ReadonlyMap<
 
 /** Variables that say nothing to a user: they change with every store path. */
 const NOISE =
-  /^(?:out|outputs?|builder|NIX_.*|PATH|.*_PATH|.*PATH|.*[Ii]nputs|stdenv|TEMP|TMP|TMPDIR|TEMPDIR|buildCommandPath|name|SHELL|CONFIG_SHELL|HOST_PATH)$/;
+  /^(?:out|outputs?|builder|NIX_.*|PATH|.*_PATH|.*PATH|.*[Ii]nputs|stdenv|TEMP|TMP|TMPDIR|TEMPDIR|buildCommandPath|name|SHELL|CONFIG_SHELL|HOST_PATH|shellHook|exitHook)$/;
 
 function variableChanges(before: BuildEnvironment, after: BuildEnvironment): string[] {
   const changes: string[] = [];

@@ -96,6 +96,31 @@ describe("session", () => {
     expect(await screen.exited).not.toBe(255);
   });
 
+  it("shows keys typed before the first prompt once", async () => {
+    const record = project({});
+    writeFileSync(join(home, ".bashrc"), "echo early >&2; sleep 1; PS1='mine> '\n");
+    await using screen = open(record);
+    await screen.waitFor("early");
+    screen.type("echo typed\r");
+    await screen.waitFor(/\ntyped\n/);
+    expect(screen.text().match(/typed/g)).toHaveLength(2);
+  });
+
+  it("suspends as a whole, and comes back", async () => {
+    const record = project({});
+    await using screen = new Screen("/bin/bash", ["--norc", "-i"], { cwd: home, env: environmentOf() });
+    screen.type(`PS1='outer> '; ${ROOT}/scripts/node ${FIXTURE} ${record}\r`);
+    await screen.waitFor("(devshell:fake)");
+    screen.type("suspend\r");
+    await screen.waitFor(/Stopped[^]*\nouter>$/);
+    screen.type("stty -a | grep -c ' icanon'\r");
+    await screen.waitFor("\n1\n");
+    screen.type("fg\r");
+    await new Promise((done) => setTimeout(done, 500));
+    screen.type("echo back$((1+1))\r");
+    await screen.waitFor("back2");
+  });
+
   it("passes bytes as they are: no carriage return is added to a raw line feed", async () => {
     await using screen = open(project({}));
     await screen.waitFor("(devshell:fake)");
