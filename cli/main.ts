@@ -1,10 +1,9 @@
 // main - the program behind the launcher: it caches compiled code, then imports only what it runs (program.ts).
-// session.ts is the process that stays with an open shell.
+// session.ts is the process that stays with an open shell; evalMain.ts that of `devshell eval`.
 import { enableCompileCache } from "node:module";
-import { join } from "node:path";
+import { compileCacheDir } from "./compileCacheDir.ts";
 
-const base = process.env["XDG_CACHE_HOME"] ?? join(process.env["HOME"] ?? "/nonexistent", ".cache");
-enableCompileCache(join(process.env["DEVSHELL_CACHE_DIR"] ?? join(base, "devshell"), "node"));
+enableCompileCache(compileCacheDir());
 
 const { runProgram } = await import("./program.ts");
 await runProgram(process.argv.slice(2));

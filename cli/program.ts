@@ -4,23 +4,11 @@ import { DevshellError, packageRoot } from "../core/index.ts";
 import { COMMANDS, findCommand } from "./commandTable.ts";
 import { loadCommand } from "./loadCommand.ts";
 import { commandHelp, parseCommand } from "./parseCommand.ts";
-import { printError } from "./printError.ts";
+import { runToExit } from "./runToExit.ts";
 
 /** Runs one command line to its end and exits with its status. */
-export async function runProgram(argv: readonly string[]): Promise<never> {
-  // A reader that has gone (`devshell … | head`) is no failure.
-  for (const stream of [process.stdout, process.stderr])
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      process.exit(error.code === "EPIPE" ? 0 : 1);
-    });
-  let status: number;
-  try {
-    status = await dispatch(argv);
-  } catch (error) {
-    status = printError(error, { hasTrace: argv.includes("--show-trace") });
-  }
-  await flush(process.stdout);
-  process.exit(status);
+export function runProgram(argv: readonly string[]): Promise<never> {
+  return runToExit(argv, () => dispatch(argv));
 }
 
 async function dispatch(argv: readonly string[]): Promise<number> {
@@ -112,12 +100,4 @@ function version(): string {
 function print(text: string): number {
   process.stdout.write(text);
   return 0;
-}
-
-/** Pipes are written asynchronously: what was printed must be out before the process ends. */
-function flush(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => {
-    if (stream.writableLength === 0) resolve();
-    else stream.write("", () => resolve());
-  });
 }

@@ -84,9 +84,22 @@ const common: BuildOptions = {
 await build({ ...common, entryPoints, splitting: true });
 // On its own, with only what it uses: shared chunks would bring the evaluator into every open shell.
 await build({ ...common, entryPoints: { session: join(ROOT, "cli/session.ts") } });
+// `devshell eval` is one file, and CommonJS: an ES module for each of fifteen chunks takes Node 12 ms.
+await build({
+  ...common,
+  entryPoints: { evalMain: join(ROOT, "cli/evalMain.ts"), evalProcess: join(ROOT, "cli/evalProcess.ts") },
+  format: "cjs",
+  outExtension: { ".js": ".cjs" },
+  define: { ...common.define, "import.meta.url": "devshellUrl" },
+  banner: { js: 'const devshellUrl=require("node:url").pathToFileURL(__filename).href;' },
+});
 // File by file, chunks before the entries that name them: a shell that is running meanwhile still finds its own.
 mkdirSync(DIST, { recursive: true });
-const entries = new Set([...Object.keys(entryPoints), "session"].map((name) => `${name}.mjs`));
+const entries = new Set([
+  ...[...Object.keys(entryPoints), "session"].map((name) => `${name}.mjs`),
+  "evalMain.cjs",
+  "evalProcess.cjs",
+]);
 const built = readdirSync(STAGING);
 for (const name of [...built].sort((a, b) => Number(entries.has(a)) - Number(entries.has(b))))
   renameSync(join(STAGING, name), join(DIST, name));

@@ -1,0 +1,29 @@
+import { printError } from "./printError.ts";
+
+/** Runs a command to its end and exits with its status; failures are printed. */
+export async function runToExit(
+  argv: readonly string[],
+  run: () => Promise<number> | number,
+): Promise<never> {
+  // A reader that has gone (`devshell … | head`) is no failure.
+  for (const stream of [process.stdout, process.stderr])
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      process.exit(error.code === "EPIPE" ? 0 : 1);
+    });
+  let status: number;
+  try {
+    status = await run();
+  } catch (error) {
+    status = printError(error, { hasTrace: argv.includes("--show-trace") });
+  }
+  await flush(process.stdout);
+  process.exit(status);
+}
+
+/** Pipes are written asynchronously: what was printed must be out before the process ends. */
+function flush(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.writableLength === 0) resolve();
+    else stream.write("", () => resolve());
+  });
+}
