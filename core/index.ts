@@ -21,4 +21,5 @@ export {
   type HashEncoding,
 } from "./hash.ts";
 export { packageRoot } from "./packageRoot.ts";
+export { quoteForShell } from "./quoteForShell.ts";
 export { WorkerPool, serveWorker, spawnWorker, type WorkerCall } from "./worker.ts";

@@ -23,7 +23,7 @@ import { AccessRules, type EvaluationMode } from "./host/accessRules.ts";
 import { emptyEvaluationStore, localEvaluationStore } from "./host/localEvaluationStore.ts";
 import { pathOfEntry, searchPathEntries, urlOfEntry } from "./host/searchPath.ts";
 import { StoreHost } from "./host/storeHost.ts";
-import { fetchResult, runSyncTask } from "./host/syncTask.ts";
+import { fetchResult, runSyncTask, type SyncTask } from "./host/syncTask.ts";
 import { InputTracker } from "./inputTracker.ts";
 import type { EnvironmentEvent } from "./types.ts";
 
@@ -251,7 +251,7 @@ export class StoreContext implements Disposable {
         "EVAL_IFD",
         "Cannot build during evaluation because the option 'allow-import-from-derivation' is disabled",
       );
-    const reply = runSyncTask({ task: { kind: "realise", elements }, settings: this.#commandLineSettings() });
+    const reply = this.#runTask({ kind: "realise", elements });
     return new Map(reply.kind === "realised" ? reply.rewrites : []);
   }
 
@@ -278,11 +278,13 @@ export class StoreContext implements Disposable {
       );
     const name = text("name") ?? (request.kind === "tarball" ? "source" : baseName(url));
     const task = { kind: "fetch", fetcher: request.kind, url, name, sha256 } as const;
-    return fetchResult(runSyncTask({ task, settings: this.#commandLineSettings() }));
+    return fetchResult(this.#runTask(task));
   }
 
-  #commandLineSettings(): (readonly [string, string])[] {
-    return [...(this.#options.settings ?? [])];
+  /** In a process that opens the store as this one does. */
+  #runTask(task: SyncTask): ReturnType<typeof runSyncTask> {
+    const { settings = [], store } = this.#options;
+    return runSyncTask({ task, settings: [...settings], store });
   }
 
   #allowedUris(): string[] {

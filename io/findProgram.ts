@@ -8,16 +8,22 @@ const found = new Map<string, string | undefined>();
 /** Finds a program of the host, PATH first; `undefined` where there is none. Remembered for the process. */
 export function findProgram(name: string): string | undefined {
   if (found.has(name)) return found.get(name);
-  const directories = [
-    ...(process.env["PATH"] ?? "").split(":").filter((dir) => dir.startsWith("/")),
-    ...USUAL,
-  ];
-  const program = directories.map((directory) => `${directory}/${name}`).find(isExecutable);
+  const program = findInPath(name, `${process.env["PATH"] ?? ""}:${USUAL.join(":")}`);
   found.set(name, program);
   return program;
 }
 
-function isExecutable(path: string): boolean {
+/** The first program of a name in a PATH; relative directories are left out. */
+export function findInPath(name: string, path: string): string | undefined {
+  return path
+    .split(":")
+    .filter((directory) => directory.startsWith("/"))
+    .map((directory) => `${directory}/${name}`)
+    .find(isProgram);
+}
+
+/** Whether a path is a file that may be executed. */
+export function isProgram(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return statSync(path).isFile();

@@ -6,7 +6,7 @@ export {
   type Compression,
   type FilePart,
 } from "./decompress.ts";
-export { findProgram } from "./findProgram.ts";
+export { findInPath, findProgram, isProgram } from "./findProgram.ts";
 export {
   downloadToFile,
   fetchBytes,

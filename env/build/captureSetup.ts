@@ -52,6 +52,7 @@ export async function captureSetup(
   request: SetupRequest,
   { signal }: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<CapturedSetup> {
+  signal?.throwIfAborted();
   const dir = await mkdtemp(join(tmpdir(), "devshell-setup-"));
   try {
     await mkdir(join(dir, "build"));

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, statSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { isAbsolute } from "node:path";
 import { DevshellError } from "../../core/index.ts";
+import { findInPath, findProgram, isProgram } from "../../io/index.ts";
 
 export interface ShellChoices {
   /** `NIX_BUILD_SHELL`. */
@@ -25,35 +25,18 @@ export function chooseShell(choices: ShellChoices): string {
   const { given, own, interactive, hostPath, physicalPath } = choices;
   if (given !== undefined && given !== "") {
     const found = isAbsolute(given) ? given : findInPath(given, hostPath);
-    if (found !== undefined && isExecutable(found)) return found;
+    if (found !== undefined && isProgram(found)) return found;
     throw new DevshellError("ENV_NO_SHELL", `Cannot start NIX_BUILD_SHELL "${given}": it is not a program`);
   }
-  const hasOwn = own !== undefined && isExecutable(physicalPath(own));
+  const hasOwn = own !== undefined && isProgram(physicalPath(own));
   if (hasOwn && canEditLines(physicalPath(own))) return own;
-  if (interactive !== undefined && isExecutable(physicalPath(interactive))) return interactive;
-  const host = findInPath("bash", hostPath) ?? ["/bin/bash", "/usr/bin/bash"].find(isExecutable);
+  if (interactive !== undefined && isProgram(physicalPath(interactive))) return interactive;
+  const host = findProgram("bash");
   if (host !== undefined) return host;
   if (hasOwn) return own;
   throw new DevshellError("ENV_NO_SHELL", "Cannot find a Bash for the environment", {
     hint: "set NIX_BUILD_SHELL to one, or add bash to the environment",
   });
-}
-
-export function findInPath(name: string, path: string): string | undefined {
-  return path
-    .split(":")
-    .filter((directory) => directory.startsWith("/"))
-    .map((directory) => join(directory, name))
-    .find(isExecutable);
-}
-
-export function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }
 
 /** Build shells are often made without readline; `bind` tells. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { DevshellError, bytesOfText } from "../../core/index.ts";
+import { findProgram, isProgram } from "../../io/index.ts";
 import type { Derivation, DerivedPath, StorePath } from "../../store/index.ts";
 import { cacheDirectory } from "../cache/recordPaths.ts";
 import { collectionOf } from "../spec/specExpression.ts";
@@ -8,7 +9,7 @@ import type { StoreContext } from "../storeContext.ts";
 import type { BuildEnvironment, InstantiatedSpec } from "../types.ts";
 import { assembleEnvironment } from "./assembleEnvironment.ts";
 import { captureSetup } from "./captureSetup.ts";
-import { chooseShell, findInPath, isExecutable } from "./chooseShell.ts";
+import { chooseShell } from "./chooseShell.ts";
 import { derivationVariables, inputPathsOf } from "./derivationVariables.ts";
 
 /**
@@ -43,7 +44,7 @@ export async function realiseEnvironment(
   setupEnvironment.set("IN_NIX_SHELL", isPure ? "pure" : "impure");
   const captured = await captureSetup(
     {
-      bash: setupShell(derivation, physicalPath, hostPath),
+      bash: setupShell(derivation, physicalPath),
       environment: setupEnvironment,
       attrsFile: variables.attrsFile,
     },
@@ -112,14 +113,10 @@ export function targetsOf(derivation: Derivation, exclude: readonly string[]): D
 }
 
 /** The setup runs in the Bash it was written for, the derivation's builder, else in the host's. */
-function setupShell(
-  derivation: Derivation,
-  physicalPath: (path: string) => string,
-  hostPath: string,
-): string {
+function setupShell(derivation: Derivation, physicalPath: (path: string) => string): string {
   const builder = physicalPath(derivation.builder);
-  if (basename(builder) === "bash" && isExecutable(builder)) return builder;
-  const host = findInPath("bash", hostPath) ?? ["/bin/bash", "/usr/bin/bash"].find(isExecutable);
+  if (basename(builder) === "bash" && isProgram(builder)) return builder;
+  const host = findProgram("bash");
   if (host !== undefined) return host;
   throw new DevshellError("ENV_NO_SHELL", "Cannot find a Bash to run the setup in");
 }

@@ -1,7 +1,7 @@
 import { accessSync, constants, mkdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { DevshellError } from "../../core/index.ts";
+import { DevshellError, quoteForShell } from "../../core/index.ts";
 
 /** The byte that ends each word of a selection key: no word of a command line holds it by accident. */
 const WORD_END = "\x1f";
@@ -74,12 +74,10 @@ export function readIndex(path: string): IndexEntry[] {
 }
 
 export function formatIndex(entries: readonly IndexEntry[]): string {
-  const lines = entries.map(({ key, record }) => `${quote(key)}) devshell_record=${quote(record)};;\n`);
+  const lines = entries.map(
+    ({ key, record }) => `${quoteForShell(key)}) devshell_record=${quoteForShell(record)};;\n`,
+  );
   return `case "$devshell_key" in\n${lines.join("")}esac\n`;
-}
-
-function quote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function unquote(text: string): string {

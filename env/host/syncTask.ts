@@ -19,6 +19,8 @@ export interface SyncTaskRequest {
   readonly task: SyncTask;
   /** `nix.conf` options of the command line. */
   readonly settings: readonly (readonly [string, string])[];
+  /** `--store`. */
+  readonly store?: string | undefined;
 }
 
 export type SyncTaskReply =

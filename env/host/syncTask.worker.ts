@@ -34,7 +34,10 @@ async function main(): Promise<void> {
   let reply: SyncTaskReply;
   try {
     const request = JSON.parse(readFileSync(0, "utf8")) as SyncTaskRequest;
-    const settings = resolveStoreSettings(process.env, { overrides: new Map(request.settings) });
+    const settings = resolveStoreSettings(process.env, {
+      overrides: new Map(request.settings),
+      store: request.store,
+    });
     using store = LocalStore.open(settings);
     reply = await run(request.task, store);
   } catch (error) {

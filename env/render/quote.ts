@@ -1,8 +1,8 @@
-import type { ByteString } from "../../core/index.ts";
+import { quoteForShell, type ByteString } from "../../core/index.ts";
 
 /** A byte string as one word for any POSIX shell. */
 export function quoteSh(value: ByteString): string {
-  return /^[A-Za-z0-9_./:=@%+,-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`;
+  return /^[A-Za-z0-9_./:=@%+,-]+$/.test(value) ? value : quoteForShell(value);
 }
 
 /** A byte string as one word for fish, where only `\` and `'` are special between single quotes. */

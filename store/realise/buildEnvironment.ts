@@ -1,12 +1,8 @@
 import { availableParallelism } from "node:os";
-import {
-  DevshellError,
-  encodeNix32,
-  formatHash,
-  hashBytes,
-  textOfBytes,
-  type ByteString,
-} from "../../core/index.ts";
+import { DevshellError, formatHash, hashBytes, textOfBytes, type ByteString } from "../../core/index.ts";
+import { isFixedOutput } from "../format/derivation.ts";
+import { hashPlaceholder } from "../format/makeDerivation.ts";
+import { compareBytes } from "../format/storePath.ts";
 import type { Derivation, OutputName, StorePath, StoreSettings, ValidPathInfo } from "../types.ts";
 import type { DerivationOptions, Json } from "./derivationOptions.ts";
 import { printJson, shellOfStructuredAttrs } from "./structuredAttrs.ts";
@@ -86,21 +82,8 @@ export function builderInput(request: BuilderInputRequest): BuilderInput {
   return { env, args: derivation.args.map(rewrite), files };
 }
 
-export function isFixedOutput(derivation: Derivation): boolean {
-  const [output] = derivation.outputs.values();
-  return derivation.outputs.size === 1 && output?.kind === "fixed";
-}
-
-/** `builtins.placeholder`: what stands for an output's path where the path is not known yet. */
-export function outputPlaceholder(output: OutputName): ByteString {
-  return `/${encodeNix32(hashBytes("sha256", `nix-output:${output}`).digest)}`;
-}
-
 function rewriter({ outputs, rewrites }: BuilderInputRequest): (text: ByteString) => ByteString {
-  const pairs = [
-    ...[...outputs].map(([name, path]) => [outputPlaceholder(name), path] as const),
-    ...rewrites,
-  ];
+  const pairs = [...[...outputs].map(([name, path]) => [hashPlaceholder(name), path] as const), ...rewrites];
   return (text) => pairs.reduce((result, [from, to]) => result.replaceAll(from, () => to), text);
 }
 
@@ -109,7 +92,7 @@ function structuredInput(
   request: BuilderInputRequest,
 ): { readonly [key: string]: Json } {
   const outputs = Object.fromEntries(
-    [...request.outputs.keys()].map((name) => [name, textOfBytes(outputPlaceholder(name))]),
+    [...request.outputs.keys()].map((name) => [name, textOfBytes(hashPlaceholder(name))]),
   );
   const graphs = [...request.options.exportReferencesGraph].map(([key, roots]) => [
     textOfBytes(key),
@@ -128,7 +111,7 @@ function describePath(path: StorePath, { pathInfo }: BuilderInputRequest): Json 
     narHash: `sha256:${formatHash(info.narHash, "nix32")}`,
     narSize: BigInt(info.narSizeBytes),
     path,
-    references: [...info.references].sort(compare),
+    references: [...info.references].sort(compareBytes),
     valid: true,
   };
 }
@@ -146,7 +129,7 @@ function exportedClosure(roots: readonly ByteString[], request: BuilderInputRequ
       );
     return path;
   });
-  return [...closureOf(wanted, request.pathInfo)].sort(compare);
+  return [...closureOf(wanted, request.pathInfo)].sort(compareBytes);
 }
 
 function closureOf(
@@ -161,12 +144,8 @@ function closureOf(
 function validityRegistration(paths: readonly StorePath[], { pathInfo }: BuilderInputRequest): ByteString {
   return paths
     .map((path) => {
-      const references = [...pathInfo(path).references].sort(compare);
+      const references = [...pathInfo(path).references].sort(compareBytes);
       return `${[path, "", String(references.length), ...references].join("\n")}\n`;
     })
     .join("");
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
-import { DevshellError, textOfBytes, bytesOfText, type ByteString } from "../../core/index.ts";
+import { DevshellError, bytesOfText, quoteForShell, textOfBytes, type ByteString } from "../../core/index.ts";
 import { findProgram } from "../../io/index.ts";
 
 /** What is to be run, as the builder itself sees it. */
@@ -224,8 +224,4 @@ export function processText(bytes: ByteString): string {
       `Cannot pass "${bytes.slice(0, 80)}" to a builder: it is not UTF-8, which is not built yet`,
     );
   return text;
-}
-
-export function quoteForShell(text: string): string {
-  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

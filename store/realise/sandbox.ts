@@ -3,7 +3,7 @@ import { existsSync, lstatSync, readFileSync, readlinkSync, realpathSync } from 
 import { mkdir, symlink, writeFile, chmod } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
+import { DevshellError, fsPath, quoteForShell, type ByteString } from "../../core/index.ts";
 import type { StorePath, StoreSettings } from "../types.ts";
 import type { BuilderCommand, BuilderLaunch } from "./builderProcess.ts";
 import {
@@ -12,7 +12,6 @@ import {
   envWords,
   exportLines,
   processText,
-  quoteForShell,
   splitEnvironment,
 } from "./builderProcess.ts";
 import { findProgram } from "../../io/index.ts";

@@ -1,4 +1,4 @@
-import { bytesOfText, type ByteString } from "../../core/index.ts";
+import { bytesOfText, quoteForShell, type ByteString } from "../../core/index.ts";
 import { isArray, isObject, type Json } from "./derivationOptions.ts";
 
 const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -29,23 +29,19 @@ export function shellOfStructuredAttrs(json: { readonly [key: string]: Json }): 
     } else if (isObject(value)) {
       const items = sortedEntries(value).map(([key, item]) => [key, simpleValue(item)] as const);
       if (items.every(([, item]) => item !== undefined))
-        script += `declare -A ${name}=(${items.map(([key, item]) => `[${quote(key)}]=${item} `).join("")})\n`;
+        script += `declare -A ${name}=(${items.map(([key, item]) => `[${quoteForShell(key)}]=${item} `).join("")})\n`;
     }
   }
   return bytesOfText(script);
 }
 
 function simpleValue(value: Json): string | undefined {
-  if (typeof value === "string") return quote(value);
+  if (typeof value === "string") return quoteForShell(value);
   if (typeof value === "bigint") return String(value);
   if (typeof value === "number") return Number.isInteger(value) ? String(BigInt(value)) : undefined;
   if (value === null) return "''";
   if (typeof value === "boolean") return value ? "1" : "";
   return undefined;
-}
-
-function quote(text: string): string {
-  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 function sortedEntries(value: { readonly [key: string]: Json }): [string, Json][] {

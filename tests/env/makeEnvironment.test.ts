@@ -135,6 +135,19 @@ in
     expect(environment.origins.get("PATH")?.detail).toContain("dep");
   });
 
+  it("builds during evaluation in the store that was named", async () => {
+    const other = join(root, "other");
+    using context = createStoreContext({ store: `local?store=${other}/store&state=${other}/state` });
+    const [found] = await instantiateDerivations(context, {
+      directory: project,
+      expression: `let d = derivation { name = "d"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo built > $out" ]; };
+        in derivation { name = "of-\${builtins.substring 0 5 (builtins.readFile d)}"; system = "x"; builder = "b"; }`,
+    });
+    expect(found?.name).toBe("of-built");
+    expect(readdirSync(join(other, "store")).filter((name) => /-d$/.test(name))).toHaveLength(1);
+    expect(existsSync(join(root, "store"))).toBe(false);
+  });
+
   it("has outputs of the collection beside the project, not in the store", async () => {
     const collection = join(root, "collection");
     mkdirSync(collection);
