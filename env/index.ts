@@ -46,17 +46,15 @@ export { realiseEnvironment } from "./build/realiseEnvironment.ts";
 export { makeEnvironment, type MadeEnvironment } from "./makeEnvironment.ts";
 export {
   autoArguments,
-  derivationsOf,
   evaluateSpec,
-  instantiateDerivations,
-  instantiateSpec,
   openEvaluation,
   type EvaluateOptions,
-  type FoundDerivation,
   type OpenEvaluationOptions,
   type SelectedValue,
   type SpecEvaluation,
-} from "./instantiateSpec.ts";
+} from "./evaluate/evaluateSpec.ts";
+export { derivationsOf, type FoundDerivation } from "./evaluate/findDerivations.ts";
+export { instantiateDerivations, instantiateSpec } from "./instantiateSpec.ts";
 export {
   StoreContext,
   createStoreContext,

@@ -1,0 +1,189 @@
+import { resolve } from "node:path";
+import { DevshellError, bytesOfText, type SourceOrigin } from "../../core/index.ts";
+import {
+  AttrSet,
+  DEFAULT_SETTINGS,
+  EMPTY_SET,
+  Lambda,
+  createEvaluator,
+  internShape,
+  type EvalSettings,
+  type Evaluator,
+  type Slot,
+  type Value,
+} from "../../lang/index.ts";
+import type { StoreHost } from "../host/storeHost.ts";
+import { specExpression } from "../spec/specExpression.ts";
+import type { StoreContext } from "../storeContext.ts";
+import type { DevSpec, EnvironmentRequest } from "../types.ts";
+
+/** An evaluation of a spec: the evaluator and the values that the attribute paths select. */
+export interface SpecEvaluation {
+  readonly spec: DevSpec;
+  readonly evaluator: Evaluator;
+  readonly host: StoreHost;
+  /** One for each of `-A`, else one. */
+  readonly values: readonly SelectedValue[];
+}
+
+export interface SelectedValue {
+  /** Empty for the whole. */
+  readonly attribute: string;
+  readonly slot: Slot;
+  /** What functions on the way are called with. */
+  readonly autoArguments: AttrSet;
+}
+
+export interface EvaluateOptions {
+  /** Functions that ask for `inNixShell` get `true`. */
+  readonly isShell: boolean;
+  /** Pins of `devshell.lock` are made anew. */
+  readonly isUpdate?: boolean | undefined;
+  readonly showTrace?: boolean | undefined;
+}
+
+export interface OpenEvaluationOptions {
+  readonly directory: string;
+  /** `-I`. */
+  readonly includes: readonly string[];
+  /** Where `devshell.lock` lies; undefined for what pins nothing. */
+  readonly lockDirectory?: string | undefined;
+  readonly isUpdate?: boolean | undefined;
+  readonly showTrace?: boolean | undefined;
+}
+
+/** Evaluates a spec and selects the request's attributes; instantiates what they need on the way. */
+export function evaluateSpec(
+  context: StoreContext,
+  spec: DevSpec,
+  request: EnvironmentRequest,
+  options: EvaluateOptions,
+): SpecEvaluation {
+  const isProject = spec.kind === "data" || spec.kind === "file";
+  const { host, evaluator } = openEvaluation(context, {
+    directory: request.directory,
+    includes: request.includes ?? [],
+    lockDirectory: isProject ? spec.root : undefined,
+    isUpdate: options.isUpdate,
+    showTrace: options.showTrace,
+  });
+  const source = specExpression(spec);
+  if ("drvPath" in source) throw new DevshellError("SPEC_DERIVATION", "Cannot evaluate a derivation file");
+  const root =
+    "file" in source
+      ? evaluator.evalFile(bytesOfText(source.file))
+      : evaluator.evalText(
+          bytesOfText(source.text),
+          bytesOfText(source.baseDirectory),
+          originOf(spec, source.text),
+        );
+  const plain = autoArguments(evaluator, request);
+  const forShell = options.isShell ? withShellArgument(plain) : plain;
+  const argumentsFor = (value: Value): AttrSet => (asksForShell(value) ? forShell : plain);
+  const attributes = request.attributes ?? [];
+  const values = (attributes.length === 0 ? [""] : attributes).map((attribute): SelectedValue => {
+    const { slot } = evaluator.selectAttrPath(root, bytesOfText(attribute), argumentsFor(root));
+    const value = evaluator.force(slot);
+    return { attribute, slot: value, autoArguments: argumentsFor(value) };
+  });
+  return { spec, evaluator, host, values };
+}
+
+/** An evaluator over a context's store and search path, with the settings in force. */
+export function openEvaluation(
+  context: StoreContext,
+  options: OpenEvaluationOptions,
+): { readonly evaluator: Evaluator; readonly host: StoreHost } {
+  const { host, searchPath, builtInSearchPath } = context.evaluationHost({
+    directory: options.directory,
+    includes: options.includes,
+    lockDirectory: options.lockDirectory,
+    isUpdate: options.isUpdate,
+  });
+  const evaluator = createEvaluator(host, {
+    ...evalSettings(context, options.showTrace),
+    searchPath,
+    builtInSearchPath,
+  });
+  return { evaluator, host };
+}
+
+/** What `--arg` and `--argstr` give, as a set. */
+export function autoArguments(
+  evaluator: Evaluator,
+  request: Pick<EnvironmentRequest, "arguments" | "directory">,
+): AttrSet {
+  const entries = new Map<string, Slot>();
+  for (const { name, kind, value } of request.arguments ?? []) {
+    const slot: Slot =
+      kind === "string"
+        ? bytesOfText(value)
+        : evaluator.evalText(bytesOfText(value), bytesOfText(resolve(request.directory)), {
+            kind: "string",
+            text: value,
+          });
+    entries.set(bytesOfText(name), slot);
+  }
+  return setOf(entries);
+}
+
+/** What the user wrote is quoted as theirs; what we made of their words has a name that says so. */
+function originOf(spec: DevSpec, text: string): SourceOrigin {
+  return spec.kind === "expression"
+    ? { kind: "string", text }
+    : { kind: "file", path: bytesOfText(`«devshell»/${spec.kind}.nix`) };
+}
+
+function asksForShell(value: Value): boolean {
+  return value instanceof Lambda && value.code.formals?.some(({ name }) => name === "inNixShell") === true;
+}
+
+/** Given arguments win over the one that a shell adds. */
+function withShellArgument(plain: AttrSet): AttrSet {
+  const entries = new Map<string, Slot>([["inNixShell", true]]);
+  plain.forEachSorted((name, slot) => entries.set(name, slot));
+  return setOf(entries);
+}
+
+function setOf(entries: ReadonlyMap<string, Slot>): AttrSet {
+  return entries.size === 0
+    ? EMPTY_SET
+    : new AttrSet(internShape([...entries.keys()]), [...entries.values()]);
+}
+
+function evalSettings(context: StoreContext, showTrace = false): EvalSettings {
+  const { raw } = context.settings.config;
+  const words = (name: string): string[] => (raw.get(name) ?? "").split(/\s+/).filter((word) => word !== "");
+  return {
+    ...DEFAULT_SETTINGS,
+    isPure: context.mode === "pure",
+    isRestricted: context.mode === "restricted",
+    showTrace: showTrace || raw.get("show-trace") === "true",
+    maxCallDepth: context.maxCallDepth,
+    allowImportFromDerivation: raw.get("allow-import-from-derivation") !== "false",
+    features: new Set([
+      ...DEFAULT_SETTINGS.features,
+      ...words("experimental-features"),
+      ...words("extra-experimental-features"),
+    ]),
+    allowedUris: words("allowed-uris"),
+    abortOnWarn: raw.get("abort-on-warn") === "true",
+    traceVerbose: raw.get("trace-verbose") === "true",
+    lints: lintsOf(raw),
+  };
+}
+
+const LINTS = ["lint-absolute-path-literals", "lint-short-path-literals", "lint-url-literals"];
+function lintsOf(raw: ReadonlyMap<string, string>): Map<string, "warn" | "fatal"> {
+  const lints = new Map<string, "warn" | "fatal">();
+  for (const name of LINTS) {
+    const level = raw.get(name) ?? "ignore";
+    if (level === "warn" || level === "fatal") lints.set(name, level);
+    else if (level !== "ignore")
+      throw new DevshellError(
+        "STORE_CONFIG_INVALID",
+        `Cannot use "${level}" for the option "${name}": expected "ignore", "warn" or "fatal"`,
+      );
+  }
+  return lints;
+}
