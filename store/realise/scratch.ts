@@ -1,6 +1,6 @@
-import { closeSync, existsSync, lstatSync, openSync } from "node:fs";
-import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { closeSync, existsSync, fstatSync, lstatSync, openSync } from "node:fs";
+import { chmod, lstat, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import {
   DevshellError,
   bytesOfText,
@@ -16,7 +16,10 @@ import type { OutputName, StorePath } from "../types.ts";
 import { derivationLabel, type BuildRequest } from "./buildRequest.ts";
 import { sandboxObstacle, sandboxedPath } from "./sandbox.ts";
 
-const RUNNING_PREFIX = "running-";
+const BUILD_PREFIX = "nix-build-";
+/** A running build's directory is its user's alone; one that is kept can be read by all: so they are told apart. */
+const RUNNING_MODE = 0o700;
+const KEPT_MODE = 0o755;
 
 /** The places a build works in: its directory, its sandbox's root, where its outputs appear. */
 export class Scratch implements AsyncDisposable {
@@ -65,7 +68,7 @@ export class Scratch implements AsyncDisposable {
       await mkdir(fsPath(chrootDir), { mode: 0o700 });
     }
     const parent = settings.config.raw.get("build-dir") ?? buildsDir(settings.stateDir);
-    const { path: buildDir, lockFd } = await createLockedDirectory(parent);
+    const { path: buildDir, lockFd } = await createLockedDirectory(parent, derivationLabel(drvPath));
     return new Scratch(request, { buildDir, lockFd, chrootDir, outputs, rewrites });
   }
 
@@ -80,12 +83,9 @@ export class Scratch implements AsyncDisposable {
   async keepIfWanted(tell: (line: string) => void): Promise<void> {
     if (!this.#request.store.settings.config.keepFailed) return;
     this.#isKept = true;
-    // Under another name: what is called as a running build's directory goes when its process does.
-    const prefix = join(dirname(this.buildDir), `nix-build-${derivationLabel(this.#request.drvPath)}-`);
-    const kept = await makeDirectoryFor(prefix);
-    await rename(fsPath(this.buildDir), fsPath(kept));
-    await chmod(fsPath(kept), 0o755);
-    tell(`note: keeping build directory '${kept}'`);
+    // It stays where it is: what the builder wrote may name it.
+    await chmod(fsPath(this.buildDir), KEPT_MODE);
+    tell(`note: keeping build directory '${this.buildDir}'`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -110,11 +110,12 @@ export function buildsDir(stateDir: string): string {
 export async function removeOrphanedBuilds(stateDir: string): Promise<void> {
   const directory = buildsDir(stateDir);
   const names = await readdir(fsPath(directory), "latin1").catch(() => []);
-  for (const name of names.filter((entry) => entry.startsWith(RUNNING_PREFIX))) {
+  for (const name of names.filter((entry) => entry.startsWith(BUILD_PREFIX))) {
     const path = join(directory, name);
     const fd = openSync(fsPath(path), "r");
     try {
-      if (tryLock(fd, "exclusive")) await removeTree(path);
+      const isRunningMode = (fstatSync(fd).mode & 0o777) === RUNNING_MODE;
+      if (isRunningMode && tryLock(fd, "exclusive")) await removeTree(path);
     } finally {
       closeSync(fd);
     }
@@ -134,10 +135,11 @@ export function existsAt(path: string): boolean {
 
 async function createLockedDirectory(
   parent: string,
+  label: string,
 ): Promise<{ readonly path: string; readonly lockFd: number }> {
   await mkdir(fsPath(parent), { recursive: true, mode: 0o755 });
   for (;;) {
-    const path = await makeDirectoryFor(join(parent, RUNNING_PREFIX));
+    const path = await makeDirectoryFor(join(parent, `${BUILD_PREFIX}${label}-`));
     const lockFd = openSync(fsPath(path), "r");
     // Whoever cleans up may have taken it before it was locked.
     if (tryLock(lockFd, "exclusive") && existsSync(fsPath(path))) return { path, lockFd };

@@ -1,8 +1,17 @@
-import { chmodSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { getEventListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execFileSync } from "node:child_process";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { DevshellError } from "../../core/index.ts";
 import { describePlan, renderSize } from "../../store/realise/index.ts";
 import { TestStore } from "./realiseFixture.ts";
 
@@ -28,6 +37,24 @@ describe("realise: builds", () => {
     expect(text.toString()).toBe("from a\n");
     expect(readdirSync(`${t.dir}/state/builds`)).toEqual([]);
     expect(readdirSync(`${t.dir}/store`).filter((name) => name.endsWith(".lock"))).toEqual([]);
+  });
+
+  it("reports what fails beside builds and downloads too", async () => {
+    await using t = TestStore.create();
+    const input = t.derivation({ name: "input", script: "echo > $out" });
+    const drv = t.derivation({ name: "drv", script: "echo > $out", inputs: [input] });
+    const damaged = new DevshellError("DRV_INVALID", "Cannot read derivation");
+    const read = t.store.readDerivation.bind(t.store);
+    let isPlanned = false;
+    vi.spyOn(t.store, "readDerivation").mockImplementation((path) => {
+      if (path === input && isPlanned) throw damaged;
+      if (path === input) isPlanned = true;
+      return read(path);
+    });
+    const report = await t.build(drv);
+    expect(report.results.map(({ status }) => status)).toEqual(["failed"]);
+    expect(report.failures[0]).toBe(damaged);
+    expect(report.exitStatus).not.toBe(0);
   });
 
   it("gives the builder Nix's environment", async () => {
@@ -337,9 +364,14 @@ describe("realise: builds", () => {
 
   it("keeps the directory of a failed build where asked to", async () => {
     await using t = TestStore.create({ keepFailed: true });
-    await t.build(t.derivation({ name: "bad", script: "echo evidence > here; exit 1" }));
-    const [kept] = readdirSync(`${t.dir}/state/builds`);
-    expect(readFileSync(`${t.dir}/state/builds/${kept}/here`, "utf8")).toBe("evidence\n");
-    expect(t.logLines().join()).toContain(`keeping build directory '${t.dir}/state/builds/${kept}'`);
+    await t.build(t.derivation({ name: "bad", script: "pwd > here; exit 1" }));
+    const builds = `${t.dir}/state/builds`;
+    const [kept] = readdirSync(builds);
+    // Where the builder saw it: what it wrote may name it.
+    expect(["/build", `${builds}/${kept}`]).toContain(readFileSync(`${builds}/${kept}/here`, "utf8").trim());
+    expect(t.logLines().join()).toContain(`keeping build directory '${builds}/${kept}'`);
+    mkdirSync(`${builds}/nix-build-killed-1`, { mode: 0o700 });
+    await t.build(t.derivation({ name: "good", script: "echo > $out" }));
+    expect(readdirSync(builds)).toEqual([kept]);
   });
 });
