@@ -6,6 +6,7 @@ import {
   Lambda,
   NO_POS,
   PathValue,
+  evalError,
   force,
   isDerivation,
   isInteger,
@@ -25,7 +26,12 @@ export interface XmlOptions {
   readonly isStrict: boolean;
   /** Say where attributes and functions were written. */
   readonly hasLocations: boolean;
+  /** Sets and lists within each other. */
+  readonly maxDepth?: number | undefined;
 }
+
+/** The indentation alone of a deeper document would be more than fits in memory. */
+const MAX_DEPTH = 10_000;
 
 /** A value as Nix's XML document. @param context gets the contexts of all strings */
 export function printXml(slot: Slot, context: Set<ContextElement>, options: XmlOptions): ByteString {
@@ -51,6 +57,8 @@ class XmlPrinter {
   }
 
   open(name: string, attributes: XmlAttributes): void {
+    if (this.#depth > (this.#options.maxDepth ?? MAX_DEPTH))
+      throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded");
     this.text += `${"  ".repeat(this.#depth++)}<${name}${formatAttributes(attributes)}>\n`;
   }
 

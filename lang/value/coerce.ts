@@ -101,6 +101,9 @@ export function coerceToString(
   throw cannotCoerce(value, pos, frame);
 }
 
+/** Sets that stand for sets that stand for sets. */
+const MAX_LEVELS = 10_000;
+
 /**
  * Follows `__toString` and `outPath` to what a set stands for, and uses that: its failures get frames that tell the
  * way. A set with neither is used as it is.
@@ -112,7 +115,10 @@ export function peelSet<R>(
   checksReturn: boolean,
   use: (value: Value, cameThroughToString: boolean) => R,
 ): R {
+  let levels = 0;
   const peel = (value: Value, at: Pos, cameThrough: boolean): R => {
+    if (++levels > MAX_LEVELS)
+      throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded", at);
     if (!(value instanceof AttrSet)) {
       if (checksReturn && cameThrough && !isStringValue(value) && !(value instanceof PathValue))
         throw notAString(value, at);
