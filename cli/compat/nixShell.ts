@@ -1,11 +1,12 @@
-import { existsSync, mkdtempSync } from "node:fs";
+import { existsSync, lstatSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DevshellError } from "../../core/index.ts";
+import { DevshellError, textOfBytes } from "../../core/index.ts";
 import { quoteSh } from "../../env/index.ts";
 import type { Invocation } from "../invocation.ts";
 import { findCommand } from "../commandTable.ts";
 import { printHelp, printVersion } from "./output.ts";
+import { inStore } from "./storeArgument.ts";
 
 /** `nix-shell`: the shell of a derivation, by the same way as `devshell`'s own. */
 export async function runNixShell(argv: readonly string[]): Promise<number> {
@@ -22,6 +23,17 @@ export async function runNixShell(argv: readonly string[]): Promise<number> {
   }
   const { run } = await import("../commands/enter.ts");
   return run(invocation);
+}
+
+/** `….drv!out` and links to derivations mean the derivation; other words stay. */
+async function derivationOf(word: string): Promise<string> {
+  const path = word.replace(/![^/]*$/, "");
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined || (!stat.isSymbolicLink() && !path.endsWith(".drv"))) return word;
+  const { isInStore, resolveStoreSettings } = await import("../../store/index.ts");
+  const { storeDir } = resolveStoreSettings(process.env);
+  const place = inStore(storeDir, path);
+  return isInStore(storeDir, place) && place.endsWith(".drv") ? textOfBytes(place) : word;
 }
 
 /** A command of Bash with a temporary directory of its own, as a build has; it goes when the command ends. */
@@ -41,7 +53,11 @@ async function invocationOf(argv: readonly string[]): Promise<Invocation> {
   const parsed = parseCommand(spec, argv);
   if (parsed === "help") throw new Error("unreachable");
   const isNamed = parsed.words.length > 0 || parsed.flags.has("expr") || parsed.flags.has("packages");
-  if (isNamed) return { ...parsed, argv, command: "enter" };
+  if (isNamed) {
+    const isFile = !parsed.flags.has("expr") && !parsed.flags.has("packages");
+    const words = isFile ? await Promise.all(parsed.words.map(derivationOf)) : parsed.words;
+    return { ...parsed, words, argv, command: "enter" };
+  }
   const file = ["shell.nix", "default.nix"].find((name) => existsSync(name));
   if (file === undefined)
     throw new DevshellError(

@@ -1,6 +1,6 @@
 import { coerceToString, printJson, printValue } from "../../../lang/index.ts";
 import { bytesOfText } from "../../../core/index.ts";
-import { parseCommandLine } from "../commandLine.ts";
+import { parseCommandLine, usageError } from "../commandLine.ts";
 import { openContext } from "../context.ts";
 import { printBytes, printLine } from "../output.ts";
 import { newInstallableFlags, takeInstallableFlag, valuesOf } from "./installables.ts";
@@ -23,6 +23,8 @@ export function evaluate(argv: readonly string[]): number {
     else words.push(word);
     return true;
   });
+  if (installables.file !== undefined && flags.settings.get("pure-eval") === "true")
+    throw usageError("nix eval", "'--file' and '--pure-eval' are not compatible");
   // As Nix: expressions are evaluated purely unless --impure is given or a file is named.
   if (!argv.includes("--impure") && installables.file === undefined && !flags.settings.has("pure-eval"))
     flags.settings.set("pure-eval", "true");
