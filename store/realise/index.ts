@@ -1,10 +1,5 @@
-export {
-  realise,
-  throwFailure,
-  type RealiseReport,
-  type RealiseRequestOptions,
-  type RealiseResult,
-} from "./realise.ts";
+export { realise, type RealiseRequestOptions } from "./realise.ts";
+export { throwFailure, type RealiseReport, type RealiseResult } from "./report.ts";
 export { describePlan, outputPathsOf, renderSize, type RealisePlan } from "./plan.ts";
 export { openBinaryCache, type NarDownload, type Substituter } from "./binaryCache.ts";
 export { builderInput, type BuilderInput, type BuilderInputRequest } from "./buildEnvironment.ts";

@@ -1,7 +1,5 @@
 import { availableParallelism } from "node:os";
-import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
-import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
+import { DevshellError, type ByteString } from "../../core/index.ts";
 import { storePathName } from "../format/storePath.ts";
 import { writeError } from "../format/narRestore.ts";
 import type { NarInfo } from "../format/narInfo.ts";
@@ -10,21 +8,22 @@ import type {
   Derivation,
   DerivedPath,
   OutputName,
-  RealiseEvent,
   RealiseOptions,
   StorePath,
   ValidPathInfo,
 } from "../types.ts";
+import { Activities } from "./activities.ts";
 import type { Substituter } from "./binaryCache.ts";
 import { buildDerivation } from "./buildDerivation.ts";
 import { buildObstacle, derivationLabel, knownOutputsText } from "./buildRequest.ts";
 import { buildenv } from "./builtins/buildenv.ts";
-import { downloadsDir, fetchurl } from "./builtins/fetchurl.ts";
+import { fetchurl } from "./builtins/fetchurl.ts";
 import { unpackChannel } from "./builtins/unpackChannel.ts";
 import { readDerivationOptions } from "./derivationOptions.ts";
+import { cleanLeftovers } from "./leftovers.ts";
 import { isDownload, outputPathsOf, planRealisation, type RealisePlan } from "./plan.ts";
 import { isIntact } from "./registerBuild.ts";
-import { removeOrphanedBuilds, removeTree } from "./scratch.ts";
+import { exitStatusOf, type RealiseReport, type RealiseResult } from "./report.ts";
 import { Semaphore } from "./semaphore.ts";
 import type { RealiseStore } from "./storePort.ts";
 import { SubstituterSet } from "./substituterSet.ts";
@@ -34,28 +33,7 @@ export interface RealiseRequestOptions extends RealiseOptions {
   readonly builtinBuilders?: ReadonlyMap<string, BuiltinBuilder> | undefined;
 }
 
-export interface RealiseResult {
-  readonly target: DerivedPath;
-  /** `planned`: a dry run. */
-  readonly status: "done" | "failed" | "cancelled" | "planned";
-  /** Of a built target its wanted outputs, of an opaque one itself under `out`; empty unless known. */
-  readonly outputs: ReadonlyMap<OutputName, StorePath>;
-  readonly error?: unknown;
-}
-
-export interface RealiseReport {
-  /** One for each target, in their order. */
-  readonly results: readonly RealiseResult[];
-  readonly plan: RealisePlan;
-  /** What failed, causes before what depended on them; empty when all is done. */
-  readonly failures: readonly DevshellError[];
-  /** As Nix's: 0, 1, or 100 with more bits for time-outs, hash mismatches and differing rebuilds. */
-  readonly exitStatus: number;
-}
-
 const CONCURRENT_DOWNLOADS = 8;
-/** Unfinished downloads older than this are not waited for any more. */
-const LEFTOVER_AGE_MS = 7 * 24 * 3600 * 1000;
 
 /**
  * Makes targets valid: by what is there, by substitution, by building. Work that is shared is done once, also
@@ -69,12 +47,6 @@ export async function realise(
   options.signal?.throwIfAborted();
   const realiser = new Realiser(store, options);
   return realiser.run(targets);
-}
-
-/** @throws {DevshellError} the first failure of a report */
-export function throwFailure(report: RealiseReport): void {
-  const [first] = report.failures;
-  if (first !== undefined) throw first;
 }
 
 type Mode = NonNullable<RealiseOptions["mode"]>;
@@ -95,8 +67,8 @@ class Realiser {
   readonly #goals = new Map<string, Promise<void>>();
   readonly #builds = new Map<StorePath, Promise<void>>();
   readonly #infos = new Map<StorePath, ValidPathInfo>();
+  readonly #activities: Activities;
   readonly #failures: DevshellError[] = [];
-  #nextId = 1;
   #crash: { readonly error: unknown } | undefined;
 
   constructor(store: RealiseStore, options: RealiseRequestOptions) {
@@ -105,7 +77,10 @@ class Realiser {
     this.#options = options;
     this.#signal =
       options.signal === undefined ? this.#stop.signal : AbortSignal.any([options.signal, this.#stop.signal]);
-    this.#substituters = new SubstituterSet(store.settings, this.#signal, (problem) => this.#warn(problem));
+    this.#activities = new Activities(options.onEvent, this.#signal);
+    this.#substituters = new SubstituterSet(store.settings, this.#signal, (problem) =>
+      this.#activities.warn(problem),
+    );
     this.#builtins = new Map([
       ["fetchurl", fetchurl],
       ["unpack-channel", unpackChannel],
@@ -119,7 +94,7 @@ class Realiser {
   async run(targets: readonly DerivedPath[]): Promise<RealiseReport> {
     const { signal, dryRun = false } = this.#options;
     const plan = await this.#plan(targets);
-    this.#emit({ kind: "plan", ...plan });
+    this.#activities.emit({ kind: "plan", ...plan });
     if (dryRun) {
       const results = targets.map((target) => this.#resultOf(target, "planned"));
       return { results, plan, failures: [], exitStatus: 0 };
@@ -172,7 +147,12 @@ class Realiser {
   #goal(key: string, work: () => Promise<void>): Promise<void> {
     const known = this.#goals.get(key);
     if (known !== undefined) return known;
-    const goal = Promise.resolve().then(work);
+    const goal = Promise.resolve()
+      .then(work)
+      .catch((error: unknown) => {
+        const isKnown = error instanceof Cancelled || this.#failures.some((failure) => failure === error);
+        throw isKnown ? error : this.#fail(this.#store.settings.storeDir, error);
+      });
     this.#goals.set(key, goal);
     goal.catch(() => undefined); // those who wait hear of it
     return goal;
@@ -243,8 +223,9 @@ class Realiser {
     if (failures.length > 0 && config.fallback) {
       // Built instead: no longer failures, and whoever wants the paths later shall find them.
       for (const failure of failures) {
-        this.#warn(failure);
-        if (failure instanceof DevshellError) this.#failures.splice(this.#failures.indexOf(failure), 1);
+        this.#activities.warn(failure);
+        const at = this.#failures.findIndex((known) => known === failure);
+        if (at >= 0) this.#failures.splice(at, 1);
       }
       for (const path of invalid) this.#goals.delete(`normal ${path}`);
       return false;
@@ -326,7 +307,8 @@ class Realiser {
           locks.discard();
           return;
         }
-        await this.#activity(isFetched ? "download" : "build", derivationLabel(drvPath), drvPath, (id) =>
+        const kind = isFetched ? "download" : "build";
+        await this.#activities.run({ kind, name: derivationLabel(drvPath), path: drvPath }, (id) =>
           buildDerivation({
             store,
             drvPath,
@@ -337,10 +319,10 @@ class Realiser {
             builtin,
             mode,
             signal: this.#signal,
-            onLine: (line) => this.#emit({ kind: "log", id, line }),
-            onPhase: (phase) => this.#emit({ kind: "phase", id, phase }),
+            onLine: (line) => this.#activities.emit({ kind: "log", id, line }),
+            onPhase: (phase) => this.#activities.emit({ kind: "phase", id, phase }),
             onProgress: (doneBytes, totalBytes) =>
-              this.#emit({ kind: "progress", id, doneBytes, totalBytes }),
+              this.#activities.emit({ kind: "progress", id, doneBytes, totalBytes }),
           }),
         );
         if (mode === "normal") locks.discard();
@@ -412,7 +394,7 @@ class Realiser {
       } catch (error) {
         const next = this.#signal.aborted ? undefined : await this.#substituters.findAfter(path, substituter);
         if (next === undefined) throw this.#fail(path, error, this.#store.settings.config.fallback);
-        this.#warn(error);
+        this.#activities.warn(error);
         offer = next;
       }
     }
@@ -425,15 +407,14 @@ class Realiser {
     substituter: Substituter,
     isRepair: boolean,
   ): Promise<void> {
-    await this.#activity(
-      "substitute",
-      storePathName(path),
-      path,
+    await this.#activities.run(
+      { kind: "substitute", name: storePathName(path), path, totalBytes: info.fileSizeBytes },
       async (id) => {
         const download = await substituter.openNar(info, {
           signal: this.#signal,
-          onProgress: (doneBytes, totalBytes) => this.#emit({ kind: "progress", id, doneBytes, totalBytes }),
-          onRetry: (message) => this.#emit({ kind: "log", id, line: `warning: ${message}` }),
+          onProgress: (doneBytes, totalBytes) =>
+            this.#activities.emit({ kind: "progress", id, doneBytes, totalBytes }),
+          onRetry: (message) => this.#activities.emit({ kind: "log", id, line: `warning: ${message}` }),
         });
         try {
           await this.#store.addToStoreFromStream(info, download.nar, {
@@ -448,28 +429,7 @@ class Realiser {
         }
         await download.discard();
       },
-      info.fileSizeBytes,
     );
-  }
-
-  async #activity(
-    activity: "build" | "download" | "substitute",
-    name: string,
-    path: StorePath,
-    work: (id: number) => Promise<void>,
-    totalBytes?: number,
-  ): Promise<void> {
-    const id = this.#nextId++;
-    this.#emit({ kind: "start", id, activity, name, path, totalBytes });
-    try {
-      await work(id);
-      this.#emit({ kind: "end", id, status: "done" });
-    } catch (error) {
-      const isCancelled = this.#signal.aborted;
-      const message = isCancelled ? undefined : error instanceof Error ? error.message : String(error);
-      this.#emit({ kind: "end", id, status: isCancelled ? "cancelled" : "failed", message });
-      throw error;
-    }
   }
 
   /** Notes a failure and, unless `keep-going` is on or something else will be tried, stops everything else. */
@@ -496,15 +456,6 @@ class Realiser {
   #throwIfStopped(): void {
     if (this.#signal.aborted) throw new Cancelled("cancelled");
   }
-
-  #warn(problem: unknown): void {
-    const message = problem instanceof Error ? problem.message : String(problem);
-    this.#emit({ kind: "log", id: 0, line: `warning: ${message}` });
-  }
-
-  #emit(event: RealiseEvent): void {
-    this.#options.onEvent?.(event);
-  }
 }
 
 function knownOutputs(derivation: Derivation): readonly StorePath[] {
@@ -523,22 +474,4 @@ function failedPath(error: unknown): string | undefined {
 /** A failure of its own, not the echo of another one. */
 function isFailure(outcome: PromiseSettledResult<unknown>): outcome is PromiseRejectedResult {
   return outcome.status === "rejected" && !(outcome.reason instanceof Cancelled);
-}
-
-/** The failures' statuses together; Nix's are bit fields from 96 on. */
-function exitStatusOf(failures: readonly DevshellError[]): number {
-  const statuses = failures.map((failure) => failure.exitStatus);
-  const bits = statuses.filter((status) => status >= 96).reduce((sum, status) => sum | status, 0);
-  return bits !== 0 ? bits : failures.length > 0 ? 1 : 0;
-}
-
-/** Deletes what runs that were killed left outside the store; unfinished downloads only when nobody came back. */
-async function cleanLeftovers(stateDir: string): Promise<void> {
-  await removeOrphanedBuilds(stateDir);
-  const directory = downloadsDir(stateDir);
-  for (const name of await readdir(fsPath(directory), "latin1").catch(() => [])) {
-    const path = join(directory, name);
-    const { mtimeMs } = await stat(fsPath(path));
-    if (Date.now() - mtimeMs > LEFTOVER_AGE_MS) await removeTree(path);
-  }
 }
