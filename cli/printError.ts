@@ -10,7 +10,27 @@ export class Interrupted extends Error {
  * Prints a failure on standard error.
  * @returns the exit status that goes with it
  */
-export function printError(error: unknown, options: { readonly hasTrace?: boolean } = {}): number {
+export function printError(
+  error: unknown,
+  options: {
+    readonly hasTrace?: boolean;
+    /** As a last event line after those of `devshell --json`. */
+    readonly isJson?: boolean;
+  } = {},
+): number {
+  if (options.isJson === true) {
+    const isInterrupted = error instanceof Interrupted || isAbort(error);
+    const code =
+      error instanceof DevshellError ? error.code : isInterrupted ? "INTERRUPTED" : "INTERNAL_ERROR";
+    const message =
+      error instanceof DevshellError
+        ? formatError(inUsersFiles(error), { showTrace: false, colour: false }).trimEnd()
+        : error instanceof Error
+          ? error.message
+          : String(error);
+    process.stderr.write(`${JSON.stringify({ kind: "error", code, message })}\n`);
+    return error instanceof DevshellError ? error.exitStatus : isInterrupted ? 130 : 1;
+  }
   if (error instanceof Interrupted || isAbort(error)) {
     process.stderr.write("devshell: interrupted\n");
     return 130;

@@ -8,7 +8,7 @@ import { runToExit } from "./runToExit.ts";
 
 /** Runs one command line to its end and exits with its status. */
 export function runProgram(argv: readonly string[]): Promise<never> {
-  return runToExit(argv, () => dispatch(argv));
+  return runToExit(argv, () => dispatch(argv), { isEventStream: isEventStream(argv) });
 }
 
 async function dispatch(argv: readonly string[]): Promise<number> {
@@ -53,6 +53,12 @@ async function runNamed(name: string, argv: readonly string[], script?: readonly
   }
   const run = await loadCommand(name);
   return run({ ...parsed, argv, command: name });
+}
+
+/** `devshell --json`: standard error is lines of JSON to its end. */
+function isEventStream(argv: readonly string[]): boolean {
+  const command = findCommand(argv[0] ?? "enter")?.name ?? "enter";
+  return command === "enter" && argv.includes("--json");
 }
 
 /** A plain word that is neither a command nor anything that can be entered. */

@@ -4,6 +4,7 @@ import { printError } from "./printError.ts";
 export async function runToExit(
   argv: readonly string[],
   run: () => Promise<number> | number,
+  options: { readonly isEventStream?: boolean } = {},
 ): Promise<never> {
   // A reader that has gone (`devshell … | head`) is no failure.
   for (const stream of [process.stdout, process.stderr])
@@ -14,7 +15,10 @@ export async function runToExit(
   try {
     status = await run();
   } catch (error) {
-    status = printError(error, { hasTrace: argv.includes("--show-trace") });
+    status = printError(error, {
+      hasTrace: argv.includes("--show-trace"),
+      isJson: options.isEventStream === true,
+    });
   }
   await flush(process.stdout);
   process.exit(status);

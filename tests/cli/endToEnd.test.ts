@@ -300,6 +300,13 @@ describe("commands", () => {
     expect(devshell(root, ["buidl"])).toMatchObject({ status: 1, out: "" });
     expect(devshell(root, ["buidl"]).err).toMatch(/did you mean '?build/i);
     expect(devshell(root, ["env", "--jsno"]).err).toMatch(/did you mean '?--json/i);
+    const { err, status } = devshell(root, ["--json", "-E", "1 +", "--run", "true"]);
+    const events = err
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { readonly kind: string });
+    expect(status).toBe(1);
+    expect(events.at(-1)?.kind).toBe("error");
     expect(devshell(root, ["allow"])).toMatchObject({ status: 1 });
     expect(devshell(root, ["allow"]).err).toContain("not built yet");
   });
