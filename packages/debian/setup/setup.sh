@@ -335,6 +335,8 @@ configurePhase() {
     [[ -z "$prefix" || -n "${dontAddPrefix:-}" ]] || flags+=("${prefixKey:---prefix=}$prefix")
     _words configureFlags flags
     echoCmd "configure flags" ${flags[@]+"${flags[@]}"}
+    # Else extensions of Tcl are installed beside Tcl itself.
+    [[ -z "$prefix" ]] || export TCLLIBDIR="${TCLLIBDIR-$prefix/lib/tcltk}"
     # shellcheck disable=SC2086
     $configureScript ${flags[@]+"${flags[@]}"}
     ;;
@@ -521,7 +523,7 @@ buildPhase checkPhase ${preInstallPhases[*]:-} installPhase ${preFixupPhases[*]:
 ${preDistPhases[*]:-} distPhase ${postPhases[*]:-}"
   fi
 }
-genericBuild() {
+_genericBuild() {
   if [[ -f "${buildCommandPath:-}" ]]; then
     # shellcheck source=/dev/null
     . "$buildCommandPath"
@@ -534,6 +536,22 @@ genericBuild() {
   definePhases
   local curPhase
   for curPhase in ${phases[*]}; do runPhase "$curPhase"; done
+}
+# The first failure ends it, with its status: in builds by `set -e`; in a shell, which has to stay, by a trap that
+# leaves one function after another.
+genericBuild() {
+  if [[ $- == *e* ]]; then
+    _genericBuild
+    return
+  fi
+  local _trap _status
+  _trap="$(trap -p ERR)"
+  set -E
+  trap '_status=$?; [[ "${FUNCNAME[0]:-}" != genericBuild ]] || { set +E; trap - ERR; eval "$_trap"; }; return "$_status"' ERR
+  _genericBuild
+  set +E
+  trap - ERR
+  eval "$_trap"
 }
 
 unset _env _lib

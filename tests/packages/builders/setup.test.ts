@@ -183,4 +183,12 @@ describe.skipIf(bash === undefined)("setup (skipped where there is no bash)", ()
     expect(failed.stdout).toContain("first");
     expect(failed.stdout).not.toMatch(/never|later/);
   });
+
+  it("genericBuild in a shell ends with its first failure; the shell and its own trap stay", () => {
+    const script = `trap 'echo kept' ERR; one() { echo one; }; two() { false; echo not reached; }
+      genericBuild; echo "status $?"; false; echo after`;
+    expect(run(script, { phases: "one two three" }, "-u")).toBe(
+      "running phase: one\none\nrunning phase: two\nkept\nstatus 1\nkept\nafter\n",
+    );
+  });
 });
