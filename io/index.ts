@@ -1,11 +1,4 @@
-export {
-  COMPRESSIONS,
-  decompress,
-  decompressPart,
-  isCompression,
-  type Compression,
-  type FilePart,
-} from "./decompress.ts";
+export { COMPRESSIONS, decompress, decompressPart, isCompression, type Compression } from "./decompress.ts";
 export { findInPath, findProgram, isProgram } from "./findProgram.ts";
 export {
   downloadToFile,
@@ -13,8 +6,6 @@ export {
   isNotFound,
   probeUrl,
   transfer,
-  type DownloadRequest,
-  type DownloadResult,
   type TransferOptions,
   type TransferRequest,
 } from "./transfer.ts";

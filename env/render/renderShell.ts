@@ -11,7 +11,7 @@ export interface RenderOptions {
 }
 
 /** The environment's own part of each exported variable, sorted by name; `appended` ones without the caller's. */
-export function exportedVariables(
+function exportedVariables(
   environment: BuildEnvironment,
   { scriptsDir }: RenderOptions = {},
 ): [string, ByteString][] {

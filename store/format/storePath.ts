@@ -184,11 +184,6 @@ export function compressHash(digest: Uint8Array, sizeBytes: number): Buffer {
   return folded;
 }
 
-/** Whether the text could be a store path's digest. */
-export function isHashPart(text: string): boolean {
-  return HASH_PART.test(text);
-}
-
 /** Store paths sorted by byte, each once. */
 export function sortedPaths(paths: Iterable<StorePath>): StorePath[] {
   return [...new Set(paths)].sort(compareBytes);

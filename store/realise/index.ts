@@ -1,11 +1,9 @@
 export { realise, type RealiseRequestOptions } from "./realise.ts";
-export { throwFailure, type RealiseReport, type RealiseResult } from "./report.ts";
-export { describePlan, outputPathsOf, renderSize, type RealisePlan } from "./plan.ts";
-export { openBinaryCache, type NarDownload, type Substituter } from "./binaryCache.ts";
-export { builderInput, type BuilderInput, type BuilderInputRequest } from "./buildEnvironment.ts";
-export { derivationAttribute, readDerivationOptions, type DerivationOptions } from "./derivationOptions.ts";
-export { printJson, shellOfStructuredAttrs } from "./structuredAttrs.ts";
+export { throwFailure, type RealiseReport } from "./report.ts";
+export { describePlan, renderSize, type RealisePlan } from "./plan.ts";
+export { builderInput } from "./buildEnvironment.ts";
+export { readDerivationOptions } from "./derivationOptions.ts";
+export { printJson } from "./structuredAttrs.ts";
 export { sandboxObstacle } from "./sandbox.ts";
-export type { RealiseStore } from "./storePort.ts";
 export { removeOrphanedBuilds } from "./scratch.ts";
 export { removeOrphanedDownloads } from "./orphanedDownloads.ts";

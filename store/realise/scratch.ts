@@ -102,7 +102,7 @@ export class Scratch implements AsyncDisposable {
 }
 
 /** Where builders work, each in a directory of its own. */
-export function buildsDir(stateDir: string): string {
+function buildsDir(stateDir: string): string {
   return join(stateDir, "builds");
 }
 

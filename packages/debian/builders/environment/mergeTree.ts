@@ -60,7 +60,7 @@ export function isDirectory(tree: Tree, path: string): boolean {
 }
 
 /** Makes a directory and those above it. */
-export function makeDirectory(tree: Tree, path: string): void {
+function makeDirectory(tree: Tree, path: string): void {
   if (tree.nodes.get(path)?.kind === "directory") return;
   makeDirectory(tree, posix.dirname(path));
   mkdirSync(fsPath(tree.root + path), { recursive: true });
