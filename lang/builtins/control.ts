@@ -200,16 +200,19 @@ class KeySet {
 
   /** @returns whether the key is new */
   add(key: Value, element: AttrSet): boolean {
+    if (typeof key === "number" && this.#kind === "number") return this.#isNew(key);
     const kind = kindOf(key);
     if (this.#kind === undefined) {
       this.#kind = kind;
       this.#first = { key, element };
     } else if (this.#kind !== kind) return this.#fail(key, element);
     if (kind === "other") return this.#addSorted(key, element);
-    const plain = plainKey(key);
-    if (this.#plain.has(plain)) return false;
-    this.#plain.add(plain);
-    return true;
+    return this.#isNew(plainKey(key));
+  }
+
+  #isNew(key: string | number | bigint): boolean {
+    const before = this.#plain.size;
+    return this.#plain.add(key).size !== before;
   }
 
   #addSorted(key: Value, element: AttrSet): boolean {

@@ -389,7 +389,7 @@ export function compileCall(
   const { pos } = expr;
   if (known !== undefined && known.arity === expr.args.length)
     return compileBuiltinCall(known, expr.args, pos, compiler);
-  const args = expr.args.map((argument) => compiler.delay(argument));
+  const args = expr.args.map((argument) => delayArgument(argument, compiler));
   const fn = compiler.compile(expr.fn);
   const [a0, a1, a2] = args as [Delay, Delay, Delay];
   switch (args.length) {
@@ -422,6 +422,15 @@ export function compileCall(
         return result;
       };
   }
+}
+
+/** Short lists are made at once rather than as thunks: making them costs no more. */
+const EAGER_LIST_ITEMS = 8;
+
+function delayArgument(expr: Expr, compiler: Compiler): Delay {
+  return expr.kind === "list" && expr.items.length <= EAGER_LIST_ITEMS
+    ? compiler.compile(expr)
+    : compiler.delay(expr);
 }
 
 /** Builtins that evaluate their only argument before anything else. */
@@ -474,7 +483,7 @@ function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, co
         }
       };
     }
-    const a0 = compiler.delay(args[0]!);
+    const a0 = delayArgument(args[0]!, compiler);
     return (env) => {
       try {
         return run(pos, a0(env));
@@ -483,7 +492,7 @@ function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, co
       }
     };
   }
-  const [a0, a1, a2] = args.map((argument) => compiler.delay(argument)) as [Delay, Delay, Delay];
+  const [a0, a1, a2] = args.map((argument) => delayArgument(argument, compiler)) as [Delay, Delay, Delay];
   if (builtin.arity === 2) {
     const run = builtin.run as PrimOp2;
     return (env) => {

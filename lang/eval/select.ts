@@ -1,7 +1,7 @@
 import { posOfExpr, printExpr, type AttrName, type HasAttrExpr, type SelectExpr } from "../syntax/index.ts";
 import type { Shape } from "../value/attrs.ts";
 import { addFrame, evalError } from "../value/error.ts";
-import { force, forceAttrs, forceStringNoContext, runThunk } from "../value/force.ts";
+import { force, forceAttrs, forceStringNoContext, isUnderEvaluation, runThunk } from "../value/force.ts";
 import { NO_POS, sourceOf, type Pos } from "../value/position.ts";
 import { quoteAttrName } from "../value/literal.ts";
 import { suggest } from "../value/suggest.ts";
@@ -31,7 +31,29 @@ export function compileSelect(expr: SelectExpr, compiler: Compiler): Code {
     return expr.fallback === undefined
       ? compileSelectOne(expr, first, compiler)
       : compileSelectOr(expr, first, compiler);
-  return compileSelectPath(expr, compiler);
+  return expr.path.length === 1 && expr.fallback === undefined
+    ? compileSelectComputed(expr, compiler)
+    : compileSelectPath(expr, compiler);
+}
+
+/** `set.${name}`, without what longer paths need; anything unusual goes their way, with all evaluated again. */
+function compileSelectComputed(expr: SelectExpr, compiler: Compiler): Code {
+  const object = compiler.compile(expr.object);
+  const name = compiler.compile(expr.path[0] as Exclude<AttrName, string>);
+  const general = compileSelectPath(expr, compiler);
+  return (env) => {
+    let slot: Slot | undefined;
+    try {
+      const set = object(env);
+      const key = set instanceof AttrSet ? name(env) : undefined;
+      if (typeof key === "string") slot = (set as AttrSet).get(key);
+    } catch {
+      // What failed fails again, with its frames.
+    }
+    if (slot === undefined) return general(env);
+    if (!(slot instanceof Thunk)) return slot;
+    return slot.code === null ? (slot.data as Value) : general(env);
+  };
 }
 
 const SELECTING = "while selecting an attribute";
@@ -192,7 +214,7 @@ function compileSelectPath(expr: SelectExpr, compiler: Compiler): Code {
         reached = i + 1;
         from = value;
         fromName = name;
-        value = slot instanceof Thunk ? force(slot, value.posOf(name) || pos) : slot;
+        value = slot instanceof Thunk ? forceIn(slot, value, name, pos) : slot;
       }
       return value;
     } catch (error) {
@@ -205,6 +227,12 @@ function compileSelectPath(expr: SelectExpr, compiler: Compiler): Code {
       );
     }
   };
+}
+
+/** Forces an attribute; where it was written is looked up only to be blamed for an infinite recursion. */
+function forceIn(slot: Thunk, set: AttrSet, name: string, pos: Pos): Value {
+  if (slot.code === null) return slot.data as Value;
+  return runThunk(slot, isUnderEvaluation(slot) ? set.posOf(name) || pos : pos);
 }
 
 /** The path with its computed names, where they can be computed. */
