@@ -17,7 +17,7 @@ const DIST = join(ROOT, "dist");
 const STAGING = join(ROOT, `dist.tmp-${process.pid}`);
 /** Chunks of earlier builds that nobody runs any more. */
 const OUTDATED_MS = 24 * 3600 * 1000;
-const FOLDERS = ["core", "lang", "store", "packages", "env", "shell", "cli"];
+const FOLDERS = ["core", "io", "lang", "store", "packages", "env", "shell", "cli"];
 
 const main = ["cli/main.ts", "cli/main.tsx"].find((file) => existsSync(join(ROOT, file)));
 const workers = FOLDERS.flatMap((folder) => globSync(`${folder}/**/*.worker.ts`, { cwd: ROOT }));
