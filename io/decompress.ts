@@ -101,11 +101,19 @@ async function* through(
 }
 
 async function* remember<T>(source: AsyncIterable<T>, note: (error: unknown) => void): AsyncIterable<T> {
+  const iterator = source[Symbol.asyncIterator]();
   try {
-    yield* source;
-  } catch (error) {
-    note(error);
-    throw error;
+    for (;;) {
+      // Only the source's own failures: whoever reads may throw its own in here, at `yield`.
+      const { done, value } = await iterator.next().catch((error: unknown) => {
+        note(error);
+        throw error;
+      });
+      if (done === true) return;
+      yield value;
+    }
+  } finally {
+    await iterator.return?.();
   }
 }
 

@@ -203,9 +203,38 @@ function requestOnce(
   );
   client.setTimeout(connectTimeoutMs);
   client.on("timeout", () => client.destroy(new PassingError("the server does not answer")));
-  client.on("error", reject);
+  client.on("error", (error) =>
+    reject(isPassing(error) || signal?.aborted === true ? error : lasting(url, error)),
+  );
   client.end();
   return promise;
+}
+
+const PASSING_CODES = new Set([
+  "ECONNRESET",
+  "ECONNREFUSED",
+  "ECONNABORTED",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EAI_AGAIN",
+  "HPE_INVALID_CONSTANT",
+]);
+
+/** Whether another try may help: nothing that a wrong name or certificate is cured by. */
+export function isPassing(error: unknown): error is Error {
+  if (error instanceof PassingError) return true;
+  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return false;
+  return PASSING_CODES.has(error.code);
+}
+
+/** No such host, no trusted certificate, nothing that speaks HTTP. */
+function lasting(url: URL, error: Error): DevshellError {
+  return new DevshellError("FETCH_FAILED", `unable to download '${url.href}': ${error.message}`, {
+    hint: "is the address right, and is there a network?",
+    cause: error,
+  });
 }
 
 function decimalHeader(text: string | undefined): number | undefined {

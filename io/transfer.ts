@@ -1,7 +1,7 @@
 import { open, rm, stat, type FileHandle } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DevshellError, fsPath, hashStream, type Hash, type HashAlgorithm } from "../core/index.ts";
-import { PassingError, openUrl, type Answer } from "./openUrl.ts";
+import { PassingError, openUrl, type Answer, isPassing } from "./openUrl.ts";
 
 export interface TransferOptions {
   readonly signal?: AbortSignal | undefined;
@@ -181,26 +181,9 @@ async function withRetries<T>(
   }
 }
 
-const PASSING_CODES = new Set([
-  "ECONNRESET",
-  "ECONNREFUSED",
-  "ECONNABORTED",
-  "EPIPE",
-  "ETIMEDOUT",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "EAI_AGAIN",
-  "HPE_INVALID_CONSTANT",
-]);
-
 function passingReason(error: unknown): string | undefined {
-  if (error instanceof PassingError) return error.message;
-  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return undefined;
-  if (error instanceof AggregateError && error.message === "") {
-    const [first] = error.errors as readonly unknown[];
-    return passingReason(first);
-  }
-  return PASSING_CODES.has(error.code) ? error.message : undefined;
+  if (error instanceof AggregateError && error.message === "") return passingReason(error.errors[0]);
+  return isPassing(error) ? error.message : undefined;
 }
 
 async function openForAppend(path: string): Promise<{ readonly file: FileHandle } & AsyncDisposable> {

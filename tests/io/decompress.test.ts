@@ -27,6 +27,17 @@ async function collect(source: AsyncIterable<Buffer>): Promise<Buffer> {
 const plain = new Set(narsOf("none").map((nar) => nar.toString("latin1")));
 
 describe("decompress", () => {
+  it.each(["xz", "gzip", "zstd"] as const)(
+    "blames %s for what is damaged, not the pipe to its decoder",
+    async (compression) => {
+      // More than a pipe holds, so that the decoder is gone while there is still something to write.
+      const damaged = Buffer.concat([Buffer.from("no archive at all"), Buffer.alloc(1 << 20, 7)]);
+      await expect(collect(decompress(compression, inPieces(damaged, 4096)))).rejects.toMatchObject({
+        code: "DECOMPRESS_FAILED",
+      });
+    },
+  );
+
   for (const compression of COMPRESSIONS)
     it(`reads ${compression} in pieces of any size and refuses it when cut`, async () => {
       const nars = narsOf(compression);
