@@ -202,7 +202,7 @@ export class Suite implements Disposable {
       return read();
     } catch (error) {
       const pin = this.#options.lock.suites.get(this.#options.key);
-      if (pin === undefined || !(error instanceof DevshellError)) throw error;
+      if (pin === undefined || pin.packages.size === 0 || !(error instanceof DevshellError)) throw error;
       this.#options.onIndexFailure(error);
       const names = new Set([...pin.candidates.keys(), ...pin.sources.keys()]);
       for (const id of pin.packages.keys()) names.add(id.slice(0, id.indexOf("=")));

@@ -175,7 +175,10 @@ async function fetchTables(task: TableTask, onEvent: OnEvent): Promise<undefined
         text = await fetchIndex(url, task, onEvent);
       } catch (error) {
         if (!(error instanceof DevshellError)) throw error;
-        failures.push(error);
+        const isTold = place !== places[0] && error.code === "DEBIAN_FETCH_MISSING";
+        if (!isTold) failures.push(error);
+        // A mirror that cannot be reached need not be asked for the same thing by its other name.
+        if (error.code === "DEBIAN_FETCH_FAILED") break;
         continue;
       }
       if (task.content === "packages") writePackageTables(text, task.base, task.architecture);

@@ -88,6 +88,7 @@ function readDocument(path: string): Record<string, unknown> | undefined {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw new DevshellError("LOCK_READ", `Cannot read lock "${path}": ${(error as Error).message}`, {
+      hint: "make it a file that you can read; without it, `devshell update` makes a new one",
       cause: error,
     });
   }
