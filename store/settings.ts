@@ -1,7 +1,7 @@
 import { accessSync, constants, lstatSync, readFileSync, statSync } from "node:fs";
 import { availableParallelism, homedir } from "node:os";
 import { dirname, isAbsolute, resolve } from "node:path";
-import { DevshellError } from "../core/index.ts";
+import { DevshellError, bytesOfText } from "../core/index.ts";
 import type { StoreConfig, StoreSettings } from "./types.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -77,7 +77,15 @@ const ALIASES: Readonly<Record<string, string>> = {
  */
 export function resolveStoreSettings(env: Environment, options: StoreSettingsOptions = {}): StoreSettings {
   const place = pickPlace(env, options);
-  return { ...place, config: readStoreConfig(env, place.confDir, options) };
+  const { realStoreDir } = place;
+  return {
+    ...place,
+    storeDir: bytesOfText(place.storeDir),
+    ...(realStoreDir !== undefined && { realStoreDir: bytesOfText(realStoreDir) }),
+    stateDir: bytesOfText(place.stateDir),
+    logDir: bytesOfText(place.logDir),
+    config: readStoreConfig(env, place.confDir, options),
+  };
 }
 
 type Place = Omit<StoreSettings, "config">;

@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
-import { DevshellError, formatHash, parseHash } from "../../core/index.ts";
+import { DevshellError, formatHash, parseHash, textOfBytes } from "../../core/index.ts";
 import { HASH_PART_LENGTH, compareBytes, storePathBaseName, storePathHashPart } from "../format/storePath.ts";
 import type { OutputName, StorePath, ValidPathInfo } from "../types.ts";
 import { BUILD_TRACE_MIGRATION, CREATE_MIGRATIONS, CREATE_SCHEMA, MIGRATIONS } from "./schema.ts";
@@ -444,7 +444,11 @@ function checkAcyclic(infos: readonly ValidPathInfo[]): void {
 }
 
 function openDatabase(file: string | URL, readOnly: boolean): DatabaseSync {
-  return new DatabaseSync(file, { readOnly, enableForeignKeyConstraints: true, timeout: BUSY_TIMEOUT_MS });
+  return new DatabaseSync(typeof file === "string" ? textOfBytes(file) : file, {
+    readOnly,
+    enableForeignKeyConstraints: true,
+    timeout: BUSY_TIMEOUT_MS,
+  });
 }
 
 /** On a read-only disk SQLite cannot share memory with writers; there are none then, and it may read the file as it is. */
@@ -455,7 +459,7 @@ function openReadOnly(file: string): DatabaseSync {
     return db;
   } catch {
     db.close();
-    const url = pathToFileURL(file);
+    const url = pathToFileURL(textOfBytes(file));
     url.searchParams.set("immutable", "1");
     return openDatabase(url, true);
   }

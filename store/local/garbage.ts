@@ -258,7 +258,7 @@ class Sweep {
   #deleteUnusedLinks(): void {
     const directory = `${this.#store.realStoreDir}/.links`;
     for (const name of readdirSync(fsPath(directory))) {
-      const link = `${directory}/${name}`;
+      const link = fsPath(`${directory}/${name}`);
       const stats = lstatSync(link, { throwIfNoEntry: false });
       if (stats?.nlink === 1) unlinkSync(link);
     }

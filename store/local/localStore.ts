@@ -21,6 +21,8 @@ import {
   hashStream,
   type ByteString,
   type Hash,
+  bytesOfText,
+  textOfBytes,
 } from "../../core/index.ts";
 import { StoreDb, type Realisation } from "../db/storeDb.ts";
 import { SCHEMA_VERSION } from "../db/schema.ts";
@@ -734,7 +736,7 @@ function createDirectories(settings: StoreSettings): void {
 /** SQLite only says that it cannot open the file. */
 function refuseUnwritable(dbDir: ByteString): void {
   try {
-    accessSync(dbDir, constants.W_OK);
+    accessSync(fsPath(dbDir), constants.W_OK);
   } catch (error) {
     throw writeError(dbDir, error);
   }
@@ -765,7 +767,7 @@ function refuseSymlinks(settings: StoreSettings): void {
 function readSchema(dbDir: ByteString): number | undefined {
   let text: string;
   try {
-    text = readFileSync(`${dbDir}/schema`, "latin1");
+    text = readFileSync(fsPath(`${dbDir}/schema`), "latin1");
   } catch (error) {
     if (
       (error as NodeJS.ErrnoException).code === "ENOENT" ||
@@ -803,14 +805,14 @@ function checkSchema(schema: number | undefined, dbDir: ByteString): void {
 function writeSchema(dbDir: ByteString): void {
   const temporary = `${dbDir}/schema.tmp-${process.pid}`;
   try {
-    const fd = openSync(temporary, "w", 0o644);
+    const fd = openSync(fsPath(temporary), "w", 0o644);
     try {
       writeSync(fd, String(SCHEMA_VERSION));
     } finally {
       closeSync(fd);
     }
     syncEntry(temporary);
-    renameSync(temporary, `${dbDir}/schema`);
+    renameSync(fsPath(temporary), fsPath(`${dbDir}/schema`));
     syncEntry(dbDir);
   } catch (error) {
     throw writeError(`${dbDir}/schema`, error);
@@ -819,7 +821,7 @@ function writeSchema(dbDir: ByteString): void {
 
 function reserveSpace(dbDir: ByteString): void {
   try {
-    writeFileSync(`${dbDir}/reserved`, Buffer.alloc(RESERVED_SPACE_BYTES, "X"), { mode: 0o600 });
+    writeFileSync(fsPath(`${dbDir}/reserved`), Buffer.alloc(RESERVED_SPACE_BYTES, "X"), { mode: 0o600 });
   } catch {
     // Only a precaution; where there is no room for it, what follows says so.
   }
@@ -829,7 +831,7 @@ function createScratchDirectory(realStoreDir: ByteString): { path: ByteString; f
   for (;;) {
     let path: ByteString;
     try {
-      path = mkdtempSync(`${realStoreDir}/tmp-${process.pid}-`, "latin1");
+      path = bytesOfText(mkdtempSync(textOfBytes(`${realStoreDir}/tmp-${process.pid}-`)));
     } catch (error) {
       throw writeError(realStoreDir, error);
     }

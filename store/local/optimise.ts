@@ -65,8 +65,8 @@ class Optimiser {
     this.#store = store;
     this.#linksDir = `${store.realStoreDir}/.links`;
     makeDirectories(this.#linksDir);
-    for (const name of readdirSync(this.#linksDir)) {
-      const stats = lstatSync(`${this.#linksDir}/${name}`, { throwIfNoEntry: false });
+    for (const name of readdirSync(fsPath(this.#linksDir))) {
+      const stats = lstatSync(fsPath(`${this.#linksDir}/${name}`), { throwIfNoEntry: false });
       if (stats !== undefined) this.#linked.add(stats.ino);
     }
   }
@@ -97,11 +97,11 @@ class Optimiser {
       this.#linked.add(stats.ino);
       return;
     }
-    const known = lstatSync(link, { throwIfNoEntry: false });
+    const known = lstatSync(fsPath(link), { throwIfNoEntry: false });
     if (known === undefined || known.ino === stats.ino) return;
     if (known.size !== stats.size) {
       this.#store.onWarn(`removing corrupted link "${link}"`);
-      unlinkSync(link);
+      unlinkSync(fsPath(link));
       if (this.#tryLink(path, link)) this.#linked.add(stats.ino);
       return;
     }
@@ -130,11 +130,11 @@ class Optimiser {
     const temporary = `${this.#store.realStoreDir}/.tmp-link-${process.pid}-${this.#nextName++}`;
     if (isInner) chmodSync(fsPath(directory), 0o755);
     try {
-      linkSync(link, temporary);
+      linkSync(fsPath(link), fsPath(temporary));
       try {
         renameSync(temporary, fsPath(path));
       } catch (error) {
-        unlinkSync(temporary);
+        unlinkSync(fsPath(temporary));
         throw error;
       }
       return true;

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync, readFileSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { isMainThread, threadId } from "node:worker_threads";
-import { DevshellError, type ByteString } from "../../core/index.ts";
+import { DevshellError, type ByteString, fsPath } from "../../core/index.ts";
 import { storePathHashPart, isStorePath } from "../format/storePath.ts";
 import type { StorePath } from "../types.ts";
 import { FileLock, lockBlocking, tryLock, tryUnlink, unlock } from "./fileLock.ts";
@@ -34,7 +34,7 @@ export class TempRoots implements Disposable {
     const fresh = [...new Set(paths)].filter((path) => !this.#noted.has(path));
     if (fresh.length === 0) return;
     const file = (this.#file ??= openRootsFile(this.#paths.stateDir));
-    if (this.#gcLockFd < 0) this.#gcLockFd = openSync(gcLockPath(this.#paths.stateDir), "a", 0o600);
+    if (this.#gcLockFd < 0) this.#gcLockFd = openSync(fsPath(gcLockPath(this.#paths.stateDir)), "a", 0o600);
     const isFree = tryLock(this.#gcLockFd, "shared");
     try {
       // A collector that runs has read the files already: it must be told in person, and answers when it has noted it.
@@ -140,7 +140,7 @@ export function readTempRoots({ storeDir, stateDir }: TempRootsPaths): Map<Store
     const isOwn = name === String(process.pid) || name.startsWith(`${process.pid}-`);
     let fd: number;
     try {
-      fd = openSync(path, "r+");
+      fd = openSync(fsPath(path), "r+");
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") continue;
       throw new DevshellError(
@@ -182,7 +182,7 @@ interface SocketCalls {
 function connectSync(path: ByteString): number {
   const calls = loadSocketCalls();
   if (calls === undefined) return -1;
-  const directory = openSync(path.slice(0, path.lastIndexOf("/")), "r");
+  const directory = openSync(fsPath(path.slice(0, path.lastIndexOf("/"))), "r");
   try {
     // Through /proc: an address holds 107 bytes, a path may be longer.
     const alias = `/proc/self/fd/${directory}/${path.slice(path.lastIndexOf("/") + 1)}`;

@@ -1,6 +1,6 @@
 import { readdirSync, unlinkSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { encodeNix32, formatHash } from "../../core/index.ts";
+import { encodeNix32, formatHash, fsPath } from "../../core/index.ts";
 import { hashNar } from "../format/nar.ts";
 import type { StorePath } from "../types.ts";
 import type { StoreAccess } from "./access.ts";
@@ -72,13 +72,13 @@ function checkContents(store: StoreAccess, path: StorePath): string | undefined 
 
 async function checkLinks(store: StoreAccess, options: VerifyOptions, problems: string[]): Promise<void> {
   const directory = `${store.realStoreDir}/.links`;
-  for (const name of readdirSync(directory)) {
+  for (const name of readdirSync(fsPath(directory))) {
     options.signal?.throwIfAborted();
     const link = `${directory}/${name}`;
     const hash = encodeNix32(hashNar(link).hash.digest);
     if (hash !== name) {
       if (options.repair === undefined) problems.push(`link "${link}" was modified: its hash is "${hash}"`);
-      else unlinkSync(link);
+      else unlinkSync(fsPath(link));
     }
     await nextTurn();
   }

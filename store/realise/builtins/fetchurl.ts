@@ -87,7 +87,7 @@ async function downloadFirst({ context, urls, expected, maxBytes }: DownloadFirs
         await rm(fsPath(file), { force: true });
         // What an earlier run left may have been another version's beginning.
         if (isFirst && (resumedBytes ?? 0) > 0) continue;
-        throw hashMismatch(context, expected, hash, urls.length > 1 ? url : undefined);
+        throw hashMismatch(context, expected, hash, urls.length > 1 ? url : undefined, `"${url}"`);
       }
     } catch (error) {
       context.signal.throwIfAborted();
@@ -104,13 +104,17 @@ function hashMismatch(
   expected: Hash,
   got: Hash,
   url: string | undefined,
+  tried: string,
 ): DevshellError {
   return new DevshellError(
     "HASH_MISMATCH",
     `hash mismatch in fixed-output derivation '${drvPath}':\n` +
       `  specified: ${formatHash(expected, "sri")}\n     got:    ${formatHash(got, "sri")}` +
       (url === undefined ? "" : `\n     from:   ${url}`),
-    { hint: "the file behind the URL is not the one whose hash was written down", exitStatus: 102 },
+    {
+      hint: `${tried} does not serve the file whose hash was written down: try another mirror, or renew what is pinned (\`devshell update\`)`,
+      exitStatus: 102,
+    },
   );
 }
 
@@ -118,12 +122,20 @@ function hashMismatch(
 function summarise(failures: readonly unknown[]): unknown {
   const mismatch = failures.find((error) => error instanceof DevshellError && error.code === "HASH_MISMATCH");
   if (mismatch !== undefined) return mismatch;
-  if (failures.length === 1) return failures[0];
-  const lines = failures.map((error) => (error instanceof Error ? error.message : String(error)));
   const isAbsent = failures.every(isNotFound);
+  const hint = isAbsent
+    ? "the file is gone from there: `devshell update` pins what the mirrors have now"
+    : undefined;
+  const [only] = failures;
+  if (failures.length === 1)
+    return isAbsent && only instanceof DevshellError
+      ? new DevshellError(only.code, only.message, { hint, cause: only })
+      : only;
+  const lines = failures.map((error) => (error instanceof Error ? error.message : String(error)));
   return new DevshellError(
     isAbsent ? "FETCH_NOT_FOUND" : "FETCH_FAILED",
     `unable to download from any of ${failures.length} mirrors:\n  ${lines.join("\n  ")}`,
+    { hint: hint ?? "are the mirrors up? check the network and try again; what has arrived is kept" },
   );
 }
 
