@@ -2,8 +2,8 @@
 // without the other commands (scripts/build.ts), since so short a run is felt most. Measured on `eval -E 1`, where
 // Node alone takes 26 ms of CPU: 53 ms instead of 65.
 import { createRequire, enableCompileCache } from "node:module";
-import { compileCacheDir } from "./compileCacheDir.ts";
+import { cacheCompiledCode } from "./cacheCompiledCode.ts";
 
-enableCompileCache(compileCacheDir());
+cacheCompiledCode();
 // By `require`, once the cache is on: an import would come first.
 createRequire(import.meta.url)("./evalProcess.cjs");

@@ -1,9 +1,8 @@
 // main - the program behind the launcher: it caches compiled code, then imports only what it runs (program.ts).
 // session.ts is the process that stays with an open shell; evalMain.ts that of `devshell eval`.
-import { enableCompileCache } from "node:module";
-import { compileCacheDir } from "./compileCacheDir.ts";
+import { cacheCompiledCode } from "./cacheCompiledCode.ts";
 
-enableCompileCache(compileCacheDir());
+cacheCompiledCode();
 
 const { runProgram } = await import("./program.ts");
 await runProgram(process.argv.slice(2));

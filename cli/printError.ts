@@ -43,12 +43,23 @@ export function printError(
     process.stderr.write(`${text.trimEnd()}\n`);
     return error.exitStatus;
   }
+  if (isWithoutDirectory(error))
+    return printError(
+      new DevshellError("CLI_NO_DIRECTORY", "Cannot find the current directory: it was deleted", {
+        hint: "change to a directory that exists",
+      }),
+    );
   // A bug: all that can help to find it.
   process.stderr.write(
     `devshell: internal error: ${error instanceof Error ? (options.hasTrace === true ? error.stack : error.message) : String(error)}\n` +
       "This is a bug in devshell; `--show-trace` prints where\n",
   );
   return 1;
+}
+
+/** What Node throws where the working directory is gone. */
+function isWithoutDirectory(error: unknown): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).syscall === "uv_cwd";
 }
 
 function isAbort(error: unknown): boolean {

@@ -53,7 +53,13 @@ export async function captureSetup(
   { signal }: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<CapturedSetup> {
   signal?.throwIfAborted();
-  const dir = await mkdtemp(join(tmpdir(), "devshell-setup-"));
+  const dir = await mkdtemp(join(tmpdir(), "devshell-setup-")).catch((error: unknown) => {
+    throw new DevshellError(
+      "ENV_TMPDIR",
+      `Cannot make a temporary directory in "${tmpdir()}": ${(error as Error).message}`,
+      { hint: "set TMPDIR to a directory of yours that exists", cause: error },
+    );
+  });
   try {
     await mkdir(join(dir, "build"));
     const script = join(dir, "capture.sh");

@@ -1,6 +1,6 @@
-import { accessSync, constants, mkdirSync, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DevshellError, quoteForShell } from "../../core/index.ts";
 
 /** The byte that ends each word of a selection key: no word of a command line holds it by accident. */
@@ -24,7 +24,7 @@ export function cacheDirectory(environment: NodeJS.ProcessEnv = process.env): st
 export function prepareCache(environment: NodeJS.ProcessEnv = process.env): string {
   const cache = cacheDirectory(environment);
   try {
-    mkdirSync(cache, { recursive: true, mode: 0o700 });
+    makeDirectories(cache);
     accessSync(cache, constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new DevshellError(
@@ -37,6 +37,20 @@ export function prepareCache(environment: NodeJS.ProcessEnv = process.env): stri
     );
   }
   return cache;
+}
+
+/** Not the `recursive` of Node's own, which never ends where a parent is there and takes no directory, as /proc. */
+function makeDirectories(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
+    const parent = dirname(path);
+    if (code !== "ENOENT" || existsSync(parent)) throw error;
+    makeDirectories(parent);
+    makeDirectories(path);
+  }
 }
 
 /** The key under which a directory's index holds a selection; the launcher makes the same text. */

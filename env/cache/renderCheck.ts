@@ -56,7 +56,7 @@ function statCheck(inputs: readonly TrackedInput[]): string {
     );
   const [only = ""] = commands;
   const producer = commands.length === 1 ? only : `{ ${commands.join("\n")}; }`;
-  return `${producer} | cmp -s - "$devshell_record/stat"\n`;
+  return `${producer} | cmp -s - "$devshell_record/stat" 2>/dev/null\n`;
 }
 
 type StattedInput = Extract<TrackedInput, { readonly stat: unknown }>;
