@@ -111,13 +111,42 @@ describe("entry", () => {
     expect(devshell(directory, ["--run", "echo $GREETING"]).out).toBe("changed\n");
   });
 
+  it("says what is wrong with HOME, TMPDIR or the current directory", () => {
+    const directory = project("surroundings");
+    const failing = (env: Record<string, string>): string => {
+      const { status, err } = devshell(directory, ["--run", "true"], { env });
+      expect(status).toBe(1);
+      return err;
+    };
+    expect(failing({ DEVSHELL_CACHE_DIR: "/proc/none/cache" })).toContain("set DEVSHELL_CACHE_DIR");
+    expect(failing({ TMPDIR: join(root, "none") })).toContain("set TMPDIR to a directory of yours");
+    const gone = join(root, "gone");
+    const inside = `mkdir "${gone}" && cd "${gone}" && rmdir "${gone}" && exec "${DEVSHELL}" --run true`;
+    const { stderr, status } = spawnSync("/bin/sh", ["-c", inside], {
+      env: environmentOf(),
+      encoding: "utf8",
+    });
+    expect(stderr).toContain("Cannot find the current directory: it was deleted");
+    expect(status).toBe(1);
+  });
+
+  it("works with a store whose name is not ASCII", () => {
+    const directory = project("umlaut");
+    const env = { NIX_STORE_DIR: join(root, "störe"), NIX_STATE_DIR: join(root, "vär") };
+    expect(devshell(directory, ["--run", "tool"], { env })).toMatchObject({ out: "tool 1.2\n", status: 0 });
+    expect(devshell(directory, ["store", "verify", "--check-contents"], { env })).toMatchObject({
+      status: 0,
+    });
+    expect(devshell(directory, ["gc"], { env })).toMatchObject({ status: 0 });
+    expect(devshell(directory, ["--run", "tool"], { env })).toMatchObject({ out: "tool 1.2\n", status: 0 });
+  });
+
   it("keeps a build's failure on the screen", () => {
     const directory = project("failing", {
       "shell.nix": SHELL_NIX.replace("mkdir -p $out/bin;", "echo compiling; echo broken >&2; exit 3;"),
     });
     const { status, out, err } = devshell(directory, ["--run", "true"]);
-    // 100, as nix-shell and nix-build end when a build fails.
-    expect(status).toBe(100);
+    expect(status).toBe(1);
     expect(out).toBe("");
     expect(err).toContain("devshell: build of tool-1.2 failed: builder failed with exit code 3");
     expect(err).toMatch(/> compiling\n.*> broken/);
