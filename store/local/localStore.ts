@@ -52,7 +52,7 @@ import { deleteTree, entryExists, makeDirectories, moveTree, syncEntry, syncTree
 import { hashFlat, hashMismatch, hashWithoutSelf } from "./contentHash.ts";
 import type { StoreAccess } from "./access.ts";
 import { collectGarbage } from "./garbage.ts";
-import { optimiseStore } from "./optimise.ts";
+import { optimisePaths, optimiseStore } from "./optimise.ts";
 import { registerOutputs } from "./registerOutputs.ts";
 import { addIndirectRoot, addPermanentRoot, findRoots } from "./roots.ts";
 import { TempRoots } from "./tempRoots.ts";
@@ -456,6 +456,11 @@ export class LocalStore implements StoreAccess, Disposable {
           path === undefined ? [] : [[output, path] as const],
         ),
     );
+    if (this.settings.config.raw.get("auto-optimise-store") === "true")
+      optimisePaths(
+        this,
+        infos.map(({ path }) => path),
+      );
   }
 
   addSignatures(path: StorePath, signatures: readonly string[]): void {

@@ -51,6 +51,12 @@ export async function optimiseStore(
   return { linkedFiles: optimiser.linkedFiles, savedBytes: optimiser.savedBytes };
 }
 
+/** As {@link optimiseStore} for paths that have just been registered (`auto-optimise-store`). */
+export function optimisePaths(store: StoreAccess, paths: Iterable<StorePath>): void {
+  const optimiser = new Optimiser(store);
+  for (const path of paths) optimiser.optimise(store.realPath(path));
+}
+
 class Optimiser {
   linkedFiles = 0;
   savedBytes = 0;

@@ -35,20 +35,20 @@ export async function buildDerivation(request: BuildRequest): Promise<void> {
   try {
     if (request.builtin === undefined) await runForeign(request, scratch, log);
     else await runBuiltin(request, request.builtin, scratch, log);
+    for (const [name] of derivation.outputs)
+      if (!existsAt(scratch.hostPath(name)))
+        throw new DevshellError(
+          "OUTPUT_REJECTED",
+          `builder for '${drvPath}' failed to produce output path for output '${name}' at '${scratch.hostPath(name)}'`,
+          { exitStatus: 100 },
+        );
+    if (request.mode === "check") await compareOutputs(request, scratch);
+    else await registerOutputs(request, scratch);
   } catch (error) {
     request.signal.throwIfAborted();
     await scratch.keepIfWanted(request.onLine);
     throw error;
   }
-  for (const [name] of derivation.outputs)
-    if (!existsAt(scratch.hostPath(name)))
-      throw new DevshellError(
-        "OUTPUT_REJECTED",
-        `builder for '${drvPath}' failed to produce output path for output '${name}' at '${scratch.hostPath(name)}'`,
-        { exitStatus: 100 },
-      );
-  if (request.mode === "check") await compareOutputs(request, scratch);
-  else await registerOutputs(request, scratch);
 }
 
 async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog): Promise<void> {
