@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { DevshellError } from "../../core/index.ts";
 import type { SpecArgument } from "../../env/index.ts";
+import { say } from "./output.ts";
 
 /** What every drop-in command understands beside its own words. */
 export interface CommonFlags {
@@ -38,6 +39,10 @@ const SWITCHES = new Set([
   "always-allow-substitutes",
   "auto-allocate-uids",
   "auto-optimise-store",
+  "build-fallback",
+  "build-keep-going",
+  "build-use-sandbox",
+  "build-use-substitutes",
   "builders-use-substitutes",
   "commit-lock-file-summary",
   "compress-build-log",
@@ -47,6 +52,8 @@ const SWITCHES = new Set([
   "filter-syscalls",
   "fsync-metadata",
   "fsync-store-paths",
+  "gc-keep-derivations",
+  "gc-keep-outputs",
   "http2",
   "ignore-try",
   "impersonate-linux-26",
@@ -57,6 +64,8 @@ const SWITCHES = new Set([
   "keep-failed",
   "keep-going",
   "keep-outputs",
+  "nix-shell-always-looks-for-shell-nix",
+  "nix-shell-shebang-arguments-relative-to-script",
   "preallocate-contents",
   "print-missing",
   "pure-eval",
@@ -89,9 +98,15 @@ const VALUED = new Set([
   "bash-prompt",
   "bash-prompt-prefix",
   "bash-prompt-suffix",
+  "binary-cache-public-keys",
+  "binary-caches",
+  "build-cores",
   "build-dir",
   "build-hook",
+  "build-max-jobs",
+  "build-max-silent-time",
   "build-poll-interval",
+  "build-timeout",
   "build-users-group",
   "builders",
   "connect-timeout",
@@ -228,6 +243,9 @@ function takeCommon(flags: CommonFlags, word: string, next: () => string, name: 
       return true;
     case "--option": {
       const option = next();
+      const bare = option.replace(/^extra-/, "");
+      if (![option, bare].some((known) => SWITCHES.has(known) || VALUED.has(known)))
+        say(`warning: unknown setting '${option}'`);
       settings.set(option, next());
       return true;
     }
