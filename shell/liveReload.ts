@@ -173,8 +173,15 @@ function runRefresh(
 
 function failureNote(error: string): string {
   const lines = error.split("\n");
-  const shown = lines.slice(0, MAX_ERROR_LINES);
-  if (lines.length > shown.length) shown.push(`… ${lines.length - shown.length} more lines`);
+  let shown = lines.slice(0, MAX_ERROR_LINES);
+  if (lines.length > shown.length) {
+    const hidden = `… ${lines.length - shown.length} more lines`;
+    // What begins with a trace has what happened at its end.
+    shown =
+      lines[0] === "error:"
+        ? ["error:", `       ${hidden}`, ...lines.slice(1 - MAX_ERROR_LINES)]
+        : [...shown, hidden];
+  }
   return [
     "devshell: cannot reload; the environment stays as it was",
     ...shown.map((line) => `  ${line}`),

@@ -28,6 +28,7 @@ export function renderRcFile(request: RcFileRequest): string {
     `__devshell_keep ${variableNames(environment).join(" ")}`,
     `__devshell_mark ${quoteSh(promptName(environment))}`,
     `. ${quoteSh(`${recordDir}/rc.bash`)}`,
+    `__devshell_note ${ownNames(environment).join(" ")}`,
     // A hook that wrote its own prompt is not overruled.
     'case ${PS1-} in *"$__devshell_marker"*) ;; *) __devshell_marker= ;; esac',
     "__devshell_hook_prompt",
@@ -49,7 +50,7 @@ export function renderReload(
   recordDir: string,
   note: string,
 ): string {
-  const lines: string[] = [];
+  const lines = [`__devshell_hold ${ownNames(before).join(" ")}`];
   const appended = new Set(before.appended);
   // Scripts go first on PATH, from the record's own directory.
   const scripts = before.scripts.size > 0 ? `${bytesOfText(join(beforeDir, "scripts"))}:` : "";
@@ -68,6 +69,7 @@ export function renderReload(
   if (gone.length > 0) lines.push(`unset -f ${gone.join(" ")}`);
   lines.push(`__devshell_keep ${variableNames(after).join(" ")}`);
   lines.push(`. ${quoteSh(`${recordDir}/rc.bash`)}`);
+  lines.push(`__devshell_settle ${ownNames(after).join(" ")}`);
   lines.push("hash -r");
   lines.push(renderNote(note));
   return `${lines.join("\n")}\n`;
@@ -91,6 +93,14 @@ export function promptName(environment: BuildEnvironment): string {
 
 function variableNames(environment: BuildEnvironment): string[] {
   return [...environment.variables.keys(), ...environment.unset].filter(isShellName);
+}
+
+/** Exported variables whose value is the environment's alone. */
+function ownNames(environment: BuildEnvironment): string[] {
+  const appended = new Set(environment.appended);
+  return [...environment.variables].flatMap(([name, variable]) =>
+    variable.kind === "exported" && !appended.has(name) && isShellName(name) ? [name] : [],
+  );
 }
 
 function isShellName(name: string): boolean {

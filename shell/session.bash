@@ -33,6 +33,36 @@ __devshell_restore() {
   esac
 }
 
+declare -gA __devshell_given=() __devshell_held=()
+
+# NAME…: remembers what the environment and its hook gave.
+__devshell_note() {
+  local __devshell_n
+  for __devshell_n; do __devshell_given[$__devshell_n]=${!__devshell_n-}; done
+}
+
+# NAME…: before a reload, holds what the user has set otherwise since.
+__devshell_hold() {
+  local __devshell_n
+  __devshell_held=()
+  for __devshell_n; do
+    [[ -v $__devshell_n && -v __devshell_given[$__devshell_n] ]] || continue
+    [[ ${!__devshell_n} == "${__devshell_given[$__devshell_n]}" ]] || __devshell_held[$__devshell_n]=${!__devshell_n}
+  done
+}
+
+# NAME…: after a reload, gives it back where the environment's own value is the same as before.
+__devshell_settle() {
+  local __devshell_n
+  for __devshell_n in "${!__devshell_held[@]}"; do
+    [[ ${!__devshell_n-} == "${__devshell_given[$__devshell_n]}" ]] || unset "__devshell_held[$__devshell_n]"
+  done
+  __devshell_note "$@"
+  for __devshell_n in "${!__devshell_held[@]}"; do
+    printf -v "$__devshell_n" %s "${__devshell_held[$__devshell_n]}"
+  done
+}
+
 # NAME PART: takes the environment's part out of a list; what the user added stays.
 __devshell_strip() {
   local __devshell_v=":${!1-}:"

@@ -164,6 +164,22 @@ describe("session", () => {
     expect(text).toContain("\n/env/two:/usr/bin:/bin:/mine\n");
   });
 
+  it("keeps what the user has set otherwise, where the spec did not change it", async () => {
+    const first = project({ CC: "gcc", OPT: "1", TEXT: "a" });
+    const second = project({ CC: "gcc", OPT: "2", TEXT: "b" });
+    const trigger = join(root, "trigger");
+    writeFileSync(trigger, "");
+    await using screen = open(first, { trigger });
+    await screen.waitFor("(devshell:fake)");
+    screen.type("CC=clang OPT=mine\r");
+    writeFileSync(trigger, `echo ${second}\n`);
+    await new Promise((done) => setTimeout(done, 1200));
+    screen.type("\r");
+    await screen.waitFor("devshell: reloaded:");
+    screen.type('echo "$CC/$OPT/$TEXT"\r');
+    await screen.waitFor("clang/2/b");
+  });
+
   it("keeps the old environment when the reload fails and says why", async () => {
     const first = project({ GREETER: "one" });
     const trigger = join(root, "trigger");
