@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { benchDebian } from "./debian.ts";
 import { benchEntry } from "./entry.ts";
 import { benchEval } from "./eval.ts";
 import { benchStore } from "./store.ts";
@@ -10,6 +11,7 @@ const BENCHMARKS: Readonly<Record<string, (scratch: string) => void | Promise<vo
   eval: benchEval,
   entry: benchEntry,
   store: benchStore,
+  debian: benchDebian,
 };
 
 const names = process.argv.slice(2);
