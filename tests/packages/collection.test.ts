@@ -99,6 +99,7 @@ describe("the collection over a made-up archive", () => {
       name: "gcc-12",
       version: "12.2.0-14~x",
       storeName: "gcc-12-12.2.0-14_x",
+      needsShim: false,
       file: {
         name: "gcc-12_12.2.0-14_x_amd64.deb",
         sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
