@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { formatHash, hashBytes, parseHash } from "../../../core/index.ts";
 import {
-  type LocalStore,
+  LocalStore,
   hashNar,
   makeDerivation,
   makeStorePath,
@@ -533,6 +533,16 @@ describe("verifying", () => {
 });
 
 describe("optimising", () => {
+  it("is done as paths are registered, where auto-optimise-store says so", () => {
+    using dir = new TestDirectory();
+    using store = LocalStore.open(dir.settings({ "auto-optimise-store": "true" }));
+    const paths = ["a", "b"].map((name) => {
+      writeFileSync(join(dir.path, name), "same");
+      return store.addPath(join(dir.path, name), { name, method: "nar" });
+    });
+    expect(new Set(paths.map((path) => statSync(path).ino)).size).toBe(1);
+  });
+
   it("links equal files, and executables apart from others", async () => {
     using dir = new TestDirectory();
     using store = dir.open();
