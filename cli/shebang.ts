@@ -26,6 +26,8 @@ export function expandScript(argv: readonly string[], program: string): Expanded
   const words: string[] = [];
   for (const line of lines.slice(1)) {
     const match = new RegExp(`^\\s*(?:#|//|--|;)!?\\s*(?:!\\s*)?${program}(\\s.*)?$`).exec(line);
+    // Another interpreter's line may stand between: `#! ruby`.
+    if (match === null && line.startsWith("#!")) continue;
     if (match === null) break;
     words.push(...splitWords(match[1] ?? ""));
   }
@@ -36,7 +38,9 @@ export function expandScript(argv: readonly string[], program: string): Expanded
 export async function runScript(invocation: Invocation, script: readonly string[]): Promise<number> {
   const interpreter = invocation.flags.value("interpreter") ?? "bash";
   const { enterWith } = await import("./enterRecord.ts");
-  return enterWith(invocation, { kind: "run", words: [...splitWords(interpreter), ...script] });
+  // Ruby would read the script's first line itself, and start us again.
+  const loader = /ruby/.test(interpreter) ? ["-e", "load(ARGV.shift)", "--"] : [];
+  return enterWith(invocation, { kind: "run", words: [...splitWords(interpreter), ...loader, ...script] });
 }
 
 function readHead(path: string): string | undefined {
