@@ -29,7 +29,7 @@ beforeAll(() => {
     join(root, "node"),
     // Answers on the launcher's descriptor where there is one, as the program does.
     `#!/bin/sh
-while [ "\${1#--stack-size}" != "$1" ]; do shift; done
+while [ "\${1#--}" != "$1" ]; do shift; done
 shift
 if [ -n "\${FAKE_REPLY-}" ] && [ -n "\${DEVSHELL_REPLY_FD-}" ]; then printf '%s\\n' "$FAKE_REPLY" >&3; exit 0; fi
 echo "node: $*"
