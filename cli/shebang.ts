@@ -60,7 +60,7 @@ function readHead(path: string): string | undefined {
   }
 }
 
-/** Splits as a POSIX shell does: quotes and backslashes; no expansion. @throws {DevshellError} `CLI_QUOTE_OPEN` */
+/** Splits as nix-shell does: quotes, and backslashes everywhere but in single quotes; no expansion. @throws {DevshellError} `CLI_QUOTE_OPEN` */
 export function splitWords(text: string): string[] {
   const words: string[] = [];
   let word: string | undefined;
@@ -72,7 +72,7 @@ export function splitWords(text: string): string[] {
     } else if (character === "'" || character === '"') {
       const end = closingQuote(text, at);
       const inner = text.slice(at + 1, end);
-      word = (word ?? "") + (character === '"' ? inner.replace(/\\([\\"$`])/g, "$1") : inner);
+      word = (word ?? "") + (character === '"' ? inner.replace(/\\([^])/g, "$1") : inner);
       at = end;
     } else if (character === "\\" && at + 1 < text.length) {
       at++;

@@ -215,6 +215,36 @@ describe("nix-shell", () => {
     expect(existsSync(top)).toBe(false);
     expect(run("nix-shell", ["-A", "shell", "--run", "exit 7"]).status).toBe(7);
   });
+
+  it("takes derivations, links to them, and settings as flags", () => {
+    const link = join(root, "shell-link");
+    output("nix-instantiate", "-A", "shell", "--add-root", link);
+    expect(output("nix-shell", link, "--no-substitute", "--run", "echo $GREETING")).toBe("hi");
+    expect(output("nix-shell", `${readlinkSync(link)}!out`, "--run", "echo $GREETING")).toBe("hi");
+  });
+
+  it("runs scripts that name it, wherever they are started", () => {
+    const script = join(root, "my script");
+    writeFileSync(
+      script,
+      `#! ${root}/bin/nix-shell\n#! nix-shell -E "(import ./default.nix { }).shell" -i bash\necho "$GREETING $1 $PWD"\n`,
+      { mode: 0o755 },
+    );
+    const { stdout, stderr } = spawnSync(script, ["a b"], { cwd: "/", env: environment(), encoding: "utf8" });
+    expect(stderr).not.toContain("error");
+    expect(stdout).toBe("hi a b /\n");
+  });
+
+  it("takes packages from nixpkgs where the search path has it", () => {
+    writeFileSync(
+      join(root, "packages.nix"),
+      `{ ... }: { pkgs.runCommand = name: extra: script: derivation ({
+        inherit name; system = builtins.currentSystem; builder = "/bin/sh";
+      } // extra); tool = "the tool"; }`,
+    );
+    const env = { NIX_PATH: `nixpkgs=${join(root, "packages.nix")}` };
+    expect(run("nix-shell", ["-p", "tool", "--run", "echo $buildInputs"], { env }).out).toBe("the tool\n");
+  });
 });
 
 describe("the rest of the family", () => {

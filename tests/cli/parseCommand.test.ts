@@ -116,6 +116,8 @@ describe("splitWords", () => {
       'g"h',
       "",
     ]);
+    // As nix-shell: in double quotes a backslash stands for what follows it, whatever that is.
+    expect(splitWords(`'\\a' "\\a\\$"`)).toEqual(["\\a", "a$"]);
     expect(() => splitWords("'open")).toThrow(/a quote is not closed/);
   });
 });
