@@ -181,6 +181,8 @@ describe("the collection over a made-up archive", () => {
     };
     expect(answer.version).toBe("12.2.0-15");
     expect(answer.file.urls[0]).toContain("debian-security/pool/");
+    // What an update left unchanged, and after a point release the update itself, lies in the main archive.
+    expect(answer.file.urls[1]).toContain(`${mirror.url}/pool/main/`);
   });
 });
 
