@@ -46,6 +46,7 @@ export function printJson(
 const MAX_DEPTH = 10_000;
 const OUTER_LEVELS = 2;
 const CHUNK_PIECES = 4096;
+const MAX_KEPT_NAMES = 64;
 
 class JsonPrinter {
   readonly #runtime: Runtime;
@@ -55,6 +56,8 @@ class JsonPrinter {
   /** What is printed: pieces are joined to chunks while they are still in the young generation. */
   readonly #chunks: string[] = [];
   #pieces: string[] = [];
+  readonly #keys = new Map<AttrSet["shape"], readonly string[]>();
+  readonly #shapes = new Set<AttrSet["shape"]>();
 
   constructor(runtime: Runtime, context: Set<ContextElement>, outerLevels: number) {
     this.#runtime = runtime;
@@ -176,10 +179,11 @@ class JsonPrinter {
     const order = flat.shape.order();
     this.#depth++;
     this.#put("{");
+    const keys = this.#keysOf(flat.shape);
     for (let k = 0; k < order.length; k++) {
       const i = order[k]!;
       const at = positions?.[i] ?? NO_POS;
-      this.#put(k > 0 ? `,${quoteJson(names[i]!)}:` : `${quoteJson(names[i]!)}:`);
+      this.#put(keys === undefined ? quoteKey(names[i]!, k) : keys[k]!);
       try {
         this.#print(flat.values[i]!, at, copyToStore);
       } catch (error) {
@@ -189,6 +193,24 @@ class JsonPrinter {
     this.#put("}");
     this.#depth--;
   }
+
+  /** The quoted names of a shape met before, in order: records of a kind share them. */
+  #keysOf(shape: AttrSet["shape"]): readonly string[] | undefined {
+    const known = this.#keys.get(shape);
+    if (known !== undefined) return known;
+    // A name that cannot be quoted fails only when its turn comes.
+    if (!this.#shapes.has(shape)) {
+      if (shape.names.length <= MAX_KEPT_NAMES) this.#shapes.add(shape);
+      return undefined;
+    }
+    const keys = shape.order().map((i, k) => quoteKey(shape.names[i]!, k));
+    this.#keys.set(shape, keys);
+    return keys;
+  }
+}
+
+function quoteKey(name: string, index: number): string {
+  return index > 0 ? `,${quoteJson(name)}:` : `${quoteJson(name)}:`;
 }
 
 // eslint-disable-next-line no-control-regex
