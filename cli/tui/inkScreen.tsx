@@ -18,6 +18,8 @@ export function openInkScreen(stream: OutputTerminal): InkScreen {
   const app = render(<BuildTree rows={[]} />, {
     stdout: stream,
     stderr: stream,
+    // `displayMode` has decided; Ink itself would draw nothing where CI is set.
+    interactive: true,
     exitOnCtrlC: false,
     patchConsole: false,
     maxFps: 15,
