@@ -39,15 +39,15 @@ mkdirSync(STAGING, { recursive: true });
  */
 const lazyNode: Plugin = {
   name: "lazy-node",
-  setup({ onResolve, onLoad }) {
+  setup(hooks) {
     // What every start needs, or runs often.
     const eager = new Set(["node:module", "node:path"]);
-    onResolve({ filter: /^node:/ }, ({ path, pluginData, kind }) =>
+    hooks.onResolve({ filter: /^node:/ }, ({ path, pluginData, kind }) =>
       eager.has(path) || pluginData === lazyNode || kind !== "import-statement"
         ? { path, external: true }
         : { path, namespace: "lazy-node" },
     );
-    onLoad({ filter: /.*/, namespace: "lazy-node" }, async ({ path }) => {
+    hooks.onLoad({ filter: /.*/, namespace: "lazy-node" }, async ({ path }) => {
       const names = Object.keys((await import(path)) as object).filter((name) => name !== "default");
       return {
         // On the prototype: esbuild copies own properties anew for each file that imports them (8 ms in all).
