@@ -1,4 +1,10 @@
-import type { GcOptions, LocalStore } from "../../../store/index.ts";
+import { dropOldRecords } from "../../../env/index.ts";
+import {
+  removeOrphanedBuilds,
+  removeOrphanedDownloads,
+  type GcOptions,
+  type LocalStore,
+} from "../../../store/index.ts";
 import { usageError } from "../commandLine.ts";
 import { openContext } from "../context.ts";
 import { printLine, say } from "../output.ts";
@@ -55,15 +61,21 @@ export async function optimise(operation: StoreOperation): Promise<number> {
 
 /** Runs a collection and says what came of it. */
 export async function runCollection(store: LocalStore, options: GcOptions): Promise<number> {
-  if (options.action === "deleteDead") {
+  const isWhole = options.action === "deleteDead";
+  if (isWhole) {
+    dropOldRecords();
     say("finding garbage collector roots...");
     say("deleting garbage...");
   }
-  const isDeleting = options.action === "deleteDead" || options.action === "deleteSpecific";
+  const isDeleting = isWhole || options.action === "deleteSpecific";
   const result = await store.collectGarbage({
     ...options,
     onDelete: (path) => say(`deleting '${path}'`),
   });
+  if (isWhole) {
+    await removeOrphanedBuilds(store.settings.stateDir);
+    removeOrphanedDownloads(store.settings.stateDir);
+  }
   if (isDeleting) say(`${result.paths.length} store paths deleted, ${mebibytes(result.freedBytes)} freed`);
   else result.paths.forEach(printLine);
   return 0;
