@@ -1,11 +1,25 @@
 // DEBIAN's acceptance points that need real packages (about 700 MB of downloads on the first run). They run where
 // DEVSHELL_TEST_FULL=1; DEVSHELL_TEST_HOME names a directory whose store is kept between runs.
-import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { execFile, execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { packageRoot } from "../../../core/index.ts";
+import { findMirrors } from "../../../packages/debian/index/mirrors.ts";
 
 const isWanted = process.env["DEVSHELL_TEST_FULL"] === "1";
 const HOUR_MS = 3_600_000;
@@ -22,6 +36,14 @@ const OVERLAP = `let debian = import <debian> { suite = "trixie"; }; in debian.m
 const BOOKWORM = `let debian = import <debian> { suite = "bookworm"; }; in debian.mkShell {
   name = "older"; packages = with debian; [ gcc debian."g++" python3 make ];
 }`;
+const BARE = `let debian = import <debian> { suite = "trixie"; }; in debian.mkShell {
+  name = "bare"; packages = with debian; [ gcc debian."g++" make cmake pkg-config zlib1g-dev ];
+}`;
+const DISPLAY = `let debian = import <debian> { suite = "trixie"; }; in debian.mkShell {
+  name = "display"; packages = with debian; [ xvfb x11-utils ];
+}`;
+/** What may run from outside the store: make and system() use the machine's shell, configure scripts ask the machine. */
+const MACHINE_PROGRAMS = /^(?:\/usr)?\/bin\/(?:sh|uname|arch|pwd|env)$/;
 
 interface Environment {
   /** `$stdenv`. */
@@ -80,6 +102,63 @@ describe.skipIf(!isWanted)("an environment of <debian> (skipped unless DEVSHELL_
     text
       .split(/[\s=:"']+/)
       .filter((word) => word.startsWith("/") && !word.startsWith(root) && !word.startsWith("/tmp/"));
+  /** Programs of an `strace -e trace=execve` that started from neither the store nor the test's own directory. */
+  const foreignPrograms = (trace: string): string[] => [
+    ...new Set(
+      [
+        ...readFileSync(join(work, trace), "latin1").matchAll(
+          /execve\("(\/[^"]*)".*(?:= 0|<unfinished \.\.\.>)$/gm,
+        ),
+      ]
+        .map((match) => match[1] ?? "")
+        .filter((path) => !path.startsWith(`${storeDir}/`) && !path.startsWith(`${work}/`))
+        .filter((path) => !MACHINE_PROGRAMS.test(path)),
+    ),
+  ];
+
+  it(
+    "1: an altered .deb is refused, the store unchanged",
+    async () => {
+      const ownHome = mkdtempSync(join(tmpdir(), "devshell-altered-"));
+      const mirror = await serveMirror(/\/tree_[^/]*\.deb$/);
+      const run = async (...args: string[]): Promise<{ status: number; output: string }> =>
+        await new Promise((resolve) => {
+          const env = { HOME: ownHome, PATH: "/usr/bin:/bin", DEVSHELL_DEBIAN_MIRROR: mirror.urls };
+          const options = { cwd: work, env, encoding: "utf8" } as const;
+          const child = execFile(
+            "sh",
+            [join(packageRoot, "cli/devshell"), ...args],
+            options,
+            (_, stdout, stderr) => {
+              resolve({ status: child.exitCode ?? -1, output: stdout + stderr });
+            },
+          );
+        });
+      try {
+        expect(await run("-p", "hostname", "--run", "true")).toMatchObject({ status: 0 });
+        const store = join(ownHome, ".local/share/devshell/store");
+        const outputs = (): string[] =>
+          readdirSync(store)
+            .filter((name) => !/\.(?:drv|lock)$/.test(name))
+            .sort();
+        const before = outputs();
+        expect(before.length).toBeGreaterThan(20);
+        const refused = await run("-p", "tree", "--run", "true");
+        expect(refused.status).not.toBe(0);
+        expect(refused.output).toMatch(/error: hash mismatch[^]*tree_[^]*does not serve the file whose hash/);
+        expect(outputs()).toEqual(before);
+        const verified = await run("store", "verify", "--check-contents");
+        expect(verified).toMatchObject({ status: 0 });
+        expect(verified.output).toMatch(/ 0 problems/);
+        mirror.isHonest = true;
+        expect((await run("-p", "tree", "--run", "tree --version")).output).toMatch(/^tree v\d/m);
+      } finally {
+        mirror.close();
+        spawnSync("sh", ["-c", 'chmod -R u+w "$0"; rm -rf "$0"', ownHome]);
+      }
+    },
+    HOUR_MS,
+  );
 
   it("3: holds no setuid or setgid file", () => {
     expect(spawnSync("find", [storeDir, "-perm", "/6000"], { encoding: "utf8" }).stdout).toBe("");
@@ -157,6 +236,27 @@ describe.skipIf(!isWanted)("an environment of <debian> (skipped unless DEVSHELL_
     expect(foreign.filter((path) => path !== "/usr/local")).toEqual([]);
   });
 
+  it(
+    "9: cmake does not find a library that only the machine has",
+    () => {
+      const bare = enter(BARE).root;
+      expect(existsSync(`${bare}/usr/include/png.h`)).toBe(false);
+      mkdirSync(join(work, "png"), { recursive: true });
+      writeFileSync(
+        join(work, "png/CMakeLists.txt"),
+        'cmake_minimum_required(VERSION 3.20)\nproject(x C)\nfind_package(PNG)\nfind_package(ZLIB REQUIRED)\nmessage(STATUS "FOUND png=${PNG_FOUND} zlib=${ZLIB_LIBRARIES}")\n',
+      );
+      const { output } = inside(
+        "cd png; cmake -B b . 2>&1; pkg-config --exists libpng || echo no libpng",
+        bare,
+      );
+      expect(output).toMatch(/Could NOT find PNG/);
+      expect(output).toContain(`FOUND png=FALSE zlib=${bare}/usr/lib/${TRIPLET}/libz.so`);
+      expect(output).toContain("no libpng");
+    },
+    HOUR_MS,
+  );
+
   it("10: python keeps its prefix, builds extensions and makes venvs", () => {
     expect(inside('python3 -c "import numpy,ssl,sys; print(sys.prefix)"').output.trim()).toBe(
       `${trixie.root}/usr`,
@@ -208,9 +308,11 @@ describe.skipIf(!isWanted)("an environment of <debian> (skipped unless DEVSHELL_
         'echo "$src"',
       ).trim();
       const built = inside(
-        `export src=${source} out=${work}/out; mkdir -p pan; cd pan; genericBuild > ../pan.log 2>&1`,
+        `export src=${source} out=${work}/out; mkdir -p pan; cd pan
+        strace -f --seccomp-bpf -qq -o ../built -e trace=execve bash -c '. ${trixie.root}/setup; genericBuild' > ../pan.log 2>&1`,
       );
       expect(built.status, readFileSync(join(work, "pan.log"), "latin1").slice(-2000)).toBe(0);
+      expect(foreignPrograms("built")).toEqual([]);
       const version = spawnSync(`${work}/out/bin/pan`, ["--version"], { env: {}, encoding: "utf8" });
       expect(version.stdout + version.stderr).toMatch(/^Pan \d/);
       const libraries = inside(`strace -f -e trace=openat -o maps ${work}/out/bin/pan --version`);
@@ -220,6 +322,53 @@ describe.skipIf(!isWanted)("an environment of <debian> (skipped unless DEVSHELL_
       ].map((match) => match[1] ?? "");
       expect(opened.length).toBeGreaterThan(50);
       expect(opened.filter((path) => !path.startsWith(storeDir))).toEqual([]);
+    },
+    HOUR_MS,
+  );
+
+  it(
+    "12: Pan's window maps the store's libraries alone",
+    async () => {
+      const display = enter(DISPLAY).root;
+      const server = spawn(
+        `${display}/usr/bin/Xvfb`,
+        ["-displayfd", "3", "-screen", "0", "1024x768x24", "-nolisten", "tcp"],
+        { env: { HOME: work, PATH: `${display}/usr/bin` }, stdio: ["ignore", "ignore", "inherit", "pipe"] },
+      );
+      let pan: ChildProcess | undefined;
+      try {
+        const [number] = (await once(server.stdio[3] as NodeJS.ReadableStream, "data")) as [Buffer];
+        const env = { HOME: work, PATH: `${trixie.root}/usr/bin`, DISPLAY: `:${number.toString().trim()}` };
+        const script = `. ${trixie.root}/setup; exec strace -f --seccomp-bpf -qq -o ${work}/shown -e trace=execve ${work}/out/bin/pan 2> pan.err`;
+        pan = spawn(`${trixie.root}/usr/bin/bash`, ["-c", script], { cwd: work, env, stdio: "ignore" });
+        let windows = "";
+        for (let tries = 0; tries < 300 && !/"pan"/i.test(windows); tries++) {
+          await delay(100);
+          windows = spawnSync(`${display}/usr/bin/xwininfo`, ["-root", "-tree"], {
+            env,
+            encoding: "utf8",
+          }).stdout;
+        }
+        expect(windows).toMatch(/"pan"/i);
+        const pid = /^\d+/.exec(readFileSync(join(work, "shown"), "latin1"))?.[0] ?? "";
+        // The first window is there before the modules that draw the rest: until nothing more came for a second.
+        const mapped = new Set<string>();
+        for (let still = 0; still < 10; await delay(100)) {
+          const before = mapped.size;
+          for (const match of readFileSync(`/proc/${pid}/maps`, "latin1").matchAll(/ (\/\S+)$/gm))
+            mapped.add(match[1] ?? "");
+          still = mapped.size === before ? still + 1 : 0;
+        }
+        const libraries = [...mapped].filter((path) => /\.so(?:\.|$)/.test(path));
+        expect(libraries.length).toBeGreaterThan(80);
+        expect(libraries.filter((path) => !path.startsWith(`${storeDir}/`))).toEqual([]);
+        expect(foreignPrograms("shown")).toEqual([]);
+        // Its icons are drawn through the store's own image loaders.
+        expect(readFileSync(join(work, "pan.err"), "latin1")).not.toMatch(/Unable to load|CRITICAL/);
+      } finally {
+        pan?.kill();
+        server.kill();
+      }
     },
     HOUR_MS,
   );
@@ -265,3 +414,41 @@ describe.skipIf(!isWanted)("an environment of <debian> (skipped unless DEVSHELL_
     HOUR_MS,
   );
 });
+
+interface TestMirror {
+  /** For `DEVSHELL_DEBIAN_MIRROR`. */
+  readonly urls: string;
+  isHonest: boolean;
+  close(): void;
+}
+
+/** A mirror on loopback that passes on what the machine's own serves, with one bit wrong in what `altered` matches. */
+async function serveMirror(altered: RegExp): Promise<TestMirror> {
+  const { main, security } = findMirrors({ env: process.env });
+  const upstream = new Map([
+    ["debian", main[0]],
+    ["debian-security", security[0]],
+  ]);
+  const server = createServer((request, response) => {
+    const [, archive = "", path = ""] = /^\/([^/]*)(\/.*)$/.exec(request.url ?? "") ?? [];
+    void (async () => {
+      const answer = await fetch(`${upstream.get(archive) ?? ""}${path}`).catch(() => undefined);
+      const body = Buffer.from((await answer?.arrayBuffer()) ?? new ArrayBuffer(0));
+      if (!mirror.isHonest && altered.test(path))
+        body.writeUInt8(body.readUInt8(body.length >> 1) ^ 1, body.length >> 1);
+      response.writeHead(answer?.status ?? 502, { "content-length": body.length }).end(body);
+    })();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const mirror: TestMirror = {
+    urls: `${base}/debian${security.length > 0 ? ` ${base}/debian-security` : ""}`,
+    isHonest: false,
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+  return mirror;
+}
