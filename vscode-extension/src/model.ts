@@ -75,6 +75,8 @@ export interface CliResult {
 export interface Cli {
   /** The program and its first arguments, as the settings say; for tasks and terminals. */
   readonly command: readonly [string, ...string[]];
+  /** The variables that the settings give the CLI; for tasks and terminals. */
+  readonly environment: Readonly<Record<string, string>>;
   /** @throws {CliError} when it cannot be started, is untrusted, timed out or was cancelled */
   run(run: CliRun): Promise<CliResult>;
 }
@@ -85,6 +87,8 @@ export interface Services {
   readonly environments: Environments;
   readonly cli: Cli;
   readonly log: LogOutputChannel;
+  /** The extension host's variables as they are without any environment of ours in them. */
+  readonly baseEnvironment: () => Readonly<Record<string, string | undefined>>;
 }
 
 /** Exported to other extensions by `activate`. */
