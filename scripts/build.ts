@@ -1,4 +1,5 @@
-// build - bundles cli/main, cli/session and every *.worker.ts into dist/*.mjs; dist/.stamp is written last (scripts/setup reads it).
+// build - bundles cli/main, cli/session and every *.worker.ts into dist/*.mjs, vscode-extension into its own dist/;
+// dist/.stamp is written last (scripts/setup reads it).
 import {
   existsSync,
   globSync,
@@ -11,6 +12,7 @@ import {
 } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { build, type BuildOptions, type Plugin } from "esbuild";
+import { buildExtension } from "./buildExtension.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const DIST = join(ROOT, "dist");
@@ -107,7 +109,8 @@ for (const name of [...built].sort((a, b) => Number(entries.has(a)) - Number(ent
   renameSync(join(STAGING, name), join(DIST, name));
 rmSync(STAGING, { recursive: true });
 for (const name of readdirSync(DIST)) {
-  const isOld = Date.now() - statSync(join(DIST, name)).mtimeMs > OUTDATED_MS;
+  const isOld = Date.now() - statSync(join(DIST, name)).mtimeMs > OUTDATED_MS && !name.endsWith(".vsix");
   if (isOld && !built.includes(name)) rmSync(join(DIST, name), { recursive: true });
 }
+await buildExtension();
 writeFileSync(join(DIST, ".stamp"), "");

@@ -19,12 +19,24 @@ const FOLDERS = Object.keys(MAY_IMPORT);
 
 /** Every static, dynamic, type and re-export import, as [file, imported file], relative to the root. */
 function importsOf(file: string): [string, string][] {
-  const text = readFileSync(join(ROOT, file), "utf8");
+  return importsIn(file, readFileSync(join(ROOT, file), "utf8"));
+}
+
+function importsIn(file: string, text: string): [string, string][] {
   const pattern = /(?:\bfrom\s*|\bimport\s*\(?\s*|new URL\(\s*)"(\.[^"]+)"/g;
   return [...text.matchAll(pattern)].map((match) => [
     file,
     relative(ROOT, resolve(ROOT, dirname(file), match[1] ?? "")),
   ]);
+}
+
+/** As {@link importsOf}, without those that only bring types. */
+function valueImportsOf(file: string): [string, string][] {
+  const text = readFileSync(join(ROOT, file), "utf8").replaceAll(
+    /\b(?:import|export) type (?:[\w$]+|\* as [\w$]+|\{[^}]*\}) from "[^"]+";/g,
+    "",
+  );
+  return importsIn(file, text);
 }
 
 function sourcesOf(folder: string): string[] {
@@ -35,6 +47,11 @@ function sourcesOf(folder: string): string[] {
 
 const sources = FOLDERS.flatMap(sourcesOf);
 const imports = sources.flatMap(importsOf);
+/** The extension runs the CLI: it shares nothing with it but the protocol's types. */
+const EXTENSION = "vscode-extension";
+const PROTOCOL = "cli/protocol/types.ts";
+const extensionSources = [`${EXTENSION}/src`, `${EXTENSION}/webview`].flatMap(sourcesOf);
+const extensionImports = extensionSources.flatMap(importsOf);
 const folderOf = (file: string): string => file.split("/")[0] ?? "";
 
 describe("architecture", () => {
@@ -67,9 +84,42 @@ describe("architecture", () => {
     expect(wrong).toEqual([]);
   });
 
+  it("the extension takes nothing from the other folders but the protocol's types", () => {
+    expect(extensionSources.length).toBeGreaterThan(0);
+    const wrong = [
+      ...extensionImports.filter(([, to]) => folderOf(to) !== EXTENSION && to !== PROTOCOL),
+      ...extensionSources.flatMap(valueImportsOf).filter(([, to]) => folderOf(to) !== EXTENSION),
+    ];
+    expect(wrong).toEqual([]);
+  });
+
+  it("no folder imports the extension", () => {
+    expect(imports.filter(([, to]) => folderOf(to) === EXTENSION)).toEqual([]);
+  });
+
+  it("the extension's page takes only types from its host's half, which takes nothing from the page", () => {
+    const part = (file: string): string | undefined => file.split("/")[1];
+    const wrong = extensionSources
+      .flatMap(valueImportsOf)
+      .concat(extensionImports.filter(([from]) => part(from) === "src"))
+      .filter(([from, to]) => folderOf(to) === EXTENSION && part(from) !== part(to));
+    expect(wrong).toEqual([]);
+  });
+
+  it("the extension imports only vscode and Node's own modules from outside", () => {
+    const wrong = extensionSources.flatMap((file) =>
+      [...readFileSync(join(ROOT, file), "utf8").matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*)"([^."][^"]*)"/g)]
+        .map((match) => match[1] ?? "")
+        .filter((name) => (file.startsWith(`${EXTENSION}/src/`) ? !/^(vscode$|node:)/.test(name) : true))
+        .map((name) => [file, name]),
+    );
+    expect(wrong).toEqual([]);
+  });
+
   it("has no import cycle", () => {
     const edges = new Map<string, string[]>();
-    for (const [from, to] of imports) edges.set(from, [...(edges.get(from) ?? []), to]);
+    for (const [from, to] of [...imports, ...extensionImports])
+      edges.set(from, [...(edges.get(from) ?? []), to]);
     const state = new Map<string, "open" | "done">();
     const cycles: string[][] = [];
     const visit = (file: string, path: string[]): void => {
@@ -82,7 +132,7 @@ describe("architecture", () => {
       for (const next of edges.get(file) ?? []) visit(next, [...path, file]);
       state.set(file, "done");
     };
-    for (const file of sources) visit(file, []);
+    for (const file of [...sources, ...extensionSources]) visit(file, []);
     expect(cycles).toEqual([]);
   });
 });

@@ -1,0 +1,78 @@
+// buildExtension - bundles vscode-extension into its dist/: the extension, its web page, and schemas of the data spec.
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { build, type BuildOptions } from "esbuild";
+
+const ROOT = resolve(import.meta.dirname, "..");
+const EXTENSION = join(ROOT, "vscode-extension");
+const SPEC_SCHEMA = join(ROOT, "env/spec/devshell.schema.json");
+
+const common: BuildOptions = {
+  bundle: true,
+  minify: true,
+  legalComments: "none",
+  logLevel: "warning",
+  define: { "process.env.NODE_ENV": '"production"' },
+};
+
+/** @param dist where to; written beside and renamed, so that an editor that is starting never reads half a file */
+export async function buildExtension(dist = join(EXTENSION, "dist")): Promise<void> {
+  const entry = join(EXTENSION, "src/extension.ts");
+  const page = ["main.ts", "main.tsx"].map((name) => join(EXTENSION, "webview", name)).find(existsSync);
+  const staging = `${dist}.tmp-${process.pid}`;
+  rmSync(staging, { recursive: true, force: true });
+  mkdirSync(staging, { recursive: true });
+  try {
+    const written = Object.entries(specSchemas());
+    for (const [name, text] of written) writeFileSync(join(staging, name), text);
+    const names = written.map(([name]) => name);
+    const bundles: Promise<unknown>[] = [];
+    if (existsSync(entry)) {
+      names.push("extension.cjs");
+      bundles.push(
+        build({
+          ...common,
+          entryPoints: [entry],
+          outfile: join(staging, "extension.cjs"),
+          format: "cjs",
+          platform: "node",
+          // The Node of VS Code 1.100's servers.
+          target: "node20",
+          keepNames: true,
+          external: ["vscode"],
+        }),
+      );
+    }
+    if (page !== undefined) {
+      names.push("webview.js", "webview.css");
+      bundles.push(
+        build({
+          ...common,
+          entryPoints: { webview: page },
+          outdir: staging,
+          format: "iife",
+          platform: "browser",
+          target: "chrome132",
+          jsx: "automatic",
+        }),
+      );
+    }
+    await Promise.all(bundles);
+    mkdirSync(dist, { recursive: true });
+    for (const name of names)
+      if (existsSync(join(staging, name))) renameSync(join(staging, name), join(dist, name));
+  } finally {
+    rmSync(staging, { recursive: true, force: true });
+  }
+}
+
+/** The spec's schema as VS Code's JSON support takes it (draft 7), for the spec itself and inside package.json. */
+export function specSchemas(): Record<"devshell.schema.json" | "package.schema.json", string> {
+  const { $id: _, ...schema } = JSON.parse(readFileSync(SPEC_SCHEMA, "utf8")) as Record<string, unknown>;
+  const $schema = "http://json-schema.org/draft-07/schema#";
+  const inPackage = { type: "object", properties: { devshell: { ...schema, $schema: undefined } } };
+  return {
+    "devshell.schema.json": `${JSON.stringify({ ...schema, $schema }, undefined, 2)}\n`,
+    "package.schema.json": `${JSON.stringify({ $schema, ...inPackage }, undefined, 2)}\n`,
+  };
+}
