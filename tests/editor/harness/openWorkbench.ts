@@ -1,0 +1,343 @@
+// openWorkbench - one window of an editor in Chromium: what a user reads there and does there.
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { type HostFunction, callHost } from "./callHost.ts";
+import { playwrightKeys } from "./keys.ts";
+import { shotPath } from "./shots.ts";
+import type { Editor } from "./startEditor.ts";
+import { until } from "./until.ts";
+
+export interface OpenOptions {
+  readonly folders?: readonly string[];
+  readonly workspace?: string;
+  /** The browser profile of an earlier window (`workbench.page.context()`): keeps what a reload keeps. */
+  readonly context?: BrowserContext;
+  /** VS Code's `payload` of a window's address. */
+  readonly payload?: readonly (readonly [string, string])[];
+  /** Functions that the page may call, by their names. */
+  readonly expose?: Readonly<Record<string, (...values: unknown[]) => void>>;
+}
+
+export interface StatusItem {
+  /** `publisher.extension.id` of the item */
+  readonly id: string;
+  /** Without icons. */
+  readonly text: string;
+  /** Codicon names: `sync`, `warning`. */
+  readonly icons: readonly string[];
+  readonly ariaLabel: string;
+  /** `error`, `warning` or `none`: the item's background. */
+  readonly kind: string;
+}
+
+export interface ShellResult {
+  readonly status: number;
+  readonly stdout: string;
+}
+
+export interface Workbench extends AsyncDisposable {
+  /** For everything else. */
+  readonly page: Page;
+  /** Presses the key of a command: one of the editor's `commands` or `keybindings`. */
+  runCommand(command: string): Promise<void>;
+  /** Runs the command that the palette shows by exactly this title ("Devshell: Reload"). */
+  runFromPalette(title: string): Promise<void>;
+  /** Presses a key as keybindings.json names it: `ctrl+shift+p`. */
+  press(key: string): Promise<void>;
+
+  /** Opens a new terminal and waits for its prompt. */
+  openTerminal(): Promise<void>;
+  /** The text of the terminal that is in front; a long line stands as several. */
+  terminalText(): Promise<string>;
+  typeInTerminal(text: string): Promise<void>;
+  waitForTerminal(text: string | RegExp, timeoutMs?: number): Promise<void>;
+  /** Runs a line in the terminal in front; its output comes back through a file, so whole. */
+  shell(line: string, timeoutMs?: number): Promise<ShellResult>;
+
+  statusItems(): Promise<StatusItem[]>;
+  /** The status bar item whose id ends so, when it is there. */
+  statusItem(idEnd: string): Promise<StatusItem | undefined>;
+  waitForStatus(
+    idEnd: string,
+    isRight: (item: StatusItem) => boolean,
+    timeoutMs?: number,
+  ): Promise<StatusItem>;
+  /** Hovers over an item and reads the text that shows. */
+  statusTooltip(idEnd: string): Promise<string>;
+  clickStatus(idEnd: string): Promise<void>;
+
+  /** The texts of all notifications, those in the centre too, newest first. */
+  notifications(): Promise<string[]>;
+  /** Waits for a notification that holds the text, and presses one of its buttons. */
+  clickNotification(text: string, button: string): Promise<void>;
+  /** Opens the Problems view; each row's text: files, then their problems (what fits on the screen). */
+  problems(): Promise<string[]>;
+  /** The rows of the quick pick that is open. */
+  quickPick(): Promise<string[]>;
+  pick(label: string): Promise<void>;
+  /** Trusts the workspace, by the trust editor's button. */
+  trust(): Promise<void>;
+
+  /**
+   * Runs a function in the extension host, in an extension of its own beside the others: it gets `vscode` and
+   * `require`, sees nothing of its surroundings, and gives JSON back.
+   */
+  host<Argument, Value>(body: HostFunction<Argument, Value>, argument: Argument): Promise<Value>;
+  host<Value>(body: HostFunction<undefined, Value>): Promise<Value>;
+
+  /** Saves a picture; its path. */
+  screenshot(name: string): Promise<string>;
+  /** Reloads the window, and waits as for a new one. */
+  reload(): Promise<void>;
+  /** What the page wrote to its console: errors and warnings. */
+  console(): string;
+  close(): Promise<void>;
+}
+
+/** The part used of VS Code's smoke test driver. */
+interface Driver {
+  whenWorkbenchRestored(): Promise<void>;
+  getTerminalBuffer(selector: string): Promise<string[]>;
+  writeInTerminal(selector: string, text: string): Promise<void>;
+}
+
+const TERMINAL = ".terminal-wrapper.active";
+const RESTORE_TIMEOUT_MS = 90_000;
+
+/** Opens a window and waits until it is usable and its extensions' host runs. */
+export async function openWorkbench(
+  editor: Editor,
+  browser: Browser,
+  options: OpenOptions,
+): Promise<Workbench> {
+  const context = options.context ?? (await browser.newContext({ viewport: { width: 1400, height: 900 } }));
+  const page = await context.newPage();
+  let written = "";
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") written += `[page] ${message.text()}\n`;
+  });
+  page.on("pageerror", (error) => (written += `[page] ${error.stack ?? error.message}\n`));
+  page.on("dialog", (dialog) => void dialog.accept().catch(() => undefined));
+  for (const [name, body] of Object.entries(options.expose ?? {})) await page.exposeFunction(name, body);
+
+  const opened = whatToOpen(editor, options);
+  const address = new URL(editor.url);
+  for (const [key, value] of Object.entries(opened)) address.searchParams.set(key, value);
+  if (options.payload !== undefined) address.searchParams.set("payload", JSON.stringify(options.payload));
+
+  const restored = async (): Promise<void> => {
+    await page.waitForFunction("typeof driver === 'object'", undefined, { timeout: RESTORE_TIMEOUT_MS });
+    await page.evaluate(() => (globalThis as unknown as { driver: Driver }).driver.whenWorkbenchRestored());
+  };
+  const items = page.locator(".statusbar-item[id]:not([aria-hidden=true])");
+  const notificationRows = page.locator(".notifications-center .notification-list-item");
+  const quickRows = page.locator(".quick-input-widget .quick-input-list .monaco-list-row");
+
+  const workbench: Workbench = {
+    page,
+    async press(key) {
+      for (const press of playwrightKeys(key)) await page.keyboard.press(press);
+    },
+    async runCommand(command) {
+      const bound = editor.keybindings.find((candidate) => candidate.command === command);
+      if (bound === undefined)
+        throw new Error(`Cannot run ${command}: name it in startEditor's \`commands\``);
+      await workbench.press(bound.key);
+    },
+    async runFromPalette(title) {
+      await workbench.runCommand("workbench.action.showCommands");
+      await page.locator(".quick-input-widget input.input").fill(`>${title}`);
+      await workbench.pick(title);
+    },
+
+    async openTerminal() {
+      const terminals = page.locator(".terminal-wrapper");
+      const before = await terminals.count();
+      let pressedAt = 0;
+      await until("a new terminal shows its prompt", async () => {
+        // Pressed again when nothing came of it: right after trusting, extensions register anew.
+        if ((await terminals.count()) === before && Date.now() - pressedAt > 5_000) {
+          pressedAt = Date.now();
+          await workbench.runCommand("workbench.action.terminal.new");
+        }
+        return (await terminals.count()) > before && (await workbench.terminalText()).trim() !== "";
+      });
+    },
+    async terminalText() {
+      const lines = await page.evaluate(
+        (selector) => (globalThis as unknown as { driver: Driver }).driver.getTerminalBuffer(selector),
+        TERMINAL,
+      );
+      return lines.join("\n").trimEnd();
+    },
+    async typeInTerminal(text) {
+      await page.evaluate(
+        ([selector, typed]) =>
+          (globalThis as unknown as { driver: Driver }).driver.writeInTerminal(selector, typed),
+        [TERMINAL, text] as const,
+      );
+    },
+    async waitForTerminal(text, timeoutMs = 30_000) {
+      const has = (shown: string): boolean =>
+        typeof text === "string" ? shown.includes(text) : text.test(shown);
+      await until(`the terminal shows ${String(text)}`, async () => has(await workbench.terminalText()), {
+        timeoutMs,
+        seen: () => workbench.terminalText(),
+      });
+    },
+    async shell(line, timeoutMs = 30_000) {
+      const dir = mkdtempSync(join(editor.dir, "shell-"));
+      // Sourced, so that the shell itself runs it and no long line is typed; the status file is renamed when whole.
+      writeFileSync(
+        join(dir, "run"),
+        `{ ${line}\n} >'${dir}/out' 2>&1; echo $? >'${dir}/s'; mv '${dir}/s' '${dir}/status'\n`,
+      );
+      await workbench.typeInTerminal(`. '${dir}/run'\r`);
+      const status = await until(
+        `the terminal has run ${line}`,
+        () => readFileSync(join(dir, "status"), "utf8"),
+        {
+          timeoutMs,
+          seen: () => workbench.terminalText(),
+        },
+      );
+      return { status: Number(status), stdout: readFileSync(join(dir, "out"), "utf8") };
+    },
+
+    async statusItems() {
+      const all = await items.all();
+      return Promise.all(
+        all.map(async (item) => {
+          const icons = await item.locator(".codicon").all();
+          const classes = await Promise.all(icons.map((icon) => icon.getAttribute("class")));
+          const own = (await item.getAttribute("class")) ?? "";
+          return {
+            id: (await item.getAttribute("id")) ?? "",
+            text: (await item.innerText()).trim(),
+            icons: classes.flatMap((names) => /codicon-([\w-]+)/.exec(names ?? "")?.[1] ?? []),
+            ariaLabel: (await item.getAttribute("aria-label")) ?? "",
+            kind: /\b(error|warning)-kind\b/.exec(own)?.[1] ?? "none",
+          };
+        }),
+      );
+    },
+    async statusItem(idEnd) {
+      return (await workbench.statusItems()).find(({ id }) => id.endsWith(idEnd));
+    },
+    async waitForStatus(idEnd, isRight, timeoutMs = 30_000) {
+      const right = async (): Promise<StatusItem | undefined> => {
+        const item = await workbench.statusItem(idEnd);
+        return item !== undefined && isRight(item) ? item : undefined;
+      };
+      const seen = (): Promise<unknown> => workbench.statusItems();
+      return until(`the status item ${idEnd} is as expected: ${isRight.toString()}`, right, {
+        timeoutMs,
+        seen,
+      });
+    },
+    async statusTooltip(idEnd) {
+      await page.mouse.move(10, 10);
+      await page.locator(`.statusbar-item[id$="${idEnd}"]`).hover();
+      const hover = page.locator(".monaco-hover:visible").last();
+      await hover.waitFor();
+      const text = await hover.innerText();
+      await page.mouse.move(10, 10);
+      return text;
+    },
+    async clickStatus(idEnd) {
+      await page.locator(`.statusbar-item[id$="${idEnd}"] a`).click();
+    },
+
+    async notifications() {
+      await workbench.runCommand("notifications.showList");
+      await page.locator(".notifications-center.visible, .notifications-center:visible").first().waitFor();
+      const texts = await page
+        .locator(".notifications-center .notification-list-item-message")
+        .allInnerTexts();
+      await workbench.runCommand("notifications.hideList");
+      return texts.map((text) => text.trim());
+    },
+    async clickNotification(text, button) {
+      await until(`a notification says ${text}`, async () =>
+        (await workbench.notifications()).some((message) => message.includes(text)),
+      );
+      await workbench.runCommand("notifications.showList");
+      const row = notificationRows.filter({ hasText: text }).first();
+      await row.hover();
+      await row.getByRole("button", { name: button, exact: true }).click();
+    },
+    async problems() {
+      const panel = page.locator(".markers-panel");
+      // Pressed again, the key would close the view.
+      if (!(await panel.isVisible())) await workbench.runCommand("workbench.actions.view.problems");
+      await panel.waitFor();
+      const rows = await panel.locator(".monaco-list-row").allInnerTexts();
+      return rows.map((text) => text.replaceAll(/\s+/g, " ").trim());
+    },
+    async quickPick() {
+      const rows = await quickRows.all();
+      return Promise.all(
+        rows.map(async (row) => (await row.locator(".label-name").first().innerText()).trim()),
+      );
+    },
+    async pick(label) {
+      const isRow = async (): Promise<number | undefined> => {
+        const found = (await workbench.quickPick()).indexOf(label);
+        return found === -1 ? undefined : found;
+      };
+      const at = await until(`the quick pick shows ${label}`, isRow, { seen: () => workbench.quickPick() });
+      await quickRows.nth(at).click();
+    },
+    async trust() {
+      await workbench.runCommand("workbench.trust.manage");
+      await page
+        .locator(".workspace-trust-editor")
+        .getByRole("button", { name: /^Trust$/ })
+        .click();
+    },
+
+    host: <Argument, Value>(body: HostFunction<Argument, Value>, argument?: Argument) =>
+      callHost<Argument, Value>(
+        join(editor.dir, "probes"),
+        Object.values(opened),
+        body,
+        argument as Argument,
+      ),
+    async screenshot(name) {
+      const path = shotPath(name);
+      await page.screenshot({ path });
+      return path;
+    },
+    async reload() {
+      await page.reload();
+      await restored();
+    },
+    console: () => written,
+    async close() {
+      if (options.context === undefined) await context.close();
+      else await page.close();
+    },
+    [Symbol.asyncDispose]: () => workbench.close(),
+  };
+  try {
+    await page.goto(address.href);
+    await restored();
+    return workbench;
+  } catch (error) {
+    const path = await workbench.screenshot("window does not open").catch(() => "none");
+    throw new Error(`Cannot open a window (picture: ${path})\n${written}`, { cause: error });
+  }
+}
+
+/** `folder` or `workspace` of the window's address. */
+function whatToOpen(
+  editor: Editor,
+  { folders = [], workspace }: OpenOptions,
+): Readonly<Record<string, string>> {
+  if (workspace !== undefined) return { workspace };
+  if (folders.length < 2) return folders[0] === undefined ? { ew: "true" } : { folder: folders[0] };
+  const file = join(mkdtempSync(join(editor.dir, "workspace-")), "test.code-workspace");
+  writeFileSync(file, JSON.stringify({ folders: folders.map((path) => ({ path })) }));
+  return { workspace: file };
+}

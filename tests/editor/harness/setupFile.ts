@@ -1,0 +1,4 @@
+// setupFile - runs before each editor test file (vitest's setupFiles).
+import { registerFailureReports } from "./onFailure.ts";
+
+registerFailureReports();
