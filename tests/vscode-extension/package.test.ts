@@ -1,0 +1,107 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inflateRawSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { packageExtension, withPictures } from "../../scripts/package.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "devshell-package-"));
+let file = "";
+let files = new Map<string, Buffer>();
+
+beforeAll(async () => {
+  file = await packageExtension(directory);
+  files = filesOfZip(readFileSync(file));
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+describe("the .vsix", () => {
+  it("is named after its version and under 1 MB", () => {
+    expect(file).toMatch(/\/devshell-\d+\.\d+\.\d+\.vsix$/);
+    expect(readFileSync(file).length).toBeLessThan(1_000_000);
+  });
+
+  it("has what a user sees, and nothing of the sources", () => {
+    const names = [...files.keys()].filter((name) => name.startsWith("extension/"));
+    for (const name of [
+      "package.json",
+      "package.nls.json",
+      "package.nls.de.json",
+      "readme.md",
+      "changelog.md",
+      "LICENSE.txt",
+      "dist/extension.cjs",
+      "dist/webview.js",
+      "dist/webview.css",
+      "dist/devshell.schema.json",
+      "dist/package.schema.json",
+      "l10n/bundle.l10n.de.json",
+      "media/icon.png",
+      "walkthrough/install.md",
+      "walkthrough/install.nls.de.md",
+      "walkthrough/terminal.svg",
+    ])
+      expect(names).toContain(`extension/${name}`);
+    expect(
+      names.filter((name) => /\.tsx?$|\/src\/|\/webview\/|node_modules|tsconfig|\.map$/.test(name)),
+    ).toEqual([]);
+  });
+
+  it("has no native module, by name or content", () => {
+    for (const [name, content] of files) {
+      expect(name).not.toMatch(/\.(?:node|so|dll|dylib|wasm)$/);
+      expect([name, content.subarray(0, 4).toString("latin1")]).not.toEqual([name, "\x7fELF"]);
+    }
+    expect(files.get("extension/dist/extension.cjs")?.toString()).not.toMatch(/require\("[^"]+\.node"\)/);
+  });
+
+  it("is one file of code that needs only vscode and Node's own modules", () => {
+    const code = files.get("extension/dist/extension.cjs")?.toString() ?? "";
+    const required = [...code.matchAll(/\brequire\("([^"]+)"\)/g)].map((match) => match[1] ?? "");
+    expect(required).toContain("vscode");
+    expect(required.filter((name) => name !== "vscode" && !name.startsWith("node:"))).toEqual([]);
+    // What VS Code, importing it as a module, finds by name.
+    expect(code).toMatch(/module\.exports\s*=/);
+  });
+
+  it("has an icon of 128 by 128 and pictures in its README", () => {
+    const icon = files.get("extension/media/icon.png");
+    expect(icon?.subarray(1, 4).toString()).toBe("PNG");
+    expect([icon?.readUInt32BE(16), icon?.readUInt32BE(20)]).toEqual([128, 128]);
+    const readme = files.get("extension/readme.md")?.toString() ?? "";
+    expect(readme).toMatch(/!\[[^\]]+\]\(data:image\/png;base64,/);
+    expect(readme).not.toMatch(/!\[[^\]]*\]\((?!data:)/);
+  });
+
+  it("says nothing of the machine that made it", () => {
+    for (const [name, content] of files) {
+      const text = content.toString("latin1");
+      expect([name, text.includes(process.cwd()), text.includes(directory)]).toEqual([name, false, false]);
+    }
+  });
+});
+
+it("a README's pictures must exist", () => {
+  expect(() => withPictures("![a](media/none.png)", directory)).toThrow("ENOENT");
+  expect(withPictures("[a](media/none.md)", directory)).toBe("[a](media/none.md)");
+});
+
+/** Entries of a zip archive without ZIP64, stored or deflated. */
+function filesOfZip(zip: Buffer): Map<string, Buffer> {
+  const end = zip.lastIndexOf("PK\x05\x06", undefined, "latin1");
+  const entries = new Map<string, Buffer>();
+  let at = zip.readUInt32LE(end + 16);
+  for (let left = zip.readUInt16LE(end + 10); left > 0; left--) {
+    const [method, size] = [zip.readUInt16LE(at + 10), zip.readUInt32LE(at + 20)];
+    const [nameLength, extraLength, commentLength] = [28, 30, 32].map((offset) =>
+      zip.readUInt16LE(at + offset),
+    );
+    const local = zip.readUInt32LE(at + 42);
+    const nameEnd = at + 46 + (nameLength ?? 0);
+    const start = local + 30 + zip.readUInt16LE(local + 26) + zip.readUInt16LE(local + 28);
+    const data = zip.subarray(start, start + size);
+    entries.set(zip.toString("utf8", at + 46, nameEnd), method === 8 ? inflateRawSync(data) : data);
+    at = nameEnd + (extraLength ?? 0) + (commentLength ?? 0);
+  }
+  return entries;
+}
