@@ -28,6 +28,8 @@ export interface FolderEnvironment {
   readonly isFromCache: boolean;
   /** The words that select it (`-A pan`); empty: the spec. */
   readonly selection: readonly string[];
+  /** What a user should know of `report`: its warnings, and the variables that cannot be passed on. One line each. */
+  readonly notices: readonly string[];
 }
 
 export interface EnvironmentChange {
@@ -61,7 +63,7 @@ export interface CliRun {
   /** Aborted: SIGTERM, then SIGKILL after 2 s, to the whole process group. */
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs?: number | undefined;
-  /** Called with each complete line of standard output. */
+  /** Called with each complete line of standard output, which the result then leaves out. */
   readonly onLine?: ((line: string) => void) | undefined;
 }
 
@@ -73,10 +75,12 @@ export interface CliResult {
 
 /** The only way to the CLI: it refuses where the workspace is not trusted, and bounds time and output. */
 export interface Cli {
-  /** The program and its first arguments, as the settings say; for tasks and terminals. */
+  /** The program and its first arguments, as the first folder's settings say. */
   readonly command: readonly [string, ...string[]];
-  /** The variables that the settings give the CLI; for tasks and terminals. */
-  readonly environment: Readonly<Record<string, string>>;
+  /** The same for one folder; for tasks and terminals, whose environment adds {@link settingsEnvironment}. */
+  commandFor(folder?: WorkspaceFolder): readonly [string, ...string[]];
+  /** The setting `devshell.environment`. */
+  settingsEnvironment(folder?: WorkspaceFolder): Readonly<Record<string, string>>;
   /** @throws {CliError} when it cannot be started, is untrusted, timed out or was cancelled */
   run(run: CliRun): Promise<CliResult>;
 }
@@ -88,7 +92,7 @@ export interface Services {
   readonly cli: Cli;
   readonly log: LogOutputChannel;
   /** The extension host's variables as they are without any environment of ours in them. */
-  readonly baseEnvironment: () => Readonly<Record<string, string | undefined>>;
+  readonly baseEnvironment: () => Readonly<Record<string, string>>;
 }
 
 /** Exported to other extensions by `activate`. */

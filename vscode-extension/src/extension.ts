@@ -1,0 +1,40 @@
+import { window, type ExtensionContext } from "vscode";
+import { createApi } from "./api.ts";
+import { createCli, type DisposableCli } from "./cli.ts";
+import { createEnvironments } from "./environments.ts";
+import { registerExtensionHost } from "./extensionHost.ts";
+import type { DevshellApi, Services } from "./model.ts";
+import { ProcessEnvironment } from "./processEnvironment.ts";
+import { registerRestartOffer } from "./restartOffer.ts";
+import { registerTerminalEnvironment } from "./terminalEnvironment.ts";
+
+let processEnvironment: ProcessEnvironment | undefined;
+let cli: DisposableCli | undefined;
+
+/** Waits for nothing: what is known from the last window is in use when this returns. */
+export function activate(context: ExtensionContext): DevshellApi {
+  const startedMs = performance.now();
+  const log = window.createOutputChannel("Devshell", { log: true });
+  context.subscriptions.push(log);
+  const patched = (processEnvironment = new ProcessEnvironment(process.env));
+  const baseEnvironment = (): Readonly<Record<string, string>> => patched.base();
+  cli = createCli(log, baseEnvironment);
+  const environments = createEnvironments(context, cli, log, baseEnvironment);
+  context.subscriptions.push(environments);
+  const services: Services = { context, environments, cli, log, baseEnvironment };
+
+  const restartOffer = registerRestartOffer(services);
+  // First of all: other extensions may start their programs at any moment.
+  registerExtensionHost(services, patched, (change) => restartOffer.changed(change));
+  registerTerminalEnvironment(services);
+  const api = createApi(services);
+
+  environments.start();
+  log.info(`activated in ${Math.round(performance.now() - startedMs)} ms`);
+  return api;
+}
+
+export async function deactivate(): Promise<void> {
+  processEnvironment?.restore();
+  await cli?.close();
+}

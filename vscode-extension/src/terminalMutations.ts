@@ -1,0 +1,60 @@
+import type { EnvironmentReport, PrependVariable, SetVariable } from "../../cli/protocol/types.ts";
+import { own, usableVariables, type Environment } from "./applyVariables.ts";
+
+/** How one variable of new terminals is changed. */
+export interface Mutation {
+  readonly kind: "replace" | "prepend";
+  readonly value: string;
+  readonly options: {
+    /** In the terminal's environment from the start: exact, but the shell's own files come after it. */
+    readonly applyAtProcessCreation: boolean;
+    /** Once more after the shell's own files; the editor's script for it alters some values. */
+    readonly applyAtShellIntegration: boolean;
+  };
+}
+
+/** The editor hands these in one variable to the shell, which has the system's limit of 128 KiB. */
+const INTEGRATION_LIMIT_BYTES = 64 * 1024;
+const INTEGRATION_VALUE_BYTES = 4 * 1024;
+
+/**
+ * What a report means for terminals. A variable cannot be unset there.
+ * @param base what terminals have without us
+ */
+export function mutationsOf(report: EnvironmentReport, base: Environment): Map<string, Mutation> {
+  const mutations = new Map<string, Mutation>();
+  let integrationBytes = 0;
+  // PATH first: it must come after the shell's own files, whatever else there is.
+  const variables = usableVariables(report, base).variables.toSorted(
+    (a, b) => Number(b.name === "PATH") - Number(a.name === "PATH"),
+  );
+  for (const variable of variables) {
+    if (variable.action === "unset") continue;
+    const current = variable.action === "prepend" ? own(base, variable.name) : undefined;
+    const isPrepended = current !== undefined && current !== "" && variable.action === "prepend";
+    const value = isPrepended ? variable.value + variable.separator : variable.value;
+    const sizeBytes = 2 * Buffer.byteLength(value) + Buffer.byteLength(variable.name);
+    const applyAtShellIntegration =
+      survivesIntegration(variable) && integrationBytes + sizeBytes <= INTEGRATION_LIMIT_BYTES;
+    if (applyAtShellIntegration) integrationBytes += sizeBytes;
+    // A window that was opened from within the environment: terminals have it already.
+    const isThere =
+      isPrepended && applyAtShellIntegration && (current === variable.value || current.startsWith(value));
+    mutations.set(variable.name, {
+      kind: isPrepended ? "prepend" : "replace",
+      value,
+      options: { applyAtProcessCreation: !isThere, applyAtShellIntegration },
+    });
+  }
+  return mutations;
+}
+
+function survivesIntegration({ name, value }: SetVariable | PrependVariable): boolean {
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return false;
+  return name === "PATH" ? isSimple(value) : isSimple(value) && value.length <= INTEGRATION_VALUE_BYTES;
+}
+
+/** One line of printable characters without backslash. */
+function isSimple(value: string): boolean {
+  return !/[\\\p{Cc}\p{Zl}\p{Zp}]/u.test(value);
+}
