@@ -1,0 +1,84 @@
+import { describe, expect, it } from "vitest";
+import { charactersOfBytes } from "../../vscode-extension/src/byteColumns.ts";
+import {
+  browseConfiguration,
+  fileConfiguration,
+  hasCpp,
+} from "../../vscode-extension/src/cppConfiguration.ts";
+import { parseTemplates } from "../../vscode-extension/src/templateList.ts";
+import { sessionEnvironment } from "../../vscode-extension/src/terminalOptions.ts";
+import { reportOf } from "./reportOf.ts";
+
+describe("cppConfiguration", () => {
+  const report = reportOf({
+    searchPaths: {
+      programs: ["/e/bin"],
+      headers: ["/e/include"],
+      libraries: [],
+      pkgConfig: [],
+      compiler: "/e/bin/x86_64-linux-gnu-gcc-12",
+    },
+  });
+
+  it("gives a file the environment's compiler and headers, after the project's own", () => {
+    expect(fileConfiguration(report, "/project", "/project/sub/x.c", "x64")).toEqual({
+      includePath: ["/project/sub", "/project", "/project/include", "/project/src", "/e/include"],
+      defines: [],
+      compilerPath: "/e/bin/x86_64-linux-gnu-gcc-12",
+      intelliSenseMode: "linux-gcc-x64",
+    });
+    const searchPaths = { ...report.searchPaths, compiler: "/e/bin/clang-16" };
+    expect(fileConfiguration({ ...report, searchPaths }, "/project", "/project/x.c", "arm64")).toMatchObject({
+      intelliSenseMode: "linux-clang-arm64",
+    });
+    expect(browseConfiguration(report, "/project").browsePath).toEqual(["/project/**", "/e/include"]);
+  });
+
+  it("says nothing of environments without a compiler and headers", () => {
+    expect([hasCpp(report), hasCpp(reportOf())]).toEqual([true, false]);
+  });
+});
+
+describe("sessionEnvironment", () => {
+  it("starts from the user's variables, without the extension host's own", () => {
+    const base = {
+      PATH: "/usr/bin",
+      LANG: "de_DE.UTF-8",
+      VSCODE_IPC_HOOK_CLI: "/run/x",
+      VSCODE_PID: "1",
+      VSCODE_NLS_CONFIG: "{}",
+      ELECTRON_RUN_AS_NODE: "1",
+      OLD: "x",
+    };
+    const settings = { OLD: null, PATH: "/opt/bin:${env:PATH}", WRONG: 3 };
+    expect(sessionEnvironment(base, settings, { DEVSHELL_CACHE_DIR: "/c" }, "1.139.1")).toEqual({
+      PATH: "/opt/bin:/usr/bin",
+      LANG: "de_DE.UTF-8",
+      VSCODE_IPC_HOOK_CLI: "/run/x",
+      COLORTERM: "truecolor",
+      TERM_PROGRAM: "vscode",
+      TERM_PROGRAM_VERSION: "1.139.1",
+      DEVSHELL_CACHE_DIR: "/c",
+    });
+  });
+});
+
+describe("parseTemplates", () => {
+  it("reads what `devshell init` lists", () => {
+    expect(parseTemplates("c         gcc, make\nnode  \npython    python3\n\nnot a line of it\n")).toEqual([
+      { name: "c", summary: "gcc, make" },
+      { name: "node", summary: "" },
+      { name: "python", summary: "python3" },
+    ]);
+  });
+});
+
+describe("charactersOfBytes", () => {
+  it.each([
+    ["abc", 2, 2],
+    ["äbc", 2, 1],
+    ["😀x", 4, 2],
+    ["ab", 9, 2],
+    ["", 3, 0],
+  ])("%j at %d", (line, bytes, characters) => expect(charactersOfBytes(line, bytes)).toBe(characters));
+});
