@@ -56,7 +56,7 @@ describe("withDebugEnvironment", () => {
       OTHER: "x",
       GONE: "kept",
     });
-    expect(config.env).toEqual({ PATH: "/mine", OTHER: "x", GONE: "kept" });
+    expect(config).toHaveProperty("env", { PATH: "/mine", OTHER: "x", GONE: "kept" });
   });
 
   it("tells programs in the terminal only what is taken away", () => {

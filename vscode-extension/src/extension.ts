@@ -1,12 +1,18 @@
 import { window, type ExtensionContext } from "vscode";
 import { createApi } from "./api.ts";
 import { createCli, type DisposableCli } from "./cli.ts";
+import { registerCommands } from "./commands.ts";
+import { registerCppTools } from "./cppTools.ts";
+import { registerDebug } from "./debug.ts";
 import { createEnvironments } from "./environments.ts";
 import { registerExtensionHost } from "./extensionHost.ts";
 import type { DevshellApi, Services } from "./model.ts";
 import { ProcessEnvironment } from "./processEnvironment.ts";
 import { registerRestartOffer } from "./restartOffer.ts";
+import { registerStatusBar } from "./statusBar.ts";
+import { registerTasks } from "./tasks.ts";
 import { registerTerminalEnvironment } from "./terminalEnvironment.ts";
+import { registerTerminals } from "./terminals.ts";
 
 let processEnvironment: ProcessEnvironment | undefined;
 let cli: DisposableCli | undefined;
@@ -27,6 +33,12 @@ export function activate(context: ExtensionContext): DevshellApi {
   // First of all: other extensions may start their programs at any moment.
   registerExtensionHost(services, patched, (change) => restartOffer.changed(change));
   registerTerminalEnvironment(services);
+  registerCommands(services);
+  registerStatusBar(services);
+  registerTasks(services);
+  registerDebug(services);
+  registerTerminals(services);
+  registerCppTools(services);
   const api = createApi(services);
 
   environments.start();
