@@ -1,7 +1,7 @@
 // buildExtension - bundles vscode-extension into its dist/: the extension, its web page, and schemas of the data spec.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { build, type BuildOptions } from "esbuild";
+import { build, type BuildOptions, type BuildResult } from "esbuild";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const EXTENSION = join(ROOT, "vscode-extension");
@@ -15,8 +15,11 @@ const common: BuildOptions = {
   define: { "process.env.NODE_ENV": '"production"' },
 };
 
-/** @param dist where to; written beside and renamed, so that an editor that is starting never reads half a file */
-export async function buildExtension(dist = join(EXTENSION, "dist")): Promise<void> {
+/**
+ * @param dist where to; written beside and renamed, so that an editor that is starting never reads half a file
+ * @returns the packages that came into the bundles
+ */
+export async function buildExtension(dist = join(EXTENSION, "dist")): Promise<readonly string[]> {
   const entry = join(EXTENSION, "src/extension.ts");
   const page = ["main.ts", "main.tsx"].map((name) => join(EXTENSION, "webview", name)).find(existsSync);
   const staging = `${dist}.tmp-${process.pid}`;
@@ -26,12 +29,13 @@ export async function buildExtension(dist = join(EXTENSION, "dist")): Promise<vo
     const written = Object.entries(specSchemas());
     for (const [name, text] of written) writeFileSync(join(staging, name), text);
     const names = written.map(([name]) => name);
-    const bundles: Promise<unknown>[] = [];
+    const bundles: Promise<BuildResult<{ metafile: true }>>[] = [];
     if (existsSync(entry)) {
       names.push("extension.cjs");
       bundles.push(
         build({
           ...common,
+          metafile: true,
           entryPoints: [entry],
           outfile: join(staging, "extension.cjs"),
           format: "cjs",
@@ -48,6 +52,7 @@ export async function buildExtension(dist = join(EXTENSION, "dist")): Promise<vo
       bundles.push(
         build({
           ...common,
+          metafile: true,
           entryPoints: { webview: page },
           outdir: staging,
           format: "iife",
@@ -57,10 +62,13 @@ export async function buildExtension(dist = join(EXTENSION, "dist")): Promise<vo
         }),
       );
     }
-    await Promise.all(bundles);
+    const results = await Promise.all(bundles);
     mkdirSync(dist, { recursive: true });
     for (const name of names)
       if (existsSync(join(staging, name))) renameSync(join(staging, name), join(dist, name));
+    const inputs = results.flatMap(({ metafile }) => Object.keys(metafile.inputs));
+    const packages = inputs.flatMap((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? []);
+    return [...new Set(packages)].sort();
   } finally {
     rmSync(staging, { recursive: true, force: true });
   }

@@ -1,4 +1,5 @@
-// l10n - collects what the extension says (`l10n.t(…)`) into l10n/bundle.l10n.json, and says what a language lacks.
+// l10n - collects what the extension says (`l10n.t(…)`) into l10n/bundle.l10n.json; takes from the other languages'
+// bundles what is no longer said, and tells what they lack.
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
@@ -90,14 +91,30 @@ function fieldsAt(
 
 if (import.meta.main) {
   const messages = messagesOfSources();
-  const english = Object.fromEntries(messages.map((key) => [key, key]));
-  writeFileSync(join(EXTENSION, "l10n/bundle.l10n.json"), `${JSON.stringify(english, undefined, 2)}\n`);
+  const write = (file: string, bundle: readonly (readonly [string, string])[]): void =>
+    writeFileSync(
+      join(EXTENSION, "l10n", file),
+      `${JSON.stringify(Object.fromEntries(bundle), undefined, 2)}\n`,
+    );
+  write(
+    "bundle.l10n.json",
+    messages.map((key) => [key, key]),
+  );
   for (const file of readdirSync(join(EXTENSION, "l10n")).filter((name) => /\.l10n\.\w+\.json$/.test(name))) {
-    const known = JSON.parse(readFileSync(join(EXTENSION, "l10n", file), "utf8")) as Record<string, string>;
-    const lacking = messages.filter((key) => known[key] === undefined);
-    const unused = Object.keys(known).filter((key) => english[key] === undefined);
-    process.stdout.write(`${file}: ${lacking.length} lacking, ${unused.length} unused\n`);
+    const known = new Map(
+      Object.entries(
+        JSON.parse(readFileSync(join(EXTENSION, "l10n", file), "utf8")) as Record<string, string>,
+      ),
+    );
+    write(
+      file,
+      messages.flatMap((key) => (known.has(key) ? [[key, known.get(key) ?? ""] as const] : [])),
+    );
+    const lacking = messages.filter((key) => !known.has(key));
+    const unused = [...known.keys()].filter((key) => !messages.includes(key));
+    process.stdout.write(`${file}: ${lacking.length} lacking, ${unused.length} unused and removed\n`);
     for (const key of lacking) process.stdout.write(`+ ${JSON.stringify(key)}\n`);
-    for (const key of unused) process.stdout.write(`- ${JSON.stringify(key)}\n`);
+    for (const key of unused)
+      process.stdout.write(`- ${JSON.stringify(key)}: ${JSON.stringify(known.get(key))}\n`);
   }
 }

@@ -4,6 +4,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readdirSync,
   renameSync,
   rmSync,
   statSync,
@@ -28,7 +29,8 @@ export async function packageExtension(directory = join(ROOT, "dist")): Promise<
       filter: (source) =>
         !LEFT_OUT.has(relative(EXTENSION, source)) && !basename(source).startsWith("dist.tmp-"),
     });
-    await buildExtension(join(staging, "dist"));
+    const bundled = await buildExtension(join(staging, "dist"));
+    writeFileSync(join(staging, "ThirdPartyNotices.txt"), bundled.map(noticeOf).join("\n"));
     const readme = join(staging, "README.md");
     writeFileSync(readme, withPictures(readFileSync(readme, "utf8"), EXTENSION));
     const { name, version } = JSON.parse(readFileSync(join(staging, "package.json"), "utf8")) as {
@@ -51,6 +53,17 @@ export async function packageExtension(directory = join(ROOT, "dist")): Promise<
   } finally {
     rmSync(staging, { recursive: true, force: true });
   }
+}
+
+/** The licence of a package whose code the bundles have in them; all that they may contain ask for this. */
+function noticeOf(name: string): string {
+  const directory = join(ROOT, "node_modules", name);
+  const { version } = JSON.parse(readFileSync(join(directory, "package.json"), "utf8")) as {
+    version: string;
+  };
+  const licence = readdirSync(directory).find((file) => /^licen[cs]e(?:\.\w+)?$/i.test(file));
+  if (licence === undefined) throw new Error(`Cannot package "${name}": it comes without a licence`);
+  return `${name} ${version}\n\n${readFileSync(join(directory, licence), "utf8")}`;
 }
 
 /**

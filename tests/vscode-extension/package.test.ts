@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { builtinModules } from "node:module";
 import { inflateRawSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { packageExtension, withPictures } from "../../scripts/package.ts";
@@ -59,9 +60,17 @@ describe("the .vsix", () => {
     const code = files.get("extension/dist/extension.cjs")?.toString() ?? "";
     const required = [...code.matchAll(/\brequire\("([^"]+)"\)/g)].map((match) => match[1] ?? "");
     expect(required).toContain("vscode");
-    expect(required.filter((name) => name !== "vscode" && !name.startsWith("node:"))).toEqual([]);
+    const foreign = required.filter((name) => !builtinModules.includes(name.replace(/^node:/, "")));
+    expect(foreign.filter((name) => name !== "vscode")).toEqual([]);
     // What VS Code, importing it as a module, finds by name.
     expect(code).toMatch(/module\.exports\s*=/);
+  });
+
+  it("has the licences of the parsers in it", () => {
+    const notices = files.get("extension/ThirdPartyNotices.txt")?.toString() ?? "";
+    for (const name of ["smol-toml", "yaml"])
+      expect(notices).toMatch(new RegExp(`^${name} \\d[\\d.]*\\n`, "m"));
+    expect(notices.match(/Copyright/g)?.length).toBeGreaterThanOrEqual(2);
   });
 
   it("has an icon of 128 by 128 and pictures in its README", () => {
