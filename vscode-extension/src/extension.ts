@@ -2,6 +2,7 @@ import { window, type ExtensionContext } from "vscode";
 import { createApi } from "./api.ts";
 import { createCli, type DisposableCli } from "./cli.ts";
 import { registerCommands } from "./commands.ts";
+import { registerContextKeys } from "./contextKeys.ts";
 import { registerCppTools } from "./cppTools.ts";
 import { registerDebug } from "./debug.ts";
 import { createEnvironments } from "./environments.ts";
@@ -34,6 +35,7 @@ export function activate(context: ExtensionContext): DevshellApi {
   registerExtensionHost(services, patched, (change) => restartOffer.changed(change));
   registerTerminalEnvironment(services);
   registerCommands(services);
+  registerContextKeys(services);
   registerStatusBar(services);
   registerTasks(services);
   registerDebug(services);
