@@ -50,6 +50,25 @@ export const COMMANDS: readonly CommandEntry[] = [
     examples: [["devshell run -- make -j4", "exactly as make itself: standard input, status, signals"]],
   },
   {
+    name: "code",
+    summary: "Open an editor that has the environment from its first moment",
+    arguments: [
+      {
+        name: "directory",
+        help: "the project, or <collection> with -A; nothing: here",
+        isOptional: true,
+        isVariadic: true,
+        completes: "directory",
+      },
+    ],
+    flags: ["editor", "installExtension", ...SELECTION_FLAGS, ...BUILD_FLAGS, ...COMMON_FLAGS],
+    examples: [
+      ["devshell code", "VS Code, or what is like it, with this project"],
+      ["devshell code -A pan -- --new-window", "an attribute's environment; what follows -- is the editor's"],
+      ["devshell code --editor codium", "another editor; DEVSHELL_EDITOR names one for good"],
+    ],
+  },
+  {
     name: "env",
     summary: "Print the environment",
     arguments: [SPEC_WORDS],

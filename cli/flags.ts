@@ -147,6 +147,17 @@ export const FLAGS = {
   fallback: flag({ long: "--fallback", values: [], help: "build what cannot be substituted" }),
   dryRun: flag({ long: "--dry-run", values: [], help: "say what would be done" }),
   json: flag({ long: "--json", values: [], help: "print JSON" }),
+  editor: flag({
+    long: "--editor",
+    values: ["program"],
+    completes: "command",
+    help: "the editor, on PATH or by a path",
+  }),
+  installExtension: flag({
+    long: "--install-extension",
+    values: [],
+    help: "first have the editor install the devshell extension of this package",
+  }),
   sh: flag({ long: "--sh", values: [], help: "print POSIX shell" }),
   fish: flag({ long: "--fish", values: [], help: "print fish" }),
   direnv: flag({ long: "--direnv", values: [], help: "print for direnv's .envrc" }),

@@ -4,6 +4,7 @@ import type { RunCommand } from "./invocation.ts";
 const LOADERS: Readonly<Record<string, () => Promise<{ readonly run: RunCommand }>>> = {
   enter: () => import("./commands/enter.ts"),
   run: () => import("./commands/run.ts"),
+  code: () => import("./commands/code.ts"),
   env: () => import("./commands/env.ts"),
   eval: () => import("./commands/eval.ts"),
   instantiate: () => import("./commands/instantiate.ts"),
