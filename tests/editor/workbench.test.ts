@@ -75,6 +75,10 @@ describeEditor("a workbench", () => {
     );
   });
 
+  test("what an extension logs reaches the log files, so the Output view", async () => {
+    await expect.poll(() => editor.logs()).toMatch(/Hello\.log\n.*\[info\] hello, log/);
+  });
+
   test("a picture is saved", async () => {
     const path = await workbench.screenshot("hello");
     expect(statSync(path).size).toBeGreaterThan(10_000);

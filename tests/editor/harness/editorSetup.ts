@@ -20,11 +20,15 @@ const ROOT = resolve(import.meta.dirname, "../../..");
 /** The exit status of setup-editor when this machine cannot have an editor. */
 const CANNOT = 75;
 
-/** Vitest calls this once, before the first editor test. */
-export function setup(project: TestProject): void {
+/** Vitest calls this once, before the first test; what it gives back, after the last. */
+export function setup(project: TestProject): () => void {
   const found = setUpEditor();
-  if (found.state === "missing") console.error(`\nEditor tests are skipped: ${found.reason}\n`);
   project.provide("editorSetup", found);
+  const report = (): void => {
+    if (found.state === "missing") console.error(`\nEditor tests are skipped: ${found.reason}\n`);
+  };
+  report();
+  return report;
 }
 
 /**

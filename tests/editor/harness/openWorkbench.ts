@@ -92,6 +92,8 @@ export interface Workbench extends AsyncDisposable {
   reload(): Promise<void>;
   /** What the page wrote to its console: errors and warnings. */
   console(): string;
+  /** How it looked when it closed. */
+  lastPicture(): Buffer | undefined;
   close(): Promise<void>;
 }
 
@@ -114,6 +116,7 @@ export async function openWorkbench(
   const context = options.context ?? (await browser.newContext({ viewport: { width: 1400, height: 900 } }));
   const page = await context.newPage();
   let written = "";
+  let picture: Buffer | undefined;
   page.on("console", (message) => {
     if (message.type() === "error" || message.type() === "warning") written += `[page] ${message.text()}\n`;
   });
@@ -314,7 +317,10 @@ export async function openWorkbench(
       await restored();
     },
     console: () => written,
+    lastPicture: () => picture,
     async close() {
+      if (page.isClosed()) return;
+      picture = await page.screenshot({ timeout: 5_000 }).catch(() => undefined);
       if (options.context === undefined) await context.close();
       else await page.close();
     },

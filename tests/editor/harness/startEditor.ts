@@ -199,7 +199,7 @@ export async function startEditor(options: EditorOptions = {}): Promise<Editor> 
           ...open,
         });
         workbenches.add(workbench);
-        kept.addPage(workbench.page);
+        kept.addWindow(workbench);
         return workbench;
       },
       writeSettings,
