@@ -12,6 +12,7 @@ import { ProcessEnvironment } from "./processEnvironment.ts";
 import { registerRestartOffer } from "./restartOffer.ts";
 import { registerStatusBar } from "./statusBar.ts";
 import { registerTasks } from "./tasks.ts";
+import { registerSpecEditing } from "./specEditing.ts";
 import { registerTerminalEnvironment } from "./terminalEnvironment.ts";
 import { registerTerminals } from "./terminals.ts";
 
@@ -41,6 +42,7 @@ export function activate(context: ExtensionContext): DevshellApi {
   registerDebug(services);
   registerTerminals(services);
   registerCppTools(services);
+  registerSpecEditing(services);
   const api = createApi(services);
 
   environments.start();

@@ -1,5 +1,5 @@
 import type { WorkspaceFolder } from "vscode";
-import type { EnvironmentReport, ErrorReport, ProgressReport, Report } from "../../cli/protocol/types.ts";
+import type { EnvironmentReport, ErrorReport, ProgressReport, Report, SpecReport } from "../../cli/protocol/types.ts";
 import { CliError } from "./cliProcess.ts";
 import type { Watching } from "./inputWatchers.ts";
 import type { FolderEnvironment, FolderState } from "./model.ts";
@@ -212,7 +212,7 @@ export class FolderLoader {
       }
       case "failed":
         this.#watch([...new Set([...report.watch, ...(current?.watch ?? [])])], startedMs);
-        this.#fail(report.error, false);
+        this.#fail(report.error, false, report.spec);
         return;
       case "none":
         this.#ports.log("info", "no spec");
@@ -222,11 +222,11 @@ export class FolderLoader {
     }
   }
 
-  #fail(error: ErrorReport, isCancelled: boolean): void {
+  #fail(error: ErrorReport, isCancelled: boolean, spec?: SpecReport): void {
     // No excerpt: a spec's line may hold a secret.
     const at = error.position === undefined ? "" : ` at ${error.position.path}:${error.position.line}`;
     this.#ports.log(isCancelled ? "info" : "error", `${error.code}${at}: ${error.message}`);
-    this.#update({ state: { kind: "failed", error, isCancelled } });
+    this.#update({ state: { kind: "failed", error, isCancelled, spec } });
   }
 
   /** @param sinceMs when the run that named them began: what changed since then is seen, too */

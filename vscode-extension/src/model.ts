@@ -3,6 +3,7 @@ import type {
   EnvironmentReport,
   ErrorReport,
   ProgressReport,
+  SpecReport,
   VariableReport,
 } from "../../cli/protocol/types.ts";
 
@@ -17,7 +18,13 @@ export type FolderState =
   | { readonly kind: "loading"; readonly progress?: ProgressReport | undefined; readonly startedMs: number }
   | { readonly kind: "ready" }
   | { readonly kind: "stale"; readonly progress?: ProgressReport | undefined; readonly startedMs: number }
-  | { readonly kind: "failed"; readonly error: ErrorReport; readonly isCancelled: boolean };
+  | {
+      readonly kind: "failed";
+      readonly error: ErrorReport;
+      readonly isCancelled: boolean;
+      /** Where it is known. */
+      readonly spec?: SpecReport | undefined;
+    };
 
 export interface FolderEnvironment {
   readonly folder: WorkspaceFolder;
