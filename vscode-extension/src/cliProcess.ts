@@ -63,13 +63,16 @@ export async function runProcess(run: ProcessRun): Promise<CliResult> {
     const timers: NodeJS.Timeout[] = [];
     const later = (ms: number, action: () => void): void => void timers.push(setTimeout(action, ms));
 
+    const closeOutput = (): void => {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    };
     const settle = (finish: () => void): void => {
       if (isSettled) return;
       isSettled = true;
       for (const timer of timers) clearTimeout(timer);
       run.signal?.removeEventListener("abort", onAbort);
-      child.stdout?.destroy();
-      child.stderr?.destroy();
+      closeOutput();
       child.unref();
       finish();
     };
@@ -100,7 +103,7 @@ export async function runProcess(run: ProcessRun): Promise<CliResult> {
       stderr = (stderr + text).slice(-STDERR_LIMIT_CHARACTERS);
     });
     child.on("exit", () => {
-      if (failure === undefined) later(ABANDON_AFTER_MS, () => child.stdout?.destroy());
+      if (failure === undefined) later(ABANDON_AFTER_MS, closeOutput);
       else if (!isGroupAlive(child.pid)) settle(() => reject(failure));
     });
     child.on("close", (status) => {

@@ -72,7 +72,7 @@ class DirectoryWatch {
 
   constructor(directory: string) {
     const notify = (): void => {
-      for (const listener of [...this.listeners]) listener();
+      for (const listener of this.listeners) listener();
     };
     const poll = (): void => {
       this.close();
