@@ -26,7 +26,7 @@ async function resolve(
 ): Promise<DebugConfiguration> {
   const report = environments.of(folder?.uri)?.report;
   if (report === undefined) return config;
-  const base = definedOf(baseEnvironment());
+  const base = baseEnvironment();
   const { variables } = usableVariables(report, base);
   const fileNames = await namesOfEnvFiles(config["envFile"], folder);
   const resolved = withDebugEnvironment(config, {
