@@ -14,6 +14,7 @@ import type { EnvironmentReport } from "../../cli/protocol/types.ts";
 import { usableVariables, type Environment, type SkippedVariable } from "./applyVariables.ts";
 import { FolderLoader, type FolderPolicy, type FolderPorts } from "./folderEnvironment.ts";
 import { InputWatchers } from "./inputWatchers.ts";
+import { LAUNCH_VARIABLE, launchSelection } from "./launchSelection.ts";
 import { loadReport } from "./loadReport.ts";
 import type { Cli, EnvironmentChange, Environments, FolderEnvironment } from "./model.ts";
 import { createReportCache } from "./reportCache.ts";
@@ -116,6 +117,8 @@ class FolderEnvironments implements StartableEnvironments {
 
   async select(folder: WorkspaceFolder, selection: readonly string[]): Promise<FolderEnvironment> {
     await this.#remember("selection", folder, selection);
+    // From now on this counts for more than what the window was opened with.
+    await this.#remember("launch", folder, process.env[LAUNCH_VARIABLE]);
     const loader = this.#loaderOf(folder);
     loader.start();
     await loader.reload();
@@ -189,8 +192,15 @@ class FolderEnvironments implements StartableEnvironments {
     const configuration = workspace.getConfiguration("devshell", folder);
     const attribute = configuration.get<string>("attribute", "").trim();
     const timeoutSeconds = configuration.get<number>("timeoutSeconds", 3600);
+    const launch = process.env[LAUNCH_VARIABLE];
+    const launched =
+      this.#remembered<string>("launch", folder) === launch
+        ? undefined
+        : launchSelection(launch, folder.uri.fsPath);
     const selection =
-      this.#remembered<readonly string[]>("selection", folder) ?? (attribute === "" ? [] : ["-A", attribute]);
+      launched ??
+      this.#remembered<readonly string[]>("selection", folder) ??
+      (attribute === "" ? [] : ["-A", attribute]);
     const isDisabled = this.#remembered<boolean>("disabled", folder) ?? !this.#isEnabledBySetting(folder);
     return {
       kind:
@@ -210,14 +220,14 @@ class FolderEnvironments implements StartableEnvironments {
     return workspace.getConfiguration("devshell", folder).get<boolean>("enabled", true);
   }
 
-  #remembered<T>(what: "disabled" | "selection", folder: WorkspaceFolder): T | undefined {
+  #remembered<T>(what: "disabled" | "selection" | "launch", folder: WorkspaceFolder): T | undefined {
     return this.#context.workspaceState.get<T>(`${what} ${keyOf(folder)}`);
   }
 
   async #remember(
-    what: "disabled" | "selection",
+    what: "disabled" | "selection" | "launch",
     folder: WorkspaceFolder,
-    value: boolean | readonly string[] | undefined,
+    value: boolean | string | readonly string[] | undefined,
   ): Promise<void> {
     await this.#context.workspaceState.update(`${what} ${keyOf(folder)}`, value);
   }

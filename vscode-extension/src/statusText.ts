@@ -105,7 +105,7 @@ function faceOf({ state, report, notices }: FolderEnvironment, l10n: Localiser):
     case "stale":
       return normal("sync~spin", name, l10n.t("{0}, a newer environment is being made", name));
     case "ready":
-      return notices.length > 0 || report?.hook.state === "failed"
+      return notices.length > 0
         ? normal("warning", name, l10n.t("{0}, ready, with warnings", name))
         : normal("package", name, l10n.t("{0}, ready", name));
     case "failed":
@@ -167,10 +167,7 @@ function tooltipOf(environment: FolderEnvironment, label: string, l10n: Localise
   }
   if (facts.length > 0) parts.push(facts.map((fact) => `- ${fact}`).join("\n"));
   if (state.kind === "loading" || state.kind === "stale") parts.push(escapeMarkdown(workLine(state, l10n)));
-  const warnings = [...notices];
-  if (report?.hook.state === "failed")
-    warnings.push(l10n.t("The shell hook failed, its variables are left out: {0}", report.hook.message));
-  for (const warning of warnings.slice(0, 5))
+  for (const warning of notices.slice(0, 5))
     parts.push(`$(warning) ${escapeMarkdown(shorten(warning, 200))}`);
   if (state.kind === "failed" && !state.isCancelled) {
     parts.push(`$(error) ${escapeMarkdown(shorten(state.error.message, 400))}`);
