@@ -5,6 +5,7 @@ import {
   fileConfiguration,
   hasCpp,
 } from "../../vscode-extension/src/cppConfiguration.ts";
+import { launchSelection } from "../../vscode-extension/src/launchSelection.ts";
 import { parseTemplates } from "../../vscode-extension/src/templateList.ts";
 import { sessionEnvironment } from "../../vscode-extension/src/terminalOptions.ts";
 import { reportOf } from "./reportOf.ts";
@@ -81,4 +82,16 @@ describe("charactersOfBytes", () => {
     ["ab", 9, 2],
     ["", 3, 0],
   ])("%j at %d", (line, bytes, characters) => expect(charactersOfBytes(line, bytes)).toBe(characters));
+});
+
+describe("launchSelection", () => {
+  it("is what `devshell code` said, for that folder only", () => {
+    const text = JSON.stringify({ directory: "/project", selection: ["-A", "pan"] });
+    expect(launchSelection(text, "/project")).toEqual(["-A", "pan"]);
+    expect(launchSelection(text, "/other")).toBeUndefined();
+  });
+
+  it.each([undefined, "", "{", "null", "[]", '{"directory":"/project","selection":"x"}'])("%s", (text) =>
+    expect(launchSelection(text, "/project")).toBeUndefined(),
+  );
 });
