@@ -1,6 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 const exclude = ["tests/bench/**", "**/fixtures/**", "node_modules/**"];
+/** Changes the tree: only when it is asked to. */
+const pictures = process.env["DEVSHELL_PICTURES"] === undefined ? ["tests/editor/pictures.test.ts"] : [];
 
 export default defineConfig({
   test: {
@@ -20,10 +22,12 @@ export default defineConfig({
         test: {
           name: "editor",
           include: ["tests/editor/**/*.test.ts"],
-          exclude,
+          exclude: [...exclude, ...pictures],
           pool: "forks",
           testTimeout: 180_000,
           hookTimeout: 180_000,
+          // A loaded machine takes its time to draw; the second that is the default is no sign of an error.
+          expect: { poll: { timeout: 20_000 } },
           globalSetup: "tests/editor/harness/editorSetup.ts",
           setupFiles: "tests/editor/harness/setupFile.ts",
           // An editor and its browser fill two cores: one file at a time, and after all other tests.

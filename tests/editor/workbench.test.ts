@@ -40,6 +40,17 @@ describeEditor("a workbench", () => {
     });
   });
 
+  test("an old terminal is marked when a variable changes, a new one is not", async () => {
+    expect(await workbench.terminals()).toEqual([{ name: "bash", isStale: false }]);
+    await workbench.host(({ vscode }) => vscode.commands.executeCommand("hello.change"));
+    await expect.poll(() => workbench.terminals()).toEqual([{ name: "bash", isStale: true }]);
+    await workbench.openTerminal();
+    expect((await workbench.shell('echo "$HELLO_FIXTURE"')).stdout).toBe("changed\n");
+    await expect
+      .poll(async () => (await workbench.terminals()).map(({ isStale }) => isStale))
+      .toEqual([true, false]);
+  });
+
   test("the status bar's item has text, icon, label and tooltip", async () => {
     const item = await workbench.waitForStatus("hello.state", ({ text }) => text === "hello trusted");
     expect(item).toMatchObject({ icons: ["check"], ariaLabel: "Hello, ready", kind: "none" });

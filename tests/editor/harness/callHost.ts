@@ -10,7 +10,10 @@ export interface HostScope {
   readonly vscode: typeof vscode;
   readonly require: NodeJS.Require;
 }
-export type HostFunction<Argument, Value> = (scope: HostScope, argument: Argument) => PromiseLike<Value> | Value;
+export type HostFunction<Argument, Value> = (
+  scope: HostScope,
+  argument: Argument,
+) => PromiseLike<Value> | Value;
 
 type Answer = { readonly value?: unknown } | { readonly error: string } | { readonly elsewhere: true };
 

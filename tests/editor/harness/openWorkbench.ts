@@ -31,6 +31,12 @@ export interface StatusItem {
   readonly kind: string;
 }
 
+export interface TerminalTab {
+  readonly name: string;
+  /** Carries the warning "environment changed". A terminal that nobody typed in is restarted instead. */
+  readonly isStale: boolean;
+}
+
 export interface ShellResult {
   readonly status: number;
   readonly stdout: string;
@@ -50,6 +56,8 @@ export interface Workbench extends AsyncDisposable {
   openTerminal(): Promise<void>;
   /** The text of the terminal that is in front; a long line stands as several. */
   terminalText(): Promise<string>;
+  /** The tabs of all terminals, oldest first. */
+  terminals(): Promise<TerminalTab[]>;
   typeInTerminal(text: string): Promise<void>;
   waitForTerminal(text: string | RegExp, timeoutMs?: number): Promise<void>;
   /** Runs a line in the terminal in front; its output comes back through a file, so whole. */
@@ -173,6 +181,20 @@ export async function openWorkbench(
         TERMINAL,
       );
       return lines.join("\n").trimEnd();
+    },
+    async terminals() {
+      // One terminal has its tab in the panel's title, several have a list.
+      const tabs = await page
+        .locator(".single-terminal-tab:visible, .terminal-tabs-entry.has-text .monaco-icon-label")
+        .all();
+      return Promise.all(
+        tabs.map(async (tab) => ({
+          name: (await tab.innerText()).trim(),
+          isStale:
+            /decoration-iconBadge/.test((await tab.getAttribute("class")) ?? "") ||
+            (await tab.locator(".codicon-warning").count()) > 0,
+        })),
+      );
     },
     async typeInTerminal(text) {
       await page.evaluate(

@@ -299,6 +299,11 @@ function readLogs(userData: string): string {
     .join("");
 }
 
+/** What the server's own output says already is left out. */
+function isTelling(name: string): boolean {
+  return name.endsWith(".log") && !/(remoteagent|mcpGateway|ptyhost)\.log$/.test(name);
+}
+
 function writeFile(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text);
