@@ -7,7 +7,7 @@ import {
   usableVariables,
   type Environment,
 } from "../../vscode-extension/src/applyVariables.ts";
-import { mutationsOf } from "../../vscode-extension/src/terminalMutations.ts";
+import { mutationsOf, withoutReferences } from "../../vscode-extension/src/terminalMutations.ts";
 import { prepend, reportOf, set, unset } from "./reports.ts";
 
 const BASE: Environment = { PATH: "/usr/bin:/bin", HOME: "/home/me", EMPTY: "", OLD: "1" };
@@ -153,16 +153,19 @@ describe("mutationsOf", () => {
     ]);
   });
 
-  test.each(["two\nlines", "back\\slash", "tab\t", "\u2028", "x".repeat(5000)])(
-    "leaves %j to the start of the process, where nothing alters it",
-    (value) => {
-      expect(mutationsOf(reportOf([set("A", value)]), BASE).get("A")).toEqual({
-        kind: "replace",
-        value,
-        options: once,
-      });
-    },
-  );
+  test.each([
+    ["lines", "two\nlines"],
+    ["a backslash", "back\\slash"],
+    ["a tab", "tab\t"],
+    ["Unicode's line separator", "\u2028"],
+    ["5,000 characters", "x".repeat(5000)],
+  ])("leaves %s to the start of the process, where nothing alters it", (_, value) => {
+    expect(mutationsOf(reportOf([set("A", value)]), BASE).get("A")).toEqual({
+      kind: "replace",
+      value,
+      options: once,
+    });
+  });
 
   test("a function's name is no shell variable's", () => {
     const [mutation] = mutationsOf(reportOf([set("BASH_FUNC_f%%", "() { :; }")]), BASE).values();
@@ -185,4 +188,13 @@ describe("mutationsOf", () => {
       applyAtShellIntegration: true,
     });
   });
+});
+
+test("what the editor would take for its own variables is kept from it", () => {
+  expect(withoutReferences("${workspaceFolder}, $HOME, $${x}")).toBe(
+    "$" + "${env:DEVSHELL_NOTHING}{workspaceFolder}, $HOME, $$" + "${env:DEVSHELL_NOTHING}{x}",
+  );
+  expect(mutationsOf(reportOf([set("A", "${file}")]), BASE).get("A")?.value).toBe(
+    withoutReferences("${file}"),
+  );
 });

@@ -1,4 +1,5 @@
 // How programs are run: without a shell, bounded, and gone when they are stopped.
+import { getEventListeners } from "node:events";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -134,18 +135,9 @@ describe("runProcess", () => {
 
   test("leaves no listener on the signal", async () => {
     const abort = new AbortController();
-    let count = 0;
-    const { addEventListener, removeEventListener } = abort.signal;
-    abort.signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
-      count++;
-      addEventListener.apply(abort.signal, args);
-    };
-    abort.signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
-      count--;
-      removeEventListener.apply(abort.signal, args);
-    };
+    const count = (): number => getEventListeners(abort.signal, "abort").length;
     await runProcess(sh("true", { signal: abort.signal }));
     await expect(runProcess(sh("", { program: "/nowhere", signal: abort.signal }))).rejects.toThrow();
-    expect(count).toBe(0);
+    expect(count()).toBe(0);
   });
 });

@@ -1,5 +1,11 @@
 import type { WorkspaceFolder } from "vscode";
-import type { EnvironmentReport, ErrorReport, ProgressReport, Report, SpecReport } from "../../cli/protocol/types.ts";
+import type {
+  EnvironmentReport,
+  ErrorReport,
+  ProgressReport,
+  Report,
+  SpecReport,
+} from "../../cli/protocol/types.ts";
 import { CliError } from "./cliProcess.ts";
 import type { Watching } from "./inputWatchers.ts";
 import type { FolderEnvironment, FolderState } from "./model.ts";

@@ -32,8 +32,6 @@ export function registerTerminalEnvironment(services: Services): void {
       if (environment.report !== previousReport || isSettled) follow(environment);
     }),
   );
-  context.environmentVariableCollection.persistent = true;
-  for (const environment of environments.all) follow(environment);
 }
 
 function apply(

@@ -32,14 +32,16 @@ export function mutationsOf(report: EnvironmentReport, base: Environment): Map<s
     if (variable.action === "unset") continue;
     const current = variable.action === "prepend" ? own(base, variable.name) : undefined;
     const isPrepended = current !== undefined && current !== "" && variable.action === "prepend";
-    const value = isPrepended ? variable.value + variable.separator : variable.value;
+    const value = withoutReferences(isPrepended ? variable.value + variable.separator : variable.value);
     const sizeBytes = 2 * Buffer.byteLength(value) + Buffer.byteLength(variable.name);
     const applyAtShellIntegration =
       survivesIntegration(variable) && integrationBytes + sizeBytes <= INTEGRATION_LIMIT_BYTES;
     if (applyAtShellIntegration) integrationBytes += sizeBytes;
     // A window that was opened from within the environment: terminals have it already.
     const isThere =
-      isPrepended && applyAtShellIntegration && (current === variable.value || current.startsWith(value));
+      isPrepended &&
+      applyAtShellIntegration &&
+      (current === variable.value || current.startsWith(variable.value + variable.separator));
     mutations.set(variable.name, {
       kind: isPrepended ? "prepend" : "replace",
       value,
@@ -47,6 +49,14 @@ export function mutationsOf(report: EnvironmentReport, base: Environment): Map<s
     });
   }
   return mutations;
+}
+
+/**
+ * The editor replaces `${file}`, `${env:HOME}` and the like in what it gives to terminals and tasks, and starts none
+ * where it cannot. With a reference that gives nothing in each `${` the value is what it was.
+ */
+export function withoutReferences(value: string): string {
+  return value.split("${").join("$${env:DEVSHELL_NOTHING}{");
 }
 
 function survivesIntegration({ name, value }: SetVariable | PrependVariable): boolean {
