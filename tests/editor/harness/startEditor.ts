@@ -286,9 +286,7 @@ function readLogs(userData: string): string {
   const folder = join(userData, "logs");
   let files: string[];
   try {
-    files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) =>
-      name.endsWith(".log"),
-    );
+    files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter(isTelling);
   } catch {
     return "";
   }
