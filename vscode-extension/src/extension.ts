@@ -6,6 +6,7 @@ import { registerContextKeys } from "./contextKeys.ts";
 import { registerCppTools } from "./cppTools.ts";
 import { registerDebug } from "./debug.ts";
 import { createEnvironments } from "./environments.ts";
+import { registerEnvironmentView } from "./environmentView.ts";
 import { registerExtensionHost } from "./extensionHost.ts";
 import type { DevshellApi, Services } from "./model.ts";
 import { ProcessEnvironment } from "./processEnvironment.ts";
@@ -42,6 +43,7 @@ export function activate(context: ExtensionContext): DevshellApi {
   registerDebug(services);
   registerTerminals(services);
   registerCppTools(services);
+  registerEnvironmentView(services);
   registerSpecEditing(services);
   const api = createApi(services);
 

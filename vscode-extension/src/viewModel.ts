@@ -24,6 +24,7 @@ import {
   SHOWN_ELEMENTS,
   SHOWN_LENGTH,
   shownValue,
+  stateTexts,
   textsOf,
   type Redact,
 } from "./viewValues.ts";
@@ -39,6 +40,7 @@ export interface ViewInput {
   readonly selection: readonly string[];
   readonly state: FolderState;
   readonly report: EnvironmentReport | undefined;
+  readonly notices: readonly string[];
   readonly changes: ChangesModel | undefined;
 }
 
@@ -49,7 +51,7 @@ export function makeViewModel(input: ViewInput, strings: ViewStrings): ViewModel
   const redact = makeRedact(variables, [
     ...textsOf(variables),
     ...(report?.scripts ?? []).map((script) => script.text),
-    ...(report?.warnings ?? []),
+    ...warningsOf(input, strings),
     ...stateTexts(state),
   ]);
   const total = variables.reduce((sum, each) => sum + (each.action === "unset" ? 0 : each.value.length), 0);
@@ -64,7 +66,7 @@ export function makeViewModel(input: ViewInput, strings: ViewStrings): ViewModel
         ? undefined
         : { text: specText(report, strings), canOpen: report.spec.path !== undefined },
     isPure: report?.isPure ?? false,
-    warnings: warningsOf(report, strings).map(redact),
+    warnings: warningsOf(input, strings).map(redact),
     reportId: report?.id,
     variables: variables.map((variable) => makeVariable(variable, redact, length, strings)),
     changes: input.changes,
@@ -75,6 +77,41 @@ export function makeViewModel(input: ViewInput, strings: ViewStrings): ViewModel
     })),
     searchPaths: makeSearchPaths(report),
   };
+}
+
+/** @param redact of the texts in the state */
+export function makeState(state: FolderState, redact: Redact, strings: ViewStrings): StateModel {
+  switch (state.kind) {
+    case "none":
+      return { kind: "none", text: strings.stateNone };
+    case "untrusted":
+      return { kind: "untrusted", text: strings.stateUntrusted };
+    case "disabled":
+      return { kind: "disabled", text: strings.stateDisabled };
+    case "ready":
+      return { kind: "ready", text: strings.stateReady };
+    case "loading":
+    case "stale":
+      return {
+        kind: state.kind,
+        text: state.kind === "loading" ? strings.stateLoading : strings.stateStale,
+        progress: {
+          text: beginning(redact(state.progress?.text ?? ""), 300),
+          fraction: state.progress?.fraction,
+        },
+      };
+    case "failed":
+      return {
+        kind: "failed",
+        text: state.isCancelled ? strings.stateCancelled : strings.stateFailed,
+        error: {
+          message: beginning(redact(state.error.message), SHOWN_LENGTH),
+          hint:
+            state.error.hint === undefined ? undefined : beginning(redact(state.error.hint), SHOWN_LENGTH),
+          where: whereText(state.error.position),
+        },
+      };
+  }
 }
 
 /** What a reload changed, by name; positions and origins alone are no change. */
@@ -157,48 +194,12 @@ function specText({ spec, selection }: EnvironmentReport, strings: ViewStrings):
   return spec.path.startsWith(`${spec.root}/`) ? spec.path.slice(spec.root.length + 1) : spec.path;
 }
 
-function warningsOf(report: EnvironmentReport | undefined, strings: ViewStrings): readonly string[] {
-  if (report?.hook.state !== "failed") return report?.warnings ?? [];
-  return [strings.hookFailed.replace("{0}", report.hook.message), ...report.warnings];
-}
-
-function stateTexts(state: FolderState): string[] {
-  if (state.kind === "failed") return [state.error.message, state.error.hint ?? ""];
-  return "progress" in state ? [state.progress?.text ?? ""] : [];
-}
-
-function makeState(state: FolderState, redact: Redact, strings: ViewStrings): StateModel {
-  switch (state.kind) {
-    case "none":
-      return { kind: "none", text: strings.stateNone };
-    case "untrusted":
-      return { kind: "untrusted", text: strings.stateUntrusted };
-    case "disabled":
-      return { kind: "disabled", text: strings.stateDisabled };
-    case "ready":
-      return { kind: "ready", text: strings.stateReady };
-    case "loading":
-    case "stale":
-      return {
-        kind: state.kind,
-        text: state.kind === "loading" ? strings.stateLoading : strings.stateStale,
-        progress: {
-          text: beginning(redact(state.progress?.text ?? ""), 300),
-          fraction: state.progress?.fraction,
-        },
-      };
-    case "failed":
-      return {
-        kind: "failed",
-        text: state.isCancelled ? strings.stateCancelled : strings.stateFailed,
-        error: {
-          message: beginning(redact(state.error.message), SHOWN_LENGTH),
-          hint:
-            state.error.hint === undefined ? undefined : beginning(redact(state.error.hint), SHOWN_LENGTH),
-          where: whereText(state.error.position),
-        },
-      };
-  }
+function warningsOf({ report, notices }: ViewInput, strings: ViewStrings): readonly string[] {
+  if (report?.hook.state !== "failed") return notices;
+  const { message } = report.hook;
+  // The CLI may have warned of it in its own words.
+  if (notices.some((notice) => notice.includes(message))) return notices;
+  return [strings.hookFailed.replace("{0}", () => message), ...notices];
 }
 
 function makeSearchPaths(report: EnvironmentReport | undefined): SearchPathsModel {

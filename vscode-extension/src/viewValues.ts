@@ -1,4 +1,5 @@
 import type { VariableReport } from "../../cli/protocol/types.ts";
+import type { FolderState } from "./model.ts";
 import type { ValueModel } from "./viewMessages.ts";
 
 /** Characters of one value that the view gets; the whole of it is copied, never shown. */
@@ -37,6 +38,12 @@ export function textsOf(variables: readonly VariableReport[]): string[] {
     ...(variable.action === "unset" || variable.isSecret ? [] : [variable.value]),
     variable.origin.detail ?? "",
   ]);
+}
+
+/** The same of a state. */
+export function stateTexts(state: FolderState): string[] {
+  if (state.kind === "failed") return [state.error.message, state.error.hint ?? ""];
+  return "progress" in state ? [state.progress?.text ?? ""] : [];
 }
 
 /** @returns undefined for what has no value, and for what must not be shown */

@@ -270,7 +270,8 @@ export class ClosureTab {
     if (node.kind === "root") name.append(element("span", { class: "badge" }, this.strings.kindRoot));
     const bar = element("span", { class: "bar", "aria-hidden": "true" });
     const total = this.graph?.totalBytes ?? 0;
-    bar.style.width = `${total === 0 ? 0 : (node.sizeBytes / total) * 100}%`;
+    const largest = this.graph?.nodes[this.graph.bySize[0] ?? 0]?.sizeBytes ?? 0;
+    bar.style.width = `${largest === 0 ? 0 : (node.sizeBytes / largest) * 100}%`;
     const share = document.createDocumentFragment();
     share.append(element("span", { class: "bar-space" }, bar), percent(node.sizeBytes, total));
     return [

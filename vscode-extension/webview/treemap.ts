@@ -125,7 +125,7 @@ export class Treemap {
       {
         role: "option",
         id: `cell-${place}`,
-        class: `map-cell map-${node?.kind ?? "rest"}`,
+        class: `map-cell map-${node?.kind ?? "rest"}${Math.min(width, height) < 14 ? " map-tiny" : ""}`,
         "aria-label": format(strings.cellLabel, name, bytes(sizeBytes), percent(sizeBytes, this.totalBytes)),
         "data-place": place,
       },
