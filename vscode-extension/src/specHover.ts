@@ -13,7 +13,6 @@ import {
   fieldHover,
   packageHover,
   scriptHover,
-  serviceHover,
   topicAt,
   variableHover,
   type PackageFacts,
@@ -60,8 +59,6 @@ export class SpecHoverProvider implements HoverProvider {
         return variableHover(topic.name, report, l10n);
       case "script":
         return scriptHover(topic.name, l10n);
-      case "service":
-        return serviceHover(topic.name, l10n);
       case "package": {
         using cancelled = cancellation(token);
         let facts: PackageFacts | null | undefined;

@@ -30,7 +30,7 @@ export function spanOfPosition(text: string, position: PositionReport, names: re
 export function missingNames({ code, message }: Pick<ErrorReport, "code" | "message">): readonly string[] {
   if (!MISSING_CODES.has(code)) return [];
   const [line = ""] = message.split("\n");
-  return [...line.matchAll(/'([^']+)'|"([^"]+)"/g)].map((match) => match[1] ?? match[2] ?? "");
+  return [...line.matchAll(/'(\S+?)'(?=[\s,.:;)]|$)|"([^"]+)"/g)].map((match) => match[1] ?? match[2] ?? "");
 }
 
 const MISSING_CODES = new Set([

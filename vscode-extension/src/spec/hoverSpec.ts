@@ -10,7 +10,6 @@ export type SpecTopic = Span &
     | { readonly kind: "field"; readonly name: string; readonly schema: Schema }
     | { readonly kind: "variable"; readonly name: string }
     | { readonly kind: "script"; readonly name: string }
-    | { readonly kind: "service"; readonly name: string }
     | { readonly kind: "package"; readonly name: string; readonly version?: string | undefined }
   );
 
@@ -32,7 +31,6 @@ export function topicAt(document: SpecDocument, offset: number, schema: Schema):
     } else if (isKey) {
       if (field === "env") return { kind: "variable", name: second, start, end };
       if (field === "scripts") return { kind: "script", name: second, start, end };
-      if (field === "services") return { kind: "service", name: second, start, end };
     }
   }
   const name = String(path.at(-1));
@@ -96,10 +94,6 @@ function originText({ by, detail }: OriginReport, l10n: Localiser): string {
 
 export function scriptHover(name: string, l10n: Localiser): string {
   return `**${escapeMarkdown(name)}**\n\n${l10n.t("Run it in a terminal of the environment, from anywhere, or as a task:")}\n\n${codeBlock(`${name}\ndevshell run ${name}`, "sh")}`;
-}
-
-export function serviceHover(name: string, l10n: Localiser): string {
-  return `**${escapeMarkdown(name)}**\n\n${l10n.t("Runs beside the shell, from its start to its end")}`;
 }
 
 export interface PackageFacts {
