@@ -38,6 +38,8 @@ describe("the .vsix", () => {
       "dist/package.schema.json",
       "l10n/bundle.l10n.de.json",
       "media/icon.png",
+      "media/environment-dark.svg",
+      "media/environment-light.svg",
       "walkthrough/install.md",
       "walkthrough/install.nls.de.md",
       "walkthrough/terminal.svg",
