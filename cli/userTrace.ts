@@ -23,10 +23,15 @@ export function inUsersFiles(error: DevshellError): DevshellError {
   if (frames.length === trace.length && error.pos !== undefined && !hasOwnPos) return error;
   let { pos } = error;
   if (pos === undefined || hasOwnPos) {
-    const at = frames.findIndex((frame) => frame.pos !== undefined);
+    // What an attribute is missing from is written elsewhere, maybe: the selection is what is wrong.
+    const isMissing = error.code === "LANG_ATTRIBUTE_MISSING";
+    const at = frames.findIndex(
+      (frame) =>
+        frame.pos !== undefined && !(isMissing && frame.message.startsWith("from the definition of ")),
+    );
     pos = frames[at]?.pos ?? (frames.length > 0 || !hasOwnPos ? undefined : error.pos);
     // It says no more than the place.
-    if (at === 0) frames.shift();
+    if (at >= 0 && frames.slice(0, at).every((frame) => frame.pos !== undefined)) frames.splice(at, 1);
   }
   const { code, message, hint, suggestions, exitStatus } = error;
   return new DevshellError(code, message, { hint, suggestions, exitStatus, pos, trace: frames });

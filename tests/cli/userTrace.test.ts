@@ -40,6 +40,19 @@ describe("an error as the user sees it", () => {
     expect(shown.trace.map(({ message }) => message)).toEqual(["while calling f"]);
   });
 
+  it("has an attribute missing where it is selected, not where the set is written that lacks it", () => {
+    const definition = at("/p/packages.nix", 1);
+    const error = new DevshellError("LANG_ATTRIBUTE_MISSING", "attribute 'fooo' missing", {
+      trace: [
+        { message: "from the definition of 'x'", pos: definition },
+        { message: "while evaluating the attribute 'x.fooo'", pos: theirs },
+      ],
+    });
+    const shown = inUsersFiles(error);
+    expect(shown.pos).toBe(theirs);
+    expect(shown.trace.map(({ message }) => message)).toEqual(["from the definition of 'x'"]);
+  });
+
   it("keeps a place in ours where there is no other", () => {
     expect(inUsersFiles(new DevshellError("LANG_X", "wrong", { pos: ours })).pos).toBe(ours);
   });
