@@ -2,6 +2,7 @@ import { FROM_WITH, GLOBAL, type VarExpr, type WithPlace } from "../syntax/index
 import { addFrame, evalError } from "../value/error.ts";
 import { force, forceAttrs, runThunk } from "../value/force.ts";
 import type { Pos } from "../value/position.ts";
+import { suggest } from "../value/suggest.ts";
 import { AttrSet, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
 import type { Code, Compiler, Delay } from "./code.ts";
 
@@ -154,8 +155,18 @@ function compileWithLookup(expr: VarExpr): Code {
       }
       if (found !== undefined) return found instanceof Thunk ? force(found, pos) : found;
     }
-    throw evalError("undefinedVariable", `undefined variable '${name}'`, pos);
+    throw evalError("undefinedVariable", `undefined variable '${name}'`, pos, {
+      suggestions: suggest(name, namesOf(sites, env)),
+    });
   };
+}
+
+/** All that the sets of these `with`s have: they are forced by now. */
+function namesOf(sites: readonly WithSite[], env: Env): string[] {
+  return sites.flatMap(({ depth, slot }) => {
+    const set = ancestor(depth)(env)[slot];
+    return set instanceof AttrSet ? set.flatten().shape.names : [];
+  });
 }
 
 /** Runs code; a failure gets a frame. */

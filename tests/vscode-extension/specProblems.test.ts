@@ -3,7 +3,6 @@ import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { DevshellError } from "../../core/index.ts";
 import { parseDataSpec } from "../../env/spec/parseDataSpec.ts";
-import type { ErrorReport } from "../../cli/protocol/types.ts";
 import {
   missingNames,
   replaceName,
@@ -210,11 +209,13 @@ describe("places of errors", () => {
 
   it("have a short message, and suggestions from the hint, too", () => {
     expect(shortMessage('Cannot use spec "/a b/x": unknown field "y"')).toBe('Unknown field "y"');
-    const error: Pick<ErrorReport, "suggestions" | "hint"> = {
-      suggestions: [],
-      hint: "did you mean 'make'?",
-    };
-    expect(suggestionsOf(error)).toEqual(["make"]);
-    expect(suggestionsOf({ suggestions: [], hint: "try later" })).toEqual([]);
+    const error = { code: "LANG_UNDEFINED_VARIABLE", message: "undefined variable 'mkae'", suggestions: [] };
+    expect(suggestionsOf({ ...error, hint: "did you mean 'make'?" })).toEqual(["make"]);
+    expect(suggestionsOf({ ...error, hint: "try later" })).toEqual([]);
+    expect(suggestionsOf({ ...error, suggestions: ["bkae", "mjae", "make"] })).toEqual([
+      "make",
+      "mjae",
+      "bkae",
+    ]);
   });
 });

@@ -1,6 +1,7 @@
 import type { ErrorReport, PositionReport } from "../../../cli/protocol/types.ts";
 import { charactersOfBytes } from "../byteColumns.ts";
 import type { Span } from "./specTree.ts";
+import { suggestNames } from "./suggestNames.ts";
 
 /** How far after a place the name is looked for that an error is about: `pkgs.` may stand before it. */
 const MAX_DISTANCE = 400;
@@ -41,14 +42,17 @@ const MISSING_CODES = new Set([
   "SPEC_PACKAGE",
 ]);
 
-/** Names close to what is not there, best first. */
-export function suggestionsOf({
-  suggestions,
-  hint,
-}: Pick<ErrorReport, "suggestions" | "hint">): readonly string[] {
-  if (suggestions.length > 0) return suggestions;
-  const near = /^did you mean '([^']+)'\?$/.exec(hint ?? "")?.[1];
-  return near === undefined ? [] : [near];
+/** Names close to what is not there, best first: the CLI's, those that slips explain before others as near. */
+export function suggestionsOf(
+  error: Pick<ErrorReport, "code" | "message" | "suggestions" | "hint">,
+): readonly string[] {
+  const near = /^did you mean '([^']+)'\?$/.exec(error.hint ?? "")?.[1];
+  if (error.suggestions.length === 0) return near === undefined ? [] : [near];
+  const [name] = missingNames(error);
+  if (name === undefined) return error.suggestions;
+  const ranked = suggestNames(name, error.suggestions);
+  const isLikely = (one: string): boolean => one[0] === name[0];
+  return [...new Set([...ranked.filter(isLikely), ...ranked, ...error.suggestions])];
 }
 
 /** The message without the file's name, which stands above it where it is shown. */
