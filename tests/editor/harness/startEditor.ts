@@ -123,7 +123,10 @@ export async function startEditor(options: EditorOptions = {}): Promise<Editor> 
   const writeSettings = (settings: Settings): void => {
     const skipShell = keybindings.map((binding) => binding.command);
     const steady = { ...STEADY, "terminal.integrated.commandsToSkipShell": skipShell };
-    writeFile(settingsFile, JSON.stringify({ ...steady, ...settings }, null, 2));
+    const text = JSON.stringify({ ...steady, ...settings }, null, 2);
+    writeFile(settingsFile, text);
+    // Settings of machine scope count here only: to this window the server is a remote machine.
+    writeFile(join(userData, "Machine/settings.json"), text);
   };
   writeSettings(options.settings ?? {});
 
