@@ -217,14 +217,14 @@ export class ClosureTab {
         (query === "" || node.name.toLowerCase().includes(query));
       return isShown ? [node] : [];
     });
+    this.empty.hidden = nodes.length > 0;
+    this.split.hidden = nodes.length === 0;
     if (this.isList)
       this.grid.setRows(this.sorted(nodes).map((node) => ({ key: node.path, level: 1, node })));
     else {
       this.treemap.show(nodes, graph.totalBytes);
       this.treemap.select(this.selected);
     }
-    this.empty.hidden = nodes.length > 0;
-    this.split.hidden = nodes.length === 0;
     replaceChildren(
       this.total,
       query === "" ? this.totalText() : format(this.strings.closureShown, nodes.length, graph.nodes.length),

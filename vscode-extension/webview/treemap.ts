@@ -5,7 +5,7 @@ import { squarify, type Rectangle } from "./squarify.ts";
 import { bytes, format, percent, visible } from "./text.ts";
 
 /** Smaller cells cannot be pointed at: they share one. */
-const SMALLEST_AREA = 36;
+const SMALLEST_AREA = 64;
 const GAP = 1;
 
 export interface TreemapOptions {
@@ -31,6 +31,7 @@ export class Treemap {
   private cells: Cell[] = [];
   private active = 0;
   private selected: ClosureNode | undefined;
+  private marked: { readonly active?: Element | undefined; readonly selected?: Element | undefined } = {};
 
   constructor(options: TreemapOptions) {
     this.options = options;
@@ -127,6 +128,7 @@ export class Treemap {
         id: `cell-${place}`,
         class: `map-cell map-${node?.kind ?? "rest"}${Math.min(width, height) < 14 ? " map-tiny" : ""}`,
         "aria-label": format(strings.cellLabel, name, bytes(sizeBytes), percent(sizeBytes, this.totalBytes)),
+        "aria-selected": false,
         "data-place": place,
       },
       width > 44 && height > 20 && element("span", { class: "map-name" }, name),
@@ -148,16 +150,15 @@ export class Treemap {
   }
 
   private markActive(tells: boolean): void {
-    for (const [index, { element: cell, node }] of this.cells.entries()) {
-      const isActive = index === this.active;
-      if (cell.classList.contains("active") !== isActive) cell.classList.toggle("active", isActive);
-      const isSelected = node !== undefined && node === this.selected;
-      if (cell.getAttribute("aria-selected") !== String(isSelected))
-        cell.setAttribute("aria-selected", String(isSelected));
-    }
-    setAttributes(this.element, {
-      "aria-activedescendant": this.cells.length === 0 ? undefined : `cell-${this.active}`,
-    });
+    const active = this.cells[this.active]?.element;
+    const selected = this.cells.find(({ node }) => node !== undefined && node === this.selected)?.element;
+    // Only what changes: there may be a thousand cells.
+    if (this.marked.active !== active) this.marked.active?.classList.remove("active");
+    if (this.marked.selected !== selected) this.marked.selected?.setAttribute("aria-selected", "false");
+    active?.classList.add("active");
+    selected?.setAttribute("aria-selected", "true");
+    this.marked = { active, selected };
+    setAttributes(this.element, { "aria-activedescendant": active?.id });
     if (tells) this.options.onActive(this.activeNode);
   }
 

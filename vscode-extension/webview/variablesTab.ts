@@ -128,6 +128,8 @@ export class VariablesTab {
       matching.sort((a, b) => direction * (compare(a.origin, b.origin) || compare(a.name, b.name)));
     else if (direction < 0) matching.reverse();
     const isNone = matching.length === 0;
+    // Before the rows: what is hidden has no height to fill.
+    this.split.hidden = isNone;
     this.grid.setRows(
       makeVariableRows({ variables: matching, isGrouped: this.isGrouped, toggled: this.toggled }, strings),
     );
@@ -136,7 +138,6 @@ export class VariablesTab {
         ? format(strings.variablesCount, variables.length)
         : format(strings.variablesShown, matching.length, variables.length);
     this.empty.hidden = !isNone;
-    this.split.hidden = isNone;
     if (isNone) this.empty.textContent = query === "" ? strings.noVariables : strings.nothingMatches;
     return matching.length;
   }
