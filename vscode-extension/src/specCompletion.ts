@@ -46,7 +46,7 @@ export class SpecCompletionProvider implements CompletionItemProvider {
     // the editor's JSON support has the schema, and says what of it is there
     const own = spec.file.hasJsonSupport ? items.filter(({ kind }) => kind === "variable") : items;
     const range = new Range(document.positionAt(cursor.start), document.positionAt(cursor.end));
-    const list = new CompletionList(own.map((item) => completionItem(item, range)));
+    const list = new CompletionList(own.map((item, n) => completionItem(item, range, n)));
     const prefix = query?.kind === "names" ? query.prefix : (query?.name ?? "");
     const index = this.#specs.packages(document, spec);
     if (query === undefined || index === undefined || (prefix !== "" && !PACKAGE_NAME.test(prefix)))
@@ -56,7 +56,7 @@ export class SpecCompletionProvider implements CompletionItemProvider {
       await cancelled.after(DEBOUNCE_MS);
       const report = await index.find(prefix, cancelled.signal);
       const found = packageCompletions(cursor, spec, query, report?.packages ?? []);
-      list.items.push(...found.map((item) => completionItem(item, range)));
+      list.items.push(...found.map((item, n) => completionItem(item, range, n)));
       list.isIncomplete = report === undefined || report.isTruncated || query.kind === "names";
     } catch (error) {
       if (!cancelled.signal.aborted) throw error;
@@ -74,11 +74,12 @@ const KINDS: Readonly<Record<SpecCompletion["kind"], CompletionItemKind>> = {
   version: CompletionItemKind.Constant,
 };
 
-function completionItem(completion: SpecCompletion, range: Range): CompletionItem {
+function completionItem(completion: SpecCompletion, range: Range, rank: number): CompletionItem {
   const { label, kind, insert, filter, detail, documentation, goesOn } = completion;
   const item = new CompletionItem(label, KINDS[kind]);
   item.insertText = new SnippetString(insert);
   item.filterText = filter;
+  item.sortText = String(rank).padStart(6, "0");
   item.range = range;
   if (detail !== undefined && detail !== "") item.detail = detail;
   if (documentation !== undefined) item.documentation = documentation;
