@@ -68,7 +68,7 @@ describeEditor("the environment view's page", () => {
       { type: "command", command: "openSpec" },
       { type: "command", command: "reload" },
     ]);
-    expect(await row(view, "CFLAGS").textContent()).toContain("-O2 -g -Wallspecdevshell.yaml:4");
+    expect(await row(view, "CFLAGS").textContent()).toContain("-O2 -g -Wallspec devshell.yaml:4");
     expect(await row(view, "CC").textContent()).toContain("gccset-up: gcc-wrapper");
     expect(await row(view, "LC_ALL").textContent()).toContain("unset");
     expect(await row(view, "GREETING").textContent()).toContain("hello⏎world");
@@ -225,13 +225,13 @@ describeEditor("the environment view's page", () => {
     await page.getByRole("button", { name: "Group by Who Set Them" }).click();
     const groups = page.locator('[aria-level="1"] [role="rowheader"]');
     expect(await groups.allTextContents()).toEqual([
-      "spec5",
-      "shell hook1",
-      "set-up: gcc-wrapper1",
-      "package: zlib1",
-      "package: gcc1",
-      "devshell1",
-      "derivation1",
+      "spec 5",
+      "shell hook 1",
+      "set-up: gcc-wrapper 1",
+      "package: zlib 1",
+      "package: gcc 1",
+      "devshell 1",
+      "derivation 1",
     ]);
     await page.getByRole("treegrid").focus();
     await page.keyboard.press("Home");
@@ -266,13 +266,13 @@ describeEditor("the environment view's page", () => {
     expect(await page.getByRole("tab", { name: "Changes, 4" }).isVisible()).toBe(true);
     const texts = await page.locator("#panel-changes [aria-level]").allTextContents();
     expect(texts).toEqual([
-      "Changed2",
+      "Changed 2",
       "API_TOKEN••••••••••••••••",
       expect.stringContaining("PATH5 elements"),
       "+/new/bin",
-      "Added1",
+      "Added 1",
       "FRESH–/x",
-      "Removed1",
+      "Removed 1",
       "CCgcc–",
     ]);
     expect(await page.content()).not.toContain("another-token");
@@ -339,7 +339,7 @@ describeEditor("the environment view's page", () => {
     expect(sizes.slice(0, 4)).toEqual(["230 MiB", "0", "104 MiB", "1"]);
     await page.getByRole("textbox").fill("cmake");
     expect(await page.locator('#panel-closure [role="rowheader"]').allTextContents()).toEqual([
-      "cmake-3.25.1of the environment itself",
+      "cmake-3.25.1 of the environment itself",
     ]);
     expect(view.errors).toEqual([]);
   });

@@ -134,7 +134,7 @@ export class ChangesTab {
     switch (row.kind) {
       case "group": {
         const fragment = document.createDocumentFragment();
-        fragment.append(row.title, element("span", { class: "badge" }, count(row.size)));
+        fragment.append(row.title, " ", element("span", { class: "badge" }, count(row.size)));
         return [fragment];
       }
       case "note":

@@ -34,7 +34,7 @@ export function closureDetails(
     element(
       "section",
       { class: "links" },
-      element("h3", {}, title, element("span", { class: "badge" }, count(indexes.length))),
+      element("h3", {}, title, " ", element("span", { class: "badge" }, count(indexes.length))),
       indexes.length === 0
         ? element("p", { class: "dim" }, strings.nothing)
         : element(

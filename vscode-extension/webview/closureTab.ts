@@ -267,7 +267,7 @@ export class ClosureTab {
   private cells(node: ClosureNode): Node[] {
     const name = document.createDocumentFragment();
     name.append(marked(visible(node.name), this.query));
-    if (node.kind === "root") name.append(element("span", { class: "badge" }, this.strings.kindRoot));
+    if (node.kind === "root") name.append(" ", element("span", { class: "badge" }, this.strings.kindRoot));
     const bar = element("span", { class: "bar", "aria-hidden": "true" });
     const total = this.graph?.totalBytes ?? 0;
     const largest = this.graph?.nodes[this.graph.bySize[0] ?? 0]?.sizeBytes ?? 0;

@@ -44,7 +44,7 @@ export class PathsTab {
     return element(
       "section",
       {},
-      element("h2", {}, title, size > 0 && element("span", { class: "badge" }, count(size))),
+      element("h2", {}, title, " ", size > 0 && element("span", { class: "badge" }, count(size))),
       size === 0 ? element("p", { class: "dim" }, none) : list(),
     );
   }

@@ -61,6 +61,8 @@ export function valueLine(
     const fragment = document.createDocumentFragment();
     fragment.append(
       element("span", { class: "size-note" }, format(strings.elementCount, size)),
+      // Heard as two words, too.
+      " ",
       marked(visible(value.text.slice(0, CELL_LENGTH)), query),
     );
     return fragment;
@@ -73,7 +75,7 @@ const CELL_LENGTH = 500;
 
 export function groupLabel(row: Extract<VariableRow, { kind: "group" }>): Node {
   const fragment = document.createDocumentFragment();
-  fragment.append(visible(row.origin), element("span", { class: "badge" }, count(row.size)));
+  fragment.append(visible(row.origin), " ", element("span", { class: "badge" }, count(row.size)));
   return fragment;
 }
 

@@ -179,7 +179,7 @@ export class VariablesTab {
         const origin = document.createDocumentFragment();
         origin.append(marked(visible(variable.origin), query));
         if (variable.where !== undefined)
-          origin.append(element("span", { class: "dim where" }, visible(variable.where)));
+          origin.append(" ", element("span", { class: "dim where" }, visible(variable.where)));
         return [marked(visible(variable.name), query), valueLine(variable, strings, query), origin];
       }
     }
