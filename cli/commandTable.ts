@@ -14,6 +14,9 @@ const SPEC_WORDS = {
   completes: "file",
 } as const;
 
+const PROTOCOL_HELP =
+  "JSON for programs is versioned; cli/protocol/protocol.schema.json in the package is its schema";
+
 export const COMMANDS: readonly CommandEntry[] = [
   {
     name: "enter",
@@ -73,7 +76,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "Print the environment",
     arguments: [SPEC_WORDS],
     flags: ["sh", "fish", "json", "direnv", ...SELECTION_FLAGS, ...BUILD_FLAGS, ...COMMON_FLAGS],
+    description: PROTOCOL_HELP,
     examples: [['eval "$(devshell env --sh)"', "take it into this very shell"]],
+  },
+  {
+    name: "watch",
+    summary: "Say what becomes of the environment whenever its inputs change",
+    description: `With --json events as lines. ${PROTOCOL_HELP}`,
+    arguments: [SPEC_WORDS],
+    flags: ["json", "once", ...SELECTION_FLAGS, ...BUILD_FLAGS, ...COMMON_FLAGS],
+    examples: [["devshell watch --json --once", "what an editor runs to load the environment"]],
   },
   {
     name: "eval",

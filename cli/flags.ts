@@ -147,6 +147,7 @@ export const FLAGS = {
   fallback: flag({ long: "--fallback", values: [], help: "build what cannot be substituted" }),
   dryRun: flag({ long: "--dry-run", values: [], help: "say what would be done" }),
   json: flag({ long: "--json", values: [], help: "print JSON" }),
+  once: flag({ long: "--once", values: [], help: "end after the first round" }),
   editor: flag({
     long: "--editor",
     values: ["program"],

@@ -6,6 +6,7 @@ const LOADERS: Readonly<Record<string, () => Promise<{ readonly run: RunCommand 
   run: () => import("./commands/run.ts"),
   code: () => import("./commands/code.ts"),
   env: () => import("./commands/env.ts"),
+  watch: () => import("./commands/watch.ts"),
   eval: () => import("./commands/eval.ts"),
   instantiate: () => import("./commands/instantiate.ts"),
   build: () => import("./commands/build.ts"),

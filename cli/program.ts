@@ -1,10 +1,10 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { DevshellError, packageRoot } from "../core/index.ts";
+import { existsSync } from "node:fs";
+import { DevshellError } from "../core/index.ts";
 import { COMMANDS, findCommand } from "./commandTable.ts";
 import { loadCommand } from "./loadCommand.ts";
 import { commandHelp, parseCommand } from "./parseCommand.ts";
 import { runToExit } from "./runToExit.ts";
+import { version } from "./version.ts";
 
 /** Runs one command line to its end and exits with its status. */
 export function runProgram(argv: readonly string[]): Promise<never> {
@@ -96,11 +96,6 @@ function commandList(): string {
   const width = Math.max(...shown.map((command) => command.name.length));
   const lines = shown.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}`);
   return `Commands:\n${lines.join("\n")}\n\n\`devshell help COMMAND\` says more. Version ${version()}.\n`;
-}
-
-function version(): string {
-  const json = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8")) as { version: string };
-  return json.version;
 }
 
 function print(text: string): number {

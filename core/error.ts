@@ -9,6 +9,8 @@ export interface SourcePos {
   readonly origin: SourceOrigin;
   readonly line: number;
   readonly column: number;
+  /** Where it ends on the same line, exclusive, where that is known. */
+  readonly endColumn?: number | undefined;
   /** The whole source, where it is at hand, to show the lines around the place. */
   readonly text?: string | undefined;
 }

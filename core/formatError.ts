@@ -148,7 +148,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  * Messages hold byte strings (what evaluation and the store quote) or text (what the command line and specs quote):
  * what is not UTF-8 as bytes is text already.
  */
-function shownText(text: string): string {
+export function shownText(text: string): string {
   // eslint-disable-next-line no-control-regex
   if (!/[\x80-\xff]/.test(text) || /[^\x00-\xff]/.test(text)) return text;
   try {

@@ -8,14 +8,31 @@ export {
   workingDirectory,
 } from "./cache/cacheRecord.ts";
 export { cacheDirectory } from "./cache/recordPaths.ts";
-export { diffEnvironment } from "./render/diffEnvironment.ts";
-export { environmentToJson, type EnvironmentJson } from "./render/renderJson.ts";
-export { renderBash, renderDirenv, renderFish, renderPosix } from "./render/renderShell.ts";
+export { diffEnvironment, isSecret } from "./render/diffEnvironment.ts";
+export { probeHook, type HookChanges } from "./build/probeHook.ts";
+export {
+  applyEnvironment,
+  buildTopOf,
+  exportedVariables,
+  renderBash,
+  renderDirenv,
+  renderFish,
+  renderPosix,
+  type RenderOptions,
+} from "./render/renderShell.ts";
 export { quoteSh } from "./render/quote.ts";
 export { discoverSpec } from "./spec/discoverSpec.ts";
 export { suggestNames } from "./suggest.ts";
-export type { BuildEnvironment, EnvironmentEvent, EnvironmentRequest, SpecArgument } from "./types.ts";
-export { makeEnvironment } from "./makeEnvironment.ts";
+export type {
+  BuildEnvironment,
+  DevSpec,
+  EnvironmentEvent,
+  EnvironmentRequest,
+  SpecArgument,
+  TrackedInput,
+  VariableOrigin,
+} from "./types.ts";
+export { makeEnvironment, type MakeObserver } from "./makeEnvironment.ts";
 export { autoArguments, evaluateSpec, openEvaluation } from "./evaluate/evaluateSpec.ts";
 export { derivationsOf, type FoundDerivation } from "./evaluate/findDerivations.ts";
 export { instantiateDerivations } from "./instantiateSpec.ts";

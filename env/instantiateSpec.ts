@@ -22,9 +22,11 @@ import type { DevSpec, EnvironmentRequest, InstantiatedSpec } from "./types.ts";
 export async function instantiateSpec(
   context: StoreContext,
   request: EnvironmentRequest,
+  onSpec?: (spec: DevSpec) => void,
 ): Promise<InstantiatedSpec> {
   context.emit({ kind: "stage", stage: "discover" });
   const spec = await discoverSpec(request, context.tracker);
+  onSpec?.(spec);
   refuseServices(spec);
   if (spec.kind === "derivation") {
     const drvPath = parseStorePath(context.store.storeDir, bytesOfText(spec.drvPath));

@@ -4,15 +4,34 @@ import { prepareCache } from "./cache/recordPaths.ts";
 import { writeRecord } from "./cache/cacheRecord.ts";
 import { instantiateSpec } from "./instantiateSpec.ts";
 import { isStorePath, type Derivation, type LocalStore, type StorePath } from "../store/index.ts";
-import { createStoreContext, type StoreContextOptions } from "./storeContext.ts";
-import type { BuildEnvironment, EnvironmentRequest } from "./types.ts";
+import {
+  createStoreContext,
+  type ContextEvent,
+  type StoreContext,
+  type StoreContextOptions,
+} from "./storeContext.ts";
+import type { BuildEnvironment, DevSpec, EnvironmentRequest, TrackedInput } from "./types.ts";
 
 /** An environment that was just computed, and its cache record. */
 export interface MadeEnvironment {
   readonly environment: BuildEnvironment;
   /** The record's directory. */
   readonly record: string;
+  readonly inputs: readonly TrackedInput[];
+  /** What was said on the way that a user should know, one line each. */
+  readonly warnings: readonly string[];
 }
+
+/** Told of what a failure, too, leaves behind. */
+export interface MakeObserver {
+  /** The spec, once it is found. */
+  readonly onSpec?: ((spec: DevSpec) => void) | undefined;
+  /** All that was read, in the end or up to the failure. */
+  readonly onInputs?: ((inputs: readonly TrackedInput[]) => void) | undefined;
+}
+
+const MAX_WARNINGS = 50;
+const MAX_WARNING_LENGTH = 400;
 
 /**
  * The whole way from a request to an environment: finds the spec, evaluates it, realises its dependencies, runs its
@@ -21,28 +40,57 @@ export interface MadeEnvironment {
  */
 export async function makeEnvironment(
   request: EnvironmentRequest,
-  options: StoreContextOptions = {},
+  options: StoreContextOptions & MakeObserver = {},
+): Promise<MadeEnvironment> {
+  const warnings = new Set<string>();
+  using context = createStoreContext({
+    ...options,
+    onEvent: (event) => {
+      if (isLastingWarning(event) && warnings.size < MAX_WARNINGS)
+        warnings.add(event.text.trim().replace(/\s+/g, " ").slice(0, MAX_WARNING_LENGTH));
+      options.onEvent?.(event);
+    },
+  });
+  try {
+    return await makeIn(context, request, warnings, options.onSpec);
+  } finally {
+    context.trackCollection();
+    options.onInputs?.(context.tracker.inputs);
+  }
+}
+
+async function makeIn(
+  context: StoreContext,
+  request: EnvironmentRequest,
+  warnings: ReadonlySet<string>,
+  onSpec: MakeObserver["onSpec"],
 ): Promise<MadeEnvironment> {
   const startedMs = Date.now();
   prepareCache();
-  using context = createStoreContext(options);
-  const instantiated = await instantiateSpec(context, request);
+  const instantiated = await instantiateSpec(context, request, onSpec);
   const environment = await realiseEnvironment(context, instantiated);
   const { store } = context;
   const evaluationInputs = [...context.tracker.storePaths].filter(
     (path): path is StorePath => isStorePath(store.storeDir, path) && store.isValidPath(path),
   );
+  const { inputs } = context.tracker;
   const record = writeRecord({
     request,
     isOneOff: instantiated.spec.kind !== "data" && instantiated.spec.kind !== "file",
     environment,
-    inputs: context.tracker.inputs,
+    inputs,
+    warnings: [...warnings],
     startedMs,
     rung: context.settings.rung,
     furtherRoots: [...evaluationInputs, ...linkedInputsOf(store, store.readDerivation(instantiated.drvPath))],
     addRoot: (link, path) => store.addRoot(link, path),
   });
-  return { environment, record };
+  return { environment, record, inputs, warnings: [...warnings] };
+}
+
+/** That others held a lock for a while is soon forgotten. */
+function isLastingWarning(event: ContextEvent): event is Extract<ContextEvent, { kind: "message" }> {
+  return event.kind === "message" && event.level === "warning" && !event.text.startsWith("waiting for ");
 }
 
 /** Builds trees of hard links to its inputs. */

@@ -157,8 +157,13 @@ export class StoreContext implements Disposable {
 
   /** Writes the lock, and records what the collection's answers depend on. */
   finishCollection(): void {
+    if (!this.isReadOnly) this.#collection?.flushLock();
+    this.trackCollection();
+  }
+
+  /** Records what the collection's answers depend on, so far. */
+  trackCollection(): void {
     if (this.#collection === undefined) return;
-    if (!this.isReadOnly) this.#collection.flushLock();
     for (const path of this.#collection.inputs()) {
       const bytes = bytesOfText(path);
       if (existsSync(path)) this.tracker.file(bytes);

@@ -153,6 +153,8 @@ export interface BuildEnvironment {
   readonly exitHook: ByteString;
   /** Name → text of a script on PATH. */
   readonly scripts: ReadonlyMap<string, string>;
+  /** Where the spec has a script, where that is known. */
+  readonly scriptPositions?: ReadonlyMap<string, SourcePos> | undefined;
   /** The Bash to start, absolute. */
   readonly shell: string;
   readonly origins: ReadonlyMap<string, VariableOrigin>;

@@ -1,4 +1,4 @@
-import { bytesOfText, textOfBytes, type ByteString } from "../../core/index.ts";
+import { bytesOfText, textOfBytes, type ByteString, type SourcePos } from "../../core/index.ts";
 import type { StorePath } from "../../store/index.ts";
 import { isVariableName } from "../render/quote.ts";
 import type { BuildEnvironment, CapturedVariable, DataSpec, DevSpec, VariableOrigin } from "../types.ts";
@@ -45,7 +45,7 @@ export function assembleEnvironment(request: AssembleRequest): BuildEnvironment 
   set("IN_NIX_SHELL", request.isPure ? "pure" : "impure", { by: "devshell" });
   for (const [name, value] of developerSearchPaths(variables, storeDir, request.physicalPath))
     set(name, value, { by: "searchPath", detail: ownersOf({ kind: "exported", value }, storeDir) });
-  applyDataSpec(data, variables, set);
+  applyDataSpec(data, variables, origins, set);
   const shellHook = variables.get("shellHook");
   return {
     version: 1,
@@ -64,6 +64,7 @@ export function assembleEnvironment(request: AssembleRequest): BuildEnvironment 
     shellHook: shellHook?.kind === "exported" || shellHook?.kind === "var" ? shellHook.value : "",
     exitHook: bytesOfText(data?.exitHook ?? ""),
     scripts: data?.scripts ?? new Map(),
+    scriptPositions: data === undefined ? undefined : positionsOf(data, "scripts"),
     shell: request.shell,
     origins,
     packages: packagesOf(spec, derivationVariables, storeDir),
@@ -93,12 +94,24 @@ function packagesOf(
 function applyDataSpec(
   data: DataSpec | undefined,
   variables: Map<string, CapturedVariable>,
+  origins: Map<string, VariableOrigin>,
   set: (name: string, value: ByteString, origin: VariableOrigin) => void,
 ): void {
   if (data === undefined) return;
   for (const [name, value] of data.env)
     set(name, bytesOfText(value), { by: "spec", pos: data.positions.get(`env/${name}`) });
-  for (const name of data.unset) variables.delete(name);
+  data.unset.forEach((name, n) => {
+    variables.delete(name);
+    origins.set(name, { by: "spec", pos: data.positions.get(`unset/${n}`) });
+  });
+}
+
+function positionsOf(data: DataSpec, field: "scripts"): Map<string, SourcePos> {
+  const found = [...data[field].keys()].flatMap((name): [string, SourcePos][] => {
+    const pos = data.positions.get(`${field}/${name}`);
+    return pos === undefined ? [] : [[name, pos]];
+  });
+  return new Map(found);
 }
 
 function isIgnored(

@@ -43,6 +43,7 @@ export interface CachedEnvironment {
   /** The record's directory. */
   readonly record: string;
   readonly inputs: readonly TrackedInput[];
+  readonly warnings: readonly string[];
   /** What is different now; empty: the record is valid. */
   readonly changed: readonly TrackedInput[];
   /** What was asked for: where, and the words of the selection. */
@@ -54,6 +55,8 @@ export interface WriteRecordRequest {
   readonly request: EnvironmentRequest;
   readonly environment: BuildEnvironment;
   readonly inputs: readonly TrackedInput[];
+  /** What making it said that a user should know. */
+  readonly warnings?: readonly string[] | undefined;
   readonly startedMs: number;
   readonly rung: string;
   /** It belongs to no project's spec: kept only while it is in use. */
@@ -70,6 +73,7 @@ interface RecordJson {
   readonly key: string;
   readonly inputs: readonly TrackedInput[];
   readonly existing: readonly string[];
+  readonly warnings?: readonly string[] | undefined;
   readonly isOneOff?: boolean | undefined;
 }
 
@@ -101,8 +105,8 @@ export function writeRecord(request: WriteRecordRequest): string {
     write("run.bash", '. "${BASH_SOURCE[0]%/*}/rc.bash"\nexec -- "$@"\nexit $?\n');
     const watched = watchedPaths(inputs);
     writeFileSync(join(staging, "env.json"), JSON.stringify(environmentToJson(environment, watched)));
-    const { isOneOff = false } = request;
-    const json: RecordJson = { version: 1, directory, key, inputs, existing, isOneOff };
+    const { isOneOff = false, warnings } = request;
+    const json: RecordJson = { version: 1, directory, key, inputs, existing, warnings, isOneOff };
     writeFileSync(join(staging, "record.json"), JSON.stringify(json));
     renameSync(staging, record);
   } catch (error) {
@@ -164,6 +168,7 @@ export function loadRecord(
     environment: built,
     record,
     inputs: json.inputs,
+    warnings: json.warnings ?? [],
     changed,
     directory: json.directory,
     selection: wordsOfKey(json.key),

@@ -57,7 +57,7 @@ function diffVariables(
 }
 
 /** Whether a value must not be shown: by its name, or because it looks like a token. */
-function isSecret(name: string, value: string | undefined): boolean {
+export function isSecret(name: string, value: string | undefined): boolean {
   if (SECRET_NAME.test(name)) return true;
   return value !== undefined && (SECRET_VALUE.test(value) || URL_PASSWORD.test(value));
 }

@@ -1,8 +1,14 @@
-import { DevshellError, bytesOfText, textOfBytes, type ByteString } from "../../core/index.ts";
+import {
+  DevshellError,
+  bytesOfText,
+  textOfBytes,
+  type ByteString,
+  type SourcePos,
+} from "../../core/index.ts";
 import type { StorePath } from "../../store/index.ts";
 import type { BuildEnvironment, CapturedVariable, DevSpec, VariableOrigin } from "../types.ts";
 
-/** `devshell env --json` and a record's `env.json`. `version` changes when a field changes its meaning. */
+/** A record's `env.json`. `version` changes when a field changes its meaning. */
 export interface EnvironmentJson {
   readonly version: 1;
   readonly name: string;
@@ -20,6 +26,7 @@ export interface EnvironmentJson {
   readonly shellHook: string;
   readonly exitHook: string;
   readonly scripts: Readonly<Record<string, string>>;
+  readonly scriptPositions?: Readonly<Record<string, SourcePos>> | undefined;
   readonly origins: Readonly<Record<string, VariableOrigin>>;
   readonly packages?: readonly string[] | undefined;
   readonly roots: readonly string[];
@@ -61,6 +68,7 @@ export function environmentToJson(
     shellHook: textOfBytes(environment.shellHook),
     exitHook: textOfBytes(environment.exitHook),
     scripts: Object.fromEntries(environment.scripts),
+    scriptPositions: Object.fromEntries(environment.scriptPositions ?? []),
     origins: Object.fromEntries(environment.origins),
     packages: environment.packages,
     roots: environment.roots,
@@ -92,6 +100,7 @@ export function environmentFromJson(json: EnvironmentJson): BuildEnvironment {
     shellHook: bytesOfText(json.shellHook),
     exitHook: bytesOfText(json.exitHook),
     scripts: new Map(Object.entries(json.scripts)),
+    scriptPositions: new Map(Object.entries(json.scriptPositions ?? {})),
     origins: new Map(Object.entries(json.origins)),
     packages: json.packages,
     roots: json.roots as readonly StorePath[],

@@ -11,7 +11,7 @@ export interface RenderOptions {
 }
 
 /** The environment's own part of each exported variable, sorted by name; `appended` ones without the caller's. */
-function exportedVariables(
+export function exportedVariables(
   environment: BuildEnvironment,
   { scriptsDir }: RenderOptions = {},
 ): [string, ByteString][] {
@@ -77,6 +77,20 @@ function renderBashState(environment: BuildEnvironment, options: RenderOptions =
   if (environment.functions.size > 0)
     text += `[ -n "$devshell_extglob" ] || shopt -u extglob\nunset devshell_extglob\n`;
   return text;
+}
+
+/** As {@link renderBash}; before and after the hook it writes the exported variables to files, NUL after each. */
+export function renderHookProbe(
+  environment: BuildEnvironment,
+  options: RenderOptions & { readonly env: string; readonly before: string; readonly after: string },
+): ByteString {
+  const env = quoteSh(bytesOfText(options.env));
+  const before = quoteSh(bytesOfText(options.before));
+  const after = quoteSh(bytesOfText(options.after));
+  // The last by `exec`: what the hook left for EXIT is meant for a shell that was used.
+  return `${renderBashState(environment, options)}${env} -0 >${before}
+${renderShellHook({ ...environment, exitHook: "" })}exec ${env} -0 >${after}
+`;
 }
 
 /** As nix-shell and `nix develop` end: hook last, through `runHook` where the setup brought it. */
@@ -159,8 +173,14 @@ export function applyEnvironment(
     const isAppended = !environment.isPure && environment.appended.includes(name);
     result.set(name, isAppended && own !== undefined && own !== "" ? `${value}:${own}` : value);
   }
-  result.set("NIX_BUILD_TOP", bytesOfText(caller["TMPDIR"] ?? "/tmp"));
+  result.set("NIX_BUILD_TOP", bytesOfText(buildTopOf(caller)));
   return result;
+}
+
+/** As `${TMPDIR:-/tmp}` of the shells. */
+export function buildTopOf(caller: NodeJS.ProcessEnv): string {
+  const tmpdir = caller["TMPDIR"] ?? "";
+  return tmpdir === "" ? "/tmp" : tmpdir;
 }
 
 function withScripts(path: ByteString, scriptsDir: string | undefined): ByteString {

@@ -9,7 +9,7 @@ import type { DataSpecSyntax } from "./parseDataSpec.ts";
 import { isRecord } from "./validateSchema.ts";
 
 /** Data specs, best first; then Nix files, in a directory without one. */
-const DATA_PLACES = [
+export const DATA_PLACES = [
   "devshell.yaml",
   "devshell.yml",
   "devshell.json",
@@ -23,7 +23,7 @@ const DATA_PLACES = [
   ".devshellrc.ts",
   "package.json",
 ];
-const NIX_PLACES = ["shell.nix", "flake.nix", "default.nix"];
+export const NIX_PLACES = ["shell.nix", "flake.nix", "default.nix"];
 
 /**
  * Finds what an environment is made from: what the request names, else the nearest spec from its directory upward.
@@ -66,20 +66,25 @@ export async function discoverSpec(request: EnvironmentRequest, tracker: InputTr
 async function namedSpec(file: string, directory: string, tracker: InputTracker): Promise<DevSpec> {
   if (/^<[^<>]+>$/.test(file)) return { kind: "searchPath", entry: file.slice(1, -1), root: directory };
   const path = isAbsolute(file) ? resolve(file) : resolve(directory, file);
-  if (!isThere(path))
+  if (!isThere(path)) {
+    tracker.type(bytesOfText(path), undefined);
     throw new DevshellError("SPEC_NOT_FOUND", `Cannot find "${file}": ${path} does not exist`, {
       hint: "name a spec, its directory, or an entry of the search path: '<debian>'",
     });
+  }
   if (isDirectory(path)) {
     const spec = await specIn(path, tracker);
     if (spec !== undefined) return spec;
     throw new DevshellError("SPEC_NOT_FOUND", `Cannot find a spec in "${path}"`, { hint: placesHint() });
   }
-  refuseUnreadable(path);
+  refuseUnreadable(path, tracker);
   if (path.endsWith(".drv")) return { kind: "derivation", drvPath: path, root: directory };
   const isData = syntaxOf(path) !== undefined && !path.endsWith(".nix");
   if (isData) return await dataSpec(path, tracker);
-  if (basename(path) === "flake.nix") return { kind: "flake", path, root: dirname(path) };
+  if (basename(path) === "flake.nix") {
+    tracker.file(bytesOfText(path));
+    return { kind: "flake", path, root: dirname(path) };
+  }
   return { kind: "file", path, root: dirname(path), isFound: false };
 }
 
@@ -132,8 +137,11 @@ async function specIn(directory: string, tracker: InputTracker): Promise<DevSpec
       tracker.type(bytesOfText(path), undefined);
       continue;
     }
-    refuseUnreadable(path);
-    if (name === "flake.nix") return { kind: "flake", path, root: directory };
+    refuseUnreadable(path, tracker);
+    if (name === "flake.nix") {
+      tracker.file(bytesOfText(path));
+      return { kind: "flake", path, root: directory };
+    }
     return { kind: "file", path, root: directory, isFound: true };
   }
   return undefined;
@@ -153,7 +161,7 @@ function isDirectory(path: string): boolean {
 }
 
 /** @throws {DevshellError} `SPEC_UNREADABLE` for what is no file that can be read: reading a pipe would never end */
-function refuseUnreadable(path: string): void {
+function refuseUnreadable(path: string, tracker: InputTracker): void {
   let why: string | undefined;
   try {
     const stat = statSync(path);
@@ -167,10 +175,11 @@ function refuseUnreadable(path: string): void {
     else if (code === "EACCES") why = "permission denied";
     else why = message;
   }
-  if (why !== undefined)
-    throw new DevshellError("SPEC_UNREADABLE", `Cannot read spec "${path}": ${why}`, {
-      hint: "make it a file that you can read, or name another spec with -f",
-    });
+  if (why === undefined) return;
+  tracker.type(bytesOfText(path), "unknown");
+  throw new DevshellError("SPEC_UNREADABLE", `Cannot read spec "${path}": ${why}`, {
+    hint: "make it a file that you can read, or name another spec with -f",
+  });
 }
 
 interface LoadedSpec {
@@ -185,7 +194,7 @@ async function findDataSpec(directory: string, tracker: InputTracker): Promise<D
       tracker.type(bytesOfText(path), undefined);
       continue;
     }
-    refuseUnreadable(path);
+    refuseUnreadable(path, tracker);
     hasCandidate = true;
     tracker.file(bytesOfText(path));
     // what follows cannot decide any more, but package.json counts only where it has the field

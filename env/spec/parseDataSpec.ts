@@ -138,10 +138,14 @@ function readYaml(path: string, text: string, syntax: "yaml" | "json"): ParsedDo
     schema: syntax === "json" ? "json" : "core",
     uniqueKeys: true,
   });
-  const positionAt = (offset: number): SourcePos => {
+  const positionAt = (offset: number, end = offset): SourcePos => {
     const { line } = counter.linePos(offset);
     const start = counter.lineStarts[line - 1] ?? 0;
-    return filePos(path, line, Buffer.byteLength(text.slice(start, offset)) + 1);
+    const pos = filePos(path, line, Buffer.byteLength(text.slice(start, offset)) + 1);
+    const extent = text.slice(offset, end);
+    return extent === "" || extent.includes("\n")
+      ? pos
+      : { ...pos, endColumn: pos.column + Buffer.byteLength(extent) };
   };
   const [error] = document.errors;
   if (error !== undefined)
@@ -151,36 +155,35 @@ function readYaml(path: string, text: string, syntax: "yaml" | "json"): ParsedDo
   return {
     // `maxAliasCount` bounds what aliases may expand to
     value: document.toJS({ maxAliasCount: 100 }) as unknown,
-    locate: (keys, isKey) => positionAt(yamlOffset(document, keys, isKey)),
+    locate: (keys, isKey) => {
+      const node = yamlNode(document, keys, isKey);
+      return positionAt(node?.range?.[0] ?? 0, node?.range?.[1]);
+    },
   };
 }
 
-/** Where a key or its value begins; the nearest enclosing node where it is absent. */
-function yamlOffset(document: Document, keys: readonly (string | number)[], isKey: boolean): number {
+/** A key or its value; the nearest enclosing node where it is absent. */
+function yamlNode(document: Document, keys: readonly (string | number)[], isKey: boolean): Node | undefined {
   let node: unknown = document.contents;
-  let offset = startOf(node) ?? 0;
+  let nearest = isNode(node) ? node : undefined;
   for (const [n, key] of keys.entries()) {
     if (isMap(node)) {
       const pair = node.items.find((item) => keyText(item.key) === String(key));
-      if (pair === undefined) return offset;
-      const keyStart = startOf(pair.key);
-      if (n === keys.length - 1 && isKey) return keyStart ?? offset;
+      if (pair === undefined) return nearest;
+      const keyNode = isNode(pair.key) ? pair.key : undefined;
+      if (n === keys.length - 1 && isKey) return keyNode ?? nearest;
       node = pair.value;
-      offset = startOf(node) ?? keyStart ?? offset;
+      nearest = isNode(node) ? node : (keyNode ?? nearest);
     } else if (isSeq(node)) {
       node = node.items[Number(key)];
-      offset = startOf(node) ?? offset;
-    } else return offset;
+      if (isNode(node)) nearest = node;
+    } else return nearest;
   }
-  return offset;
+  return nearest;
 }
 
 function keyText(key: unknown): string | undefined {
   return typeof key === "object" && key !== null && "value" in key ? String(key.value) : undefined;
-}
-
-function startOf(node: unknown): number | undefined {
-  return isNode(node) ? (node as Node).range?.[0] : undefined;
 }
 
 function readToml(path: string, text: string): ParsedDocument {
@@ -200,7 +203,7 @@ function readToml(path: string, text: string): ParsedDocument {
 /** Where the last key that stands in the text as a word is written: good enough where a parser keeps no places. */
 function locateByText(path: string, text: string, keys: readonly (string | number)[]): SourcePos {
   const lines = text.split("\n");
-  let at = { line: 1, column: 1 };
+  let at: SourcePos = filePos(path, 1, 1);
   let from = 0;
   for (const key of keys) {
     if (typeof key === "number") continue;
@@ -210,10 +213,11 @@ function locateByText(path: string, text: string, keys: readonly (string | numbe
     const line = lines[found] ?? "";
     const match = pattern.exec(line);
     const column = (match?.index ?? 0) + (match?.[1]?.length ?? 0);
-    at = { line: found + 1, column: Buffer.byteLength(line.slice(0, column)) + 1 };
+    const start = Buffer.byteLength(line.slice(0, column)) + 1;
+    at = { ...filePos(path, found + 1, start), endColumn: start + Buffer.byteLength(key) };
     from = found;
   }
-  return filePos(path, at.line, at.column);
+  return at;
 }
 
 function filePos(path: string, line: number, column: number): SourcePos {

@@ -1,0 +1,25 @@
+import type { Invocation } from "../invocation.ts";
+import { printError } from "../printError.ts";
+import { PROTOCOL, makeReport, openWatchOutput, progressReporter, watchRounds } from "../protocol/index.ts";
+import { version } from "../version.ts";
+
+/** `devshell watch`: what the environment is, and what becomes of it. */
+export async function run(invocation: Invocation): Promise<number> {
+  const output = openWatchOutput(invocation.flags.has("json"));
+  if (!invocation.flags.has("once")) return watchRounds(invocation, output);
+  output.send({ event: "hello", protocol: PROTOCOL, version: version() });
+  output.send({ event: "begin", reason: "start" });
+  const progress = progressReporter((report) => output.send({ event: "progress", ...report }));
+  // A reader that has gone ends the work as Ctrl-C does.
+  process.stdout.removeAllListeners("error");
+  let isGone = false;
+  process.stdout.on("error", () => {
+    if (!isGone) process.kill(process.pid, "SIGTERM");
+    isGone = true;
+  });
+  const { report, error } = await makeReport(invocation, progress);
+  progress.close();
+  if (error !== undefined) printError(error, { hasTrace: invocation.flags.has("showTrace") });
+  output.send({ event: "report", report });
+  return report.state === "ready" ? 0 : 1;
+}
