@@ -239,9 +239,7 @@ async function relatedInformation(
 
 function withSuggestions(message: string, suggestions: readonly string[]): string {
   const [first] = suggestions;
-  return first === undefined
-    ? message
-    : `${message}\n${l10n.t('Did you mean "{0}"?', suggestions.join('", "'))}`;
+  return first === undefined ? message : `${message}\n${l10n.t("Did you mean {0}?", suggestions.join(", "))}`;
 }
 
 /** As the editor has it, else as it is on disk. */
