@@ -112,7 +112,17 @@ interface Driver {
   writeInTerminal(selector: string, text: string): Promise<void>;
 }
 
+/** The part used of the DOM's HTMLElement; lists are read in one call, since any element may go meanwhile. */
+interface PageElement {
+  readonly id: string;
+  readonly className: string;
+  readonly innerText: string;
+  getAttribute(name: string): string | null;
+  querySelectorAll(selector: string): Iterable<PageElement>;
+}
+
 const TERMINAL = ".terminal-wrapper.active";
+const ACTION_TIMEOUT_MS = 15_000;
 const RESTORE_TIMEOUT_MS = 90_000;
 
 /** Opens a window and waits until it is usable and its extensions' host runs. */
@@ -122,6 +132,7 @@ export async function openWorkbench(
   options: OpenOptions,
 ): Promise<Workbench> {
   const context = options.context ?? (await browser.newContext({ viewport: { width: 1400, height: 900 } }));
+  context.setDefaultTimeout(ACTION_TIMEOUT_MS);
   const page = await context.newPage();
   let written = "";
   let picture: Buffer | undefined;
@@ -182,20 +193,18 @@ export async function openWorkbench(
       );
       return lines.join("\n").trimEnd();
     },
-    async terminals() {
-      // One terminal has its tab in the panel's title, several have a list.
-      const tabs = await page
+    // One terminal has its tab in the panel's title, several have a list.
+    terminals: () =>
+      page
         .locator(".single-terminal-tab:visible, .terminal-tabs-entry.has-text .monaco-icon-label")
-        .all();
-      return Promise.all(
-        tabs.map(async (tab) => ({
-          name: (await tab.innerText()).trim(),
-          isStale:
-            /decoration-iconBadge/.test((await tab.getAttribute("class")) ?? "") ||
-            (await tab.locator(".codicon-warning").count()) > 0,
-        })),
-      );
-    },
+        .evaluateAll((elements) =>
+          (elements as unknown as PageElement[]).map((tab) => ({
+            name: tab.innerText.trim(),
+            isStale:
+              tab.className.includes("decoration-iconBadge") ||
+              [...tab.querySelectorAll(".codicon-warning")].length > 0,
+          })),
+        ),
     async typeInTerminal(text) {
       await page.evaluate(
         ([selector, typed]) =>
@@ -203,7 +212,7 @@ export async function openWorkbench(
         [TERMINAL, text] as const,
       );
     },
-    async waitForTerminal(text, timeoutMs = 30_000) {
+    async waitForTerminal(text, timeoutMs = 60_000) {
       const has = (shown: string): boolean =>
         typeof text === "string" ? shown.includes(text) : text.test(shown);
       await until(`the terminal shows ${String(text)}`, async () => has(await workbench.terminalText()), {
@@ -211,7 +220,7 @@ export async function openWorkbench(
         seen: () => workbench.terminalText(),
       });
     },
-    async shell(line, timeoutMs = 30_000) {
+    async shell(line, timeoutMs = 60_000) {
       const dir = mkdtempSync(join(editor.dir, "shell-"));
       // Sourced, so that the shell itself runs it and no long line is typed; the status file is renamed when whole.
       writeFileSync(
@@ -230,27 +239,22 @@ export async function openWorkbench(
       return { status: Number(status), stdout: readFileSync(join(dir, "out"), "utf8") };
     },
 
-    async statusItems() {
-      const all = await items.all();
-      return Promise.all(
-        all.map(async (item) => {
-          const icons = await item.locator(".codicon").all();
-          const classes = await Promise.all(icons.map((icon) => icon.getAttribute("class")));
-          const own = (await item.getAttribute("class")) ?? "";
-          return {
-            id: (await item.getAttribute("id")) ?? "",
-            text: (await item.innerText()).trim(),
-            icons: classes.flatMap((names) => /codicon-([\w-]+)/.exec(names ?? "")?.[1] ?? []),
-            ariaLabel: (await item.getAttribute("aria-label")) ?? "",
-            kind: /\b(error|warning)-kind\b/.exec(own)?.[1] ?? "none",
-          };
-        }),
-      );
-    },
+    statusItems: () =>
+      items.evaluateAll((elements) =>
+        (elements as unknown as PageElement[]).map((item) => ({
+          id: item.id,
+          text: item.innerText.trim(),
+          icons: [...item.querySelectorAll(".codicon")].flatMap(
+            (icon) => /codicon-([\w-]+)/.exec(icon.className)?.[1] ?? [],
+          ),
+          ariaLabel: item.getAttribute("aria-label") ?? "",
+          kind: /\b(error|warning)-kind\b/.exec(item.className)?.[1] ?? "none",
+        })),
+      ),
     async statusItem(idEnd) {
       return (await workbench.statusItems()).find(({ id }) => id.endsWith(idEnd));
     },
-    async waitForStatus(idEnd, isRight, timeoutMs = 30_000) {
+    async waitForStatus(idEnd, isRight, timeoutMs = 60_000) {
       const right = async (): Promise<StatusItem | undefined> => {
         const item = await workbench.statusItem(idEnd);
         return item !== undefined && isRight(item) ? item : undefined;
@@ -300,26 +304,36 @@ export async function openWorkbench(
       const rows = await panel.locator(".monaco-list-row").allInnerTexts();
       return rows.map((text) => text.replaceAll(/\s+/g, " ").trim());
     },
-    async quickPick() {
-      const rows = await quickRows.all();
-      return Promise.all(
-        rows.map(async (row) => (await row.locator(".label-name").first().innerText()).trim()),
-      );
-    },
+    quickPick: () =>
+      quickRows.evaluateAll((rows) =>
+        (rows as unknown as PageElement[]).map((row) =>
+          ([...row.querySelectorAll(".label-name")][0]?.innerText ?? "").trim(),
+        ),
+      ),
     async pick(label) {
-      const isRow = async (): Promise<number | undefined> => {
-        const found = (await workbench.quickPick()).indexOf(label);
-        return found === -1 ? undefined : found;
-      };
-      const at = await until(`the quick pick shows ${label}`, isRow, { seen: () => workbench.quickPick() });
-      await quickRows.nth(at).click();
+      await until(
+        `the quick pick shows ${label}`,
+        async () => (await workbench.quickPick()).includes(label),
+        {
+          seen: () => workbench.quickPick(),
+        },
+      );
+      // By its text, not its place: rows move while the list filters.
+      const whole = new RegExp(`^\\s*${label.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")}\\s*$`);
+      await quickRows
+        .filter({ has: page.locator(".label-name", { hasText: whole }) })
+        .first()
+        .click();
     },
     async trust() {
       await workbench.runCommand("workbench.trust.manage");
-      await page
-        .locator(".workspace-trust-editor")
-        .getByRole("button", { name: /^Trust$/ })
-        .click();
+      const button = page.locator(".workspace-trust-editor").getByRole("button", { name: /^Trust$/ });
+      await until("the workspace is trusted", async () => {
+        const isRestricted = (await workbench.statusItem("status.workspaceTrust")) !== undefined;
+        // Pressed again when nothing came of it: the trust editor renders itself more than once.
+        if (isRestricted) await button.click({ timeout: 5_000 });
+        return !isRestricted;
+      });
     },
 
     host: <Argument, Value>(body: HostFunction<Argument, Value>, argument?: Argument) =>
@@ -335,7 +349,7 @@ export async function openWorkbench(
       return path;
     },
     async reload() {
-      await page.reload();
+      await page.reload({ timeout: RESTORE_TIMEOUT_MS });
       await restored();
     },
     console: () => written,
@@ -349,7 +363,7 @@ export async function openWorkbench(
     [Symbol.asyncDispose]: () => workbench.close(),
   };
   try {
-    await page.goto(address.href);
+    await page.goto(address.href, { timeout: RESTORE_TIMEOUT_MS });
     await restored();
     return workbench;
   } catch (error) {

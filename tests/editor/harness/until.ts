@@ -12,7 +12,7 @@ const POLL_MS = 50;
 export async function until<Value>(
   what: string,
   read: () => Promise<Value | undefined | false> | Value | undefined | false,
-  { timeoutMs = 30_000, seen }: { readonly timeoutMs?: number; readonly seen?: () => unknown } = {},
+  { timeoutMs = 60_000, seen }: { readonly timeoutMs?: number; readonly seen?: () => unknown } = {},
 ): Promise<Value> {
   const deadline = Date.now() + timeoutMs;
   let failure: unknown;
