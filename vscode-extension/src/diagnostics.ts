@@ -165,7 +165,11 @@ export class SpecDiagnostics implements Disposable {
       // the same was said from the text itself, which is newer
       return !(isOfSchema && typed !== undefined && (typed.length > 0 || this.#changed.has(key)));
     });
-    this.#collection.set(uri, [...shown.map(({ diagnostic }) => diagnostic), ...(typed ?? [])]);
+    // two folders may fail in one file that both import
+    const distinct = new Map(
+      shown.map(({ range, diagnostic }) => [`${range.start.line} ${diagnostic.message}`, diagnostic]),
+    );
+    this.#collection.set(uri, [...distinct.values(), ...(typed ?? [])]);
   }
 }
 
