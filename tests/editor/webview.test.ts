@@ -25,6 +25,7 @@ function modelOf(part: Partial<ViewInput> = {}): ViewModel {
       state: { kind: "ready" },
       report,
       notices: [],
+      formerSecrets: [],
       changes: undefined,
       ...part,
     },

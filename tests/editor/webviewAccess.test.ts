@@ -34,6 +34,7 @@ const MODEL = makeViewModel(
     selection: ["-A", "pan"],
     state: { kind: "ready" },
     report: after,
+    formerSecrets: [],
     notices: ["BIG is too large for terminals"],
     changes: makeChanges(before, after, 1),
   },

@@ -29,6 +29,7 @@ function modelOf(part: Partial<ViewInput> = {}): ReturnType<typeof makeViewModel
     state: { kind: "ready" },
     report: sampleReport(),
     notices: [],
+    formerSecrets: [],
     changes: undefined,
     ...part,
   };
@@ -84,6 +85,13 @@ describe("secrets", () => {
       0,
     );
     expect(JSON.stringify(changes)).not.toMatch(/first|second/);
+  });
+
+  it("stay secrets after their variable has a new value", () => {
+    const former = [set("API_TOKEN", "the-former-token", { isSecret: true })];
+    const variables = [set("URL", "https://the-former-token@example.org")];
+    const model = modelOf({ report: sampleReport({ variables }), formerSecrets: former });
+    expect(model.variables[0]?.value?.text).toBe(`https://${MASK}@example.org`);
   });
 
   it("stay secrets in changes, though only one of the two reports calls them so", () => {

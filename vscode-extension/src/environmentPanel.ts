@@ -1,14 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { commands, env, Uri, window, type Disposable, type WebviewPanel, type WorkspaceFolder } from "vscode";
 import { loadClosure } from "./loadClosure.ts";
-import type { EnvironmentChange, FolderEnvironment, Services } from "./model.ts";
+import type { EnvironmentChange, FolderEnvironment, Services, VariableReport } from "./model.ts";
 import { openPosition } from "./openPosition.ts";
 import type { ChangesModel, ToView, ViewCommand } from "./viewMessages.ts";
 import { makeClosure, makeState, makeViewModel } from "./viewModel.ts";
 import { makeViewPage } from "./viewPage.ts";
 import { parseRequest } from "./viewRequest.ts";
 import type { ViewStrings } from "./viewStrings.ts";
-import { elementsOf, makeRedact, stateTexts } from "./viewValues.ts";
+import { elementsOf, makeRedact, stateTexts, type Redact } from "./viewValues.ts";
 
 /** Progress comes more often than anybody can read. */
 const STATE_DELAY_MS = 100;
@@ -18,6 +18,7 @@ export interface PanelParts {
   readonly services: Services;
   readonly strings: ViewStrings;
   readonly changes: () => ChangesModel | undefined;
+  readonly formerSecrets: () => readonly VariableReport[];
   readonly onDispose: () => void;
 }
 
@@ -104,8 +105,16 @@ export class EnvironmentPanel {
     const environment = this.#environment;
     if (environment === undefined) return;
     const { state, report, selection, notices } = environment;
-    const { strings, changes } = this.#parts;
-    const input = { folder: this.#folder.name, state, report, selection, notices, changes: changes() };
+    const { strings, changes, formerSecrets } = this.#parts;
+    const input = {
+      folder: this.#folder.name,
+      state,
+      report,
+      selection,
+      notices,
+      formerSecrets: formerSecrets(),
+      changes: changes(),
+    };
     this.#post({ type: "model", model: makeViewModel(input, strings) });
   }
 
@@ -114,22 +123,27 @@ export class EnvironmentPanel {
       this.#stateTimer = undefined;
       const environment = this.#environment;
       if (environment === undefined) return;
-      const { state, report } = environment;
-      const redact = makeRedact(report?.variables ?? [], stateTexts(state));
+      const { state } = environment;
+      const redact = this.#redact(environment, stateTexts(state));
       this.#post({ type: "state", state: makeState(state, redact, this.#parts.strings) });
     }, STATE_DELAY_MS);
   }
 
-  #announceEnd({ state, report }: FolderEnvironment, isNew: boolean): void {
+  #announceEnd(environment: FolderEnvironment, isNew: boolean): void {
+    const { state } = environment;
     const { strings } = this.#parts;
     if (state.kind === "failed") {
-      const redact = makeRedact(report?.variables ?? [], stateTexts(state));
+      const redact = this.#redact(environment, stateTexts(state));
       const { error } = makeState(state, redact, strings);
       this.#announce(strings.loadFailed.replace("{0}", () => error?.message ?? ""));
     } else if (state.kind === "ready") {
       const count = this.#parts.changes()?.changes.length ?? 0;
       this.#announce(isNew ? strings.reloaded.replace("{0}", String(count)) : strings.nothingChanged);
     }
+  }
+
+  #redact({ report }: FolderEnvironment, texts: readonly string[]): Redact {
+    return makeRedact([...(report?.variables ?? []), ...this.#parts.formerSecrets()], texts);
   }
 
   #announce(text: string): void {
@@ -226,7 +240,7 @@ export class EnvironmentPanel {
     } catch (error) {
       if (run.signal.aborted) return;
       const message = error instanceof Error ? error.message : String(error);
-      const redact = makeRedact(environment.report?.variables ?? [], [message]);
+      const redact = this.#redact(environment, [message]);
       log.warn(`closure: ${redact(message)}`);
       this.#post({ type: "closure", closure: { state: "failed", message: redact(message).slice(0, 2000) } });
     }

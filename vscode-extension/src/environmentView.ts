@@ -9,12 +9,13 @@ import {
   type WorkspaceFolder,
 } from "vscode";
 import { EnvironmentPanel } from "./environmentPanel.ts";
-import type { EnvironmentChange, Services } from "./model.ts";
+import type { EnvironmentChange, Services, VariableReport } from "./model.ts";
 import type { ChangesModel } from "./viewMessages.ts";
 import { makeChanges } from "./viewModel.ts";
 import { makeViewStrings } from "./viewStrings.ts";
 
 const VIEW_TYPE = "devshell.environment";
+const FORMER_SECRETS = 1000;
 
 /** The view of a folder's environment: one panel a folder, which comes back with the window. */
 export function registerEnvironmentView(services: Services): void {
@@ -23,6 +24,7 @@ export function registerEnvironmentView(services: Services): void {
   const panels = new Map<string, EnvironmentPanel>();
   /** What the last reload of each folder changed, whether anybody looks or not. */
   const changes = new Map<string, ChangesModel>();
+  const formerSecrets = new Map<string, readonly VariableReport[]>();
   const keyOf = (folder: WorkspaceFolder): string => folder.uri.toString();
 
   const adopt = (panel: WebviewPanel, folder: WorkspaceFolder): void => {
@@ -32,6 +34,7 @@ export function registerEnvironmentView(services: Services): void {
       services,
       strings,
       changes: () => changes.get(key),
+      formerSecrets: () => formerSecrets.get(key) ?? [],
       onDispose: () => {
         if (panels.get(key) === adopted) panels.delete(key);
       },
@@ -55,8 +58,11 @@ export function registerEnvironmentView(services: Services): void {
   const remember = ({ environment, previousReport }: EnvironmentChange): void => {
     const { folder, report } = environment;
     if (report === undefined || previousReport === undefined || report === previousReport) return;
+    const key = keyOf(folder);
+    const secrets = previousReport.variables.filter(({ isSecret }) => isSecret);
+    formerSecrets.set(key, [...(formerSecrets.get(key) ?? []), ...secrets].slice(-FORMER_SECRETS));
     const made = makeChanges(previousReport, report, Date.now());
-    if (made.changes.length > 0) changes.set(keyOf(folder), made);
+    if (made.changes.length > 0) changes.set(key, made);
   };
 
   context.subscriptions.push(
@@ -75,6 +81,7 @@ export function registerEnvironmentView(services: Services): void {
     workspace.onDidChangeWorkspaceFolders(({ removed }) => {
       for (const folder of removed) {
         changes.delete(keyOf(folder));
+        formerSecrets.delete(keyOf(folder));
         panels.get(keyOf(folder))?.dispose();
       }
     }),

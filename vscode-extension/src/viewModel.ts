@@ -41,6 +41,8 @@ export interface ViewInput {
   readonly state: FolderState;
   readonly report: EnvironmentReport | undefined;
   readonly notices: readonly string[];
+  /** Of earlier reports: a text may still hold one after the variable itself has a new value. */
+  readonly formerSecrets: readonly VariableReport[];
   readonly changes: ChangesModel | undefined;
 }
 
@@ -48,12 +50,15 @@ export interface ViewInput {
 export function makeViewModel(input: ViewInput, strings: ViewStrings): ViewModel {
   const { report, state } = input;
   const variables = report?.variables ?? [];
-  const redact = makeRedact(variables, [
-    ...textsOf(variables),
-    ...(report?.scripts ?? []).map((script) => script.text),
-    ...warningsOf(input, strings),
-    ...stateTexts(state),
-  ]);
+  const redact = makeRedact(
+    [...variables, ...input.formerSecrets],
+    [
+      ...textsOf(variables),
+      ...(report?.scripts ?? []).map((script) => script.text),
+      ...warningsOf(input, strings),
+      ...stateTexts(state),
+    ],
+  );
   const total = variables.reduce((sum, each) => sum + (each.action === "unset" ? 0 : each.value.length), 0);
   const length = total > TOTAL_LENGTH ? SHORT_LENGTH : SHOWN_LENGTH;
   return {

@@ -59,7 +59,12 @@ export class VirtualGrid<Row extends GridRow> {
     this.space = element("div", { role: "presentation", class: "grid-space" });
     this.scroller = element(
       "div",
-      { role: "rowgroup", class: "grid-body", tabindex: -1, on: { scroll: () => this.render() } },
+      {
+        role: "rowgroup",
+        class: "grid-body",
+        tabindex: -1,
+        on: { scroll: () => this.render(), focus: () => this.focus() },
+      },
       this.space,
     );
     this.element = element(
