@@ -22,8 +22,20 @@ export function isHashAlgorithm(name: string): name is HashAlgorithm {
 
 /** Hashes bytes at once; a string is taken as a byte string (latin1). */
 export function hashBytes(algorithm: HashAlgorithm, data: string | Uint8Array): Hash {
-  const bytes = typeof data === "string" ? Buffer.from(data, "latin1") : data;
-  return { algorithm, digest: hashOnce(algorithm, bytes, "buffer") };
+  return {
+    algorithm,
+    digest: hashOnce(algorithm, typeof data === "string" ? bytesOf(data) : data, "buffer"),
+  };
+}
+
+/** Where strings are put to be hashed: an allocation for each costs more than hashing it. */
+let scratch: Buffer | undefined;
+const SCRATCH_BYTES = 1 << 16;
+
+function bytesOf(text: string): Buffer {
+  if (text.length > SCRATCH_BYTES) return Buffer.from(text, "latin1");
+  scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  return scratch.subarray(0, scratch.write(text, "latin1"));
 }
 
 /** A running hash: feed it with `update`, end it with `digest`. */

@@ -15,10 +15,12 @@ import type {
   StorePath,
 } from "../types.ts";
 import {
+  DerivationText,
   derivationPath,
   derivationReferences,
-  printDerivation,
+  type BuiltElement,
   type DerivationHasher,
+  type HashModulo,
 } from "./derivation.ts";
 import {
   compareBytes,
@@ -108,31 +110,32 @@ export function makeDerivation(
         outputs.set(output, { kind: kind.kind, algorithm: kind.algorithm, method: kind.method });
       }
       break;
-    case "inputAddressed": {
+    case "inputAddressed":
       for (const output of outputNames) {
         env.set(output, "");
         outputs.set(output, { kind: "deferred" });
       }
-      const hash = hasher.hashMasked(draft);
-      if (hash === undefined) break;
+      break;
+  }
+  const text = new DerivationText(draft);
+  let modulo: HashModulo | undefined;
+  if (kind.kind === "inputAddressed") {
+    const inputHashes = hasher.hashInputs(draft);
+    if (inputHashes !== undefined) {
+      const hash = text.hashMasked(inputHashes);
       for (const output of outputNames) {
         const path = makeOutputPath(storeDir, output, hash, name);
         env.set(output, path);
         outputs.set(output, { kind: "inputAddressed", path });
       }
-      break;
+      modulo = text.hashModulo(inputHashes);
     }
   }
-  const contents = printDerivation(draft);
-  const drvPath = derivationPath(storeDir, draft, contents);
-  hasher.remember(drvPath, draft);
-  return {
-    drvPath,
-    derivation: draft,
-    contents,
-    references: derivationReferences(draft),
-    outputs: outputsOf(drvPath, draft),
-  };
+  const contents = text.print();
+  const references = derivationReferences(draft);
+  const drvPath = derivationPath(storeDir, draft, contents, references);
+  hasher.remember(drvPath, draft, modulo);
+  return { drvPath, derivation: draft, contents, references, outputs: outputsOf(drvPath, draft) };
 }
 
 /** Output name → its path, or the placeholder by which users of the derivation name it before it is built. */
@@ -198,7 +201,12 @@ function inputsOf(
           for (const output of hasher.derivation(path).outputs.keys()) outputsOfDrv(path).add(output);
       }
     } else if (element.startsWith("!")) {
-      const { drvPath, outputs } = parseBuiltElement(hasher.storeDir, element);
+      let parsed = hasher.builtElements.get(element);
+      if (parsed === undefined) {
+        parsed = parseBuiltElement(hasher.storeDir, element);
+        hasher.builtElements.set(element, parsed);
+      }
+      const { drvPath, outputs } = parsed;
       const names = outputsOfDrv(drvPath);
       const [first = "", ...rest] = outputs;
       if (rest.length === 0) names.add(first);
@@ -225,10 +233,7 @@ function inputsOf(
  * Reads a context element `!<output>!<drvPath>`; nested ones name the outermost output first.
  * @returns the outputs from the derivation in the store outward
  */
-export function parseBuiltElement(
-  storeDir: string,
-  element: ByteString,
-): { drvPath: StorePath; outputs: OutputName[] } {
+export function parseBuiltElement(storeDir: string, element: ByteString): BuiltElement {
   const parts = element.slice(1).split("!");
   const drvPath = parseStorePath(storeDir, parts.pop() ?? "");
   if (parts.length === 0 || parts.includes(""))
