@@ -7,6 +7,7 @@ import {
   PathValue,
   addFrame,
   call1,
+  calls,
   coerceToString,
   describeValue,
   evalError,
@@ -65,9 +66,11 @@ export function controlBuiltins(runtime: Runtime): readonly Definition[] {
       "e",
       "Evaluates a value, catching `throw` and `assert`: `{ success, value }`.",
       (_, e) => {
+        const { depth } = calls;
         try {
           return new AttrSet(TRY_SHAPE, [true, force(e)]);
         } catch (error) {
+          calls.depth = depth;
           if (isCatchable(error)) return new AttrSet(TRY_SHAPE, [false, false]);
           throw error;
         }

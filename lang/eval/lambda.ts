@@ -1,5 +1,6 @@
 import type { LambdaExpr } from "../syntax/index.ts";
 import type { Shape } from "../value/attrs.ts";
+import { calls, enterCall } from "../value/callDepth.ts";
 import { addFrame, evalError } from "../value/error.ts";
 import { forceAttrs } from "../value/force.ts";
 import { NO_POS, type Pos } from "../value/position.ts";
@@ -66,8 +67,18 @@ function compileCurried(expr: LambdaExpr, compiler: Compiler): LambdaCode {
             return new Lambda(afterTwo, frame);
           };
   let eager: Delay | undefined;
+  const limit = compiler.maxCallDepth;
+  const limited =
+    limit === undefined
+      ? undefined
+      : (frame: Env): Value => {
+          enterCall(limit, NO_POS);
+          const value = body.run(frame);
+          calls.depth--;
+          return value;
+        };
   const delayBody = (frame: Env, isEager: boolean): Slot =>
-    isEager ? (eager ??= compiler.delay(last.body))(frame) : new Thunk(body.run, frame);
+    isEager ? (eager ??= compiler.delay(last.body))(frame) : new Thunk(limited ?? body.run, frame);
   const delay1: LambdaCode["delay1"] =
     arity === 1 ? (env, a, isEager) => delayBody(size === 2 ? [env, a] : frame1(env, a), isEager) : undefined;
   const delay2: LambdaCode["delay2"] =
@@ -107,7 +118,7 @@ function lambdaCode(
   delay1?: LambdaCode["delay1"],
   delay2?: LambdaCode["delay2"],
 ): LambdaCode {
-  const isPlain = !compiler.showTrace && compiler.maxCallDepth === undefined;
+  const isPlain = !compiler.showTrace;
   return {
     get name() {
       return expr.name;
@@ -121,14 +132,12 @@ function lambdaCode(
     })),
     hasEllipsis: expr.hasEllipsis,
     call1: guardCall(call1, expr, compiler),
-    // With frames or a depth limit each argument counts as a call of its own, as in Nix.
-    call2: isPlain ? call2 : undefined,
+    // Each argument's call leaves frames of its own, as in Nix.
+    call2: isPlain && call2 !== undefined ? guardCall2(call2, compiler) : undefined,
     delay1: isPlain ? delay1 : undefined,
     delay2: isPlain ? delay2 : undefined,
   };
 }
-
-let depth = 0;
 
 /** Adds what only some runs want: frames for calls, and a limit of calls within calls. */
 function guardCall(
@@ -151,19 +160,28 @@ function guardCall(
     };
   }
   const limit = compiler.maxCallDepth;
-  if (limit !== undefined) {
-    const inside = guarded;
-    guarded = (env, argument, pos) => {
-      if (depth >= limit) throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded", pos);
-      depth++;
-      try {
-        return inside(env, argument, pos);
-      } finally {
-        depth--;
-      }
-    };
-  }
-  return guarded;
+  if (limit === undefined) return guarded;
+  const inside = guarded;
+  return (env, argument, pos) => {
+    enterCall(limit, pos);
+    const value = inside(env, argument, pos);
+    calls.depth--;
+    return value;
+  };
+}
+
+function guardCall2(
+  call: NonNullable<LambdaCode["call2"]>,
+  compiler: Compiler,
+): NonNullable<LambdaCode["call2"]> {
+  const limit = compiler.maxCallDepth;
+  if (limit === undefined) return call;
+  return (env, first, second, pos) => {
+    enterCall(limit, pos);
+    const value = call(env, first, second, pos);
+    calls.depth--;
+    return value;
+  };
 }
 
 /** Errors about the argument itself, which come before the call: they say where the call is, and no more. */

@@ -1,5 +1,6 @@
 import { posOfExpr, printExpr, type AttrName, type HasAttrExpr, type SelectExpr } from "../syntax/index.ts";
 import type { Shape } from "../value/attrs.ts";
+import { calls } from "../value/callDepth.ts";
 import { addFrame, evalError } from "../value/error.ts";
 import { force, forceAttrs, forceStringNoContext, isUnderEvaluation, runThunk } from "../value/force.ts";
 import { NO_POS, sourceOf, type Pos } from "../value/position.ts";
@@ -43,12 +44,14 @@ function compileSelectComputed(expr: SelectExpr, compiler: Compiler): Code {
   const general = compileSelectPath(expr, compiler);
   return (env) => {
     let slot: Slot | undefined;
+    const { depth } = calls;
     try {
       const set = object(env);
       const key = set instanceof AttrSet ? name(env) : undefined;
       if (typeof key === "string") slot = (set as AttrSet).get(key);
     } catch {
       // What failed fails again, with its frames.
+      calls.depth = depth;
     }
     if (slot === undefined) return general(env);
     if (!(slot instanceof Thunk)) return slot;

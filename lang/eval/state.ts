@@ -1,6 +1,7 @@
 import { formatError, type ByteString, type SourceOrigin } from "../../core/index.ts";
 import type { ContextElement, EvalHost } from "../host.ts";
 import { parse, type Expr } from "../syntax/index.ts";
+import { calls } from "../value/callDepth.ts";
 import { addFrame, asDevshellError, evalError } from "../value/error.ts";
 import { force } from "../value/force.ts";
 import { canonicalPath } from "../value/path.ts";
@@ -276,9 +277,11 @@ export class EvalState implements Runtime, CompileContext {
 
   /** Runs something for a caller outside of the language: a stack overflow becomes an error of ours. */
   guard<T>(run: () => T): T {
+    const { depth } = calls;
     try {
       return run();
     } catch (error) {
+      calls.depth = depth;
       throw asDevshellError(error, NO_POS) ?? error;
     }
   }

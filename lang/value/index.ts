@@ -1,6 +1,7 @@
 export * from "./arithmetic.ts";
 export * from "./attrs.ts";
 export * from "./call.ts";
+export * from "./callDepth.ts";
 export * from "./coerce.ts";
 export * from "./compare.ts";
 export * from "./describe.ts";

@@ -1,0 +1,14 @@
+import { evalError } from "./error.ts";
+import type { Pos } from "./position.ts";
+
+/**
+ * How many calls evaluation is within, kept only where there is a limit. A call that fails leaves its level behind:
+ * who catches a failure puts the depth back (no `finally` in every call: measured, 8 % of nixpkgs' firefox).
+ */
+export const calls = { depth: 0 };
+
+/** @throws EvalError past the limit, as Nix's `max-call-depth` */
+export function enterCall(limit: number, pos: Pos): void {
+  if (calls.depth >= limit) throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded", pos);
+  calls.depth++;
+}
