@@ -1,4 +1,4 @@
-// evalMain - `devshell eval` behind the launcher: what main.ts does for every command, in one bundle of CommonJS
+// evalMain - `devshell eval` and `nix-instantiate` behind the launcher: what main.ts does for all, in one CommonJS bundle
 // without the other commands (scripts/build.ts), since so short a run is felt most. Measured on `eval -E 1`, where
 // Node alone takes 26 ms of CPU: 53 ms instead of 65.
 import { createRequire } from "node:module";
