@@ -1,6 +1,6 @@
 import { isAbsolute, resolve } from "node:path";
 import { homedir } from "node:os";
-import { commands, l10n, window, workspace, type LogOutputChannel, type WorkspaceFolder } from "vscode";
+import { commands, env, l10n, window, workspace, type LogOutputChannel, type WorkspaceFolder } from "vscode";
 import { CliError, runProcess } from "./cliProcess.ts";
 import type { Cli, CliResult, CliRun } from "./model.ts";
 
@@ -156,6 +156,8 @@ function describe(error: CliError, program: string, timeoutMs: number | undefine
 async function offerSetting(error: CliError): Promise<void> {
   const open = l10n.t("Open Setting");
   const message = error.hint === undefined ? error.message : `${error.message} (${error.hint})`;
-  if ((await window.showErrorMessage(message, open)) === open)
-    await commands.executeCommand("workbench.action.openSettings", "devshell.path");
+  if ((await window.showErrorMessage(message, open)) !== open) return;
+  // Where the extension runs on another machine, that machine's settings count.
+  const scope = env.remoteName === undefined ? "Settings" : "RemoteSettings";
+  await commands.executeCommand(`workbench.action.open${scope}`, { query: "devshell.path" });
 }

@@ -1,0 +1,182 @@
+// The extension's core in a real editor: warm starts, trust, edits, failures, cancelling, disabling.
+import { chmodSync, existsSync, globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { describeEditor, startEditor, type Editor } from "./harness/index.ts";
+import { EXTENSION } from "./sampleProject.ts";
+import { STUB, hostEnvironment, hostPid, seenInHost, stubProject, waitForState } from "./stubProject.ts";
+
+const SETTINGS = { "devshell.path": STUB, "devshell.restartExtensions": "never" };
+const sees = (value: string) => ({ variables: [{ name: "FROM_SPEC", value }] });
+
+describeEditor("a second start", () => {
+  test("has the last environment before the CLI says anything", async () => {
+    using project = stubProject({ id: "a", ...sees("one") });
+    await using editor = await startEditor({
+      folders: [project.directory],
+      extensions: [EXTENSION],
+      settings: SETTINGS,
+    });
+    const first = await editor.openWorkbench();
+    await waitForState(first, "ready");
+    const context = first.page.context();
+    // From now on the CLI hangs: whatever is there is there without it.
+    project.plan({ hang: true });
+    await expect.poll(() => project.runs().length, { timeout: 20_000 }).toBe(2);
+    // Two windows of one folder would have storage of their own.
+    await first.page.close();
+    for (let start = 0; start < 3; start++) {
+      await using next = await editor.openWorkbench({ context });
+      await waitForState(next, "ready");
+      expect(await seenInHost(next, ["FROM_SPEC"])).toEqual({ FROM_SPEC: "one" });
+      if (start === 0) {
+        await next.openTerminal();
+        expect((await next.shell('printf %s "$FROM_SPEC"')).stdout).toBe("one");
+        expect((await next.terminals()).map(({ isStale }) => isStale)).toEqual([false]);
+      }
+    }
+    const durationsMs = [...extensionLogs(editor).matchAll(/activated in (\d+) ms/g)].map((match) =>
+      Number(match[1]),
+    );
+    expect(durationsMs).toHaveLength(4);
+    // The least of them: other processes take their share of the machine.
+    expect(Math.min(...durationsMs)).toBeLessThan(100);
+  });
+});
+
+describeEditor("an untrusted workspace", () => {
+  test("runs nothing, least of all what it names itself; trust loads without a reload", async () => {
+    using project = stubProject({ id: "a", ...sees("one") });
+    const evil = project.write("evil.sh", `#!/bin/sh\ntouch ${project.directory}/evil\nexec ${STUB} "$@"\n`);
+    chmodSync(evil, 0o755);
+    project.write(
+      ".vscode/settings.json",
+      JSON.stringify({ "devshell.path": "./evil.sh", "devshell.arguments": ["--evil"] }),
+    );
+    await using editor = await startEditor({
+      folders: [project.directory],
+      extensions: [EXTENSION],
+      settings: SETTINGS,
+      commands: ["devshell.reload"],
+      trust: false,
+    });
+    await using workbench = await editor.openWorkbench();
+    await waitForState(workbench, "not trusted");
+    await workbench.runCommand("devshell.reload");
+    await waitForState(workbench, "not trusted");
+    expect(project.runs()).toEqual([]);
+    expect(existsSync(join(project.directory, "evil"))).toBe(false);
+    expect(await seenInHost(workbench, ["FROM_SPEC"])).toEqual({ FROM_SPEC: null });
+
+    const pid = await hostPid(workbench);
+    await workbench.trust();
+    await waitForState(workbench, "ready");
+    expect(await hostPid(workbench)).toBe(pid);
+    expect(await seenInHost(workbench, ["FROM_SPEC"])).toEqual({ FROM_SPEC: "one" });
+    // What the user trusts now counts, relative to the folder.
+    expect(project.runs().map(({ args }) => args[0])).toEqual(["--evil"]);
+  });
+});
+
+describeEditor("edits, failures and commands", () => {
+  test("follow each other without a restart", async () => {
+    using project = stubProject({ id: "a", ...sees("one"), show: ["FROM_SPEC", "FROM_SETTING", "PATH"] });
+    const settings = { ...SETTINGS, "devshell.environment": { FROM_SETTING: "yes" } };
+    await using editor = await startEditor({
+      folders: [project.directory],
+      extensions: [EXTENSION],
+      settings: { ...settings, "devshell.enabled": false },
+      commands: ["devshell.cancel", "devshell.disable", "devshell.enable", "devshell.reload"],
+    });
+    await using workbench = await editor.openWorkbench();
+    await waitForState(workbench, "disabled");
+    const before = await hostEnvironment(workbench);
+    const pid = await hostPid(workbench);
+    expect(project.runs()).toEqual([]);
+
+    // Enabled by the setting.
+    editor.writeSettings({ ...settings, "devshell.enabled": true });
+    await waitForState(workbench, "ready");
+    expect(await seenInHost(workbench, ["FROM_SPEC"])).toEqual({ FROM_SPEC: "one" });
+    await workbench.openTerminal();
+    expect((await workbench.shell('printf %s "$FROM_SPEC"')).stdout).toBe("one");
+
+    // A save that changes nothing: a run, and nothing else.
+    project.plan({ id: "a", ...sees("one") });
+    await expect.poll(() => project.runs().length, { timeout: 20_000 }).toBe(2);
+    await waitForState(workbench, "ready");
+    expect((await workbench.terminals()).map(({ isStale }) => isStale)).toEqual([false]);
+
+    // A change: the old terminal is marked, a new one has it. The CLI itself never sees what was patched in.
+    project.plan({ id: "b", ...sees("two"), show: ["FROM_SPEC", "FROM_SETTING"] });
+    await expect
+      .poll(() => seenInHost(workbench, ["FROM_SPEC"]), { timeout: 20_000 })
+      .toEqual({ FROM_SPEC: "two" });
+    await expect
+      .poll(async () => (await workbench.terminals()).map(({ isStale }) => isStale))
+      .toEqual([true]);
+    await workbench.openTerminal();
+    expect((await workbench.shell('printf %s "$FROM_SPEC"')).stdout).toBe("two");
+    expect(project.runs().at(-1)?.environment).toEqual({ FROM_SPEC: null, FROM_SETTING: "yes" });
+
+    // A broken spec keeps it; the mend recovers.
+    project.plan({ state: "failed" });
+    await waitForState(workbench, "failed, the last environment is in use");
+    expect(await seenInHost(workbench, ["FROM_SPEC"])).toEqual({ FROM_SPEC: "two" });
+    project.plan({ id: "c", ...sees("three") });
+    await waitForState(workbench, "ready");
+    expect(await seenInHost(workbench, ["FROM_SPEC"])).toEqual({ FROM_SPEC: "three" });
+
+    // A deaf CLI that hangs is cancelled, and gone.
+    const { length } = project.runs();
+    project.plan({ hang: true, ignoreTerm: true });
+    await expect.poll(() => project.runs().length, { timeout: 20_000 }).toBe(length + 1);
+    await waitForState(workbench, "newer environment");
+    await workbench.runCommand("devshell.cancel");
+    await waitForState(workbench, "cancelled");
+    const hung = project.runs().at(-1)?.pid ?? 0;
+    expect(existsSync(`/proc/${hung}`)).toBe(false);
+    expect(await seenInHost(workbench, ["FROM_SPEC"])).toEqual({ FROM_SPEC: "three" });
+
+    // Disabled: nothing is left of it.
+    project.plan({ id: "c", ...sees("three") });
+    await waitForState(workbench, "ready");
+    await workbench.runCommand("devshell.disable");
+    await waitForState(workbench, "disabled");
+    expect(await hostEnvironment(workbench)).toEqual(before);
+    await workbench.openTerminal();
+    expect((await workbench.shell('printf %s "${FROM_SPEC-unset}"')).stdout).toBe("unset");
+    expect(await hostPid(workbench)).toBe(pid);
+    await workbench.runCommand("devshell.enable");
+    await waitForState(workbench, "ready");
+    expect(await seenInHost(workbench, ["FROM_SPEC"])).toEqual({ FROM_SPEC: "three" });
+  });
+
+  test("a program that is not there: said once, with the setting that names it", async () => {
+    using project = stubProject({ id: "a" });
+    await using editor = await startEditor({
+      folders: [project.directory],
+      extensions: [EXTENSION],
+      settings: { ...SETTINGS, "devshell.path": "devshell-of-nowhere" },
+      commands: ["devshell.reload"],
+    });
+    await using workbench = await editor.openWorkbench();
+    await waitForState(workbench, "failed");
+    await workbench.runCommand("devshell.reload");
+    await waitForState(workbench, "failed");
+    const said = (await workbench.notifications()).filter((text) => text.includes("devshell.path"));
+    expect(said).toHaveLength(1);
+    expect(said[0]).toContain('"devshell-of-nowhere"');
+    await workbench.clickNotification("devshell-of-nowhere", "Open Setting");
+    await workbench.page.locator(".settings-editor").getByText("Devshell: Path").first().waitFor();
+    // The right name is enough.
+    editor.writeSettings(SETTINGS);
+    await waitForState(workbench, "ready");
+  });
+});
+
+/** What the extension wrote to its output channel, in all windows. */
+function extensionLogs(editor: Editor): string {
+  const files = globSync("user-data/logs/**/Devshell.log", { cwd: editor.dir });
+  return files.map((file) => readFileSync(join(editor.dir, file), "utf8")).join("");
+}
