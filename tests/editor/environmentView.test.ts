@@ -189,3 +189,32 @@ describeEditor("the environment view", () => {
     expect(workbench.console()).not.toMatch(/Content Security Policy|webview\.js/);
   });
 });
+
+describeEditor("the environment views of two folders", () => {
+  test("are two, each with its own variables and changes", async () => {
+    using a = stubProject({ id: "a", name: "first", variables: [{ name: "ONLY_A", value: "1" }] });
+    using b = stubProject({ id: "b", name: "second", variables: [{ name: "ONLY_B", value: "1" }] });
+    await using editor = await startEditor({
+      folders: [a.directory, b.directory],
+      extensions: [EXTENSION],
+      settings: { "devshell.path": STUB, "devshell.restartExtensions": "never" },
+    });
+    await using workbench = await editor.openWorkbench();
+    await waitForState(workbench, "ready");
+    const show = async (project: StubProject): Promise<FrameLocator> => {
+      await workbench.host(async ({ vscode }, path) => {
+        await vscode.commands.executeCommand("devshell.showEnvironment", vscode.Uri.file(path));
+      }, project.directory);
+      return workbench.page.frameLocator("iframe.webview.ready").frameLocator("iframe#active-frame");
+    };
+    await (await show(a)).getByRole("rowheader", { name: "ONLY_A" }).waitFor();
+    b.plan({ id: "b2", name: "second", variables: [{ name: "ONLY_B", value: "2" }] });
+    const second = await show(b);
+    await second.getByRole("rowheader", { name: "ONLY_B" }).waitFor();
+    await second.getByRole("tab", { name: "Changes, 1" }).waitFor();
+    const first = await show(a);
+    await first.getByRole("rowheader", { name: "ONLY_A" }).waitFor();
+    expect(await first.getByRole("tab", { name: "Changes", exact: true }).count()).toBe(1);
+    expect(await workbench.page.getByRole("tab", { name: /^Devshell Environment/ }).count()).toBe(2);
+  });
+});

@@ -47,8 +47,10 @@ export class ChangesTab {
         this.render();
       },
       onCopy: (row) => {
-        if (row.kind === "change" || row.kind === "element")
-          post({ type: "copyName", name: row.change.name });
+        if (row.kind !== "change" && row.kind !== "element") return;
+        const { name, isSecret, after } = row.change;
+        const hasValue = !isSecret && after !== undefined && after.action !== "unset";
+        post({ type: hasValue ? "copyValue" : "copyName", name });
       },
     });
     this.grid.setColumns([
