@@ -1,4 +1,4 @@
-// package - makes dist/devshell-<version>.vsix: the extension bundled anew, its README carrying its pictures.
+// package - makes dist/devshell-<version>.vsix: the extension bundled anew.
 import {
   cpSync,
   mkdirSync,
@@ -31,12 +31,15 @@ export async function packageExtension(directory = join(ROOT, "dist")): Promise<
     });
     const bundled = await buildExtension(join(staging, "dist"));
     writeFileSync(join(staging, "ThirdPartyNotices.txt"), bundled.map(noticeOf).join("\n"));
-    const readme = join(staging, "README.md");
-    writeFileSync(readme, withPictures(readFileSync(readme, "utf8"), EXTENSION));
-    const { name, version } = JSON.parse(readFileSync(join(staging, "package.json"), "utf8")) as {
+    const { name, version, repository } = JSON.parse(readFileSync(join(staging, "package.json"), "utf8")) as {
       readonly name: string;
       readonly version: string;
+      readonly repository?: unknown;
     };
+    if (repository === undefined) {
+      const readme = join(staging, "README.md");
+      writeFileSync(readme, withoutPictures(readFileSync(readme, "utf8")));
+    }
     mkdirSync(directory, { recursive: true });
     const file = join(directory, `${name}-${version}.vsix`);
     const unfinished = `${file}.tmp-${process.pid}`;
@@ -45,8 +48,7 @@ export async function packageExtension(directory = join(ROOT, "dist")): Promise<
       packagePath: unfinished,
       dependencies: false,
       allowMissingRepository: true,
-      // The README's links lead into itself, and its pictures are in it.
-      rewriteRelativeLinks: false,
+      rewriteRelativeLinks: repository !== undefined,
     });
     renameSync(unfinished, file);
     return file;
@@ -67,17 +69,11 @@ function noticeOf(name: string): string {
 }
 
 /**
- * The editor shows an installed extension's README without the files beside it: pictures become `data:` addresses.
- * @param directory what the pictures' paths are relative to
+ * The editor shows pictures of an installed extension's README from https addresses alone: those beside it are left out
+ * where no repository says where they can be had. The walkthrough has them all.
  */
-export function withPictures(markdown: string, directory: string): string {
-  return markdown.replaceAll(
-    /(!\[[^\]]*\]\()([^):]+\.png)(\))/g,
-    (_, before: string, path: string, after: string) => {
-      const picture = readFileSync(join(directory, path)).toString("base64");
-      return `${before}data:image/png;base64,${picture}${after}`;
-    },
-  );
+export function withoutPictures(markdown: string): string {
+  return markdown.replaceAll(/^!\[[^\]]*\]\((?!https:)[^)]*\)\n\n?/gm, "");
 }
 
 if (import.meta.main) {

@@ -139,6 +139,18 @@ describe("the manifest", () => {
     );
   });
 
+  it("has the pictures of its README and its walkthrough, and shows the same in both", () => {
+    const pictures = (path: string): readonly string[] =>
+      [...text(path).matchAll(/!\[[^\]]+\]\((?:\.\.\/)?(media\/[^)]+)\)/g)]
+        .map((match) => match[1] ?? "")
+        .sort();
+    const shown = pictures("README.md");
+    expect(shown.length).toBeGreaterThan(3);
+    expect(shown.filter((file) => !existsSync(join(EXTENSION, file)))).toEqual([]);
+    for (const page of ["pictures", ...LANGUAGES.map((language) => `pictures.nls.${language}`)])
+      expect(pictures(`walkthrough/${page}.md`)).toEqual(shown);
+  });
+
   it("uses only context keys that the extension sets", () => {
     const keys = [...JSON.stringify(menus).matchAll(/\bdevshell\.(?:is|has)\w+/g)].map(([key]) => key);
     expect(keys.length).toBeGreaterThan(0);
