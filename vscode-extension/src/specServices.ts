@@ -60,14 +60,18 @@ export class SpecServices {
       index = new PackageIndex(async (prefix, signal) => {
         const { cli, log } = this.#services;
         try {
-          const { stdout } = await cli.run({
+          const { stdout, stderr } = await cli.run({
             folder,
             args: ["packages", "--json", prefix],
             signal,
             timeoutMs: QUERY_TIMEOUT_MS,
           });
           const report: unknown = JSON.parse(stdout);
-          return isPackagesReport(report) ? report : undefined;
+          if (!isPackagesReport(report)) return undefined;
+          // it read the saved spec, which may be older, or broken and taken for none
+          if (typeof collection === "string" && report.collection !== collection) return undefined;
+          // no index is there yet, it says: that is not to have no packages
+          return report.packages.length === 0 && stderr.trim() !== "" ? undefined : report;
         } catch (error) {
           if (!signal.aborted)
             log.debug(`packages: ${error instanceof Error ? error.message : String(error)}`);
