@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { FrameLocator } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeEditor, startEditor, type Editor, type Workbench } from "./harness/index.ts";
-import { EXTENSION } from "./sampleProject.ts";
+import { DEVSHELL, EXTENSION, sampleProjects } from "./sampleProject.ts";
 import { STUB, stubProject, waitForState, type Plan, type StubProject } from "./stubProject.ts";
 import { sampleClosure, SECRET } from "./viewSamples.ts";
 
@@ -216,5 +216,34 @@ describeEditor("the environment views of two folders", () => {
     await first.getByRole("rowheader", { name: "ONLY_A" }).waitFor();
     expect(await first.getByRole("tab", { name: "Changes", exact: true }).count()).toBe(1);
     expect(await workbench.page.getByRole("tab", { name: /^Devshell Environment/ }).count()).toBe(2);
+  });
+});
+
+describeEditor("the environment view of the real devshell", () => {
+  test("has what the CLI says: variables, who set them, the closure", async () => {
+    using samples = sampleProjects();
+    const folder = samples.project("real", {
+      "devshell.yaml": samples.spec("packages: [tool]\nenv:\n  GREETING: hello\n"),
+    });
+    await using editor = await startEditor({
+      folders: [folder],
+      extensions: [EXTENSION],
+      env: samples.env,
+      settings: { "devshell.path": DEVSHELL, "devshell.restartExtensions": "never" },
+      commands: ["devshell.showEnvironment"],
+    });
+    await using workbench = await editor.openWorkbench();
+    await waitForState(workbench, "ready");
+    await workbench.runCommand("devshell.showEnvironment");
+    const view = workbench.page.frameLocator("iframe.webview.ready").frameLocator("iframe#active-frame");
+    await view.getByRole("heading", { name: "devshell", exact: true }).waitFor();
+    const greeting = view.getByRole("row").filter({ has: view.getByRole("rowheader", { name: "GREETING" }) });
+    expect(await greeting.textContent()).toContain("hellospec devshell.yaml:");
+    await view.getByRole("tab", { name: "Closure" }).click();
+    await view.getByRole("option", { name: /^tool-1\.0, / }).click();
+    expect(await view.getByRole("complementary").locator(".chain li").first().textContent()).toBe(
+      "the environment itself",
+    );
+    await workbench.screenshot("environment view, real");
   });
 });
