@@ -88,6 +88,29 @@ export const COMMANDS: readonly CommandEntry[] = [
     examples: [["devshell watch --json --once", "what an editor runs to load the environment"]],
   },
   {
+    name: "attributes",
+    summary: "List what -A can name in the spec",
+    arguments: [
+      { name: "prefix", help: "only names that begin so; with dots: inside an attribute", isOptional: true },
+    ],
+    flags: ["json", "file", "include", "arg", "argstr", "option", ...COMMON_FLAGS],
+    examples: [["devshell attributes -f '<debian>' pan", "pan and its like"]],
+  },
+  {
+    name: "closure",
+    summary: "List all store paths that the environment needs, with their sizes",
+    arguments: [SPEC_WORDS],
+    flags: ["json", ...SELECTION_FLAGS, ...BUILD_FLAGS, ...COMMON_FLAGS],
+  },
+  {
+    name: "packages",
+    summary: "List packages of the spec's collection",
+    description: "Of <debian> those of the index that was fetched last; no mirror is asked",
+    arguments: [{ name: "prefix", help: "how their names begin" }],
+    flags: ["json", "file", "include", "option", ...COMMON_FLAGS],
+    examples: [["devshell packages python3-num", "names, versions and summaries"]],
+  },
+  {
     name: "eval",
     summary: "Evaluate an expression of the Nix language and print its value",
     arguments: [{ ...SPEC_WORDS, help: "an expression with -E, else a file" }],

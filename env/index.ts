@@ -21,6 +21,7 @@ export {
   type RenderOptions,
 } from "./render/renderShell.ts";
 export { quoteSh } from "./render/quote.ts";
+export { collectionOf } from "./spec/specExpression.ts";
 export { discoverSpec } from "./spec/discoverSpec.ts";
 export { suggestNames } from "./suggest.ts";
 export type {
@@ -34,6 +35,7 @@ export type {
 } from "./types.ts";
 export { makeEnvironment, type MakeObserver } from "./makeEnvironment.ts";
 export { autoArguments, evaluateSpec, openEvaluation } from "./evaluate/evaluateSpec.ts";
+export { listAttributes, type AttributeList } from "./evaluate/listAttributes.ts";
 export { derivationsOf, type FoundDerivation } from "./evaluate/findDerivations.ts";
 export { instantiateDerivations } from "./instantiateSpec.ts";
 export { StoreContext, createStoreContext, type ContextEvent } from "./storeContext.ts";

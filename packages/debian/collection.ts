@@ -7,8 +7,9 @@ import { runIndexTasks, type DebianEvent } from "./index/indexWork.ts";
 import { emptyLock, readLock, writeLock, type DebianLock } from "./index/lock.ts";
 import type { ArchiveFile } from "./index/records.ts";
 import { EMBEDDED_KEYRING, SYSTEM_KEYRING } from "./index/signature.ts";
-import { suiteStatePath } from "./index/suiteState.ts";
+import { readSuiteState, suiteStatePath } from "./index/suiteState.ts";
 import { parseQuery, type Query } from "./query.ts";
+import { searchIndex, type FoundPackages } from "./searchIndex.ts";
 import { Suite, type PackageChoice, type SourceChoice } from "./suite.ts";
 import { upstreamVersion, withoutEpoch } from "./resolve/version.ts";
 
@@ -34,6 +35,16 @@ export interface DebianCollection extends Disposable {
   call(argument: ByteString): ByteString;
   /** The files read so far that an answer depends on. */
   inputs(): readonly string[];
+  /**
+   * Packages by the beginnings of their names, from a cached index alone.
+   * @param suite undefined: the one that a spec without a suite means
+   * @returns undefined where none is cached
+   */
+  search(
+    query: { readonly prefix: string; readonly limit: number },
+    suite: string | undefined,
+    system: string,
+  ): FoundPackages | undefined;
   /** Why an index could not be had, where one was asked for: then only the lock's packages are known. */
   readonly indexFailure: DevshellError | undefined;
   /** Writes the lock if something new was pinned. */
@@ -76,6 +87,22 @@ class Collection implements DebianCollection {
   inputs(): readonly string[] {
     const { lockPath } = this.#options;
     return [...(lockPath === undefined ? [] : [lockPath]), ...(this.#mirrors?.files ?? []), ...this.#states];
+  }
+
+  search(
+    query: { readonly prefix: string; readonly limit: number },
+    suite: string | undefined,
+    system: string,
+  ): FoundPackages | undefined {
+    const { architecture } = platformOf(system);
+    const { cacheDir } = this.#options;
+    const lock = this.#readLock();
+    const name = suite ?? lock.defaultSuite ?? this.#findMirrors().machineSuite ?? DEFAULT_SUITE;
+    const candidates = [
+      lock.suites.get(`${name}/${architecture}`)?.archives ?? [],
+      readSuiteState(suiteStatePath(cacheDir, name, architecture))?.archives ?? [],
+    ];
+    return searchIndex(cacheDir, candidates, architecture, query);
   }
 
   flushLock(): void {

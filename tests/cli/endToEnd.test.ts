@@ -303,7 +303,8 @@ describe("commands", () => {
       "hello\n",
     );
     expect(JSON.parse(devshell(directory, ["env", "--json"]).out)).toMatchObject({
-      version: 1,
+      protocol: 1,
+      state: "ready",
       name: "project",
     });
     expect(devshell(directory, ["explain", "GREETING"]).out).toContain(

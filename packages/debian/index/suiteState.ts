@@ -39,7 +39,7 @@ export function suiteStatePath(cacheDir: string, suite: string, architecture: st
  */
 export function loadSuite(request: SuiteRequest, isUpdate: boolean): readonly ArchiveState[] {
   const path = suiteStatePath(request.cacheDir, request.suite, request.architecture);
-  const cached = readState(path);
+  const cached = readSuiteState(path);
   const isUsable = cached !== undefined && (request.whenExpired === "warn" || !hasExpiredMain(cached));
   if (!isUpdate && isUsable && Date.now() / 1000 - cached.fetchedSeconds < MAX_AGE_SECONDS)
     return cached.archives;
@@ -83,7 +83,7 @@ function hasExpiredMain({ archives }: SuiteState): boolean {
   return archives[0]?.isExpired === true;
 }
 
-function readState(path: string): SuiteState | undefined {
+export function readSuiteState(path: string): SuiteState | undefined {
   try {
     const { fetchedSeconds, archives } = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
     if (typeof fetchedSeconds !== "number") return undefined;
