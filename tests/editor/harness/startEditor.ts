@@ -92,7 +92,14 @@ const CHROMIUM_FLAGS = [
   "--disable-sync",
 ];
 /** Leads the process group, and ends it when the server ends or the test process does, however it does. */
-const WATCH = `{ "$@"; echo "server ended with $?"; kill -TERM 0; } & read -r _; kill -TERM 0; sleep 5; kill -KILL 0`;
+const WATCH = `trap : TERM
+exec 3<&0
+{ read -r _ <&3; kill -TERM 0; } &
+"$@" 3<&- & server=$!
+wait $server; echo "server ended with $?"
+kill -TERM 0; n=0
+while kill -0 $server 2>/dev/null && [ $((n += 1)) -lt 50 ]; do sleep 0.1; done
+sleep 0.2; kill -KILL 0`;
 /** Marks every process that descends from an editor. */
 const MARK = "DEVSHELL_EDITOR_MARK";
 const CLOSE_TIMEOUT_MS = 8_000;
