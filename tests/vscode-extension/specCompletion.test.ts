@@ -181,6 +181,21 @@ describe("the index of packages", () => {
     expect(await index.suggest("gccc", signal)).toEqual(["gcc"]);
   });
 
+  it("knows what may be meant by an item that there is not", async () => {
+    const index = new PackageIndex((prefix) =>
+      Promise.resolve({
+        ...report([], false),
+        packages: [{ name: "hello", versions: ["2.10-3", "2.9"] }].filter(({ name }) =>
+          name.startsWith(prefix),
+        ),
+      }),
+    );
+    expect(await index.suggest("hello@9", signal)).toEqual(["hello@2.10-3", "hello@2.9", "hello"]);
+    expect(await index.suggest("helo", signal)).toEqual(["hello"]);
+    expect(await index.suggest("helo@2.9", signal)).toEqual(["hello@2.9"]);
+    expect(await index.suggest("zzz", signal)).toEqual([]);
+  });
+
   it("forgets what it was told too long ago, and what failed", async () => {
     let nowMs = 0;
     let asked = 0;

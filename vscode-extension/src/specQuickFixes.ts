@@ -13,7 +13,7 @@ import {
 import { cancellation } from "./cancellation.ts";
 import type { ShownFailure, SpecDiagnostics } from "./diagnostics.ts";
 import { replaceName } from "./spec/errorPlaces.ts";
-import { mendsOf, type SpecMend } from "./spec/mendSpec.ts";
+import { likeWord, mendsOf, type SpecMend } from "./spec/mendSpec.ts";
 import { validateSpec } from "./spec/validateSpec.ts";
 import type { SpecServices } from "./specServices.ts";
 
@@ -48,11 +48,13 @@ export class SpecQuickFixes implements CodeActionProvider {
       add(titleOf(mend), at, mend.text, isBest);
     }
     for (const failure of this.#diagnostics.failuresAt(document, range)) {
-      const names = await this.#namesFor(failure, document, token);
-      for (const [n, name] of names.entries()) {
+      const changes = failure.suggestions.flatMap((name): Change[] => {
         const text = replaceName(failure.word, name, failure.error);
-        if (text !== undefined) add(l10n.t('Change to "{0}"', name), failure.range, text, n === 0);
-      }
+        return text === undefined ? [] : [{ name, text }];
+      });
+      const others = changes.length > 0 ? [] : await this.#packagesFor(failure, document, token);
+      for (const [n, { name, text }] of [...changes, ...others].entries())
+        add(l10n.t('Change to "{0}"', name), failure.range, text, n === 0);
     }
     return actions;
   }
@@ -69,24 +71,29 @@ export class SpecQuickFixes implements CodeActionProvider {
     }
   }
 
-  async #namesFor(
-    failure: ShownFailure,
+  /** Of an unknown package for which the CLI had no suggestion: what the collection's index has like it. */
+  async #packagesFor(
+    { word, error }: ShownFailure,
     document: TextDocument,
     token: CancellationToken,
-  ): Promise<readonly string[]> {
-    if (failure.suggestions.length > 0 || failure.error.code !== "SPEC_PACKAGE") return failure.suggestions;
+  ): Promise<readonly Change[]> {
     const spec = this.#specs.read(document);
     const index = spec === undefined ? undefined : this.#specs.packages(document, spec);
-    if (index === undefined) return [];
+    if (index === undefined || error.code !== "SPEC_PACKAGE") return [];
     using cancelled = cancellation(token);
     try {
-      const name = failure.word.replace(/^["']|["']$/g, "").replace(/(.)@.*$/, "$1");
-      return await index.suggest(name, cancelled.signal);
-    } catch (error) {
-      if (!cancelled.signal.aborted) throw error;
+      const names = await index.suggest(word.replace(/^["']|["']$/g, ""), cancelled.signal);
+      return names.map((name) => ({ name, text: likeWord(word, name) }));
+    } catch (thrown) {
+      if (!cancelled.signal.aborted) throw thrown;
       return [];
     }
   }
+}
+
+interface Change {
+  readonly name: string;
+  readonly text: string;
 }
 
 function titleOf({ kind, name }: SpecMend): string {

@@ -9,6 +9,7 @@ export type PackageSource = (prefix: string, signal: AbortSignal) => Promise<Pac
 /** Answers are kept so long: a collection changes with `devshell update` only. */
 const MAX_AGE_MS = 10 * 60 * 1000;
 const MAX_ANSWERS = 200;
+const MAX_VERSIONS = 4;
 
 /** What a collection's packages are called: answers of the CLI, kept; equal questions at a time asked once. */
 export class PackageIndex {
@@ -34,13 +35,18 @@ export class PackageIndex {
     return report.packages.find((one) => one.name === name) ?? (report.isTruncated ? undefined : null);
   }
 
-  /** Names near one that there is not. */
-  async suggest(name: string, signal: AbortSignal): Promise<string[]> {
+  /** What may be meant by an item, `name` or `name@version`, that there is not: a near name, another version. */
+  async suggest(item: string, signal: AbortSignal): Promise<string[]> {
+    const at = item.indexOf("@", 1);
+    const [name, version] = at < 0 ? [item, ""] : [item.slice(0, at), item.slice(at)];
+    const known = version === "" ? undefined : await this.get(name, signal);
+    if (known !== undefined && known !== null)
+      return [...known.versions.slice(0, MAX_VERSIONS).map((one) => `${name}@${one}`), name];
     for (const length of [3, 2]) {
       if (name.length < length) continue;
       const report = await this.find(name.slice(0, length), signal);
       const near = suggestNames(name, report?.packages.map((one) => one.name) ?? []);
-      if (near.length > 0) return near;
+      if (near.length > 0) return near.map((one) => `${one}${version}`);
     }
     return [];
   }
