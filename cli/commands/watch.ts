@@ -6,7 +6,8 @@ import { version } from "../version.ts";
 /** `devshell watch`: what the environment is, and what becomes of it. */
 export async function run(invocation: Invocation): Promise<number> {
   const output = openWatchOutput(invocation.flags.has("json"));
-  if (!invocation.flags.has("once")) return watchRounds(invocation, output);
+  // It ends only when stopped; what its reader did not take by then it never will.
+  if (!invocation.flags.has("once")) process.exit(await watchRounds(invocation, output));
   output.send({ event: "hello", protocol: PROTOCOL, version: version() });
   output.send({ event: "begin", reason: "start" });
   const progress = progressReporter((report) => output.send({ event: "progress", ...report }));

@@ -166,11 +166,7 @@ function listenForStop(): Stopper {
   if (isPipe(0)) void endOf(process.stdin).then((isEnd) => (isEnd ? onEnd() : undefined));
   return {
     signal: stopped.signal,
-    status: () => {
-      // What a reader did not take by now it never will.
-      if (stopped.signal.aborted) process.stdout.destroy();
-      return status;
-    },
+    status: () => status,
     [Symbol.dispose]: () => {
       process.off("SIGINT", onInterrupt);
       process.off("SIGTERM", onTerminate);

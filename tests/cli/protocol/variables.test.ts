@@ -93,18 +93,19 @@ describe("what a shell hook changes", () => {
   const caller = { PATH: "/own", LIBS: "/l", FLAGS: "-x" };
   const before = new Map([["PATH", "/env:/own"], ["SET", "1"], ["KEEP", "2"], ["LIBS", "/l"], ["FLAGS", "-x"], ["SHLVL", "1"]]); // prettier-ignore
   const hooked = (after: ReadonlyMap<string, string>, own: NodeJS.ProcessEnv = caller) =>
-    withHookChanges(describeVariables(base, own), { before, after }, own, false)
-      .filter(({ origin }) => origin.by === "shellHook")
-      .map(({ isSecret: _, origin: __, ...rest }) => rest);
+    withHookChanges(describeVariables(base, own), { before, after }, own, false).filter(
+      ({ origin }) => origin.by === "shellHook",
+    );
 
   it("comes before the caller's own where it did so, and is set or unset elsewhere", () => {
     const after = new Map([["PATH", "/p/bin:/env:/own"], ["KEEP", "2"], ["LIBS", "/p/lib:/l"], ["FLAGS", "-y -x"], ["NEW", "n"], ["SHLVL", "2"], ["_", "x"]]); // prettier-ignore
+    const facts = { isSecret: false, origin: { by: "shellHook" } };
     expect(hooked(after)).toEqual([
-      { name: "FLAGS", action: "prepend", value: "-y", separator: " " },
-      { name: "LIBS", action: "prepend", value: "/p/lib", separator: ":" },
-      { name: "NEW", action: "set", value: "n" },
-      { name: "PATH", action: "prepend", value: "/p/bin:/env", separator: ":" },
-      { name: "SET", action: "unset" },
+      { ...facts, name: "FLAGS", action: "prepend", value: "-y", separator: " " },
+      { ...facts, name: "LIBS", action: "prepend", value: "/p/lib", separator: ":" },
+      { ...facts, name: "NEW", action: "set", value: "n" },
+      { ...facts, name: "PATH", action: "prepend", value: "/p/bin:/env", separator: ":" },
+      { ...facts, name: "SET", action: "unset" },
     ]);
   });
 
