@@ -262,20 +262,30 @@ async function endGroup(server: ChildProcess): Promise<void> {
   await Promise.race([ended, sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
 }
 
-/** Kills what left the process group (terminals lead their own) and still runs; returns their command lines. */
-async function endMarked(mark: string): Promise<string[]> {
-  const deadline = Date.now() + 1_000;
-  while (markedProcesses(mark).length > 0 && Date.now() < deadline) await sleep(50);
-  const strays: string[] = [];
-  for (const pid of markedProcesses(mark)) {
-    strays.push(readProc(pid, "cmdline").replaceAll("\0", " ").trim());
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch {
-      // It ended by itself.
+/** Kills what left the process group (terminals lead their own), until none runs; returns their command lines. */
+async function endMarked(mark: string): Promise<readonly string[]> {
+  const start = Date.now();
+  const strays = new Map<number, string>();
+  for (;;) {
+    const pids = markedProcesses(mark);
+    if (pids.length === 0 || Date.now() - start > CLOSE_TIMEOUT_MS) return [...strays.values()];
+    // Most are ending already.
+    if (Date.now() - start > 1_000) {
+      for (const pid of pids) {
+        if (!strays.has(pid)) strays.set(pid, readProc(pid, "cmdline").replaceAll("\0", " ").trim());
+        killProcess(pid);
+      }
     }
+    await sleep(50);
   }
-  return strays;
+}
+
+function killProcess(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It ended by itself.
+  }
 }
 
 function markedProcesses(mark: string): number[] {
