@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { charactersOfBytes } from "../../vscode-extension/src/byteColumns.ts";
 import {
@@ -7,8 +8,8 @@ import {
 } from "../../vscode-extension/src/cppConfiguration.ts";
 import { launchSelection } from "../../vscode-extension/src/launchSelection.ts";
 import { parseTemplates } from "../../vscode-extension/src/templateList.ts";
-import { sessionEnvironment } from "../../vscode-extension/src/terminalOptions.ts";
-import { reportOf } from "./reportOf.ts";
+import { sessionEnvironment, withoutVariables } from "../../vscode-extension/src/terminalOptions.ts";
+import { prependTo, reportOf, setTo } from "./reportOf.ts";
 
 describe("cppConfiguration", () => {
   const report = reportOf({
@@ -61,6 +62,45 @@ describe("sessionEnvironment", () => {
       TERM_PROGRAM_VERSION: "1.139.1",
       DEVSHELL_CACHE_DIR: "/c",
     });
+  });
+});
+
+describe("withoutVariables", () => {
+  const start = { program: "env", args: ["-0"], environment: { MINE: "x" } };
+
+  it("starts a program without what the editor gave it, as a real shell does it", () => {
+    const base = { PATH: "/usr/bin:/bin", ODD: "it's \n$x" };
+    const many = Array.from({ length: 20_000 }, (_, index) => setTo(`MANY_${index}`, ""));
+    const variables = [
+      setTo("ADDED", "a"),
+      prependTo("PATH", "/e"),
+      setTo("ODD", "b"),
+      setTo("a-b", "c"),
+      ...many,
+    ];
+    const clean = withoutVariables(start, variables, base);
+    const given = {
+      PATH: "/e:/usr/bin:/bin",
+      ADDED: "a",
+      ODD: "b",
+      MANY_19999: "m",
+      VSCODE_ENV_REPLACE: "ADDED=a",
+    };
+    const { status, stdout } = spawnSync(clean.program, clean.args, {
+      env: { ...given, ...clean.environment },
+      encoding: "utf8",
+    });
+    expect(status).toBe(0);
+    expect(stdout.split("\0").toSorted((a, b) => (a < b ? -1 : 1))).toEqual(
+      expect.arrayContaining(["", "MINE=x", "ODD=it's \n$x", "PATH=/usr/bin:/bin"]),
+    );
+    expect(stdout).not.toMatch(/ADDED|MANY|DEVSHELL|VSCODE|devshell/);
+    // A secret is no word of the command line.
+    expect(clean.args.join(" ")).not.toContain("it's");
+  });
+
+  it("leaves a process alone where the editor gives it nothing", () => {
+    expect(withoutVariables(start, [], {})).toBe(start);
   });
 });
 

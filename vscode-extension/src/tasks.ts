@@ -10,9 +10,11 @@ import {
   type TaskProvider,
   type WorkspaceFolder,
 } from "vscode";
+import { usableVariables } from "./applyVariables.ts";
 import type { FolderEnvironment, Services } from "./model.ts";
 import { planDefinition, planScripts, taskArguments } from "./taskPlans.ts";
 import type { TaskDefinitionFields, TaskKind, TaskPlan } from "./taskPlans.ts";
+import { withoutVariables } from "./terminalOptions.ts";
 
 const TASK_TYPE = "devshell";
 
@@ -58,14 +60,21 @@ function makeTask(
   plan: TaskPlan,
   environment: FolderEnvironment,
   scope: WorkspaceFolder | TaskScope.Workspace,
-  { cli }: Services,
+  services: Services,
 ): Task {
-  const { folder, selection } = environment;
-  const [program, ...first] = cli.commandFor(folder);
-  const args = taskArguments(fieldsOf(definition), selection) ?? [];
-  const execution = new ProcessExecution(program, [...first, ...args], {
+  const { folder, selection, report } = environment;
+  const [program, ...first] = services.cli.commandFor(folder);
+  const fields = fieldsOf(definition);
+  const args = [...first, ...(taskArguments(fields, selection) ?? [])];
+  const base = services.baseEnvironment();
+  // The folder's environment belongs to the folder's selection.
+  const variables =
+    fields.attribute === undefined || report === undefined ? [] : usableVariables(report, base).variables;
+  const environmentOfCli = services.cli.settingsEnvironment(folder);
+  const start = withoutVariables({ program, args, environment: environmentOfCli }, variables, base);
+  const execution = new ProcessExecution(start.program, [...start.args], {
     cwd: folder.uri.fsPath,
-    env: { ...cli.settingsEnvironment(folder) },
+    env: { ...start.environment },
   });
   const task = new Task(definition, scope, plan.name, TASK_TYPE, execution, [...plan.problemMatchers]);
   task.detail = plan.detail;

@@ -9,10 +9,11 @@ import {
   type TerminalOptions,
   type Uri,
 } from "vscode";
+import { usableVariables } from "./applyVariables.ts";
 import { pickSelection } from "./attributePicker.ts";
 import { selectionText } from "./commandLine.ts";
 import type { FolderEnvironment, Services } from "./model.ts";
-import { sessionEnvironment } from "./terminalOptions.ts";
+import { sessionEnvironment, withoutVariables } from "./terminalOptions.ts";
 
 /**
  * Terminals that are devshell sessions: hook, functions, phases, unset variables, pure environments and live reload are
@@ -45,22 +46,31 @@ export function registerTerminals(services: Services): void {
 
 /** Options of a terminal that is a session of the CLI. */
 function sessionOptions(
-  { folder, selection: own }: FolderEnvironment,
+  { folder, selection: own, report }: FolderEnvironment,
   selection: readonly string[],
   { cli, baseEnvironment }: Services,
 ): TerminalOptions {
   const [program, ...first] = cli.commandFor(folder);
+  const base = baseEnvironment();
   const settings = workspace
     .getConfiguration("terminal.integrated.env", folder)
     .get<Readonly<Record<string, unknown>>>("linux", {});
+  const environment = sessionEnvironment(base, settings, cli.settingsEnvironment(folder), version);
+  const variables = report === undefined ? [] : usableVariables(report, base).variables;
+  const start = withoutVariables(
+    { program, args: [...first, ...selection], environment },
+    variables,
+    environment,
+  );
   const isOwn = selectionText(selection) === selectionText(own);
   return {
     name: isOwn ? `devshell: ${folder.name}` : `devshell ${selectionText(selection)}`,
     iconPath: new ThemeIcon("package"),
     cwd: folder.uri,
-    shellPath: program,
-    shellArgs: [...first, ...selection],
-    env: sessionEnvironment(baseEnvironment(), settings, cli.settingsEnvironment(folder), version),
+    shellPath: start.program,
+    shellArgs: [...start.args],
+    env: start.environment,
+    // So no mark says that it is out of date: a session reloads by itself.
     strictEnv: true,
   };
 }
