@@ -63,7 +63,8 @@ export class VirtualGrid<Row extends GridRow> {
         role: "rowgroup",
         class: "grid-body",
         tabindex: -1,
-        on: { scroll: () => this.render(), focus: () => this.focus() },
+        // A click lands here; nothing may move before the button is up.
+        on: { scroll: () => this.render(), focus: () => this.element.focus({ preventScroll: true }) },
       },
       this.space,
     );
