@@ -1,4 +1,5 @@
 // stubProject - folders whose environments a stand-in for the CLI tells as a file says: it counts its runs.
+import type * as ChildProcess from "node:child_process";
 import {
   mkdirSync,
   mkdtempSync,
@@ -10,6 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import type * as Process from "node:process";
 import type { Workbench } from "./harness/index.ts";
 
 export const STUB = resolve(import.meta.dirname, "../vscode-extension/fixtures/stub-devshell.mjs");
@@ -89,7 +91,7 @@ export function seenInHost(
   names: readonly string[],
 ): Promise<Record<string, string | null>> {
   return workbench.host(({ require }, wanted) => {
-    const { execFileSync } = require("node:child_process") as typeof import("node:child_process");
+    const { execFileSync } = require("node:child_process") as typeof ChildProcess;
     const entries = execFileSync("/usr/bin/env", ["-0"], { encoding: "utf8", maxBuffer: 1e8 }).split("\0");
     const all = new Map(
       entries.map((entry) => [entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1)]),
@@ -101,7 +103,7 @@ export function seenInHost(
 /** The whole environment of the extension host, in one order. */
 export function hostEnvironment(workbench: Workbench): Promise<string[]> {
   return workbench.host(({ require }) => {
-    const { env } = require("node:process") as typeof import("node:process");
+    const { env } = require("node:process") as typeof Process;
     return Object.entries(env)
       .map(([name, value]) => `${name}=${value}`)
       .sort();
@@ -110,5 +112,5 @@ export function hostEnvironment(workbench: Workbench): Promise<string[]> {
 
 /** Another one after each restart of the extensions. */
 export function hostPid(workbench: Workbench): Promise<number> {
-  return workbench.host(({ require }) => (require("node:process") as typeof import("node:process")).pid);
+  return workbench.host(({ require }) => (require("node:process") as typeof Process).pid);
 }

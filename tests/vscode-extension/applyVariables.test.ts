@@ -177,8 +177,21 @@ describe("mutationsOf", () => {
     const mutations = mutationsOf(reportOf([...variables, prepend("PATH", "/store/bin")]), BASE);
     const after = [...mutations.values()].filter(({ options }) => options.applyAtShellIntegration);
     expect(after.reduce((sum, { value }) => sum + value.length, 0)).toBeLessThan(64 * 1024);
+    expect(after).not.toEqual([]);
     expect(mutations.get("PATH")?.options).toEqual(twice);
     expect(mutations.size).toBe(101);
+  });
+
+  test("few come after the shell's own files: those that these are likely to change", () => {
+    const variables = Array.from({ length: 10_000 }, (_, index) => set(`V${index}`, "x"));
+    const report = reportOf([...variables, set("OLD", "2"), prepend("PATH", "/store/bin")]);
+    const mutations = [...mutationsOf(report, BASE)];
+    const after = mutations
+      .filter(([, { options }]) => options.applyAtShellIntegration)
+      .map(([name]) => name);
+    expect(after.slice(0, 3)).toEqual(["PATH", "OLD", "V0"]);
+    expect(after).toHaveLength(32);
+    expect(mutations).toHaveLength(10_002);
   });
 
   test("in a window opened within the environment PATH is only put right after the shell's own files", () => {

@@ -1,4 +1,9 @@
-import type { EnvironmentReport, PrependVariable, SetVariable } from "../../cli/protocol/types.ts";
+import type {
+  EnvironmentReport,
+  PrependVariable,
+  SetVariable,
+  VariableReport,
+} from "../../cli/protocol/types.ts";
 import { own, usableVariables, type Environment } from "./applyVariables.ts";
 
 /** How one variable of new terminals is changed. */
@@ -16,6 +21,8 @@ export interface Mutation {
 /** The editor hands these in one variable to the shell, which has the system's limit of 128 KiB. */
 const INTEGRATION_LIMIT_BYTES = 64 * 1024;
 const INTEGRATION_VALUE_BYTES = 4 * 1024;
+/** For each the editor's script starts two programs: 1,000 of them took a shell half a minute. */
+const INTEGRATION_VARIABLES = 32;
 
 /**
  * What a report means for terminals. A variable cannot be unset there.
@@ -24,9 +31,9 @@ const INTEGRATION_VALUE_BYTES = 4 * 1024;
 export function mutationsOf(report: EnvironmentReport, base: Environment): Map<string, Mutation> {
   const mutations = new Map<string, Mutation>();
   let integrationBytes = 0;
-  // PATH first: it must come after the shell's own files, whatever else there is.
+  let integrated = 0;
   const variables = usableVariables(report, base).variables.toSorted(
-    (a, b) => Number(b.name === "PATH") - Number(a.name === "PATH"),
+    (a, b) => needOf(b, base) - needOf(a, base),
   );
   for (const variable of variables) {
     if (variable.action === "unset") continue;
@@ -35,8 +42,13 @@ export function mutationsOf(report: EnvironmentReport, base: Environment): Map<s
     const value = withoutReferences(isPrepended ? variable.value + variable.separator : variable.value);
     const sizeBytes = 2 * Buffer.byteLength(value) + Buffer.byteLength(variable.name);
     const applyAtShellIntegration =
-      survivesIntegration(variable) && integrationBytes + sizeBytes <= INTEGRATION_LIMIT_BYTES;
-    if (applyAtShellIntegration) integrationBytes += sizeBytes;
+      survivesIntegration(variable) &&
+      integrated < INTEGRATION_VARIABLES &&
+      integrationBytes + sizeBytes <= INTEGRATION_LIMIT_BYTES;
+    if (applyAtShellIntegration) {
+      integrationBytes += sizeBytes;
+      integrated++;
+    }
     // A window that was opened from within the environment: terminals have it already.
     const isThere =
       isPrepended &&
@@ -57,6 +69,12 @@ export function mutationsOf(report: EnvironmentReport, base: Environment): Map<s
  */
 export function withoutReferences(value: string): string {
   return value.split("${").join("$${env:DEVSHELL_NOTHING}{");
+}
+
+/** What a shell's own files are likely to change: PATH before all, then what is there without us. */
+function needOf({ name }: VariableReport, base: Environment): number {
+  if (name === "PATH") return 2;
+  return own(base, name) === undefined ? 0 : 1;
 }
 
 function survivesIntegration({ name, value }: SetVariable | PrependVariable): boolean {
