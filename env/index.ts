@@ -8,6 +8,7 @@ export {
   workingDirectory,
 } from "./cache/cacheRecord.ts";
 export { cacheDirectory } from "./cache/recordPaths.ts";
+export { lastingScripts } from "./cache/scripts.ts";
 export { diffEnvironment, isSecret } from "./render/diffEnvironment.ts";
 export { probeHook, type HookChanges } from "./build/probeHook.ts";
 export {

@@ -1,15 +1,18 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { renderDirenv, renderFish, renderPosix, watchedPaths } from "../../env/index.ts";
 import type { Invocation } from "../invocation.ts";
 import { openEnvironment } from "../openEnvironment.ts";
 import { printError } from "../printError.ts";
-import { makeReport, scriptsOf } from "../protocol/index.ts";
+import { makeReport } from "../protocol/index.ts";
 
 /** `devshell env`: the environment as text for shells, editors and direnv. */
 export async function run(invocation: Invocation): Promise<number> {
   const { flags } = invocation;
   if (flags.has("json")) return printReport(invocation);
   const { environment, record, inputs } = await openEnvironment(invocation);
-  const options = scriptsOf(record);
+  const scripts = join(record, "scripts");
+  const options = existsSync(scripts) ? { scriptsDir: scripts } : {};
   if (flags.has("fish")) printBytes(renderFish(environment, options));
   else if (flags.has("direnv")) printBytes(renderDirenv(environment, watchedPaths(inputs), options));
   else printBytes(renderPosix(environment, options));

@@ -1,39 +1,27 @@
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { isAbsolute } from "node:path";
 import { textOfBytes } from "../../core/index.ts";
 import { watchedPaths, type BuildEnvironment, type DevSpec, type TrackedInput } from "../../env/index.ts";
 import { describePosition } from "./describePosition.ts";
-import { describeVariables } from "./describeVariables.ts";
 import { describeSearchPaths } from "./searchPaths.ts";
 import { PROTOCOL } from "./types.ts";
 import type { EnvironmentReport, HookReport, ScriptReport, SpecReport, VariableReport } from "./types.ts";
 
 export interface DescribeRequest {
   readonly environment: BuildEnvironment;
-  /** The cache record's directory. */
-  readonly record: string;
+  /** After the shell hook. */
+  readonly variables: readonly VariableReport[];
+  readonly hook: HookReport;
   readonly inputs: readonly TrackedInput[];
   readonly warnings: readonly string[];
   readonly directory: string;
   readonly selection: readonly string[];
-  readonly caller: NodeJS.ProcessEnv;
   readonly startedMs: number;
-  /** The variables after the shell hook, and how that went. */
-  readonly hooked?:
-    | {
-        readonly variables: readonly VariableReport[];
-        readonly report: HookReport;
-        readonly warnings: readonly string[];
-      }
-    | undefined;
 }
 
 /** An environment as editors need it. */
 export function describeEnvironment(request: DescribeRequest): EnvironmentReport {
-  const { environment, hooked } = request;
-  const variables =
-    hooked?.variables ?? describeVariables(environment, request.caller, scriptsOf(request.record));
+  const { environment, variables, hook } = request;
   const facts = {
     name: textOfBytes(environment.name),
     directory: request.directory,
@@ -48,21 +36,14 @@ export function describeEnvironment(request: DescribeRequest): EnvironmentReport
     scripts: describeScripts(environment),
     packages: environment.packages ?? [],
     roots: environment.roots.map(textOfBytes),
-    warnings: [...request.warnings, ...(hooked?.warnings ?? [])],
+    warnings: request.warnings,
   };
-  const hook = hooked?.report ?? { state: "none" };
   // What takes how long is not what it is.
   const lasting = { ...facts, hook: hook.state === "done" ? { state: "done" } : hook };
   const id = createHash("sha256").update(JSON.stringify(lasting)).digest("hex");
   const watch = describeWatch(request.inputs);
   const durationMs = Math.max(0, Math.round(Date.now() - request.startedMs));
   return { protocol: PROTOCOL, state: "ready", id, ...facts, hook, watch, durationMs };
-}
-
-/** Where the environment's scripts are, for those who render it. */
-export function scriptsOf(record: string): { readonly scriptsDir?: string } {
-  const scriptsDir = join(record, "scripts");
-  return existsSync(scriptsDir) ? { scriptsDir } : {};
 }
 
 export function describeSpec(

@@ -1,13 +1,13 @@
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { DevshellError } from "../../core/index.ts";
-import { probeHook, workingDirectory } from "../../env/index.ts";
-import type { DevSpec, EnvironmentRequest, TrackedInput } from "../../env/index.ts";
+import { lastingScripts, probeHook, workingDirectory } from "../../env/index.ts";
+import type { BuildEnvironment, DevSpec, EnvironmentRequest, TrackedInput } from "../../env/index.ts";
 import type { Invocation } from "../invocation.ts";
 import { withoutInternals } from "../launcher.ts";
 import { openRequest, selectionFor, type OpenedEnvironment, type OpenObserver } from "../openEnvironment.ts";
 import { Interrupted } from "../printError.ts";
 import { requestOf } from "../request.ts";
-import { describeEnvironment, describeSpec, describeWatch, scriptsOf } from "./describeEnvironment.ts";
+import { describeEnvironment, describeSpec, describeWatch } from "./describeEnvironment.ts";
 import type { DescribeRequest } from "./describeEnvironment.ts";
 import { describeError } from "./describeError.ts";
 import { describeVariables } from "./describeVariables.ts";
@@ -46,9 +46,10 @@ export async function makeReport(invocation: Invocation, observer: ReportObserve
       onSpec: (found) => (spec = found),
       onInputs: (read) => (inputs = read),
     });
-    const caller = withoutInternals(process.env);
-    const hooked = await runHook(opened, directory, caller, observer.onHook);
-    const report = describeEnvironment({ ...opened, directory, selection, caller, startedMs, hooked });
+    const made = await variablesOf(opened, directory, observer.onHook);
+    const { environment } = opened;
+    ({ inputs } = opened);
+    const report = describeEnvironment({ environment, inputs, directory, selection, startedMs, ...made });
     return { report };
   } catch (error) {
     if (error instanceof Interrupted) throw error;
@@ -71,17 +72,18 @@ export async function makeReport(invocation: Invocation, observer: ReportObserve
   }
 }
 
-async function runHook(
-  { environment, record }: OpenedEnvironment,
+/** The variables after the shell hook, where there is one. */
+async function variablesOf(
+  { environment, record, warnings }: OpenedEnvironment,
   directory: string,
-  caller: NodeJS.ProcessEnv,
   onHook: (() => void) | undefined,
-): Promise<DescribeRequest["hooked"]> {
-  if (environment.shellHook === "") return undefined;
-  onHook?.();
+): Promise<Pick<DescribeRequest, "variables" | "hook" | "warnings">> {
   const startedMs = Date.now();
-  const options = scriptsOf(record);
+  const caller = withoutInternals(process.env);
+  const options = { scriptsDir: scriptsOf(environment, record) };
   const variables = describeVariables(environment, caller, options);
+  if (environment.shellHook === "") return { variables, hook: { state: "none" }, warnings };
+  onHook?.();
   const stopped = new AbortController();
   const stop = (): void => stopped.abort(new Interrupted());
   process.on("SIGINT", stop);
@@ -93,17 +95,30 @@ async function runHook(
     );
     return {
       variables: withHookChanges(variables, changes, caller, environment.isPure),
-      report: { state: "done", durationMs: Math.max(0, Date.now() - startedMs) },
-      warnings: [],
+      hook: { state: "done", durationMs: Math.max(0, Date.now() - startedMs) },
+      warnings,
     };
   } catch (error) {
     if (stopped.signal.aborted) throw new Interrupted();
     const { message } = describeError(error);
     const [first = ""] = message.split("\n");
-    return { variables, report: { state: "failed", message }, warnings: [first.replace(/[:,]$/, "")] };
+    return {
+      variables,
+      hook: { state: "failed", message },
+      warnings: [...warnings, first.replace(/[:,]$/, "")],
+    };
   } finally {
     process.off("SIGINT", stop);
     process.off("SIGTERM", stop);
+  }
+}
+
+/** A cache that cannot be written has the record's own. */
+function scriptsOf(environment: BuildEnvironment, record: string): string | undefined {
+  try {
+    return lastingScripts(environment);
+  } catch {
+    return join(record, "scripts");
   }
 }
 

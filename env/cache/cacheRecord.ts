@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import {
-  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -30,6 +29,7 @@ import {
   wordsOfKey,
 } from "./recordPaths.ts";
 import { renderCheck, renderStat } from "./renderCheck.ts";
+import { writeScripts } from "./scripts.ts";
 
 const FORMAT = "1\n";
 /** A stamp lies this much before the evaluation began: file times move in steps of up to 10 ms. */
@@ -88,7 +88,9 @@ export function writeRecord(request: WriteRecordRequest): string {
   mkdirSync(staging, { recursive: true, mode: 0o700 });
   try {
     const existing = request.rung === "namespace" ? [] : environment.roots.map(textOfBytes);
-    const scriptsDir = writeScripts(environment, staging, record);
+    const hasScripts = environment.scripts.size > 0;
+    if (hasScripts) writeScripts(environment, join(staging, "scripts"));
+    const scriptsDir = hasScripts ? join(record, "scripts") : undefined;
     const write = (name: string, text: ByteString): void =>
       writeFileSync(join(staging, name), text, { encoding: "latin1", mode: 0o600 });
     write("format", FORMAT);
@@ -252,17 +254,6 @@ function writeStamp(directory: string, startedMs: number): void {
   writeFileSync(path, "", { mode: 0o600 });
   const at = (startedMs - STAMP_MARGIN_MS) / 1000;
   utimesSync(path, at, at);
-}
-
-function writeScripts(environment: BuildEnvironment, staging: string, record: string): string | undefined {
-  if (environment.scripts.size === 0) return undefined;
-  mkdirSync(join(staging, "scripts"));
-  for (const [name, text] of environment.scripts) {
-    const path = join(staging, "scripts", name);
-    writeFileSync(path, `#!${environment.shell}\n${text}\n`);
-    chmodSync(path, 0o755);
-  }
-  return join(record, "scripts");
 }
 
 function renderMeta(environment: BuildEnvironment, rung: string): string {

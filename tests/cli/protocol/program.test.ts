@@ -156,6 +156,11 @@ describe("devshell env --json", () => {
     expect(report.scripts).toEqual([
       { name: "greet", text: "echo hi", position: { path, line: 6, column: 3, endColumn: 8 } },
     ]);
+    // A remark at the end changes nothing: scripts keep their place on PATH.
+    writeFileSync(path, `${readFileSync(path, "utf8")}# a remark\n`);
+    expect(json<EnvironmentReport>(directory, "Report", "env", "--json").id).toBe(report.id);
+    const greet = join(report.searchPaths.programs[0] ?? "", "greet");
+    expect(spawnSync(greet, { encoding: "utf8" }).stdout).toBe("hi\n");
     expect(report.variables).toContainEqual({
       name: "TOKEN",
       action: "set",
