@@ -1,4 +1,4 @@
-import { GLOBAL, pathOf, type CurPosExpr, type Expr, type SelectExpr } from "../syntax/index.ts";
+import { GLOBAL, expand, pathOf, type CurPosExpr, type Expr, type SelectExpr } from "../syntax/index.ts";
 import { sourcePos } from "../value/position.ts";
 import type { Runtime } from "../value/runtime.ts";
 import { AttrSet, Float, PathValue, PrimOp, Thunk, type Slot, type Value } from "../value/value.ts";
@@ -120,6 +120,8 @@ export class ClosureCompiler implements Compiler {
         return compileBinary(expr, this);
       case "curPos":
         return () => curPos(expr);
+      case "deferred":
+        return this.compile(expand(expr));
       case "inheritFrom":
         throw new Error("inheritFrom is compiled with its set");
     }
@@ -163,6 +165,8 @@ export class ClosureCompiler implements Compiler {
         if (delay !== undefined) return delay;
         break;
       }
+      case "deferred":
+        return this.delay(expand(expr));
       case "hasAttr":
       case "let":
       case "with":

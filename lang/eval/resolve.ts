@@ -3,6 +3,7 @@ import {
   GLOBAL,
   type AttrName,
   type AttrsExpr,
+  type DeferredExpr,
   type Expr,
   type VarExpr,
   type WithPlace,
@@ -152,6 +153,11 @@ class Resolver {
       case "concat":
         for (const part of expr.parts) this.visit(part.expr, scope, frame, false);
         return;
+      case "deferred":
+        expr.resolve = (expanded) => {
+          this.visit(expanded, scope, frame, false);
+        };
+        return;
       case "binary":
         this.visit(expr.left, scope, frame, false);
         this.visit(expr.right, scope, frame, false);
@@ -168,9 +174,17 @@ class Resolver {
   /** Definitions see `scope`, except those of a plain `inherit`, which see the surrounding one. */
   #definitions(attrs: AttrsExpr, scope: Scope, frame: Frame, outer: Scope, outerFrame: Frame): void {
     for (const source of attrs.inheritFrom) this.visit(source, scope, frame, false);
+    let later: DeferredExpr["resolve"];
     for (const def of attrs.defs) {
       if (def.kind === "inherited") this.visit(def.value, outer, outerFrame, false);
-      else if (def.kind === "plain") this.visit(def.value, scope, frame, false);
+      else if (def.kind === "plain") {
+        // One function for all: there are thousands.
+        if (def.value.kind === "deferred")
+          def.value.resolve = later ??= (expanded) => {
+            this.visit(expanded, scope, frame, false);
+          };
+        else this.visit(def.value, scope, frame, false);
+      }
     }
     for (const def of attrs.dynamic) {
       this.visit(def.name, scope, frame, false);

@@ -22,7 +22,8 @@ export type Expr =
   | ConcatExpr
   | BinaryExpr
   | CurPosExpr
-  | InheritFromExpr;
+  | InheritFromExpr
+  | DeferredExpr;
 
 export interface IntExpr {
   readonly kind: "int";
@@ -224,6 +225,25 @@ export interface InheritFromExpr {
   readonly pos: Pos;
 }
 
+/**
+ * `callPackage ../path { }` or `a.b` in a big set within a `with`: seen to be well-formed, and parsed when it is asked
+ * for. Most of a package collection never is; and as any variable may be the `with`'s, none can be undefined.
+ */
+export interface DeferredExpr {
+  readonly kind: "deferred";
+  readonly pos: Pos;
+  readonly parse: (pos: Pos) => Expr;
+  /** Set by `resolve`. */
+  resolve: ((expr: Expr) => void) | undefined;
+}
+
+/** The expression itself, its variables resolved if those around it are. */
+export function expand(deferred: DeferredExpr): Expr {
+  const expr = deferred.parse(deferred.pos);
+  deferred.resolve?.(expr);
+  return expr;
+}
+
 /** The position errors name for an expression; 0 where it has none. */
 export function posOfExpr(expr: Expr): Pos {
   switch (expr.kind) {
@@ -239,6 +259,7 @@ export function posOfExpr(expr: Expr): Pos {
     case "binary":
     case "curPos":
     case "inheritFrom":
+    case "deferred":
       return expr.pos;
     case "hasAttr":
       return posOfExpr(expr.object);

@@ -1,5 +1,5 @@
 export type * from "./ast.ts";
-export { FROM_WITH, GLOBAL, UNRESOLVED, pathOf, posOfExpr } from "./ast.ts";
+export { FROM_WITH, GLOBAL, UNRESOLVED, expand, pathOf, posOfExpr } from "./ast.ts";
 export { nameLambda } from "./attrs.ts";
 export { parse, type ParseOptions } from "./parser.ts";
 export { printExpr, showAttrPath } from "./print.ts";

@@ -1,5 +1,5 @@
 import { formatFloat, quoteAttrName, quoteString } from "../value/literal.ts";
-import { pathOf, type AttrDef, type AttrName, type AttrsExpr, type Expr } from "./ast.ts";
+import { expand, pathOf, type AttrDef, type AttrName, type AttrsExpr, type Expr } from "./ast.ts";
 
 /** Prints a syntax tree as `nix-instantiate --parse` does. */
 export function printExpr(expr: Expr): string {
@@ -55,6 +55,8 @@ export function printExpr(expr: Expr): string {
       return `(${printExpr(expr.left)} ${expr.operator} ${printExpr(expr.right)})`;
     case "curPos":
       return "__curPos";
+    case "deferred":
+      return printExpr(expand(expr));
     case "inheritFrom":
       return `(/* expanded inherit (expr) */ ${expr.index})`;
   }
