@@ -93,6 +93,8 @@ await build({
   ...common,
   entryPoints: { evalMain: join(ROOT, "cli/evalMain.ts"), evalProcess: join(ROOT, "cli/evalProcess.ts") },
   format: "cjs",
+  // Every closure made by the evaluator's compiler would be given its name at run time.
+  keepNames: false,
   outExtension: { ".js": ".cjs" },
   define: { ...common.define, "import.meta.url": "devshellUrl" },
   banner: { js: 'const devshellUrl=require("node:url").pathToFileURL(__filename).href;' },
