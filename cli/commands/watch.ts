@@ -15,8 +15,10 @@ export async function run(invocation: Invocation): Promise<number> {
   process.stdout.removeAllListeners("error");
   let isGone = false;
   process.stdout.on("error", () => {
-    if (!isGone) process.kill(process.pid, "SIGTERM");
+    if (isGone) return;
     isGone = true;
+    if (process.listenerCount("SIGTERM") === 0) process.exit(0);
+    process.kill(process.pid, "SIGTERM");
   });
   const { report, error } = await makeReport(invocation, progress);
   progress.close();
