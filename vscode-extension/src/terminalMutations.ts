@@ -21,8 +21,12 @@ export interface Mutation {
 /** The editor hands these in one variable to the shell, which has the system's limit of 128 KiB. */
 const INTEGRATION_LIMIT_BYTES = 64 * 1024;
 const INTEGRATION_VALUE_BYTES = 4 * 1024;
-/** For each the editor's script starts two programs: 1,000 of them took a shell half a minute. */
+/**
+ * For each the editor's script starts two programs, and Bash makes the whole environment anew, in time that grows with
+ * the square of its size: 5 ms of 1,000 variables, 0.5 s of 10,000. A large one gets PATH alone.
+ */
 const INTEGRATION_VARIABLES = 32;
+const LARGE_ENVIRONMENT = 1_000;
 
 /**
  * What a report means for terminals. A variable cannot be unset there.
@@ -31,10 +35,11 @@ const INTEGRATION_VARIABLES = 32;
 export function mutationsOf(report: EnvironmentReport, base: Environment): Map<string, Mutation> {
   const mutations = new Map<string, Mutation>();
   let integrationBytes = 0;
-  let integrated = 0;
+  let integrationVariables = 0;
   const variables = usableVariables(report, base).variables.toSorted(
     (a, b) => needOf(b, base) - needOf(a, base),
   );
+  const limit = variables.length > LARGE_ENVIRONMENT ? 1 : INTEGRATION_VARIABLES;
   for (const variable of variables) {
     if (variable.action === "unset") continue;
     const current = variable.action === "prepend" ? own(base, variable.name) : undefined;
@@ -43,11 +48,11 @@ export function mutationsOf(report: EnvironmentReport, base: Environment): Map<s
     const sizeBytes = 2 * Buffer.byteLength(value) + Buffer.byteLength(variable.name);
     const applyAtShellIntegration =
       survivesIntegration(variable) &&
-      integrated < INTEGRATION_VARIABLES &&
+      integrationVariables < limit &&
       integrationBytes + sizeBytes <= INTEGRATION_LIMIT_BYTES;
     if (applyAtShellIntegration) {
       integrationBytes += sizeBytes;
-      integrated++;
+      integrationVariables++;
     }
     // A window that was opened from within the environment: terminals have it already.
     const isThere =
