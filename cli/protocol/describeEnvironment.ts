@@ -32,7 +32,7 @@ export function describeEnvironment(request: DescribeRequest): EnvironmentReport
     isPure: environment.isPure,
     keep: environment.keep,
     variables,
-    searchPaths: describeSearchPaths(variables),
+    searchPaths: describeSearchPaths(variables, textOfBytes(environment.storeDir)),
     scripts: describeScripts(environment),
     packages: environment.packages ?? [],
     roots: environment.roots.map(textOfBytes),

@@ -1,11 +1,14 @@
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, readdirSync, statSync } from "node:fs";
 import type { SearchPathsReport, VariableReport } from "./types.ts";
 
 /** The first of these on PATH is the compiler; in one directory the first of the list. */
 const COMPILERS = ["cc", "gcc", "clang"];
 
 /** The directories that the environment adds, by what is looked for in them. */
-export function describeSearchPaths(variables: readonly VariableReport[]): SearchPathsReport {
+export function describeSearchPaths(
+  variables: readonly VariableReport[],
+  storeDir: string,
+): SearchPathsReport {
   const valueOf = new Map(
     variables.flatMap((variable) =>
       variable.action === "unset" ? [] : [[variable.name, variable.value] as const],
@@ -19,16 +22,49 @@ export function describeSearchPaths(variables: readonly VariableReport[]): Searc
   const compiler = programs
     .flatMap((directory) => COMPILERS.map((name) => `${directory}/${name}`))
     .find(isProgram);
+  const trees = programs
+    .filter((path) => path.startsWith(`${storeDir}/`) && path.endsWith("/usr/bin"))
+    .map((path) => describeTree(path.slice(0, -"/bin".length)));
   return {
     programs,
     headers: directories([
       ...elements("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH"),
       ...argumentsOf(words("NIX_CFLAGS_COMPILE"), ["-isystem", "-I"]),
+      ...trees.flatMap(({ headers }) => headers),
     ]),
-    libraries: directories([...elements("LIBRARY_PATH"), ...argumentsOf(words("NIX_LDFLAGS"), ["-L"])]),
-    pkgConfig: directories(elements("PKG_CONFIG_PATH")),
+    libraries: directories([
+      ...elements("LIBRARY_PATH"),
+      ...argumentsOf(words("NIX_LDFLAGS"), ["-L"]),
+      ...trees.flatMap(({ libraries }) => libraries),
+    ]),
+    pkgConfig: directories([...elements("PKG_CONFIG_PATH"), ...trees.flatMap(({ pkgConfig }) => pkgConfig)]),
     ...(compiler !== undefined && { compiler }),
   };
+}
+
+/** What the tools of a whole `usr` tree find in it without being told. */
+function describeTree(usr: string): Pick<SearchPathsReport, "headers" | "libraries" | "pkgConfig"> {
+  const libraries = [...architecturesIn(`${usr}/lib`), `${usr}/lib`];
+  return {
+    headers: [...architecturesIn(`${usr}/include`), `${usr}/include`].filter(isDirectory),
+    libraries: libraries.filter(isDirectory),
+    pkgConfig: [...libraries, `${usr}/share`].map((path) => `${path}/pkgconfig`).filter(isDirectory),
+  };
+}
+
+/** Debian's directories for one architecture: `x86_64-linux-gnu`. */
+function architecturesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+      .filter((name) => /^[a-z0-9_]+-linux-[a-z0-9]+$/.test(name))
+      .map((name) => `${directory}/${name}`);
+  } catch {
+    return [];
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 /** What follows one of the flags, as a word of its own or joined. */
