@@ -2,7 +2,8 @@
 import { chmodSync, existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { describeEditor, startEditor, type Editor } from "./harness/index.ts";
+import type { DevshellApi } from "../../vscode-extension/src/model.ts";
+import { describeEditor, startEditor, type Editor, type Workbench } from "./harness/index.ts";
 import { EXTENSION } from "./sampleProject.ts";
 import { STUB, hostEnvironment, hostPid, seenInHost, stubProject, waitForState } from "./stubProject.ts";
 
@@ -42,6 +43,39 @@ describeEditor("a second start", () => {
     // The least of them: other processes take their share of the machine.
     expect(Math.min(...durationsMs)).toBeLessThan(100);
   });
+});
+
+describeEditor("100 folders", () => {
+  test("are loaded by one run each; a second start has them all at once", async () => {
+    using root = stubProject({ state: "none" });
+    const names = Array.from({ length: 100 }, (_, index) => `folder${String(index).padStart(3, "0")}`);
+    for (const name of names) {
+      root.write(`${name}/devshell.yaml`, "packages: []\n");
+      root.write(
+        `${name}/plan.json`,
+        JSON.stringify({ id: name, variables: [{ name: "WHICH", value: name }] }),
+      );
+    }
+    await using editor = await startEditor({
+      workspace: root.write(
+        "test.code-workspace",
+        JSON.stringify({ folders: names.map((name) => ({ path: name })) }),
+      ),
+      extensions: [EXTENSION],
+      settings: SETTINGS,
+      env: { STUB_RUNS: join(root.directory, "runs.log") },
+    });
+    const first = await editor.openWorkbench();
+    const context = first.page.context();
+    await expect.poll(() => reportsOf(first), { timeout: 150_000, interval: 500 }).toEqual(names);
+    expect(root.runs()).toHaveLength(100);
+    expect(await seenInHost(first, ["WHICH"])).toEqual({ WHICH: "folder000" });
+    await first.page.close();
+    for (const name of names) root.write(`${name}/plan.json`, JSON.stringify({ hang: true }));
+    await using second = await editor.openWorkbench({ context });
+    await expect.poll(() => reportsOf(second), { timeout: 30_000 }).toEqual(names);
+    expect(await seenInHost(second, ["WHICH"])).toEqual({ WHICH: "folder000" });
+  }, 300_000);
 });
 
 describeEditor("an untrusted workspace", () => {
@@ -179,4 +213,14 @@ describeEditor("edits, failures and commands", () => {
 function extensionLogs(editor: Editor): string {
   const files = globSync("user-data/logs/**/Devshell.log", { cwd: editor.dir });
   return files.map((file) => readFileSync(join(editor.dir, file), "utf8")).join("");
+}
+
+/** The id of each folder's environment. */
+function reportsOf(workbench: Workbench): Promise<(string | undefined)[]> {
+  return workbench.host(async ({ vscode }) => {
+    const api = (await vscode.extensions
+      .getExtension<DevshellApi>("devshell.devshell")
+      ?.activate()) as DevshellApi;
+    return (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => api.getReport(uri)?.id);
+  });
 }

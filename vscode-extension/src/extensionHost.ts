@@ -1,6 +1,6 @@
 import { workspace } from "vscode";
 import type { EnvironmentReport } from "../../cli/protocol/types.ts";
-import type { Services } from "./model.ts";
+import type { FolderEnvironment, Services } from "./model.ts";
 import type { ProcessEnvironment } from "./processEnvironment.ts";
 
 /** The extension host's own environment was, or could have been, changed. */
@@ -23,7 +23,9 @@ export function registerExtensionHost(
   let used: EnvironmentReport | undefined;
   const follow = (): void => {
     const isOn = workspace.getConfiguration("devshell").get<boolean>("extensionHost", true);
-    const environment = isOn ? environments.all.find(({ report }) => report !== undefined) : undefined;
+    const environment = isOn ? firstOf(environments.all) : undefined;
+    // What is awaited comes at once in the place of what is in use.
+    if (environment !== undefined && environment.report === undefined) return;
     if (environment?.report === used) return;
     used = environment?.report;
     const names = processEnvironment.patch(used);
@@ -31,13 +33,16 @@ export function registerExtensionHost(
     onChange({ report: used, isFromCache: environment?.isFromCache ?? false, names });
   };
   context.subscriptions.push(
-    environments.onDidChange(({ environment, previousReport }) => {
-      if (environment.report !== previousReport) follow();
-    }),
+    environments.onDidChange(follow),
     workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration("devshell.extensionHost")) follow();
     }),
     workspace.onDidChangeWorkspaceFolders(follow),
     { dispose: () => void processEnvironment.restore() },
   );
+}
+
+/** Not one of a later folder while an earlier one's is awaited: each change may cost others a restart. */
+function firstOf(all: readonly FolderEnvironment[]): FolderEnvironment | undefined {
+  return all.find(({ report, state }) => report !== undefined || state.kind === "loading");
 }

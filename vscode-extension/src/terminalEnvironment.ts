@@ -24,8 +24,8 @@ export function registerTerminalEnvironment({ context, environments, baseEnviron
   const follow = ({ folder, state, report }: FolderEnvironment, previous?: EnvironmentReport): void => {
     if (report !== undefined) {
       if (report !== previous) fill(collectionOf(folder), report, baseEnvironment());
-    } else if (state.kind !== "loading" && state.kind !== "failed") empty(collectionOf(folder));
-    // While it is not known what comes, the last window's stays.
+    } else if (state.kind !== "loading") empty(collectionOf(folder));
+    // While another is awaited the former one stays, be it the last window's.
   };
   context.subscriptions.push(
     environments.onDidChange(({ environment, previousReport }) => follow(environment, previousReport)),
