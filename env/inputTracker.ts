@@ -8,6 +8,7 @@ import {
   type Dirent,
 } from "node:fs";
 import { fsPath, hashBytes, type ByteString } from "../core/index.ts";
+import { readSharedBytes } from "./readSharedBytes.ts";
 import type { InputStat, TrackedInput } from "./types.ts";
 
 /**
@@ -46,16 +47,15 @@ export class InputTracker {
     this.#storePaths.add(end < 0 ? path : path.slice(0, end));
   }
 
-  /** Reads a file's bytes and records them. */
-  readFile(path: ByteString): Buffer {
+  /** Reads a file's bytes, which are good until the next file is read, and records them. */
+  readFile(path: ByteString, stat = statOf(path)): Buffer {
     if (this.isImmutable(path)) return readFileSync(fsPath(path));
-    const stat = statOf(path);
     if (stat?.isSymbolicLink() === true) {
       this.symlink(path);
       const target = realpathSync(fsPath(path), "buffer").toString("latin1");
       return this.readFile(target);
     }
-    const bytes = readFileSync(fsPath(path));
+    const bytes = readSharedBytes(fsPath(path), Number(stat?.size ?? 0));
     if (stat !== undefined) this.#add("file", path, hashOf(bytes), stat);
     return bytes;
   }
@@ -182,7 +182,8 @@ function directoryContent(entries: readonly Dirent<Buffer>[]): string {
   ).digest.toString("hex");
 }
 
-function statOf(path: ByteString): BigIntStats | undefined {
+/** The entry itself, links not followed. */
+export function statOf(path: ByteString): BigIntStats | undefined {
   return lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
 }
 

@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { lstatSync, realpathSync, statSync } from "node:fs";
 import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
 import type {
   AddPathRequest,
@@ -21,7 +21,8 @@ import {
   type MadeDerivation,
   type StorePath,
 } from "../../store/index.ts";
-import { entriesOf, typeOf, typeOfEntry, variableBytes, type InputTracker } from "../inputTracker.ts";
+import { entriesOf, statOf, typeOf, typeOfEntry, variableBytes, type InputTracker } from "../inputTracker.ts";
+import { readSharedBytes } from "../readSharedBytes.ts";
 import type { AccessRules } from "./accessRules.ts";
 import type { EvaluationStore } from "./evaluationStore.ts";
 
@@ -79,12 +80,15 @@ export class StoreHost implements EvalHost {
     const { tracker } = this.#options;
     try {
       const physical = this.#physical(path);
-      const stat = statSync(fsPath(physical));
+      const entry = statOf(physical);
+      const stat = entry?.isFile() === true ? entry : statSync(fsPath(physical), { bigint: true });
       if (stat.isDirectory())
         throw new DevshellError("EVAL_FILE", `cannot read '${path}': it is a directory`);
       if (stat.size > MAX_FILE_BYTES)
         throw new DevshellError("EVAL_FILE", `cannot read '${path}': it is too large`);
-      const bytes = tracker.isImmutable(path) ? readFileSync(fsPath(physical)) : tracker.readFile(path);
+      const bytes = tracker.isImmutable(path)
+        ? readSharedBytes(fsPath(physical), Number(stat.size))
+        : tracker.readFile(path, entry);
       return bytes.toString("latin1");
     } catch (error) {
       throw this.#fileError(error, path);
