@@ -9,6 +9,10 @@ import type { FolderEnvironment, Services } from "./model.ts";
 import { openPosition } from "./openPosition.ts";
 import { restartExtensions } from "./restartExtensions.ts";
 
+interface ActionItem extends QuickPickItem {
+  readonly command: string;
+}
+
 /** Where a spec may be, the likeliest first; for a folder whose spec nobody could report. */
 const SPEC_FILES = [
   "devshell.yaml",
@@ -79,17 +83,43 @@ async function openSpec({ folder, state, report }: FolderEnvironment): Promise<v
 }
 
 async function showActions({ environments }: Services): Promise<void> {
-  const environment = environments.of();
-  const items = actionsOf(environment, l10n).map(
-    ({ icon, title, command }): QuickPickItem & { readonly command: string } => ({
+  const resource = environments.of()?.folder.uri;
+  const picker = window.createQuickPick<ActionItem>();
+  const update = (): void => {
+    const environment = environments.of(resource);
+    picker.title =
+      environment === undefined
+        ? "Devshell"
+        : l10n.t("Devshell: {0}", environment.report?.name ?? environment.folder.name);
+    const items = actionsOf(environment, l10n).map(({ icon, title, command }): ActionItem => ({
       label: `$(${icon}) ${title}`,
       command,
-    }),
-  );
-  const title =
-    environment === undefined
-      ? "Devshell"
-      : l10n.t("Devshell: {0}", environment.report?.name ?? environment.folder.name);
-  const chosen = await window.showQuickPick(items, { title, placeHolder: l10n.t("What is to be done?") });
-  if (chosen !== undefined) await commands.executeCommand(chosen.command);
+    }));
+    const active = picker.activeItems[0]?.command;
+    picker.items = items;
+    picker.activeItems = items.filter(({ command }) => command === active);
+  };
+  picker.placeholder = l10n.t("What is to be done?");
+  picker.keepScrollPosition = true;
+  update();
+  // What can be done changes while the list is open: loading ends.
+  let shown = environments.of(resource)?.state.kind;
+  const following = environments.onDidChange(({ environment, previousReport }) => {
+    const isSame = environment.state.kind === shown && environment.report === previousReport;
+    if (isSame || environment.folder.uri.toString() !== resource?.toString()) return;
+    shown = environment.state.kind;
+    update();
+  });
+  try {
+    const chosen = await new Promise<string | undefined>((resolve) => {
+      picker.onDidAccept(() => resolve(picker.selectedItems[0]?.command));
+      picker.onDidHide(() => resolve(undefined));
+      picker.show();
+    });
+    picker.hide();
+    if (chosen !== undefined) await commands.executeCommand(chosen);
+  } finally {
+    following.dispose();
+    picker.dispose();
+  }
 }
