@@ -147,6 +147,7 @@ test("YAML: hovers say what fields are, what variables have become, and no secre
   assert.match(await hover(document, "packages"), /Packages that the environment has/);
   assert.match(await hover(document, "GREETING"), /hello/);
   assert.match(await hover(document, "check:"), /devshell run check/);
+  assert.match(await hover(document, "tool"), /In use: `\/.*-tool-1\.0`/);
   const secret = await hover(document, "API_TOKEN");
   assert.match(secret, /API\\?_TOKEN/);
   assert.doesNotMatch(secret, /hunter2/);
