@@ -156,6 +156,18 @@ describe("failures", () => {
     );
     expect(failureOf("let f = x: 1 + f x; in f 1", { maxCallDepth: 50 })).toContain("LANG_STACK_OVERFLOW");
   });
+
+  it("counts calls within calls, each once, and forgets those that failed", () => {
+    const count = "let f = a: b: if a == 0 then b else f (a - 1) (b + 1); in";
+    expect(evaluate(`${count} f 40 0`, { maxCallDepth: 50 })).toBe("40");
+    expect(failureOf(`${count} f 60 0`, { maxCallDepth: 50 })).toContain("LANG_STACK_OVERFLOW");
+    const caught = `let f = a: b: g (a + b); g = x: throw "no"; in builtins.foldl'
+      (n: i: if (builtins.tryEval (f i 1)).success then n else n + 1) 0 (builtins.genList (i: i) 200)`;
+    expect(evaluate(caught, { maxCallDepth: 50 })).toBe("200");
+    const delayed = "let f = x: if x == 0 then 0 else 1 + builtins.head (map f [ (x - 1) ]); in";
+    expect(evaluate(`${delayed} f 40`, { maxCallDepth: 50 })).toBe("40");
+    expect(failureOf(`${delayed} f 60`, { maxCallDepth: 50 })).toContain("LANG_STACK_OVERFLOW");
+  });
 });
 
 describe("commands' helpers", () => {
