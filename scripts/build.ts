@@ -97,7 +97,8 @@ await build({
   keepNames: false,
   outExtension: { ".js": ".cjs" },
   define: { ...common.define, "import.meta.url": "devshellUrl" },
-  banner: { js: 'const devshellUrl=require("node:url").pathToFileURL(__filename).href;' },
+  // The directive must come before all else, or the bundle is sloppy.
+  banner: { js: '"use strict";const devshellUrl=require("node:url").pathToFileURL(__filename).href;' },
 });
 // File by file, chunks before the entries that name them: a shell that is running meanwhile still finds its own.
 mkdirSync(DIST, { recursive: true });
