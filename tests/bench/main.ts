@@ -4,11 +4,13 @@ import { join } from "node:path";
 import { benchDebian } from "./debian.ts";
 import { benchEntry } from "./entry.ts";
 import { benchEval } from "./eval.ts";
+import { benchNixpkgs } from "./nixpkgs.ts";
 import { benchStore } from "./store.ts";
 
 /** `npm run bench [-- NAME…]`: each benchmark prints its own figures; medians of paired runs, ratios to real Nix. */
 const BENCHMARKS: Readonly<Record<string, (scratch: string) => void | Promise<void>>> = {
   eval: benchEval,
+  nixpkgs: benchNixpkgs,
   entry: benchEntry,
   store: benchStore,
   debian: benchDebian,
