@@ -22,6 +22,9 @@ import { RunQueue } from "./runQueue.ts";
 
 /** More would only compete for the same cores and connection. */
 const MAX_RUNS = 2;
+const START_SLICE_MS = 20;
+/** Settings change together: as trust is given, as a file of them is saved. */
+const SETTLE_MS = 100;
 /** Settings whose change makes another environment. */
 const SETTINGS = ["path", "arguments", "environment", "enabled", "attribute"] as const;
 
@@ -48,6 +51,8 @@ class FolderEnvironments implements StartableEnvironments {
   readonly #watchers = new InputWatchers();
   readonly #queue = new RunQueue(MAX_RUNS);
   readonly #cache;
+  readonly #startable = new Set<FolderLoader>();
+  #startTimer: NodeJS.Timeout | undefined;
   readonly #emitter = new EventEmitter<EnvironmentChange>();
   readonly #disposables: Disposable[] = [this.#emitter];
   readonly onDidChange = this.#emitter.event;
@@ -72,13 +77,14 @@ class FolderEnvironments implements StartableEnvironments {
   start(): void {
     this.#disposables.push(
       workspace.onDidChangeWorkspaceFolders(() => this.#followFolders()),
-      workspace.onDidGrantWorkspaceTrust(() => this.#startAll()),
+      workspace.onDidGrantWorkspaceTrust(() => this.#startSoon([...this.#loaders.values()])),
       workspace.onDidChangeConfiguration((event) => this.#followSettings(event)),
     );
     this.#followFolders();
   }
 
   dispose(): void {
+    clearTimeout(this.#startTimer);
     // What is in use stays so: terminals of the next window begin with it.
     for (const loader of this.#loaders.values()) loader.cancel();
     for (const disposable of this.#disposables.splice(0)) disposable.dispose();
@@ -131,8 +137,15 @@ class FolderEnvironments implements StartableEnvironments {
     return loader;
   }
 
-  #startAll(): void {
-    for (const loader of this.#loaders.values()) loader.start();
+  /** Trust also brings the settings that were restricted, a moment later: one run for all of it. */
+  #startSoon(loaders: readonly FolderLoader[]): void {
+    for (const loader of loaders) this.#startable.add(loader);
+    clearTimeout(this.#startTimer);
+    this.#startTimer = setTimeout(() => {
+      const all = [...this.#startable];
+      this.#startable.clear();
+      this.#startInTurn(all);
+    }, SETTLE_MS);
   }
 
   /** Keeps the order of the workspace's folders: the first one counts. */
@@ -153,7 +166,18 @@ class FolderEnvironments implements StartableEnvironments {
       if (!former.has(key)) added.push(loader);
       this.#loaders.set(key, loader);
     }
-    for (const loader of added) loader.start();
+    this.#startInTurn(added);
+  }
+
+  /** Each folder costs a millisecond or more: with many others get their turn in between. */
+  #startInTurn(loaders: readonly FolderLoader[]): void {
+    const endMs = performance.now() + START_SLICE_MS;
+    const late = loaders.findIndex((loader) => {
+      loader.start();
+      return performance.now() > endMs;
+    });
+    const rest = late < 0 ? [] : loaders.slice(late + 1);
+    if (rest.length > 0) setImmediate(() => this.#startInTurn(rest));
   }
 
   #followSettings(event: ConfigurationChangeEvent): void {
@@ -163,7 +187,7 @@ class FolderEnvironments implements StartableEnvironments {
       // A setting that the user changes now counts for more than what was chosen earlier.
       if (changed.includes("enabled")) void this.#remember("disabled", folder, undefined);
       if (changed.includes("attribute")) void this.#remember("selection", folder, undefined);
-      if (changed.length > 0) loader.start();
+      if (changed.length > 0) this.#startSoon([loader]);
     }
   }
 

@@ -6,7 +6,7 @@ import {
   type WorkspaceFolder,
 } from "vscode";
 import type { EnvironmentReport } from "../../cli/protocol/types.ts";
-import type { FolderEnvironment, Services } from "./model.ts";
+import type { Services } from "./model.ts";
 import { mutationsOf, type Mutation } from "./terminalMutations.ts";
 
 /** The values of `EnvironmentVariableMutatorType`. */
@@ -21,39 +21,44 @@ export function registerTerminalEnvironment({ context, environments, baseEnviron
   const collectionOf = (workspaceFolder: WorkspaceFolder): EnvironmentVariableCollection =>
     context.environmentVariableCollection.getScoped({ workspaceFolder });
 
-  const follow = ({ folder, state, report }: FolderEnvironment, previous?: EnvironmentReport): void => {
-    if (report !== undefined) {
-      if (report !== previous) fill(collectionOf(folder), report, baseEnvironment());
-    } else if (state.kind !== "loading") empty(collectionOf(folder));
-    // While another is awaited the former one stays, be it the last window's.
+  const outdated = new Map<WorkspaceFolder, EnvironmentReport | undefined>();
+  const flush = (): void => {
+    const base = baseEnvironment();
+    const changes = [...outdated].flatMap(([folder, report]) =>
+      changesOf(collectionOf(folder), report, base),
+    );
+    outdated.clear();
+    allAtOnce(changes);
   };
+
   context.subscriptions.push(
-    environments.onDidChange(({ environment, previousReport }) => follow(environment, previousReport)),
+    environments.onDidChange(({ environment: { folder, state, report }, previousReport }) => {
+      if (report !== undefined && report === previousReport) return;
+      // While another is awaited the former one stays, be it the last window's.
+      if (report === undefined && state.kind === "loading") return;
+      // Many folders that begin at once are one change.
+      if (outdated.size === 0) queueMicrotask(flush);
+      outdated.set(folder, report);
+    }),
   );
 }
 
-function fill(
+/** What makes the collection say what the report does. */
+function changesOf(
   collection: EnvironmentVariableCollection,
-  report: EnvironmentReport,
+  report: EnvironmentReport | undefined,
   base: Readonly<Record<string, string>>,
-): void {
-  const wanted = mutationsOf(report, base);
+): (() => void)[] {
+  const wanted = report === undefined ? new Map<string, Mutation>() : mutationsOf(report, base);
   const changes: (() => void)[] = [];
   collection.forEach((name) => {
     if (!wanted.has(name)) changes.push(() => collection.delete(name));
   });
   for (const [name, mutation] of wanted)
     if (!isSame(collection.get(name), mutation)) changes.push(() => change(collection, name, mutation));
-  const description = l10n.t("The environment {0} of devshell", report.name);
+  const description = report && l10n.t("The environment {0} of devshell", report.name);
   if (collection.description !== description) changes.push(() => (collection.description = description));
-  allAtOnce(changes);
-}
-
-function empty(collection: EnvironmentVariableCollection): void {
-  const changes: (() => void)[] = [];
-  if (!collection[Symbol.iterator]().next().done) changes.push(() => collection.clear());
-  if (collection.description !== undefined) changes.push(() => (collection.description = undefined));
-  allAtOnce(changes);
+  return changes;
 }
 
 function change(
