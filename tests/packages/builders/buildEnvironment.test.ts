@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import {
   existsSync,
   lstatSync,
@@ -86,6 +87,38 @@ describe("buildEnvironment", () => {
     expect(readlinkSync(`${env}/lib64`)).toBe("usr/lib64");
     expect(existsSync(`${env}/lib32`)).toBe(false);
     expect(statSync(`${env}/usr/bin/script`).mode & 0o111).not.toBe(0);
+  });
+
+  it("shows clangd the environment's headers: by a file beside the compilers, an old one by variables", async () => {
+    const a = await makePackage("a", [
+      { name: "./usr/include/zlib.h", data: "" },
+      { name: "./usr/include/c++/9/x", data: "" },
+      { name: "./usr/include/c++/12/x", data: "" },
+      { name: "./usr/lib/llvm-14/bin/clangd", data: "#!/bin/sh\nenv; echo $*\n", mode: 0o755 },
+      { name: "./usr/bin/clangd-14", type: "2", link: "../lib/llvm-14/bin/clangd" },
+      { name: "./usr/bin/clangd", type: "2", link: "clangd-14" },
+      { name: "./usr/lib/llvm-16/bin/clangd", data: "#!/bin/sh\n", mode: 0o755 },
+      { name: "./usr/bin/clangd-16", type: "2", link: "../lib/llvm-16/bin/clangd" },
+    ]);
+    const env = joinPackages([a]);
+    for (const directory of ["bin", "lib/llvm-14/bin", "lib/llvm-16/bin"])
+      for (const name of ["clang", "clang++"])
+        expect(readFileSync(`${env}/usr/${directory}/${name}.cfg`, "utf8")).toBe(`--sysroot=${env}\n`);
+    expect(readlinkSync(`${env}/usr/bin/clangd-16`)).toBe("../lib/llvm-16/bin/clangd");
+    const said = execFileSync(`${env}/usr/bin/clangd`, ["--log=error", "a b"], {
+      encoding: "utf8",
+      env: { PATH: "/usr/bin:/bin", C_INCLUDE_PATH: "/mine" },
+    });
+    const include = `${env}/usr/include`;
+    expect(said).toContain("--log=error a b\n");
+    expect(said).toContain(`C_INCLUDE_PATH=/mine:${include}/x86_64-linux-gnu:${include}\n`);
+    expect(said).toContain(
+      `CPLUS_INCLUDE_PATH=${include}/c++/12:${include}/x86_64-linux-gnu/c++/12:${include}/c++/12/backward:` +
+        `${include}/x86_64-linux-gnu:${include}\n`,
+    );
+    const bare = await makePackage("bare", [{ name: "./usr/bin/tool" }]);
+    rmSync(env, { recursive: true });
+    expect(existsSync(`${joinPackages([bare])}/usr/bin/clang.cfg`)).toBe(false);
   });
 
   it("leaves out programs that were setuid", async () => {

@@ -6,6 +6,7 @@ import type { DebianArchitecture } from "../architecture.ts";
 import { HIDDEN_DIRECTORY } from "../manifest.ts";
 import { SHIM_LIBRARY, isShimmedProgram } from "../shim/shimmedPrograms.ts";
 import { chooseAlternatives, parseAlternatives } from "./alternatives.ts";
+import { writeClangFiles } from "./clangFiles.ts";
 import { writeGccSpecs } from "./gccSpecs.ts";
 import { runHooks } from "./hooks.ts";
 import { makeLink, mergeTree, resolveInTree, writeNode, type Tree } from "./mergeTree.ts";
@@ -49,6 +50,7 @@ export function buildEnvironment(request: EnvironmentRequest, log: (line: string
   const written = performance.now();
   const run = programRunner(out, privateDirectory(request.tmpDir), log);
   writeGccSpecs(tree, architecture, request.loader, run);
+  writeClangFiles(tree, architecture);
   runHooks(tree, architecture, run);
   writeScripts(tree, request);
   const seconds = (from: number, to: number): string => ((to - from) / 1000).toFixed(2);
