@@ -26,9 +26,9 @@ describeEditor("the offer to restart extensions", () => {
     await workbench.runCommand("devshell.reload");
     await expect.poll(() => project.runs().length, { timeout: 20_000 }).toBe(3);
     await waitForState(workbench, "ready");
-    expect(await offers()).toEqual([expect.stringContaining("first")]);
+    await expect.poll(offers).toEqual([expect.stringContaining("first")]);
     await workbench.runCommand("notifications.clearAll");
-    expect(await offers()).toHaveLength(0);
+    await expect.poll(offers).toHaveLength(0);
 
     project.plan({ id: "b", name: "second", variables: [{ name: "A", value: "2" }] });
     await expect.poll(offers, { timeout: 20_000 }).toHaveLength(1);
