@@ -34,6 +34,7 @@ export type {
   TrackedInput,
   VariableOrigin,
 } from "./types.ts";
+export { linkedTreesOf } from "./linkedTrees.ts";
 export { makeEnvironment, type MakeObserver } from "./makeEnvironment.ts";
 export { autoArguments, evaluateSpec, openEvaluation } from "./evaluate/evaluateSpec.ts";
 export { listAttributes, type AttributeList } from "./evaluate/listAttributes.ts";

@@ -1,9 +1,9 @@
-import { inputPathsOf } from "./build/derivationVariables.ts";
 import { realiseEnvironment } from "./build/realiseEnvironment.ts";
 import { prepareCache } from "./cache/recordPaths.ts";
 import { writeRecord } from "./cache/cacheRecord.ts";
 import { instantiateSpec } from "./instantiateSpec.ts";
-import { isStorePath, type Derivation, type LocalStore, type StorePath } from "../store/index.ts";
+import { linkedInputsOf } from "./linkedTrees.ts";
+import { isStorePath, type StorePath } from "../store/index.ts";
 import {
   createStoreContext,
   type ContextEvent,
@@ -91,19 +91,4 @@ async function makeIn(
 /** That others held a lock for a while is soon forgotten. */
 function isLastingWarning(event: ContextEvent): event is Extract<ContextEvent, { kind: "message" }> {
   return event.kind === "message" && event.level === "warning" && !event.text.startsWith("waiting for ");
-}
-
-/** Builds trees of hard links to its inputs. */
-const LINKING_BUILDER = "builtin:debian-environment";
-
-/**
- * What the environment's trees are linked together from: their files are the trees' own, so that keeping them takes
- * no room, and a changed spec then needs no download for them.
- */
-function linkedInputsOf(store: LocalStore, derivation: Derivation): StorePath[] {
-  return [...derivation.inputDrvs.keys()]
-    .filter((drvPath) => store.isValidPath(drvPath))
-    .map((drvPath) => store.readDerivation(drvPath))
-    .filter(({ builder }) => builder === LINKING_BUILDER)
-    .flatMap((tree) => inputPathsOf(store, tree));
 }

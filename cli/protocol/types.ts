@@ -213,7 +213,11 @@ export interface ClosurePath {
   /** Without the hash, e.g. `gcc-12-12.2.0`. */
   readonly name: string;
   readonly narSizeBytes: number;
+  /** What it alone takes: files of `linkedFrom` are not counted; absent: all of `narSizeBytes`. Their sum is the closure's. */
+  readonly ownSizeBytes?: number | undefined;
   readonly references: readonly string[];
+  /** Paths, in this closure too, whose files this one also holds: as hard links, which take no room. */
+  readonly linkedFrom?: readonly string[] | undefined;
 }
 
 /** `devshell packages --json PREFIX`: names of a spec's collection, for completion. */

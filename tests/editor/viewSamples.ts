@@ -168,3 +168,31 @@ export function sampleClosure(count: number): ClosureReport {
       .sort((a, b) => (a.path < b.path ? -1 : 1)),
   };
 }
+
+/** As of `<debian>`: a tree of links into packages, which it refers to only in part. */
+export function linkedClosure(): ClosureReport {
+  const [tree, gcc, binutils, libc] = [
+    storePath("devshell-env", 1),
+    storePath("gcc-12-12.2.0", 2),
+    storePath("binutils-2.40", 3),
+    storePath("libc6-2.36", 4),
+  ] as const;
+  const part = (path: string, narSizeBytes: number, references: readonly string[] = []) => ({
+    path,
+    name: path.slice(STORE.length + 34),
+    narSizeBytes,
+    references,
+  });
+  const linkedFrom = [gcc, binutils, libc];
+  return {
+    protocol: 1,
+    storeDir: STORE,
+    roots: [tree],
+    paths: [
+      { ...part(tree, 3800, [tree, libc]), ownSizeBytes: 3000, linkedFrom },
+      part(gcc, 600, [libc]),
+      part(binutils, 200, [libc]),
+      part(libc, 100),
+    ].sort((a, b) => (a.path < b.path ? -1 : 1)),
+  };
+}

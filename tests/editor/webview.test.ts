@@ -11,7 +11,14 @@ import {
   type ViewInput,
 } from "../../vscode-extension/src/viewModel.ts";
 import { describeEditor } from "./harness/index.ts";
-import { manyVariables, sampleClosure, sampleReport, sampleVariables, SECRET } from "./viewSamples.ts";
+import {
+  linkedClosure,
+  manyVariables,
+  sampleClosure,
+  sampleReport,
+  sampleVariables,
+  SECRET,
+} from "./viewSamples.ts";
 import { launchChromium, openView, STRINGS, type View, type ViewOptions } from "./webviewPage.ts";
 
 const spec = { by: "spec" } as const;
@@ -39,6 +46,11 @@ function withVariables(variables: readonly VariableReport[]): ViewModel {
 
 function set(name: string, value: string, detail?: string): VariableReport {
   return { name, action: "set", value, isSecret: false, origin: { by: "spec", detail } };
+}
+
+/** As much of the DOM as is used here: tests are compiled without its types. */
+interface LabelledElement {
+  readonly ariaLabel: string | null;
 }
 
 const asked = async (view: View, type: FromView["type"]): Promise<readonly FromView[]> =>
@@ -378,6 +390,29 @@ describeEditor("the environment view's page", () => {
           'found "pakages"did you mean "packages"?No earlier environment is in use.',
         );
     });
+
+  test("what a tree of links shares with packages is counted once", async () => {
+    await using view = await open({ state: { tab: "closure" } });
+    const { page } = view;
+    await view.send({ type: "closure", closure: { state: "ready", closure: makeClosure(linkedClosure()) } });
+    await page.getByText("3.8 KiB in 4 store paths").first().waitFor();
+    expect(
+      await page
+        .getByRole("option")
+        .evaluateAll((cells) => cells.map((cell) => (cell as unknown as LabelledElement).ariaLabel)),
+    ).toEqual([
+      "devshell-env, 2.9 KiB, 77%",
+      "gcc-12-12.2.0, 600 B, 15%",
+      "binutils-2.40, 200 B, 5.1%",
+      "libc6-2.36, 100 B, 2.6%",
+    ]);
+    await page.getByRole("option", { name: /^gcc-12/ }).click();
+    expect(await page.getByRole("complementary").locator(".chain li").allTextContents()).toEqual([
+      "the environment itself",
+      "devshell-env",
+      "gcc-12-12.2.0",
+    ]);
+  });
 
   test("progress moves without touching what is read; the reload's end is said", async () => {
     await using view = await open();

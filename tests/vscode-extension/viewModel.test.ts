@@ -12,6 +12,7 @@ import { parseRequest } from "../../vscode-extension/src/viewRequest.ts";
 import { makeViewStrings } from "../../vscode-extension/src/viewStrings.ts";
 import { beginning, MASK, SHOWN_LENGTH } from "../../vscode-extension/src/viewValues.ts";
 import {
+  linkedClosure,
   manyVariables,
   sampleClosure,
   sampleReport,
@@ -234,6 +235,20 @@ describe("the closure", () => {
       );
   });
 
+  it("counts once what paths share, and says where a tree's files are from", () => {
+    const report = linkedClosure();
+    const { paths, roots } = makeClosure(report);
+    const tree = paths[roots[0] ?? -1];
+    expect(tree).toMatchObject({ name: "devshell-env", sizeBytes: 3000 });
+    expect(tree?.references.map((index) => paths[index]?.name).sort()).toEqual([
+      "binutils-2.40",
+      "gcc-12-12.2.0",
+      "libc6-2.36",
+    ]);
+    expect(paths.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)).toBe(3000 + 600 + 200 + 100);
+    expect(closureOf(JSON.stringify(report))).toEqual(report);
+  });
+
   it("is read with suspicion", () => {
     const report = sampleClosure(3);
     expect(closureOf(JSON.stringify(report))).toEqual(report);
@@ -242,6 +257,8 @@ describe("the closure", () => {
       { ...report, roots: [1] },
       { ...report, paths: [{ ...report.paths[0], narSizeBytes: "1" }] },
       { ...report, paths: [{ ...report.paths[0], narSizeBytes: -1 }] },
+      { ...report, paths: [{ ...report.paths[0], ownSizeBytes: -1 }] },
+      { ...report, paths: [{ ...report.paths[0], linkedFrom: [1] }] },
       { ...report, paths: {} },
       [],
       null,

@@ -48,13 +48,17 @@ export function closureOf(text: string): ClosureReport | undefined {
 
 function isPath(value: unknown): value is ClosurePath {
   if (typeof value !== "object" || value === null) return false;
-  const { path, name, narSizeBytes, references } = value as Readonly<Record<string, unknown>>;
+  const { path, name, narSizeBytes, ownSizeBytes, references, linkedFrom } = value as Readonly<
+    Record<string, unknown>
+  >;
   return (
     typeof path === "string" &&
     typeof name === "string" &&
     typeof narSizeBytes === "number" &&
     narSizeBytes >= 0 &&
-    isTexts(references)
+    (ownSizeBytes === undefined || (typeof ownSizeBytes === "number" && ownSizeBytes >= 0)) &&
+    isTexts(references) &&
+    (linkedFrom === undefined || isTexts(linkedFrom))
   );
 }
 

@@ -125,11 +125,12 @@ export type ClosureState =
   | { readonly state: "failed"; readonly message: string }
   | { readonly state: "ready"; readonly closure: ClosureModel };
 
-/** References and roots are indexes into `paths`. */
+/** References and roots are indexes into `paths`; what a path is linked together from counts as its references. */
 export interface ClosureModel {
   readonly paths: readonly {
     readonly path: string;
     readonly name: string;
+    /** What it alone takes: their sum is the closure's. */
     readonly sizeBytes: number;
     readonly references: readonly number[];
   }[];

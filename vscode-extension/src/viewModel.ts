@@ -149,12 +149,16 @@ export function makeClosure(report: ClosureReport): ClosureModel {
   const indexed = (paths: readonly string[]): number[] =>
     paths.flatMap((path) => indexes.get(path) ?? []).sort((a, b) => a - b);
   return {
-    paths: report.paths.map(({ path, name, narSizeBytes, references }, index) => ({
-      path,
-      name,
-      sizeBytes: narSizeBytes,
-      references: indexed(references).filter((reference) => reference !== index),
-    })),
+    paths: report.paths.map(
+      ({ path, name, narSizeBytes, ownSizeBytes = narSizeBytes, references, linkedFrom = [] }, index) => ({
+        path,
+        name,
+        sizeBytes: ownSizeBytes,
+        references: indexed([...new Set([...references, ...linkedFrom])]).filter(
+          (reference) => reference !== index,
+        ),
+      }),
+    ),
     roots: indexed(report.roots),
   };
 }

@@ -4,7 +4,13 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { EnvironmentReport, FailureReport, Report, WatchEvent } from "../../../cli/protocol/types.ts";
+import type {
+  ClosureReport,
+  EnvironmentReport,
+  FailureReport,
+  Report,
+  WatchEvent,
+} from "../../../cli/protocol/types.ts";
 import { check, definition } from "./checkSchema.ts";
 
 // The whole program, from the launcher to the bundle (`npm test` makes it first).
@@ -376,5 +382,42 @@ describe("lists for editors", () => {
     expect(b?.references).toEqual([a?.path]);
     expect(a?.narSizeBytes).toBeGreaterThan(0);
     expect(devshell(directory, "closure").out).toMatch(/in all\n$/);
+  });
+
+  it("have what a tree of links is linked from, each file counted once", () => {
+    const directory = project("linked", {
+      "shell.nix": `let
+        base = { system = builtins.currentSystem; PATH = "/bin:/usr/bin"; };
+        unpacked = name: size: derivation (base // {
+          inherit name;
+          builder = "/bin/sh";
+          args = [ "-c" ''
+            mkdir -p $out/usr/share $out/.debian; cd $out
+            head -c \${toString size} /dev/zero > usr/share/\${name}
+            echo "Package: \${name}" > .debian/control
+            printf '%s@' d/usr d/usr/share 'f \${toString size} /usr/share/\${name}' | tr @ '\\0' > .debian/manifest
+          '' ];
+        });
+        tree = derivation (base // {
+          name = "test-env";
+          builder = "builtin:debian-environment";
+          packages = [ (unpacked "large" 300000) (unpacked "small" 20000) ];
+          setup = "own text";
+          arch = "amd64"; suite = "none"; recipe = "1"; loader = "/none"; shim = ""; defaultBuilder = "";
+        });
+        in derivation (base // { name = "shell"; builder = "/bin/sh"; inherit tree; })`,
+    });
+    const report = json<ClosureReport>(directory, "ClosureReport", "closure", "--json");
+    const [large, small, tree] = report.paths.toSorted((x, y) => (x.name < y.name ? -1 : 1));
+    expect(report.paths.map(({ name }) => name).sort()).toEqual(["large", "small", "test-env"]);
+    expect(report.roots).toEqual([tree?.path]);
+    expect(tree?.linkedFrom).toEqual([large?.path, small?.path].sort());
+    expect(tree?.narSizeBytes).toBeGreaterThan(320_000);
+    expect(tree?.ownSizeBytes).toBe((tree?.narSizeBytes ?? 0) - 320_000);
+    expect(large).not.toHaveProperty("ownSizeBytes");
+    expect(large?.narSizeBytes).toBeGreaterThan(300_000);
+    const { out } = devshell(directory, "closure");
+    expect(out).toMatch(/^ *301 kB {2}\S+-large\n/);
+    expect(out).toMatch(/with links into 2 others\)\n *325 kB {2}in all\n$/);
   });
 });
