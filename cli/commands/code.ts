@@ -1,10 +1,12 @@
 import { writeSync } from "node:fs";
 import { quoteSh, workingDirectory } from "../../env/index.ts";
 import { findEditor, hasExtension, installExtension } from "../editor.ts";
+import { describeLaunch } from "../editorLaunch.ts";
 import { readEditorWords } from "../editorWords.ts";
 import type { Invocation } from "../invocation.ts";
 import { withoutInternals } from "../launcher.ts";
 import { openEnvironment } from "../openEnvironment.ts";
+import { makeReport } from "../protocol/index.ts";
 
 /** A window is not to wait for a slow answer to what is only a hint. */
 const HINT_WAIT_MS = 1500;
@@ -13,7 +15,8 @@ const HINT_WAIT_MS = 1500;
 export async function run(invocation: Invocation): Promise<number> {
   const { flags, argv } = invocation;
   const caller = workingDirectory();
-  const { directory, selecting, specWords, selection, editorWords } = readEditorWords(argv, flags, caller);
+  const words = readEditorWords(argv, flags, caller);
+  const { directory } = words;
   const editor = findEditor(flags.value("editor"), process.env, caller);
   if (flags.has("installExtension")) await installExtension(editor);
   // Answered while the environment is made.
@@ -21,10 +24,11 @@ export async function run(invocation: Invocation): Promise<number> {
 
   process.chdir(directory);
   process.env["PWD"] = directory;
-  const { record, environment } = await openEnvironment(
-    { ...invocation, argv: selecting, words: specWords },
-    specWords,
-  );
+  const selecting = { ...invocation, argv: words.selecting, words: words.specWords };
+  const { record, environment } = await openEnvironment(selecting, words.specWords);
+  // For the extension, the shell hook's variables among it.
+  const { report } = await makeReport(selecting);
+  const variables = report.state === "ready" ? report.variables : [];
   if ((await known.within(HINT_WAIT_MS)) === false && !flags.has("quiet"))
     process.stderr.write(
       `devshell: this editor has no devshell extension yet; \`devshell code --install-extension\` installs it\n`,
@@ -34,8 +38,9 @@ export async function run(invocation: Invocation): Promise<number> {
       record,
       directory,
       caller,
-      selection,
-      words: [...editor, directory, ...editorWords],
+      shell: process.env["SHELL"] ?? "",
+      launch: describeLaunch(directory, words.selection, variables, process.env),
+      words: [...editor, directory, ...words.editorWords],
       callerPath: environment.isPure ? (process.env["PATH"] ?? "") : undefined,
     }),
   );
@@ -45,7 +50,10 @@ interface Launch {
   readonly record: string;
   readonly directory: string;
   readonly caller: string;
-  readonly selection: readonly string[];
+  /** The caller's SHELL; empty: none. */
+  readonly shell: string;
+  /** For the extension. */
+  readonly launch: string;
   readonly words: readonly string[];
   /** Where the environment is pure: an editor without the programs of the machine (git, a shell) is none. */
   readonly callerPath?: string | undefined;
@@ -55,21 +63,21 @@ interface Launch {
  * Shell source that becomes the editor. The record's `run.bash` runs the shell hook, in the project's directory; the
  * caller's other variables stay also where the environment is pure, for no window opens without its display and bus.
  */
-export function launchText({ record, directory, caller, selection, words, callerPath }: Launch): string {
-  const chosen = JSON.stringify({ directory, selection });
+export function launchText({ record, directory, caller, shell, launch, words, callerPath }: Launch): string {
   const steps = [
     `cd -- ${quoteSh(directory)} || exit 1`,
-    selection.length === 0
-      ? "unset DEVSHELL_EDITOR_SELECTION"
-      : `DEVSHELL_EDITOR_SELECTION=${quoteSh(chosen)}; export DEVSHELL_EDITOR_SELECTION`,
+    `DEVSHELL_EDITOR_LAUNCH=${quoteSh(launch)}; export DEVSHELL_EDITOR_LAUNCH`,
     `. ${quoteSh(`${record}/meta.sh`)} || exit 1`,
   ];
-  // The editor's own arguments are relative to where they were typed.
-  const inside = `${callerPath === undefined ? "" : "PATH=${PATH:+$PATH:}$1; export PATH; "}cd -- "$2" || exit 1; shift 2; exec "$@"`;
-  const wrapped =
-    callerPath === undefined && caller === directory
-      ? words
-      : ["/bin/sh", "-c", inside, "sh", callerPath ?? "", caller, ...words];
+  const inside = [
+    callerPath === undefined ? ":" : "PATH=${PATH:+$PATH:}$1; export PATH",
+    // The environment's Bash may have no line editing: terminals are to be the user's own.
+    'if [ -n "$2" ]; then SHELL=$2; export SHELL; else unset SHELL; fi',
+    // The editor's own arguments are relative to where they were typed.
+    'cd -- "$3" || exit 1',
+    'shift 3; exec "$@"',
+  ].join("\n");
+  const wrapped = ["/bin/sh", "-c", inside, "sh", callerPath ?? "", shell, caller, ...words];
   const run = ["--noprofile", "--norc", `${record}/run.bash`, ...wrapped].map(quoteSh).join(" ");
   return `${steps.join("\n")}\nexec "$devshell_shell" ${run}\n`;
 }

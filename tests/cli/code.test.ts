@@ -101,14 +101,26 @@ const setExtensions = (text: string): void => writeFileSync(join(root, "stub/ext
 describe("devshell code", () => {
   it("starts the editor in the environment, its hook and all, with its own status", () => {
     setExtensions("ms-python.python\nDevshell.devshell\n");
-    const { status, err, directory, words, variables } = code([], { STUB_STATUS: "7", MINE: "x" });
+    const { status, err, directory, words, variables } = code([], {
+      STUB_STATUS: "7",
+      MINE: "x",
+      SHELL: "/bin/fish",
+    });
     expect({ status, words, directory }).toEqual({ status: 7, words: [project], directory: project });
-    expect(variables).toMatchObject({ GREETING: "hello", HOOKED: project, MINE: "x" });
+    expect(variables).toMatchObject({ GREETING: "hello", HOOKED: project, MINE: "x", SHELL: "/bin/fish" });
     expect(variables["PATH"]).toMatch(/^\/tool\/bin:.*\/bin/);
-    expect(variables["DEVSHELL_EDITOR_SELECTION"]).toBeUndefined();
+    const launch = JSON.parse(variables["DEVSHELL_EDITOR_LAUNCH"] ?? "") as { changes: string[][] };
+    expect(launch).toMatchObject({ directory: project, selection: [] });
+    expect(launch.changes).toEqual(
+      expect.arrayContaining([
+        ["GREETING", null],
+        ["HOOKED", null],
+        ["PATH", `${bin}:/usr/bin:/bin`, variables["PATH"]],
+      ]),
+    );
     expect(err).not.toContain("--install-extension");
     const ours = Object.keys(variables).filter((name) => /^devshell_|^DEVSHELL_/.test(name));
-    expect(ours).toEqual(["DEVSHELL_CACHE_DIR"]);
+    expect(ours.toSorted()).toEqual(["DEVSHELL_CACHE_DIR", "DEVSHELL_EDITOR_LAUNCH"]);
   });
 
   it("opens another directory; the editor's words are relative to where they were typed", () => {
@@ -121,18 +133,15 @@ describe("devshell code", () => {
     const { variables, words } = code(
       ["-A", "other", "--quiet", "--editor", "codium", "--", "-A", "theirs"],
       {
-        DEVSHELL_EDITOR_SELECTION: "stale",
+        DEVSHELL_EDITOR_LAUNCH: "of an outer editor",
       },
     );
     expect(words).toEqual([project, "-A", "theirs"]);
     expect(variables["GREETING"]).toBe("other");
-    expect(JSON.parse(variables["DEVSHELL_EDITOR_SELECTION"] ?? "")).toEqual({
+    expect(JSON.parse(variables["DEVSHELL_EDITOR_LAUNCH"] ?? "")).toMatchObject({
       directory: project,
       selection: ["-A", "other"],
     });
-    expect(code([], { DEVSHELL_EDITOR_SELECTION: "stale" }).variables).not.toHaveProperty(
-      "DEVSHELL_EDITOR_SELECTION",
-    );
   });
 
   it("keeps the window's variables and the machine's programs where the environment is pure", () => {
@@ -260,14 +269,17 @@ describe("launchText", () => {
         record,
         directory: odd,
         caller: root,
-        selection: ["-A", "$x'y"],
+        shell: "/bin/o'd",
+        launch: "$x'y",
         words: [join(odd, "code"), odd, "a\nb", ""],
       });
       const env = { PATH: "/usr/bin:/bin", STUB_DIR: join(root, "stub") };
       const { status, stderr } = spawnSync("/bin/sh", ["-c", text], { cwd: root, env, encoding: "utf8" });
       expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
       expect(readFileSync(join(root, "stub/words"), "utf8")).toBe(`${root}\n3\n${odd}\na\nb\n\n`);
-      expect(readFileSync(join(root, "stub/env"), "utf8")).toContain("GREETER=fake\n");
+      expect(readFileSync(join(root, "stub/env"), "utf8")).toMatch(
+        /^GREETER=fake$[^]*^SHELL=\/bin\/o'd$|^SHELL=\/bin\/o'd$[^]*^GREETER=fake$/m,
+      );
     } finally {
       delete process.env["DEVSHELL_CACHE_DIR"];
     }

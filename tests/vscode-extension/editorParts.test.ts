@@ -1,15 +1,17 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
+import { describeLaunch } from "../../cli/editorLaunch.ts";
 import { charactersOfBytes } from "../../vscode-extension/src/byteColumns.ts";
 import {
   browseConfiguration,
   fileConfiguration,
   hasCpp,
 } from "../../vscode-extension/src/cppConfiguration.ts";
-import { launchSelection } from "../../vscode-extension/src/launchSelection.ts";
+import { launchSelection, readLaunch } from "../../vscode-extension/src/launch.ts";
+import { ProcessEnvironment } from "../../vscode-extension/src/processEnvironment.ts";
 import { parseTemplates } from "../../vscode-extension/src/templateList.ts";
 import { sessionEnvironment, withoutVariables } from "../../vscode-extension/src/terminalOptions.ts";
-import { prependTo, reportOf, setTo } from "./reportOf.ts";
+import { prependTo, reportOf, setTo, unset } from "./reportOf.ts";
 
 describe("cppConfiguration", () => {
   const report = reportOf({
@@ -124,14 +126,50 @@ describe("charactersOfBytes", () => {
   ])("%j at %d", (line, bytes, characters) => expect(charactersOfBytes(line, bytes)).toBe(characters));
 });
 
-describe("launchSelection", () => {
-  it("is what `devshell code` said, for that folder only", () => {
-    const text = JSON.stringify({ directory: "/project", selection: ["-A", "pan"] });
-    expect(launchSelection(text, "/project")).toEqual(["-A", "pan"]);
-    expect(launchSelection(text, "/other")).toBeUndefined();
+describe("launch", () => {
+  const variables = [
+    setTo("GREETING", "hello"),
+    prependTo("PATH", "/e/bin"),
+    unset("DOOMED"),
+    setTo("CC", "x"),
+  ];
+  const caller = { PATH: "/usr/bin", DOOMED: "1", CC: "cc" };
+
+  it("reads what `devshell code` wrote; the selection counts for that folder only", () => {
+    const launch = readLaunch(describeLaunch("/project", ["-A", "pan"], variables, caller));
+    expect(launch?.changes).toEqual([
+      { name: "GREETING" },
+      { name: "PATH", before: "/usr/bin", after: "/e/bin:/usr/bin" },
+      { name: "DOOMED", before: "1" },
+      { name: "CC", before: "cc" },
+    ]);
+    expect(launchSelection(launch, "/project")).toEqual(["-A", "pan"]);
+    expect(launchSelection(launch, "/other")).toBeUndefined();
+    expect(launchSelection(readLaunch(describeLaunch("/project", [], [], {})), "/project")).toBeUndefined();
   });
 
-  it.each([undefined, "", "{", "null", "[]", '{"directory":"/project","selection":"x"}'])("%s", (text) =>
-    expect(launchSelection(text, "/project")).toBeUndefined(),
+  it("lets the extension see the user's own variables through the environment", () => {
+    const launch = readLaunch(describeLaunch("/project", [], variables, caller));
+    // The editor's server puts a directory of its own on PATH.
+    const target = { PATH: "/editor/bin:/e/bin:/usr/bin", GREETING: "hello", CC: "x", OTHER: "1" };
+    const environment = new ProcessEnvironment(target, launch?.changes);
+    expect(environment.base()).toEqual({ PATH: "/editor/bin:/usr/bin", DOOMED: "1", CC: "cc", OTHER: "1" });
+    const kept = [...variables, setTo("MORE", "m")];
+    expect(environment.patch(reportOf({ variables: kept })).toSorted()).toEqual(["MORE"]);
+    expect(target).toMatchObject({ PATH: "/editor/bin:/e/bin:/usr/bin", GREETING: "hello", CC: "x" });
+    environment.restore();
+    expect(target).toEqual({ PATH: "/editor/bin:/usr/bin", DOOMED: "1", CC: "cc", OTHER: "1" });
+  });
+
+  it("stays below what a variable may hold", () => {
+    const many = Array.from({ length: 20_000 }, (_, index) => setTo(`MANY_${index}`, "x"));
+    const text = describeLaunch("/project", ["-A", "x"], many, {});
+    expect(text.length).toBeLessThan(1000);
+    expect(readLaunch(text)?.selection).toEqual(["-A", "x"]);
+  });
+
+  it.each([undefined, "", "{", "null", "[]", '{"directory":"/project","selection":"x"}'])(
+    "refuses %s",
+    (text) => expect(readLaunch(text)).toBeUndefined(),
   );
 });

@@ -97,7 +97,7 @@ async function showActions({ environments }: Services): Promise<void> {
     }));
     const active = picker.activeItems[0]?.command;
     picker.items = items;
-    picker.activeItems = items.filter(({ command }) => command === active);
+    if (active !== undefined) picker.activeItems = items.filter(({ command }) => command === active);
   };
   picker.placeholder = l10n.t("What is to be done?");
   picker.keepScrollPosition = true;

@@ -14,7 +14,7 @@ import type { EnvironmentReport } from "../../cli/protocol/types.ts";
 import { usableVariables, type Environment, type SkippedVariable } from "./applyVariables.ts";
 import { FolderLoader, type FolderPolicy, type FolderPorts } from "./folderEnvironment.ts";
 import { InputWatchers } from "./inputWatchers.ts";
-import { LAUNCH_VARIABLE, launchSelection } from "./launchSelection.ts";
+import { launchSelection, type Launch } from "./launch.ts";
 import { loadReport } from "./loadReport.ts";
 import type { Cli, EnvironmentChange, Environments, FolderEnvironment } from "./model.ts";
 import { createReportCache } from "./reportCache.ts";
@@ -38,8 +38,9 @@ export function createEnvironments(
   cli: Cli,
   log: LogOutputChannel,
   baseEnvironment: () => Environment,
+  launch: Launch | undefined,
 ): StartableEnvironments {
-  return new FolderEnvironments(context, cli, log, baseEnvironment);
+  return new FolderEnvironments(context, cli, log, baseEnvironment, launch);
 }
 
 class FolderEnvironments implements StartableEnvironments {
@@ -47,6 +48,7 @@ class FolderEnvironments implements StartableEnvironments {
   readonly #cli: Cli;
   readonly #log: LogOutputChannel;
   readonly #baseEnvironment: () => Environment;
+  readonly #launch: Launch | undefined;
   readonly #loaders = new Map<string, FolderLoader>();
   readonly #watchers = new InputWatchers();
   readonly #queue = new RunQueue(MAX_RUNS);
@@ -62,11 +64,13 @@ class FolderEnvironments implements StartableEnvironments {
     cli: Cli,
     log: LogOutputChannel,
     baseEnvironment: () => Environment,
+    launch: Launch | undefined,
   ) {
     this.#context = context;
     this.#cli = cli;
     this.#log = log;
     this.#baseEnvironment = baseEnvironment;
+    this.#launch = launch;
     this.#cache = createReportCache(context.storageUri?.fsPath);
   }
 
@@ -124,7 +128,7 @@ class FolderEnvironments implements StartableEnvironments {
   async select(folder: WorkspaceFolder, selection: readonly string[]): Promise<FolderEnvironment> {
     await this.#remember("selection", folder, selection);
     // From now on this counts for more than what the window was opened with.
-    await this.#remember("launch", folder, process.env[LAUNCH_VARIABLE]);
+    await this.#remember("launch", folder, this.#launch?.id);
     const loader = this.#loaderOf(folder);
     loader.start();
     await loader.reload();
@@ -216,11 +220,10 @@ class FolderEnvironments implements StartableEnvironments {
     const configuration = workspace.getConfiguration("devshell", folder);
     const attribute = configuration.get<string>("attribute", "").trim();
     const timeoutSeconds = configuration.get<number>("timeoutSeconds", 3600);
-    const launch = process.env[LAUNCH_VARIABLE];
     const launched =
-      this.#remembered<string>("launch", folder) === launch
+      this.#launch === undefined || this.#remembered<string>("launch", folder) === this.#launch.id
         ? undefined
-        : launchSelection(launch, folder.uri.fsPath);
+        : launchSelection(this.#launch, folder.uri.fsPath);
     const selection =
       launched ??
       this.#remembered<readonly string[]>("selection", folder) ??

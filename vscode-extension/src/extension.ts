@@ -8,6 +8,7 @@ import { registerDebug } from "./debug.ts";
 import { createEnvironments } from "./environments.ts";
 import { registerEnvironmentView } from "./environmentView.ts";
 import { registerExtensionHost } from "./extensionHost.ts";
+import { LAUNCH_VARIABLE, readLaunch } from "./launch.ts";
 import type { DevshellApi, Services } from "./model.ts";
 import { ProcessEnvironment } from "./processEnvironment.ts";
 import { registerRestartOffer } from "./restartOffer.ts";
@@ -25,17 +26,20 @@ export function activate(context: ExtensionContext): DevshellApi {
   const startedMs = performance.now();
   const log = window.createOutputChannel("Devshell", { log: true });
   context.subscriptions.push(log);
-  const patched = (processEnvironment = new ProcessEnvironment(process.env));
+  const launch = readLaunch(process.env[LAUNCH_VARIABLE]);
+  // What terminals have before we change anything, which in a window of `devshell code` is an environment already.
+  const windowEnvironment = { ...process.env } as Readonly<Record<string, string>>;
+  const patched = (processEnvironment = new ProcessEnvironment(process.env, launch?.changes));
   const baseEnvironment = (): Readonly<Record<string, string>> => patched.base();
   cli = createCli(log, baseEnvironment);
-  const environments = createEnvironments(context, cli, log, baseEnvironment);
+  const environments = createEnvironments(context, cli, log, baseEnvironment, launch);
   context.subscriptions.push(environments);
   const services: Services = { context, environments, cli, log, baseEnvironment };
 
   const restartOffer = registerRestartOffer(services);
   // First of all: other extensions may start their programs at any moment.
   registerExtensionHost(services, patched, (change) => restartOffer.changed(change));
-  registerTerminalEnvironment(services);
+  registerTerminalEnvironment(services, windowEnvironment);
   registerCommands(services);
   registerContextKeys(services);
   registerStatusBar(services);

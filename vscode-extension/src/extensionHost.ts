@@ -29,7 +29,7 @@ export function registerExtensionHost(
     if (environment?.report === used) return;
     used = environment?.report;
     const names = processEnvironment.patch(used);
-    log.debug(`process.env: ${names.length} variables changed`);
+    log.debug(`process.env: ${names.length} variables changed: ${names.slice(0, 20).join(" ")}`);
     onChange({ report: used, isFromCache: environment?.isFromCache ?? false, names });
   };
   context.subscriptions.push(

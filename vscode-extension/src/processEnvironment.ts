@@ -1,5 +1,6 @@
 import type { EnvironmentReport, VariableReport } from "../../cli/protocol/types.ts";
-import { applyVariables, own, usableVariables, type Environment } from "./applyVariables.ts";
+import type { LaunchChange } from "./launch.ts";
+import { applyVariables, own, prepended, usableVariables, type Environment } from "./applyVariables.ts";
 
 /** What `process.env` looks like. */
 export type MutableEnvironment = Record<string, string | undefined>;
@@ -19,8 +20,17 @@ export class ProcessEnvironment {
   readonly #target: MutableEnvironment;
   #patched = new Map<string, PatchedVariable>();
 
-  constructor(target: MutableEnvironment) {
+  /** @param entered what an environment has changed there already: as if {@link patch} had done it */
+  constructor(target: MutableEnvironment, entered: readonly LaunchChange[] = []) {
     this.#target = target;
+    for (const { name, before, after } of entered) {
+      const facts = { name, isSecret: false, origin: { by: "devshell" } } as const;
+      const variable: VariableReport =
+        after === undefined
+          ? { ...facts, action: "unset" }
+          : { ...facts, action: "prepend", value: after, separator: ":" };
+      this.#patched.set(name, { variable, before, after: after ?? own(target as Environment, name) });
+    }
   }
 
   /** The environment as it would be without the patch. */
@@ -44,14 +54,22 @@ export class ProcessEnvironment {
     const variables = report === undefined ? [] : usableVariables(report, base).variables;
     const result = applyVariables(variables, base);
     const patched = new Map<string, PatchedVariable>();
+    const kept = new Set<string>();
     for (const variable of variables) {
-      const before = own(base, variable.name);
-      const after = own(result, variable.name);
-      if (before !== after) patched.set(variable.name, { variable, before, after });
+      const { name } = variable;
+      const former = this.#patched.get(name);
+      if (former !== undefined && isStillIn(own(this.#target as Environment, name), former, variable)) {
+        patched.set(name, { ...former, variable });
+        kept.add(name);
+        continue;
+      }
+      const before = own(base, name);
+      const after = own(result, name);
+      if (before !== after) patched.set(name, { variable, before, after });
     }
     const changed: string[] = [];
     for (const name of new Set([...this.#patched.keys(), ...patched.keys()]))
-      if (this.#write(name, own(result, name))) changed.push(name);
+      if (!kept.has(name) && this.#write(name, own(result, name))) changed.push(name);
     this.#patched = patched;
     return changed;
   }
@@ -73,6 +91,22 @@ export class ProcessEnvironment {
       });
     return true;
   }
+}
+
+/** Others have only put something around what we put before the variable's own value, and it would be the same again. */
+function isStillIn(
+  current: string | undefined,
+  { variable: former, before, after }: PatchedVariable,
+  variable: VariableReport,
+): boolean {
+  return (
+    variable.action === "prepend" &&
+    former.action === "prepend" &&
+    after !== undefined &&
+    // Or joined as the CLI does it, which leaves what is named twice.
+    (after === prepended(variable, before) || after === variable.value + variable.separator + before) &&
+    current?.includes(after) === true
+  );
 }
 
 /** What others made of a variable is kept, without our part of it where that can be told. */

@@ -6,6 +6,7 @@ import {
   type WorkspaceFolder,
 } from "vscode";
 import type { EnvironmentReport } from "../../cli/protocol/types.ts";
+import type { Environment } from "./applyVariables.ts";
 import type { Services } from "./model.ts";
 import { mutationsOf, type Mutation } from "./terminalMutations.ts";
 
@@ -16,16 +17,19 @@ const KINDS = { 1: "replace", 2: "append", 3: "prepend" } as const;
  * Gives each folder's environment to its terminals and tasks. Only what differs is touched: each change marks the
  * terminals that are open as outdated. Collections persist, so that terminals which open before any extension runs have
  * the last window's.
+ * @param windowEnvironment what terminals have without us
  */
-export function registerTerminalEnvironment({ context, environments, baseEnvironment }: Services): void {
+export function registerTerminalEnvironment(
+  { context, environments }: Services,
+  windowEnvironment: Environment,
+): void {
   const collectionOf = (workspaceFolder: WorkspaceFolder): EnvironmentVariableCollection =>
     context.environmentVariableCollection.getScoped({ workspaceFolder });
 
   const outdated = new Map<WorkspaceFolder, EnvironmentReport | undefined>();
   const flush = (): void => {
-    const base = baseEnvironment();
     const changes = [...outdated].flatMap(([folder, report]) =>
-      changesOf(collectionOf(folder), report, base),
+      changesOf(collectionOf(folder), report, windowEnvironment),
     );
     outdated.clear();
     allAtOnce(changes);

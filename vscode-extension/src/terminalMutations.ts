@@ -58,7 +58,9 @@ export function mutationsOf(report: EnvironmentReport, base: Environment): Map<s
     const isThere =
       isPrepended &&
       applyAtShellIntegration &&
-      (current === variable.value || current.startsWith(variable.value + variable.separator));
+      `${variable.separator}${current}${variable.separator}`.includes(
+        `${variable.separator}${variable.value}${variable.separator}`,
+      );
     mutations.set(variable.name, {
       kind: isPrepended ? "prepend" : "replace",
       value,
