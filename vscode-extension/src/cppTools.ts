@@ -14,7 +14,7 @@ const LANGUAGES = new Set(["c", "cpp", "cuda-cpp", "objective-c", "objective-cpp
 
 /**
  * Offers the environment's compiler and headers to the C/C++ extension, where that is installed. It asks its user
- * itself; no setting is written. clangd needs nothing of this: it reads the compiler's environment.
+ * itself; no setting is written. clangd needs nothing of this: it finds `clang.cfg` beside the compiler on PATH.
  */
 export function registerCppTools(services: Services): void {
   const { context, environments, log } = services;
