@@ -9,7 +9,7 @@ export { needsShim } from "./shim/shimmedPrograms.ts";
 
 /** In the derivations' `recipe`: raise it when what a builder makes of the same inputs changes. */
 export const unpackRecipe = "1";
-export const environmentRecipe = "1";
+export const environmentRecipe = "2";
 
 /**
  * Unpacks one binary package into its own store path.
