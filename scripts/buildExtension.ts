@@ -1,7 +1,7 @@
 // buildExtension - bundles vscode-extension into its dist/: the extension, its web page, and schemas of the data spec.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { build, type BuildOptions, type BuildResult } from "esbuild";
+import { build, type BuildOptions, type BuildResult, type Plugin } from "esbuild";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const EXTENSION = join(ROOT, "vscode-extension");
@@ -13,6 +13,30 @@ const common: BuildOptions = {
   legalComments: "none",
   logLevel: "warning",
   define: { "process.env.NODE_ENV": '"production"' },
+};
+
+const parsers = ["yaml", "smol-toml"];
+/** Where the extension is started, most often no spec is open: the parsers, half of the code, are loaded by the first. */
+const lazyParsers: Plugin = {
+  name: "lazy-parsers",
+  setup(hooks) {
+    hooks.onResolve({ filter: new RegExp(`^(?:${parsers.join("|")})$`) }, ({ path }) => ({
+      path,
+      namespace: "lazy-parsers",
+    }));
+    hooks.onResolve({ filter: /^\.\/specParsers\.cjs$/ }, ({ path }) => ({ path, external: true }));
+    hooks.onLoad({ filter: /.*/, namespace: "lazy-parsers" }, async ({ path }) => {
+      const names = Object.keys((await import(path)) as object).filter((name) => name !== "default");
+      return {
+        contents: `for (const name of ${JSON.stringify(names)})
+          Object.defineProperty(exports, name, {
+            enumerable: true,
+            get: () => require("./specParsers.cjs")[${JSON.stringify(path)}][name],
+          });`,
+        loader: "js",
+      };
+    });
+  },
 };
 
 /**
@@ -31,19 +55,32 @@ export async function buildExtension(dist = join(EXTENSION, "dist")): Promise<re
     const names = written.map(([name]) => name);
     const bundles: Promise<BuildResult<{ metafile: true }>>[] = [];
     if (existsSync(entry)) {
-      names.push("extension.cjs");
+      names.push("specParsers.cjs", "extension.cjs");
+      const node: BuildOptions = {
+        ...common,
+        format: "cjs",
+        platform: "node",
+        // The Node of VS Code 1.100's servers.
+        target: "node20",
+        keepNames: true,
+      };
       bundles.push(
         build({
-          ...common,
+          ...node,
+          metafile: true,
+          stdin: {
+            contents: parsers.map((name) => `export * as "${name}" from "${name}";`).join("\n"),
+            resolveDir: EXTENSION,
+          },
+          outfile: join(staging, "specParsers.cjs"),
+        }),
+        build({
+          ...node,
           metafile: true,
           entryPoints: [entry],
           outfile: join(staging, "extension.cjs"),
-          format: "cjs",
-          platform: "node",
-          // The Node of VS Code 1.100's servers.
-          target: "node20",
-          keepNames: true,
           external: ["vscode"],
+          plugins: [lazyParsers],
         }),
       );
     }

@@ -6,6 +6,7 @@ import { benchEntry } from "./entry.ts";
 import { benchEval } from "./eval.ts";
 import { benchNixpkgs } from "./nixpkgs.ts";
 import { benchStore } from "./store.ts";
+import { benchView } from "./view.ts";
 
 /** `npm run bench [-- NAME…]`: each benchmark prints its own figures; medians of paired runs, ratios to real Nix. */
 const BENCHMARKS: Readonly<Record<string, (scratch: string) => void | Promise<void>>> = {
@@ -14,6 +15,7 @@ const BENCHMARKS: Readonly<Record<string, (scratch: string) => void | Promise<vo
   entry: benchEntry,
   store: benchStore,
   debian: benchDebian,
+  view: benchView,
 };
 
 const names = process.argv.slice(2);

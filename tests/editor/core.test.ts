@@ -3,7 +3,13 @@ import { chmodSync, existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { DevshellApi } from "../../vscode-extension/src/model.ts";
-import { describeEditor, startEditor, type Editor, type Workbench } from "./harness/index.ts";
+import {
+  describeEditor,
+  startEditor,
+  type Editor,
+  type HostFunction,
+  type Workbench,
+} from "./harness/index.ts";
 import { EXTENSION } from "./sampleProject.ts";
 import { STUB, hostEnvironment, hostPid, seenInHost, stubProject, waitForState } from "./stubProject.ts";
 
@@ -26,10 +32,12 @@ describeEditor("a second start", () => {
     await expect.poll(() => project.runs().length, { timeout: 20_000 }).toBe(2);
     // Two windows of one folder would have storage of their own.
     await first.page.close();
+    const loadsMs: number[] = [];
     for (let start = 0; start < 3; start++) {
       await using next = await editor.openWorkbench({ context });
       await waitForState(next, "ready");
       expect(await seenInHost(next, ["FROM_SPEC"])).toEqual({ FROM_SPEC: "one" });
+      loadsMs.push(...(await next.host(loadAgain, undefined)));
       if (start === 0) {
         await next.openTerminal();
         expect((await next.shell('printf %s "$FROM_SPEC"')).stdout).toBe("one");
@@ -41,7 +49,7 @@ describeEditor("a second start", () => {
     );
     expect(durationsMs).toHaveLength(4);
     // The least of them: other processes take their share of the machine.
-    expect(Math.min(...durationsMs)).toBeLessThan(100);
+    expect(Math.min(...durationsMs) + Math.min(...loadsMs)).toBeLessThan(100);
   });
 });
 
@@ -210,6 +218,23 @@ describeEditor("edits, failures and commands", () => {
 });
 
 /** What the extension wrote to its output channel, in all windows. */
+/** How long an extension host takes to load the extension's code, some times: runs there. */
+const loadAgain: HostFunction<undefined, number[]> = ({ vscode, require }) => {
+  const path = vscode.extensions.getExtension("devshell.devshell")?.extensionPath ?? "";
+  const file = require.resolve(`${path}/dist/extension.cjs`);
+  const loaded = require.cache[file];
+  const times: number[] = [];
+  for (let round = 0; round < 5; round++) {
+    delete require.cache[file];
+    const startMs = performance.now();
+    require(file);
+    times.push(performance.now() - startMs);
+  }
+  if (loaded === undefined) delete require.cache[file];
+  else require.cache[file] = loaded;
+  return times;
+};
+
 function extensionLogs(editor: Editor): string {
   const files = globSync("user-data/logs/**/Devshell.log", { cwd: editor.dir });
   return files.map((file) => readFileSync(join(editor.dir, file), "utf8")).join("");

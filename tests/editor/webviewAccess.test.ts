@@ -5,7 +5,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { VariableReport } from "../../cli/protocol/types.ts";
 import { makeChanges, makeClosure, makeViewModel } from "../../vscode-extension/src/viewModel.ts";
-import { describeEditor } from "./harness/index.ts";
+import { describeEditor, readyEditor } from "./harness/index.ts";
 import { sampleClosure, sampleReport, sampleVariables } from "./viewSamples.ts";
 import { launchChromium, openView, STRINGS, type Theme, type View, type ViewOptions } from "./webviewPage.ts";
 
@@ -48,7 +48,7 @@ const CLOSURE = {
 describeEditor("the environment view for everyone", () => {
   let browser: Browser;
   beforeAll(async () => {
-    browser = await launchChromium();
+    browser = await launchChromium(readyEditor().chromium);
   });
   afterAll(async () => await browser?.close());
   const open = async (options: ViewOptions = {}): Promise<View> =>

@@ -6,7 +6,6 @@ import { chromium, type Browser, type Page } from "playwright-core";
 import type { FromView, ToView, ViewModel } from "../../vscode-extension/src/viewMessages.ts";
 import { makeViewPage } from "../../vscode-extension/src/viewPage.ts";
 import { makeViewStrings } from "../../vscode-extension/src/viewStrings.ts";
-import { readyEditor } from "./harness/index.ts";
 
 const EXTENSION = resolve(import.meta.dirname, "../../vscode-extension");
 const ORIGIN = "https://view.invalid";
@@ -49,9 +48,9 @@ export interface View extends AsyncDisposable {
   readonly errors: readonly string[];
 }
 
-export async function launchChromium(): Promise<Browser> {
+export async function launchChromium(executablePath: string): Promise<Browser> {
   return await chromium.launch({
-    executablePath: readyEditor().chromium,
+    executablePath,
     args: [
       "--no-sandbox",
       "--disable-gpu",
