@@ -107,8 +107,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "List packages of the spec's collection",
     description: "Of <debian> those of the index that was fetched last; no mirror is asked",
     arguments: [{ name: "prefix", help: "how their names begin" }],
-    flags: ["json", "file", "include", "option", ...COMMON_FLAGS],
-    examples: [["devshell packages python3-num", "names, versions and summaries"]],
+    flags: ["json", "file", "collection", "include", "option", ...COMMON_FLAGS],
+    examples: [
+      ["devshell packages python3-num", "names, versions and summaries"],
+      ["devshell packages --collection nixpkgs python3", "of another collection than the spec's"],
+    ],
   },
   {
     name: "eval",

@@ -205,6 +205,11 @@ export const FLAGS = {
   name: flag({ long: "--name", values: ["name"], help: "the name in the store" }),
   flat: flag({ long: "--flat", values: [], help: "hash a single file's bytes, not its NAR" }),
   all: flag({ long: "--all", values: [], help: "everything" }),
+  collection: flag({
+    long: "--collection",
+    values: ["name"],
+    help: "of this collection, whatever the spec says",
+  }),
 } as const satisfies Record<string, FlagSpec>;
 
 export type FlagName = keyof typeof FLAGS;

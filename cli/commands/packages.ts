@@ -17,13 +17,14 @@ const MAX_PACKAGES = 200;
 /** What specs mean that name no collection. */
 const DEFAULT_COLLECTION = "debian";
 
-/** `devshell packages PREFIX`: packages that a spec can name. */
+/** `devshell packages PREFIX`: packages that a spec, or one of another collection, can name. */
 export async function run({ words, flags }: Invocation): Promise<number> {
   const [prefix = ""] = words;
   const request = requestOf([], flags);
   using context = createStoreContext({ settings: settingsOf(flags), isReadOnly: true });
   const spec = await specOf(context, request);
-  const collection = (spec === undefined ? undefined : collectionOf(spec)) ?? DEFAULT_COLLECTION;
+  const ofSpec = spec === undefined ? undefined : collectionOf(spec);
+  const collection = flags.value("collection") ?? ofSpec ?? DEFAULT_COLLECTION;
   const found =
     collection === "debian"
       ? debianPackages(context, spec, prefix)

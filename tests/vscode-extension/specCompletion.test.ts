@@ -6,7 +6,7 @@ import {
   type PackageQuery,
   type SpecCompletion,
 } from "../../vscode-extension/src/spec/completeSpec.ts";
-import { PackageIndex } from "../../vscode-extension/src/spec/packageIndex.ts";
+import { PackageIndex, packagesArguments } from "../../vscode-extension/src/spec/packageIndex.ts";
 import { specCursorAt } from "../../vscode-extension/src/spec/specCursor.ts";
 import { parseSpecDocument } from "../../vscode-extension/src/spec/specDocument.ts";
 import { specFileOf } from "../../vscode-extension/src/spec/specFile.ts";
@@ -164,6 +164,17 @@ describe("the index of packages", () => {
     isTruncated,
   });
   const signal = new AbortController().signal;
+
+  it("is of the document's collection, not of the saved spec's", () => {
+    const file = specFileOf("/p/devshell.yaml", "yaml");
+    if (file === undefined) throw new Error("no spec");
+    const asked = (text: string): string => packagesArguments(parseSpecDocument(text, file), "g").join(" ");
+    expect(asked("collection: ./a b.nix\n")).toBe("packages --json --collection=./a b.nix -- g");
+    expect(asked("packages: [g]\n")).toBe("packages --json --collection=debian -- g");
+    expect(asked("")).toBe("packages --json --collection=debian -- g");
+    for (const text of ["packages: [g\n", "collection: 1\n", 'collection: ""\n'])
+      expect(asked(text)).toBe("packages --json -- g");
+  });
 
   it("asks once, and knows the longer beginnings of a whole answer", async () => {
     const asked: string[] = [];

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { workspace, type Disposable, type DocumentFilter, type TextDocument } from "vscode";
 import type { EnvironmentReport, Services } from "./model.ts";
 import { isPackagesReport } from "./spec/packagesShape.ts";
-import { PackageIndex } from "./spec/packageIndex.ts";
+import { PackageIndex, packagesArguments } from "./spec/packageIndex.ts";
 import { parseSpecDocument, type SpecDocument } from "./spec/specDocument.ts";
 import { SPEC_FILE_NAMES, specFileOf } from "./spec/specFile.ts";
 import type { Schema } from "./spec/specSchema.ts";
@@ -54,7 +54,8 @@ export class SpecServices {
     const value = spec.data?.value;
     const fields = typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
     const { collection, suite, args } = fields;
-    const key = JSON.stringify([document.uri.toString(), collection, suite, args]);
+    const isRead = spec.data !== undefined;
+    const key = JSON.stringify([document.uri.toString(), isRead, collection, suite, args]);
     let index = this.#indexes.get(key);
     if (index === undefined) {
       index = new PackageIndex(async (prefix, signal) => {
@@ -62,14 +63,12 @@ export class SpecServices {
         try {
           const { stdout, stderr } = await cli.run({
             folder,
-            args: ["packages", "--json", prefix],
+            args: packagesArguments(spec, prefix),
             signal,
             timeoutMs: QUERY_TIMEOUT_MS,
           });
           const report: unknown = JSON.parse(stdout);
           if (!isPackagesReport(report)) return undefined;
-          // it read the saved spec, which may be older, or broken and taken for none
-          if (typeof collection === "string" && report.collection !== collection) return undefined;
           // no index is there yet, it says: that is not to have no packages
           return report.packages.length === 0 && stderr.trim() !== "" ? undefined : report;
         } catch (error) {

@@ -352,7 +352,7 @@ describe("lists for editors", () => {
     expect([report.attributes.length, report.isTruncated]).toEqual([2000, true]);
   });
 
-  it("name the packages of a spec's own collection", () => {
+  it("name the packages of a spec's own collection, or of the one that is asked for", () => {
     const directory = project("packages", {
       "collection.nix": COLLECTION,
       "devshell.yaml": "collection: ./collection.nix\n",
@@ -361,6 +361,14 @@ describe("lists for editors", () => {
       collection: "./collection.nix",
       packages: [{ name: "tool", versions: [] }, { name: "tool2" }],
     });
+    const of = (collection: string) =>
+      json(directory, "PackagesReport", "packages", "--json", `--collection=${collection}`, "--", "o");
+    writeFileSync(join(directory, "other.nix"), "{ ... }: { other = 1; }");
+    for (const spec of ["collection: ./collection.nix\n", "collection: [\n", "suite: bookworm\n"]) {
+      writeFileSync(join(directory, "devshell.yaml"), spec);
+      expect(of("./other.nix")).toMatchObject({ collection: "./other.nix", packages: [{ name: "other" }] });
+    }
+    expect(of("debian")).toMatchObject({ collection: "debian", packages: [] });
     const none = devshell(project("packages-none"), "packages", "--json", "x");
     expect(JSON.parse(none.out)).toMatchObject({ collection: "debian", packages: [] });
     expect(none.err).toContain("no index");

@@ -1,7 +1,18 @@
 import type { PackagesReport } from "../../../cli/protocol/types.ts";
+import type { SpecDocument } from "./specDocument.ts";
 import { suggestNames } from "./suggestNames.ts";
 
 type Package = PackagesReport["packages"][number];
+
+/** The CLI reads the saved spec, which may be older than the document, or broken: it is told the document's collection. */
+export function packagesArguments({ data }: Pick<SpecDocument, "data">, prefix: string): string[] {
+  const { value } = data ?? {};
+  const isMap = typeof value === "object" && value !== null;
+  const name = isMap && "collection" in value ? value.collection : DEFAULT_COLLECTION;
+  // What cannot be read now is as it was saved.
+  const isKnown = data !== undefined && typeof name === "string" && name !== "";
+  return ["packages", "--json", ...(isKnown ? [`--collection=${name}`] : []), "--", prefix];
+}
 
 /** Asks the CLI. @returns undefined where it cannot tell */
 export type PackageSource = (prefix: string, signal: AbortSignal) => Promise<PackagesReport | undefined>;
@@ -10,6 +21,8 @@ export type PackageSource = (prefix: string, signal: AbortSignal) => Promise<Pac
 const MAX_AGE_MS = 10 * 60 * 1000;
 const MAX_ANSWERS = 200;
 const MAX_VERSIONS = 4;
+/** As the schema says. */
+const DEFAULT_COLLECTION = "debian";
 
 /** What a collection's packages are called: answers of the CLI, kept; equal questions at a time asked once. */
 export class PackageIndex {
