@@ -30,8 +30,8 @@ export default defineConfig({
           expect: { poll: { timeout: 20_000 } },
           globalSetup: "tests/editor/harness/editorSetup.ts",
           setupFiles: "tests/editor/harness/setupFile.ts",
-          // An editor and its browser fill two cores: one file at a time, and after all other tests.
-          fileParallelism: false,
+          // An editor mostly waits for its browser, and the reverse: two files at a time, and after all other tests.
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
       },
