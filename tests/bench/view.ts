@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { makeClosure, makeViewModel } from "../../vscode-extension/src/viewModel.ts";
+import { makeClosure, makeViewModel } from "../../vscode-extension/src/view/viewModel.ts";
 import { manyVariables, sampleClosure, sampleReport } from "../editor/viewSamples.ts";
 import { launchChromium, openView, STRINGS, type View } from "../editor/webviewPage.ts";
 import { median } from "./measure.ts";

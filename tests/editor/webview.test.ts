@@ -3,13 +3,13 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { VariableReport } from "../../cli/protocol/types.ts";
 import type { FolderState } from "../../vscode-extension/src/model.ts";
-import type { FromView, ViewModel } from "../../vscode-extension/src/viewMessages.ts";
+import type { FromView, ViewModel } from "../../vscode-extension/src/view/viewMessages.ts";
 import {
   makeChanges,
   makeClosure,
   makeViewModel,
   type ViewInput,
-} from "../../vscode-extension/src/viewModel.ts";
+} from "../../vscode-extension/src/view/viewModel.ts";
 import { describeEditor, readyEditor } from "./harness/index.ts";
 import {
   linkedClosure,

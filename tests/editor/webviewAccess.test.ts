@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { VariableReport } from "../../cli/protocol/types.ts";
-import { makeChanges, makeClosure, makeViewModel } from "../../vscode-extension/src/viewModel.ts";
+import { makeChanges, makeClosure, makeViewModel } from "../../vscode-extension/src/view/viewModel.ts";
 import { describeEditor, readyEditor } from "./harness/index.ts";
 import { sampleClosure, sampleReport, sampleVariables } from "./viewSamples.ts";
 import { launchChromium, openView, STRINGS, type Theme, type View, type ViewOptions } from "./webviewPage.ts";

@@ -3,9 +3,9 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { build } from "esbuild";
 import { chromium, type Browser, type Page } from "playwright-core";
-import type { FromView, ToView, ViewModel } from "../../vscode-extension/src/viewMessages.ts";
-import { makeViewPage } from "../../vscode-extension/src/viewPage.ts";
-import { makeViewStrings } from "../../vscode-extension/src/viewStrings.ts";
+import type { FromView, ToView, ViewModel } from "../../vscode-extension/src/view/viewMessages.ts";
+import { makeViewPage } from "../../vscode-extension/src/view/viewPage.ts";
+import { makeViewStrings } from "../../vscode-extension/src/view/viewStrings.ts";
 
 const EXTENSION = resolve(import.meta.dirname, "../../vscode-extension");
 const ORIGIN = "https://view.invalid";

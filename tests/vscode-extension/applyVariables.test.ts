@@ -6,8 +6,8 @@ import {
   applyVariables,
   usableVariables,
   type Environment,
-} from "../../vscode-extension/src/applyVariables.ts";
-import { mutationsOf, withoutReferences } from "../../vscode-extension/src/terminalMutations.ts";
+} from "../../vscode-extension/src/apply/applyVariables.ts";
+import { mutationsOf, withoutReferences } from "../../vscode-extension/src/apply/terminalMutations.ts";
 import { prepend, reportOf, set, unset } from "./reports.ts";
 
 const BASE: Environment = { PATH: "/usr/bin:/bin", HOME: "/home/me", EMPTY: "", OLD: "1" };

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { runProcess, type ProcessRun } from "../../vscode-extension/src/cliProcess.ts";
+import { runProcess, type ProcessRun } from "../../vscode-extension/src/cli/cliProcess.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "devshell-cli-"));
 

@@ -6,7 +6,7 @@ import {
   runArguments,
   selectionText,
   textArguments,
-} from "../../vscode-extension/src/commandLine.ts";
+} from "../../vscode-extension/src/cli/commandLine.ts";
 
 describe("runArguments", () => {
   it("gives `devshell run` the selection's flags before the words", () => {

@@ -3,7 +3,7 @@ import {
   envFileNames,
   withDebugEnvironment,
   type DebugEnvironment,
-} from "../../vscode-extension/src/debugEnvironment.ts";
+} from "../../vscode-extension/src/run/debugEnvironment.ts";
 import { prependTo, setTo, unset } from "./reportOf.ts";
 
 const base = { PATH: "/usr/bin", EDITOR: "vi", GONE: "1" };

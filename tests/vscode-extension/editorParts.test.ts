@@ -1,16 +1,16 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { describeLaunch } from "../../cli/editorLaunch.ts";
-import { charactersOfBytes } from "../../vscode-extension/src/byteColumns.ts";
+import { charactersOfBytes } from "../../vscode-extension/src/spec/byteColumns.ts";
 import {
   browseConfiguration,
   fileConfiguration,
   hasCpp,
-} from "../../vscode-extension/src/cppConfiguration.ts";
-import { launchSelection, readLaunch } from "../../vscode-extension/src/launch.ts";
-import { ProcessEnvironment } from "../../vscode-extension/src/processEnvironment.ts";
-import { parseTemplates } from "../../vscode-extension/src/templateList.ts";
-import { sessionEnvironment, withoutVariables } from "../../vscode-extension/src/terminalOptions.ts";
+} from "../../vscode-extension/src/run/cppConfiguration.ts";
+import { launchSelection, readLaunch } from "../../vscode-extension/src/environment/launch.ts";
+import { ProcessEnvironment } from "../../vscode-extension/src/apply/processEnvironment.ts";
+import { parseTemplates } from "../../vscode-extension/src/commands/templateList.ts";
+import { sessionEnvironment, withoutVariables } from "../../vscode-extension/src/run/terminalOptions.ts";
 import { prependTo, reportOf, setTo, unset } from "./reportOf.ts";
 
 describe("cppConfiguration", () => {

@@ -5,13 +5,13 @@ import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { WorkspaceFolder } from "vscode";
 import type { EnvironmentReport } from "../../cli/protocol/types.ts";
-import { runProcess } from "../../vscode-extension/src/cliProcess.ts";
-import { FolderLoader, type FolderPolicy } from "../../vscode-extension/src/folderEnvironment.ts";
-import { InputWatchers } from "../../vscode-extension/src/inputWatchers.ts";
-import { loadReport } from "../../vscode-extension/src/loadReport.ts";
+import { runProcess } from "../../vscode-extension/src/cli/cliProcess.ts";
+import { FolderLoader, type FolderPolicy } from "../../vscode-extension/src/environment/folderEnvironment.ts";
+import { InputWatchers } from "../../vscode-extension/src/environment/inputWatchers.ts";
+import { loadReport } from "../../vscode-extension/src/cli/loadReport.ts";
 import type { FolderEnvironment } from "../../vscode-extension/src/model.ts";
-import { createReportCache, type ReportCache } from "../../vscode-extension/src/reportCache.ts";
-import { RunQueue } from "../../vscode-extension/src/runQueue.ts";
+import { createReportCache, type ReportCache } from "../../vscode-extension/src/environment/reportCache.ts";
+import { RunQueue } from "../../vscode-extension/src/cli/runQueue.ts";
 
 const STUB = resolve(import.meta.dirname, "fixtures/stub-devshell.mjs");
 

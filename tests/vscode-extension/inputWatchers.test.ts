@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { InputWatchers } from "../../vscode-extension/src/inputWatchers.ts";
+import { InputWatchers } from "../../vscode-extension/src/environment/inputWatchers.ts";
 
 let directory: string;
 let watchers: InputWatchers;

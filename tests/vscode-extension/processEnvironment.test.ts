@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import {
   ProcessEnvironment,
   type MutableEnvironment,
-} from "../../vscode-extension/src/processEnvironment.ts";
+} from "../../vscode-extension/src/apply/processEnvironment.ts";
 import { prepend, reportOf, set, unset } from "./reports.ts";
 
 const REPORT = reportOf([set("CC", "gcc"), prepend("PATH", "/store/bin"), unset("OLD"), set("SAME", "1")]);

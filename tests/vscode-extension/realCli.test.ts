@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { WorkspaceFolder } from "vscode";
 import type { Report } from "../../cli/protocol/types.ts";
-import { applyVariables, usableVariables } from "../../vscode-extension/src/applyVariables.ts";
-import { runProcess } from "../../vscode-extension/src/cliProcess.ts";
-import { InputWatchers } from "../../vscode-extension/src/inputWatchers.ts";
-import { loadReport } from "../../vscode-extension/src/loadReport.ts";
+import { applyVariables, usableVariables } from "../../vscode-extension/src/apply/applyVariables.ts";
+import { runProcess } from "../../vscode-extension/src/cli/cliProcess.ts";
+import { InputWatchers } from "../../vscode-extension/src/environment/inputWatchers.ts";
+import { loadReport } from "../../vscode-extension/src/cli/loadReport.ts";
 import { DEVSHELL, sampleProjects, type Samples } from "../editor/sampleProject.ts";
 
 let samples: Samples;

@@ -12,8 +12,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { createReportCache } from "../../vscode-extension/src/reportCache.ts";
-import { isReport, watchEventOf } from "../../vscode-extension/src/reportShape.ts";
+import { createReportCache } from "../../vscode-extension/src/environment/reportCache.ts";
+import { isReport, watchEventOf } from "../../vscode-extension/src/cli/reportShape.ts";
 import { prepend, reportOf, set, unset } from "./reports.ts";
 
 const REPORT = reportOf([set("A", "ä\n\u{1f388}"), prepend("PATH", "/store/bin"), unset("B")]);

@@ -4,7 +4,7 @@ import {
   decideRestart,
   type RestartMemory,
   type RestartSetting,
-} from "../../vscode-extension/src/restartDecision.ts";
+} from "../../vscode-extension/src/apply/restartDecision.ts";
 
 const QUESTION = {
   id: "b",

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { RunQueue } from "../../vscode-extension/src/runQueue.ts";
+import { RunQueue } from "../../vscode-extension/src/cli/runQueue.ts";
 
 const { signal } = new AbortController();
 

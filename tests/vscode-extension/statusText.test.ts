@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import type { WorkspaceFolder } from "vscode";
-import { actionsOf } from "../../vscode-extension/src/actions.ts";
+import { actionsOf } from "../../vscode-extension/src/commands/actions.ts";
 import type { FolderEnvironment, FolderState } from "../../vscode-extension/src/model.ts";
 import {
   durationText,
   escapeMarkdown,
   statusText,
   STATUS_COMMANDS,
-} from "../../vscode-extension/src/statusText.ts";
+} from "../../vscode-extension/src/commands/statusText.ts";
 import { reportOf } from "./reportOf.ts";
 
 const l10n = {

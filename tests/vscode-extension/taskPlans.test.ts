@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { planDefinition, planScripts, taskArguments } from "../../vscode-extension/src/taskPlans.ts";
+import { planDefinition, planScripts, taskArguments } from "../../vscode-extension/src/run/taskPlans.ts";
 import { reportOf } from "./reportOf.ts";
 
 const script = (name: string, text: string) => ({ name, text });

@@ -1,16 +1,16 @@
 import { describe, expect, it } from "vitest";
 import type { VariableReport } from "../../cli/protocol/types.ts";
 import type { FolderState } from "../../vscode-extension/src/model.ts";
-import { closureOf } from "../../vscode-extension/src/loadClosure.ts";
+import { closureOf } from "../../vscode-extension/src/cli/loadClosure.ts";
 import {
   makeChanges,
   makeClosure,
   makeViewModel,
   type ViewInput,
-} from "../../vscode-extension/src/viewModel.ts";
-import { parseRequest } from "../../vscode-extension/src/viewRequest.ts";
-import { makeViewStrings } from "../../vscode-extension/src/viewStrings.ts";
-import { beginning, MASK, SHOWN_LENGTH } from "../../vscode-extension/src/viewValues.ts";
+} from "../../vscode-extension/src/view/viewModel.ts";
+import { parseRequest } from "../../vscode-extension/src/view/viewRequest.ts";
+import { makeViewStrings } from "../../vscode-extension/src/view/viewStrings.ts";
+import { beginning, MASK, SHOWN_LENGTH } from "../../vscode-extension/src/view/viewValues.ts";
 import {
   linkedClosure,
   manyVariables,

@@ -1,5 +1,5 @@
 import { EventEmitter, type Uri } from "vscode";
-import { applyVariables, usableVariables } from "./applyVariables.ts";
+import { applyVariables, usableVariables } from "./apply/applyVariables.ts";
 import type { DevshellApi, Services } from "./model.ts";
 
 /** What other extensions get from `vscode.extensions.getExtension(…).exports`. */

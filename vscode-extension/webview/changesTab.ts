@@ -1,5 +1,5 @@
-import type { ChangeModel, ChangesModel, ViewModel } from "../src/viewMessages.ts";
-import type { ViewStrings } from "../src/viewStrings.ts";
+import type { ChangeModel, ChangesModel, ViewModel } from "../src/view/viewMessages.ts";
+import type { ViewStrings } from "../src/view/viewStrings.ts";
 import { element } from "./dom.ts";
 import { post } from "./host.ts";
 import { count, format, pathText, time, visible } from "./text.ts";

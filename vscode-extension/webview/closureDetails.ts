@@ -1,4 +1,4 @@
-import type { ViewStrings } from "../src/viewStrings.ts";
+import type { ViewStrings } from "../src/view/viewStrings.ts";
 import { closureOf, whyOf, type ClosureGraph, type ClosureNode } from "./closureGraph.ts";
 import { element, iconButton, textButton } from "./dom.ts";
 import { post } from "./host.ts";

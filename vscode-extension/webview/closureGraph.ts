@@ -1,4 +1,4 @@
-import type { ClosureModel } from "../src/viewMessages.ts";
+import type { ClosureModel } from "../src/view/viewMessages.ts";
 
 export interface ClosureNode {
   /** Its index in {@link ClosureGraph.nodes}. */

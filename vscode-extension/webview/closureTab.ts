@@ -1,5 +1,5 @@
-import type { ClosureState, ViewModel } from "../src/viewMessages.ts";
-import type { ViewStrings } from "../src/viewStrings.ts";
+import type { ClosureState, ViewModel } from "../src/view/viewMessages.ts";
+import type { ViewStrings } from "../src/view/viewStrings.ts";
 import { closureDetails } from "./closureDetails.ts";
 import { closureOf, makeClosureGraph, type ClosureGraph, type ClosureNode } from "./closureGraph.ts";
 import { element, iconButton, replaceChildren, textButton } from "./dom.ts";

@@ -1,5 +1,5 @@
-import type { ViewModel } from "../src/viewMessages.ts";
-import type { ViewStrings } from "../src/viewStrings.ts";
+import type { ViewModel } from "../src/view/viewMessages.ts";
+import type { ViewStrings } from "../src/view/viewStrings.ts";
 import { element, icon, iconButton, replaceChildren, textButton } from "./dom.ts";
 import { post } from "./host.ts";
 import { format, visible, visibleLines } from "./text.ts";

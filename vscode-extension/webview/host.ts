@@ -1,4 +1,4 @@
-import type { FromView } from "../src/viewMessages.ts";
+import type { FromView } from "../src/view/viewMessages.ts";
 
 /** What is left of the view while it is hidden, and after the window was reloaded. */
 export interface ViewState {

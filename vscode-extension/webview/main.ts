@@ -1,5 +1,5 @@
-import type { ToView, ViewModel } from "../src/viewMessages.ts";
-import type { ViewStrings } from "../src/viewStrings.ts";
+import type { ToView, ViewModel } from "../src/view/viewMessages.ts";
+import type { ViewStrings } from "../src/view/viewStrings.ts";
 import { ChangesTab } from "./changesTab.ts";
 import { ClosureTab } from "./closureTab.ts";
 import { element } from "./dom.ts";

@@ -1,5 +1,5 @@
-import type { ScriptModel, ViewModel } from "../src/viewMessages.ts";
-import type { ViewStrings } from "../src/viewStrings.ts";
+import type { ScriptModel, ViewModel } from "../src/view/viewMessages.ts";
+import type { ViewStrings } from "../src/view/viewStrings.ts";
 import { element, replaceChildren } from "./dom.ts";
 import { post } from "./host.ts";
 import { count, format, pathText, visible, visibleLines } from "./text.ts";

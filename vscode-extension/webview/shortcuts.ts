@@ -1,4 +1,4 @@
-import type { ViewStrings } from "../src/viewStrings.ts";
+import type { ViewStrings } from "../src/view/viewStrings.ts";
 import { element, iconButton } from "./dom.ts";
 
 /** The list of keys; Escape closes it, and gives the focus back. */

@@ -1,4 +1,4 @@
-import type { ViewStrings } from "../src/viewStrings.ts";
+import type { ViewStrings } from "../src/view/viewStrings.ts";
 import type { ClosureNode } from "./closureGraph.ts";
 import { element, replaceChildren, setAttributes } from "./dom.ts";
 import { squarify, type Rectangle } from "./squarify.ts";

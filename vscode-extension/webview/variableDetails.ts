@@ -1,5 +1,5 @@
-import type { VariableModel } from "../src/viewMessages.ts";
-import type { ViewStrings } from "../src/viewStrings.ts";
+import type { VariableModel } from "../src/view/viewMessages.ts";
+import type { ViewStrings } from "../src/view/viewStrings.ts";
 import { element, iconButton, textButton } from "./dom.ts";
 import { post } from "./host.ts";
 import { format, pathText, visible, visibleLines } from "./text.ts";

@@ -1,5 +1,5 @@
-import type { ValueModel, VariableModel } from "../src/viewMessages.ts";
-import type { ViewStrings } from "../src/viewStrings.ts";
+import type { ValueModel, VariableModel } from "../src/view/viewMessages.ts";
+import type { ViewStrings } from "../src/view/viewStrings.ts";
 import { element } from "./dom.ts";
 import { count, format, marked, pathText, visible } from "./text.ts";
 import type { GridRow } from "./virtualGrid.ts";

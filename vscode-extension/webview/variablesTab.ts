@@ -1,5 +1,5 @@
-import type { VariableModel, ViewModel } from "../src/viewMessages.ts";
-import type { ViewStrings } from "../src/viewStrings.ts";
+import type { VariableModel, ViewModel } from "../src/view/viewMessages.ts";
+import type { ViewStrings } from "../src/view/viewStrings.ts";
 import { element, iconButton } from "./dom.ts";
 import { makeFilterBox, type FilterBox } from "./filterBox.ts";
 import { post, savedState, saveState } from "./host.ts";

@@ -1,5 +1,5 @@
 import type { ErrorReport, PositionReport } from "../../../cli/protocol/types.ts";
-import { charactersOfBytes } from "../byteColumns.ts";
+import { charactersOfBytes } from "./byteColumns.ts";
 import type { Span } from "./specTree.ts";
 import { suggestNames } from "./suggestNames.ts";
 

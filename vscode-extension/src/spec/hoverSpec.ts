@@ -1,5 +1,5 @@
 import type { EnvironmentReport, OriginReport, VariableReport } from "../../../cli/protocol/types.ts";
-import type { Localiser } from "../statusText.ts";
+import type { Localiser } from "../commands/statusText.ts";
 import type { SpecDocument } from "./specDocument.ts";
 import { schemaAt, typesOf, type Schema } from "./specSchema.ts";
 import { placeAt, type Span } from "./specTree.ts";

@@ -1,0 +1,82 @@
+import { createHash, randomBytes } from "node:crypto";
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { EnvironmentReport } from "../../../cli/protocol/types.ts";
+import { isEnvironmentReport } from "../cli/reportShape.ts";
+
+/** The last good reports of earlier windows. Nothing in it is believed unseen; what cannot be read is as if absent. */
+export interface ReportCache {
+  /** At once: it is needed before other extensions start their programs. */
+  read(folder: string, selection: readonly string[]): EnvironmentReport | undefined;
+  write(folder: string, selection: readonly string[], report: EnvironmentReport): Promise<void>;
+  remove(folder: string, selection: readonly string[]): Promise<void>;
+}
+
+/** Changes with the shape of the files. */
+const VERSION = 1;
+const SIZE_LIMIT_BYTES = 64 * 1024 * 1024;
+
+/** @param directory the extension's own for this workspace; undefined: nothing is kept */
+export function createReportCache(directory: string | undefined): ReportCache {
+  const fileOf = (folder: string, selection: readonly string[]): string =>
+    join(
+      directory ?? "",
+      `report-${createHash("sha256")
+        .update(JSON.stringify([folder, selection]))
+        .digest("hex")
+        .slice(0, 32)}.json`,
+    );
+
+  return {
+    read(folder, selection) {
+      if (directory === undefined) return undefined;
+      try {
+        const value = JSON.parse(readBounded(fileOf(folder, selection))) as {
+          readonly version?: unknown;
+          readonly folder?: unknown;
+          readonly selection?: unknown;
+          readonly report?: unknown;
+        } | null;
+        if (value?.version !== VERSION || value.folder !== folder) return undefined;
+        if (JSON.stringify(value.selection) !== JSON.stringify(selection)) return undefined;
+        return isEnvironmentReport(value.report) ? value.report : undefined;
+      } catch {
+        return undefined;
+      }
+    },
+
+    async write(folder, selection, report) {
+      if (directory === undefined) return;
+      const file = fileOf(folder, selection);
+      const temporary = `${file}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
+      try {
+        mkdirSync(directory, { recursive: true, mode: 0o700 });
+        // Values may be secret: nobody else reads them.
+        await writeFile(temporary, JSON.stringify({ version: VERSION, folder, selection, report }), {
+          mode: 0o600,
+          flag: "wx",
+        });
+        await rename(temporary, file);
+      } catch (error) {
+        await rm(temporary, { force: true });
+        throw error;
+      }
+    },
+
+    async remove(folder, selection) {
+      if (directory !== undefined) await rm(fileOf(folder, selection), { force: true });
+    },
+  };
+}
+
+function readBounded(file: string): string {
+  const handle = openSync(file, "r");
+  try {
+    const stat = fstatSync(handle);
+    if (!stat.isFile() || stat.size > SIZE_LIMIT_BYTES) throw new Error(`Cannot read ${file}: not a report`);
+    return readFileSync(handle, "utf8");
+  } finally {
+    closeSync(handle);
+  }
+}
