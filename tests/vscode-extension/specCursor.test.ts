@@ -66,6 +66,7 @@ describe("the cursor in YAML", () => {
     ["unset:\n  - A\nkeep:\n  - ¦", 'value /keep/0 ""'],
     ["env:\n  A: b\npackages:\n  - ¦", 'value /packages/0 ""'],
     ["packages: [gcc\nsuite: s¦", 'value /suite "s"'],
+    ['collection: "de\\\nsuite: s¦', 'value /suite "s"'],
     ['"pack¦": []', 'key / "\\"pack\\"" separator'],
     ["packages:\r\n  - gcc\r\n  - m¦\r\n", 'value /packages/1 "m"'],
   ])("%j: %s", (text, expected) => {
@@ -84,6 +85,7 @@ describe("the cursor in JSON", () => {
     ['{ "packages": ["gcc"\n "env": { "C¦" } }', 'key /env "\\"C\\"" flow'],
     ['{ "pure": t¦ }', 'value /pure "t" flow'],
     ['{ "pure": true, ¦', 'key / "" flow'],
+    ['{ "packages": ["gc\\\n "m¦', 'value /packages/1 "\\"m" flow'],
     ["{ // note ¦\n }", "none"],
     ['{ "pure" ¦ }', "none"],
     ['{ "env": { "A": "b" }, "suite": "¦" }', 'value /suite "\\"\\"" flow'],
@@ -123,6 +125,7 @@ describe("the cursor in TOML", () => {
     ["services.web.com¦", 'key /services/web "com"'],
     ["env = { C¦ }\n", 'key /env "C" flow'],
     ['env = { CC = "g¦" }\n', 'value /env/CC "\\"g\\"" flow'],
+    ['suite = "s\\\npack¦', 'key / "pack"'],
     ["# pack¦", "none"],
     ['shellHook = """\necho ¦\n"""\n', "none"],
     ["pure = t¦", 'value /pure "t"'],

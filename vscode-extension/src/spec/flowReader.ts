@@ -66,7 +66,8 @@ export class FlowReader {
       return this.#readLongString(quote, path);
     let at = start + 1;
     for (; at < text.length && text[at] !== "\n"; at++) {
-      if (text[at] === "\\" && quote === '"') at++;
+      // what is escaped is of the same line: the string ends with it
+      if (text[at] === "\\" && quote === '"' && text[at + 1] !== "\n") at++;
       else if (text[at] === quote) {
         if (quote === "'" && this.#syntax === "yaml" && text[at + 1] === "'") at++;
         else {
