@@ -42,6 +42,24 @@ describe("the report cache", () => {
     expect(cache.read(FOLDER, [])).toBeUndefined();
   });
 
+  test("what is removed is gone at once, and no write that was under way brings it back", async () => {
+    const { directory, cache } = cacheIn();
+    await cache.write(FOLDER, [], REPORT);
+    const writing = cache.write(FOLDER, [], { ...REPORT, id: "late" });
+    const removing = cache.remove(FOLDER, []);
+    expect(cache.read(FOLDER, [])).toBeUndefined();
+    await Promise.all([writing, removing]);
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  test("of two writes the later one counts, however long the first takes", async () => {
+    const { directory, cache } = cacheIn();
+    const large = { ...REPORT, id: "first", warnings: ["x".repeat(8 * 1024 * 1024)] };
+    await Promise.all([cache.write(FOLDER, [], large), cache.write(FOLDER, [], { ...REPORT, id: "second" })]);
+    expect(cache.read(FOLDER, [])?.id).toBe("second");
+    expect(readdirSync(directory)).toHaveLength(1);
+  });
+
   test("without a folder of its own it keeps nothing", async () => {
     const cache = createReportCache(undefined);
     await cache.write(FOLDER, [], REPORT);

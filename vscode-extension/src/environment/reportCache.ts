@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
-import { rename, rm, writeFile } from "node:fs/promises";
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { EnvironmentReport } from "../../../cli/protocol/types.ts";
 import { isEnvironmentReport } from "../cli/reportShape.ts";
@@ -10,6 +10,7 @@ export interface ReportCache {
   /** At once: it is needed before other extensions start their programs. */
   read(folder: string, selection: readonly string[]): EnvironmentReport | undefined;
   write(folder: string, selection: readonly string[], report: EnvironmentReport): Promise<void>;
+  /** At once, too: a window that is killed now must not give a removed spec's environment to the next one. */
   remove(folder: string, selection: readonly string[]): Promise<void>;
 }
 
@@ -27,6 +28,8 @@ export function createReportCache(directory: string | undefined): ReportCache {
         .digest("hex")
         .slice(0, 32)}.json`,
     );
+  /** What is being written for each file: only the last that was asked for takes its place. */
+  const writing = new Map<string, string>();
 
   return {
     read(folder, selection) {
@@ -50,6 +53,7 @@ export function createReportCache(directory: string | undefined): ReportCache {
       if (directory === undefined) return;
       const file = fileOf(folder, selection);
       const temporary = `${file}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
+      writing.set(file, temporary);
       try {
         mkdirSync(directory, { recursive: true, mode: 0o700 });
         // Values may be secret: nobody else reads them.
@@ -57,15 +61,18 @@ export function createReportCache(directory: string | undefined): ReportCache {
           mode: 0o600,
           flag: "wx",
         });
-        await rename(temporary, file);
-      } catch (error) {
+        if (writing.get(file) === temporary) renameSync(temporary, file);
+      } finally {
+        if (writing.get(file) === temporary) writing.delete(file);
         await rm(temporary, { force: true });
-        throw error;
       }
     },
 
     async remove(folder, selection) {
-      if (directory !== undefined) await rm(fileOf(folder, selection), { force: true });
+      if (directory === undefined) return;
+      const file = fileOf(folder, selection);
+      writing.delete(file);
+      rmSync(file, { force: true });
     },
   };
 }
