@@ -89,6 +89,8 @@ describe("withoutVariables", () => {
       VSCODE_ENV_REPLACE: "ADDED=a",
     };
     const { status, stdout } = spawnSync(clean.program, clean.args, {
+      // The shell's PWD is in what it prints: no directory that could be called devshell.
+      cwd: "/",
       env: { ...given, ...clean.environment },
       encoding: "utf8",
     });
