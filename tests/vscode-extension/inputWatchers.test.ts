@@ -80,6 +80,18 @@ describe("a file", () => {
     }, at("spec"));
   });
 
+  test("is told of though its neighbours change all the time", async () => {
+    writeFileSync(at("spec"), "1");
+    watch([at("spec")]);
+    const noise = setInterval(() => writeFileSync(at("log"), `${performance.now()}`), 10);
+    try {
+      writeFileSync(at("spec"), "22");
+      await expect.poll(() => changes, { timeout: 3_000 }).toEqual([[at("spec")]]);
+    } finally {
+      clearInterval(noise);
+    }
+  });
+
   test("that is there for a moment only", async () => {
     watch([at("spec")]);
     await expectQuiet(() => {

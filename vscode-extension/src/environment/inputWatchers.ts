@@ -61,6 +61,8 @@ export class InputWatchers {
 
 type Listen = (directory: string, inode: bigint, listener: () => void) => () => void;
 
+/** Where a neighbour changes all the time, a log for one, looking is put off no longer than so many times. */
+const MAX_DEBOUNCES = 5;
 /** Looking from time to time, where the system has no more watches to give. */
 const POLL_MS = 2_000;
 
@@ -101,6 +103,8 @@ class Subscription implements Watching {
   readonly #listening = new Map<string, { readonly inode: bigint; readonly stop: () => void }>();
   #signatures = new Map<string, string>();
   #timer: NodeJS.Timeout | undefined;
+  /** When the first event came that was not looked after yet. */
+  #eventMs: number | undefined;
   #isDisposed = false;
 
   constructor(
@@ -136,11 +140,15 @@ class Subscription implements Watching {
   readonly #schedule = (): void => {
     if (this.#isDisposed) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#check(), this.#debounceMs);
+    const nowMs = performance.now();
+    this.#eventMs ??= nowMs;
+    const leftMs = this.#eventMs + MAX_DEBOUNCES * this.#debounceMs - nowMs;
+    this.#timer = setTimeout(() => this.#check(), Math.max(0, Math.min(this.#debounceMs, leftMs)));
     this.#timer.unref();
   };
 
   #check(): void {
+    this.#eventMs = undefined;
     this.#arm();
     const now = this.#look();
     const changed = this.#paths.filter((path) => now.get(path) !== this.#signatures.get(path));
