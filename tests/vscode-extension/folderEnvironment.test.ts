@@ -402,6 +402,48 @@ describe("policy", () => {
     expect(cache.read("project", [])).toBeUndefined();
   });
 
+  test("a selection that nothing was started for yet is not mixed up with the one in use", async () => {
+    plan({ id: "a" });
+    const seen = open();
+    seen.loader.start();
+    await settled(seen, "ready", 1);
+    plan({ id: "a", delayMs: 300 });
+    await expect.poll(() => runs().length, { timeout: 20_000 }).toBe(2);
+    plan({ id: "pan" });
+    policy = { ...policy, selection: ["-A", "pan"] };
+    await seen.loader.reload();
+    expect(seen.environment).toMatchObject({ report: { id: "pan" }, selection: ["-A", "pan"] });
+    expect(seen.applied).toEqual(["a", "-", "pan"]);
+    expect(cache.read("project", [])?.id).toBe("a");
+  });
+
+  test("the end of what was started is awaited without another run", async () => {
+    plan({ id: "a", delayMs: 100 });
+    const seen = open();
+    seen.loader.start();
+    await seen.loader.settled();
+    expect(seen).toMatchObject({ states: ["loading", "ready"], applied: ["a"] });
+    expect(runs()).toHaveLength(1);
+  });
+
+  test("a window that closes keeps what is in use, and says and does nothing more", async () => {
+    plan({ id: "a" });
+    const seen = open();
+    seen.loader.start();
+    await settled(seen, "ready", 1);
+    plan({ id: "b", delayMs: 300 });
+    await expect.poll(() => runs().length, { timeout: 20_000 }).toBe(2);
+    const { length } = logged;
+    seen.loader.close();
+    plan({ id: "c" });
+    await seen.loader.settled();
+    await quiet();
+    expect(seen).toMatchObject({ states: ["loading", "ready", "stale"], applied: ["a"] });
+    expect(logged).toHaveLength(length);
+    expect(runs()).toHaveLength(2);
+    expect(watchers.size).toBe(0);
+  });
+
   test("a folder that is closed during a run is told of no more", async () => {
     plan({ id: "a", delayMs: 300 });
     const seen = open();

@@ -89,8 +89,7 @@ class FolderEnvironments implements StartableEnvironments {
 
   dispose(): void {
     clearTimeout(this.#startTimer);
-    // What is in use stays so: terminals of the next window begin with it.
-    for (const loader of this.#loaders.values()) loader.cancel();
+    for (const loader of this.#loaders.values()) loader.close();
     for (const disposable of this.#disposables.splice(0)) disposable.dispose();
     this.#watchers.dispose();
   }
@@ -122,7 +121,7 @@ class FolderEnvironments implements StartableEnvironments {
     await this.#remember("disabled", folder, this.#isEnabledBySetting(folder) ? undefined : false);
     const loader = this.#loaderOf(folder);
     loader.start();
-    await loader.reload();
+    await loader.settled();
   }
 
   async select(folder: WorkspaceFolder, selection: readonly string[]): Promise<FolderEnvironment> {
@@ -131,7 +130,7 @@ class FolderEnvironments implements StartableEnvironments {
     await this.#remember("launch", folder, this.#launch?.id);
     const loader = this.#loaderOf(folder);
     loader.start();
-    await loader.reload();
+    await loader.settled();
     return loader.environment;
   }
 

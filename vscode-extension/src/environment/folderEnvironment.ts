@@ -120,12 +120,22 @@ export class FolderLoader {
 
   /** Ends when no more runs are wanted. */
   async reload(): Promise<void> {
-    const { kind } = this.#ports.policy();
+    const { kind, selection } = this.#ports.policy();
     if (this.#isDisposed || kind !== "allowed") return;
+    // Chosen a moment ago: what is in use, and what runs, is another's.
+    if (!sameWords(selection, this.#environment.selection)) {
+      this.start();
+      return await this.settled();
+    }
     this.#isRunWanted = true;
     this.#loop ??= this.#runWhileWanted().finally(() => {
       this.#loop = undefined;
     });
+    await this.#loop;
+  }
+
+  /** Ends when what runs has ended, with no run more. */
+  async settled(): Promise<void> {
     await this.#loop;
   }
 
@@ -136,11 +146,18 @@ export class FolderLoader {
     this.#run.abort();
   }
 
+  /** The folder is gone, and what was in use with it. */
   dispose(): void {
     if (this.#isDisposed) return;
-    this.#stop();
+    this.close();
     this.#drop({ kind: "none" }, this.#environment.selection);
+  }
+
+  /** The window closes. What is in use stays so: terminals of the next one begin with it. */
+  close(): void {
     this.#isDisposed = true;
+    this.#stop();
+    this.#unwatch();
   }
 
   /** The run that is under way is of no use any more. */
@@ -168,8 +185,9 @@ export class FolderLoader {
   }
 
   async #runOnce(): Promise<void> {
-    const { kind, selection, timeoutMs } = this.#ports.policy();
+    const { kind, timeoutMs } = this.#ports.policy();
     if (kind !== "allowed") return;
+    const { selection } = this.#environment;
     const run = new AbortController();
     this.#run = run;
     this.#isCancelled = false;
