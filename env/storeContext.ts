@@ -189,11 +189,20 @@ export class StoreContext implements Disposable {
     rules.allow(nixDir);
     const searchPath = searchPathEntries({
       includes: options.includes,
-      variable:
-        this.mode === "pure" ? "" : (process.env["NIX_PATH"] ?? this.settings.config.raw.get("nix-path")),
+      variable: this.mode === "pure" ? "" : process.env["NIX_PATH"],
+      option: this.settings.config.raw.get("nix-path"),
+      commandLine: {
+        whole: this.mode === "pure" ? undefined : this.#options.settings?.get("nix-path"),
+        extra: this.mode === "pure" ? undefined : this.#options.settings?.get("extra-nix-path"),
+      },
+      isRestricted: this.mode !== "impure",
       stateDir: this.settings.stateDir,
       home: process.env["HOME"],
     });
+    if (this.mode !== "impure")
+      for (const { value } of searchPath)
+        if (urlOfEntry(value) === undefined && !value.startsWith("flake:"))
+          rules.allow(pathOfEntry(value, options.directory));
     const askCollection = (argument: ByteString): ByteString => {
       prepareCache();
       return collection.call(argument);
@@ -205,7 +214,7 @@ export class StoreContext implements Disposable {
           : localEvaluationStore(this.settings, () => this.store),
       tracker: this.tracker,
       rules,
-      system: this.settings.config.system,
+      system: this.settings.config.raw.get("eval-system") || this.settings.config.system,
       isReadOnly: this.isReadOnly,
       environment: process.env,
       resolveEntry: (entry) => this.#resolveEntry(entry, options.directory),

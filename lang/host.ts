@@ -71,6 +71,8 @@ export interface AddPathRequest {
   readonly filter?: ((path: ByteString, type: FileType) => boolean) | undefined;
   /** Refused with both hashes named when the result differs. */
   readonly expectedSha256?: Hash | undefined;
+  /** What the copy refers to, where it is known: that of the store object that is copied. */
+  readonly references?: readonly ByteString[] | undefined;
 }
 
 export interface InstantiateRequest {
@@ -107,10 +109,14 @@ export interface InstantiatedDerivation {
 export interface FetchRequest {
   readonly kind: "url" | "tarball" | "git" | "tree" | "mercurial" | "closure";
   readonly attributes: ReadonlyMap<ByteString, ByteString | bigint | boolean>;
+  /** The URL form of a tree's input, which messages name and `allowed-uris` is asked about. */
+  readonly reference?: ByteString | undefined;
 }
 
 export interface FetchResult {
   readonly storePath: ByteString;
   /** What the fetch found out: `rev`, `narHash`, `lastModified`, … */
   readonly attributes: ReadonlyMap<ByteString, ByteString | bigint | boolean>;
+  /** Counts a Git revision's ancestors: slow in a long history, impossible in a shallow one, and seldom asked for. */
+  readonly revCount?: (() => bigint) | undefined;
 }

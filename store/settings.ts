@@ -263,6 +263,10 @@ export function readStoreConfig(
   for (const file of userFiles(env)) applyFile(raw, file, true, 0);
   if (env["NIX_CONFIG"] !== undefined) applyText(raw, env["NIX_CONFIG"], "NIX_CONFIG", undefined, 0);
   for (const [name, value] of options.overrides ?? []) applySetting(raw, name, value);
+  if (/(^|\s)no-url-literals(\s|$)/.test(raw.get("experimental-features") ?? ""))
+    options.onWarn?.(
+      "experimental feature 'no-url-literals' has been stabilized and renamed; use 'lint-url-literals = fatal' setting instead",
+    );
   return toConfig(raw);
 }
 

@@ -87,6 +87,7 @@ const SWITCHES = new Set([
   "use-sqlite-wal",
   "use-xdg-base-directories",
   "warn-dirty",
+  "warn-short-path-literals",
 ]);
 
 /** Options of `nix.conf` whose flag takes a value; `--extra-…` appends to lists. */

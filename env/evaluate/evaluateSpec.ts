@@ -177,7 +177,8 @@ const LINTS = ["lint-absolute-path-literals", "lint-short-path-literals", "lint-
 function lintsOf(raw: ReadonlyMap<string, string>): Map<string, "warn" | "fatal"> {
   const lints = new Map<string, "warn" | "fatal">();
   for (const name of LINTS) {
-    const level = raw.get(name) ?? "ignore";
+    const deprecated = raw.get(name.replace(/^lint-/, "warn-")) === "true" ? "warn" : "ignore";
+    const level = raw.get(name) ?? deprecated;
     if (level === "warn" || level === "fatal") lints.set(name, level);
     else if (level !== "ignore")
       throw new DevshellError(

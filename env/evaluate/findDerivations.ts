@@ -2,6 +2,7 @@ import { DevshellError, textOfBytes, type ByteString } from "../../core/index.ts
 import {
   AttrSet,
   Lambda,
+  addFrame,
   coerceToString,
   evalError,
   force,
@@ -101,8 +102,18 @@ export function readDerivationValue(
   const drvPath = text("drvPath");
   if (drvPath === undefined)
     throw new DevshellError("SPEC_NOT_A_DERIVATION", "derivation does not contain a 'drvPath' attribute");
+  const path = parseStorePath(host.storeDir, drvPath);
+  if (!path.endsWith(".drv"))
+    throw addFrame(
+      evalError(
+        "eval",
+        `store path '${path.slice(host.storeDir.length + 1)}' is not a valid derivation path`,
+      ),
+      "while evaluating the 'drvPath' attribute of a derivation",
+      value.posOf("drvPath"),
+    );
   return {
-    drvPath: parseStorePath(host.storeDir, drvPath),
+    drvPath: path,
     outputName: text("outputName") ?? "out",
     name: textOfBytes(text("name") ?? ""),
     value,

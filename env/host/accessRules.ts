@@ -48,7 +48,12 @@ export class AccessRules {
   /** Whether a directory's own existence may be seen: it leads to something allowed. */
   isAncestorOfAllowed(path: ByteString): boolean {
     const prefix = path === "/" ? "/" : `${path}/`;
-    if (`${this.#storeDir}/`.startsWith(prefix)) return true;
+    return `${this.#storeDir}/`.startsWith(prefix) || this.isAncestorOfGiven(path);
+  }
+
+  /** Whether a directory leads to something that {@link allow} named. */
+  isAncestorOfGiven(path: ByteString): boolean {
+    const prefix = path === "/" ? "/" : `${path}/`;
     for (const allowed of this.#allowed) if (`${allowed}/`.startsWith(prefix)) return true;
     return false;
   }

@@ -28,5 +28,7 @@ export interface EvaluationAddOptions {
     | ((path: ByteString, type: "regular" | "directory" | "symlink" | "unknown") => boolean)
     | undefined;
   readonly expectedHash?: Hash | undefined;
+  /** What the copy refers to, where it is known. */
+  readonly references?: readonly StorePath[] | undefined;
   readonly isDryRun: boolean;
 }

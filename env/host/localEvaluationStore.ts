@@ -25,6 +25,7 @@ export function localEvaluationStore(settings: StoreSettings, open: () => LocalS
             method: options.method,
             filter: options.filter,
             expectedHash: options.expectedHash,
+            references: options.references,
           }),
     addText: (name, contents, references, { isDryRun }): StorePath =>
       isDryRun
@@ -59,9 +60,9 @@ type AddOptions = Parameters<EvaluationStore["addPath"]>[1];
 
 /** Where content would lie; touches no store. */
 function pathOfContent(storeDir: string, path: string, options: AddOptions): StorePath {
-  const { name, method, filter, expectedHash } = options;
+  const { name, method, filter, expectedHash, references = [] } = options;
   const hash = method === "flat" ? hashFlat(path, "sha256") : hashNar(path, { filter }).hash;
   if (expectedHash !== undefined && !hash.digest.equals(expectedHash.digest))
     throw hashMismatch(path, expectedHash, hash);
-  return makeFixedOutputPath(storeDir, name, { method, hash, references: [] });
+  return makeFixedOutputPath(storeDir, name, { method, hash, references });
 }

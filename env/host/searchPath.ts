@@ -7,20 +7,36 @@ import type { SearchPathEntry } from "../../lang/index.ts";
 export interface SearchPathRequest {
   /** `-I`, which come first. */
   readonly includes: readonly string[];
-  /** `NIX_PATH`, or what `nix.conf` says in its place. */
+  /** `NIX_PATH`. */
   readonly variable: string | undefined;
+  /** The option `nix-path`, which the variable hides unless the command line gives it. */
+  readonly option: string | undefined;
+  /** `--nix-path` and `--extra-nix-path`. */
+  readonly commandLine: { readonly whole: string | undefined; readonly extra: string | undefined };
+  /** Restricted evaluation finds nothing by default. */
+  readonly isRestricted: boolean;
   readonly stateDir: string;
   readonly home: string | undefined;
 }
 
 /** The search path in force, in order. */
 export function searchPathEntries(request: SearchPathRequest): SearchPathEntry[] {
-  const { includes, variable } = request;
-  const texts = [
-    ...includes,
-    ...(variable === undefined ? defaultEntries(request) : splitSearchPath(variable)),
-  ];
-  return texts.filter((text) => text !== "").map(parseEntry);
+  return [...request.includes, ...entriesInForce(request)].filter((text) => text !== "").map(parseEntry);
+}
+
+/** The option's are words, the variable's stand between colons. */
+function entriesInForce(request: SearchPathRequest): string[] {
+  const { variable, option, commandLine } = request;
+  const { whole, extra = "" } = commandLine;
+  if (whole !== undefined) return wordsOf(`${whole} ${extra}`);
+  if (variable !== undefined) return [...splitSearchPath(variable), ...wordsOf(extra)];
+  // The option has the extra ones already.
+  if (option !== undefined) return wordsOf(option);
+  return request.isRestricted ? [] : defaultEntries(request);
+}
+
+function wordsOf(text: string): string[] {
+  return text.split(/\s+/);
 }
 
 /** Splits at colons, but not at those of a URL (`https://…`, `channel:…`, `flake:…`). */

@@ -116,11 +116,20 @@ export class StoreHost implements EvalHost {
   }
 
   readDirectory(path: ByteString): ReadonlyMap<ByteString, FileType> {
-    this.#check(path);
+    const { rules } = this.#options;
+    const real = rules.mode === "impure" ? path : this.#target(path);
+    // Of what leads to an allowed place, only the way there is seen.
+    const isParent = real !== undefined && !rules.isAllowed(real) && rules.isAncestorOfGiven(real);
+    if (!isParent) this.#check(path);
     try {
       const entries = entriesOf(this.#physical(path));
       this.#options.tracker.directory(path, entries);
-      return new Map(entries.map((entry) => [entry.name.toString("latin1"), typeOfEntry(entry)]));
+      const all = entries.map((entry) => [entry.name.toString("latin1"), typeOfEntry(entry)] as const);
+      if (!isParent) return new Map(all);
+      const prefix = real === "/" ? "/" : `${real}/`;
+      const leadsOn = (name: string): boolean =>
+        rules.isAllowed(prefix + name) || rules.isAncestorOfGiven(prefix + name);
+      return new Map(all.filter(([name]) => leadsOn(name)));
     } catch (error) {
       throw this.#fileError(error, path);
     }
@@ -149,14 +158,14 @@ export class StoreHost implements EvalHost {
   resolveSearchPathEntry(entry: ByteString): ByteString | undefined {
     const resolved = this.#options.resolveEntry(entry);
     if (resolved === undefined) return undefined;
-    this.#options.rules.allow(resolved);
     return this.fileType(resolved) === undefined ? undefined : resolved;
   }
 
   addPath(request: AddPathRequest): ByteString {
     this.#check(request.path);
     const { store, tracker, isReadOnly } = this.#options;
-    const key = `${request.method} ${request.name} ${request.path}`;
+    const references = request.references?.map((path) => parseStorePath(this.storeDir, path));
+    const key = [request.method, request.name, request.path, ...(references ?? [])].join(" ");
     const known = request.filter === undefined ? this.#added.get(key) : undefined;
     if (known !== undefined) return known;
     const isTracked = !tracker.isImmutable(request.path);
@@ -174,6 +183,7 @@ export class StoreHost implements EvalHost {
         method: request.method,
         filter: isTracked || filter !== undefined ? trackingFilter : undefined,
         expectedHash: request.expectedSha256,
+        references,
         isDryRun: isReadOnly,
       });
       if (filter === undefined) this.#added.set(key, added);
@@ -258,13 +268,17 @@ export class StoreHost implements EvalHost {
 
   /** A link in an allowed place must not lead out of it. */
   #checkTarget(path: ByteString): void {
-    let real: ByteString;
+    const real = this.#target(path);
+    if (real !== undefined) this.#options.rules.check(real);
+  }
+
+  /** Where a path's links lead; undefined where it is absent, which the read says. */
+  #target(path: ByteString): ByteString | undefined {
     try {
-      real = realpathSync.native(fsPath(this.#physical(path)), "buffer").toString("latin1");
+      return this.#logical(realpathSync.native(fsPath(this.#physical(path)), "buffer").toString("latin1"));
     } catch {
-      return; // absent: the read says so
+      return undefined;
     }
-    this.#options.rules.check(this.#logical(real));
   }
 
   /** Where a path's bytes lie on this side of a mount namespace. */

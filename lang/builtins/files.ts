@@ -352,6 +352,7 @@ function addPath(runtime: Runtime, { path, name, filter, method, sha256, context
               ),
       expectedSha256:
         sha256 === undefined ? undefined : parseHashAllowEmpty(sha256, "sha256", (text) => host.warn(text)),
+      references: isOfStore ? host.references(source) : undefined,
     });
     return storePathString(storePath);
   } catch (error) {

@@ -1,3 +1,4 @@
+import { calls, enterLevel } from "../value/callDepth.ts";
 import { equalValues, isDerivation } from "../value/compare.ts";
 import { describeValue, showType, typeName } from "../value/describe.ts";
 import { addFrame, evalError } from "../value/error.ts";
@@ -27,8 +28,13 @@ export function assertEqual(left: Slot, right: Slot, pos: Pos): void {
       `${showType(a)} with value '${describeNumber(a)}' is not equal to ${showType(b)} with value '${describeNumber(b)}'`,
     );
   }
-  if (isList(a) && isList(b)) return assertEqualLists(a, b, pos);
-  if (a instanceof AttrSet && b instanceof AttrSet) return assertEqualSets(a, b, pos);
+  if ((isList(a) && isList(b)) || (a instanceof AttrSet && b instanceof AttrSet)) {
+    enterLevel(pos);
+    if (isList(a)) assertEqualLists(a, b as readonly Slot[], pos);
+    else assertEqualSets(a as AttrSet, b as AttrSet, pos);
+    calls.depth--;
+    return;
+  }
   const type = typeName(a);
   if (type === "lambda")
     throw different("distinct functions and immediate comparisons of identical functions compare as unequal");

@@ -278,6 +278,7 @@ export class EvalState implements Runtime, CompileContext {
   /** Runs something for a caller outside of the language: a stack overflow becomes an error of ours. */
   guard<T>(run: () => T): T {
     const { depth } = calls;
+    calls.limit = this.settings.maxCallDepth ?? Infinity;
     try {
       return run();
     } catch (error) {

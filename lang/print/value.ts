@@ -10,6 +10,7 @@ import {
   PathValue,
   PrimOp,
   Thunk,
+  calls,
   describeFunction,
   evalError,
   force,
@@ -76,7 +77,8 @@ class Printer {
   }
 
   #print(slot: Slot, depth: number): ByteString {
-    if (depth > MAX_PRINT_DEPTH) throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded");
+    if (depth > Math.min(MAX_PRINT_DEPTH, calls.limit))
+      throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded");
     try {
       const value = this.#options.force === true ? force(slot) : peek(slot);
       if (value !== undefined) return this.#value(value, slot, depth);

@@ -5,7 +5,12 @@ import type { Pos } from "./position.ts";
  * How many calls evaluation is within, kept only where there is a limit. A call that fails leaves its level behind:
  * who catches a failure puts the depth back (no `finally` in every call: measured, 8 % of nixpkgs' firefox).
  */
-export const calls = { depth: 0 };
+export const calls = { depth: 0, limit: Infinity };
+
+/** Goes a level deeper where no call does: into what is compared or followed; `calls.depth--` comes back. */
+export function enterLevel(pos: Pos): void {
+  enterCall(calls.limit, pos);
+}
 
 /** @throws EvalError past the limit, as Nix's `max-call-depth` */
 export function enterCall(limit: number, pos: Pos): void {

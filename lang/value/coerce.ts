@@ -2,6 +2,7 @@ import type { ByteString } from "../../core/index.ts";
 import type { ContextElement } from "../host.ts";
 import { formatFixed } from "../print/floats.ts";
 import { call1 } from "./call.ts";
+import { calls } from "./callDepth.ts";
 import { describeValue, showType } from "./describe.ts";
 import { addFrame, evalError } from "./error.ts";
 import { force } from "./force.ts";
@@ -117,7 +118,7 @@ export function peelSet<R>(
 ): R {
   let levels = 0;
   const peel = (value: Value, at: Pos, cameThrough: boolean): R => {
-    if (++levels > MAX_LEVELS)
+    if (++levels > Math.min(MAX_LEVELS, calls.limit))
       throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded", at);
     if (!(value instanceof AttrSet)) {
       if (checksReturn && cameThrough && !isStringValue(value) && !(value instanceof PathValue))

@@ -1,3 +1,4 @@
+import { calls, enterLevel } from "./callDepth.ts";
 import { describeValue, showType } from "./describe.ts";
 import { addFrame, evalError } from "./error.ts";
 import { force } from "./force.ts";
@@ -36,8 +37,15 @@ export function equalValues(left: Slot, right: Slot, pos: Pos): boolean {
       break;
   }
   if (a === null) return b === null;
-  if (a instanceof AttrSet) return b instanceof AttrSet && equalSets(a, b, pos);
-  if (isList(a)) return isList(b) && equalLists(a, b, pos);
+  if (a instanceof AttrSet || isList(a)) {
+    enterLevel(pos);
+    const isEqual =
+      a instanceof AttrSet
+        ? b instanceof AttrSet && equalSets(a, b, pos)
+        : isList(b) && equalLists(a, b, pos);
+    calls.depth--;
+    return isEqual;
+  }
   if (a instanceof ContextString)
     return typeof b === "string" ? a.text === b : b instanceof ContextString && a.text === b.text;
   if (a instanceof PathValue) return b instanceof PathValue && a.path === b.path;

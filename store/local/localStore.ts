@@ -340,7 +340,12 @@ export class LocalStore implements StoreAccess, Disposable {
       if (expectedHash !== undefined && !first.hash.digest.equals(expectedHash.digest))
         throw hashMismatch(path, expectedHash, first.hash);
       const candidates = options.candidates === undefined ? [] : [...options.candidates];
-      const references = candidates.length === 0 ? [] : scanReferences(path, candidates, filter);
+      const references =
+        options.references !== undefined
+          ? sortedPaths(options.references)
+          : candidates.length === 0
+            ? []
+            : scanReferences(path, candidates, filter);
       const storePath = makeFixedOutputPath(this.storeDir, name, { method, hash: first.hash, references });
       if (options.isDryRun === true) return storePath;
       this.addTempRoots([storePath]);

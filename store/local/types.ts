@@ -26,6 +26,8 @@ export interface AddPathOptions {
   readonly expectedHash?: Hash | undefined;
   /** Paths that may be referred to: the content is scanned for them. */
   readonly candidates?: Iterable<StorePath> | undefined;
+  /** What the content refers to, where it is known without a scan. */
+  readonly references?: readonly StorePath[] | undefined;
   /** Only computes where it would be. */
   readonly isDryRun?: boolean | undefined;
   /** Replaces what is there although it is registered. */

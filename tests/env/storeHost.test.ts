@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AccessRules, type EvaluationMode } from "../../env/host/accessRules.ts";
-import { searchPathEntries, urlOfEntry } from "../../env/host/searchPath.ts";
+import { searchPathEntries, urlOfEntry, type SearchPathRequest } from "../../env/host/searchPath.ts";
 import { StoreHost } from "../../env/host/storeHost.ts";
 import { InputTracker } from "../../env/inputTracker.ts";
 import { createEvaluator, type Value } from "../../lang/index.ts";
@@ -27,6 +27,7 @@ describe("the evaluator's host", () => {
     searchPath: Record<string, string> = {},
   ): Value {
     rules = new AccessRules(mode, "/nix/store", ["https://example.org/allowed"]);
+    for (const directory of Object.values(searchPath)) rules.allow(directory);
     const host = new StoreHost({
       store: memoryStore(),
       tracker,
@@ -122,6 +123,25 @@ describe("the evaluator's host", () => {
     expect(() => rules.checkUri("https://example.org/allowedbutnot")).toThrow();
   });
 
+  it("shows of what leads to an allowed place only the way there", () => {
+    mkdirSync(join(root, "allowed/inner"), { recursive: true });
+    mkdirSync(join(root, "secret"));
+    const searchPath = { lib: join(root, "allowed") };
+    const names = (path: string) =>
+      evaluate(`toString (builtins.attrNames (builtins.readDir ${path}))`, "restricted", searchPath);
+    symlinkSync("..", join(root, "allowed/up"));
+    expect(names("./.")).toBe("allowed");
+    expect(names("<lib/up>")).toBe("allowed");
+    expect(names("<lib>")).toBe("inner up");
+    expect(() => names("<lib/up/secret>")).toThrow(/forbidden in restricted mode/);
+  });
+
+  it("does not let a program widen restricted evaluation with a search path of its own", () => {
+    writeFileSync(join(root, "a"), "1");
+    const expression = `let __nixPath = [ { prefix = "foo"; path = ./.; } ]; in builtins.readFile <foo/a>`;
+    expect(() => evaluate(expression, "restricted")).toThrow(/not found|forbidden in restricted mode/);
+  });
+
   it("names what cannot be read", () => {
     expect(() => evaluate("import ./gone.nix")).toThrow(/gone\.nix' does not exist/);
     mkdirSync(join(root, "dir"));
@@ -130,16 +150,38 @@ describe("the evaluator's host", () => {
 });
 
 describe("the search path", () => {
-  const entries = (variable: string | undefined, includes: string[] = []) =>
+  const entries = (
+    variable: string | undefined,
+    includes: string[] = [],
+    more: Partial<SearchPathRequest> = {},
+  ) =>
     searchPathEntries({
       includes,
       variable,
+      option: undefined,
+      commandLine: { whole: undefined, extra: undefined },
+      isRestricted: false,
+      ...more,
       stateDir: "/state",
       home: "/home/u",
     }).map(({ prefix, value }) => `${prefix}=${value}`);
 
   it("has -I first, then NIX_PATH", () => {
     expect(entries("b=/b:/c", ["a=/a"])).toEqual(["a=/a", "b=/b", "=/c"]);
+  });
+
+  it("has the command line's nix-path in the variable's place, extra-nix-path after either, the option last", () => {
+    const option = "o=/o p=/p";
+    const whole = "w=/w";
+    const extra = "e=/e";
+    expect(entries("v=/v", [], { option, commandLine: { whole, extra: undefined } })).toEqual(["w=/w"]);
+    expect(entries("v=/v", [], { option, commandLine: { whole: undefined, extra } })).toEqual([
+      "v=/v",
+      "e=/e",
+    ]);
+    expect(entries("v=/v", [], { option })).toEqual(["v=/v"]);
+    expect(entries(undefined, ["i=/i"], { option })).toEqual(["i=/i", "o=/o", "p=/p"]);
+    expect(entries(undefined, [], { isRestricted: true })).toEqual([]);
   });
 
   it("keeps the colons of addresses", () => {

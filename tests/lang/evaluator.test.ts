@@ -168,6 +168,25 @@ describe("failures", () => {
     expect(evaluate(`${delayed} f 40`, { maxCallDepth: 50 })).toBe("40");
     expect(failureOf(`${delayed} f 60`, { maxCallDepth: 50 })).toContain("LANG_STACK_OVERFLOW");
   });
+
+  it.each([
+    ["compared", "f 0 == f 1"],
+    ["compared in lists", "[ [ (f 0) ] ] == [ [ (f 1) ] ]"],
+    ["asserted to be equal", "assert f 0 == f 1; true"],
+    ["turned into a string", '"${g 0}"'],
+    ["printed as XML", "builtins.toXML (f 0)"],
+    ["printed as JSON", "builtins.toJSON (f 0)"],
+  ])("a limit of calls bounds endless values that are %s", (_, expression) => {
+    const endless = "let f = n: { inner = f (n + 1); }; g = n: { __toString = _: g (n + 1); }; in";
+    expect(failureOf(`${endless} ${expression}`, { maxCallDepth: 50 })).toContain("LANG_STACK_OVERFLOW");
+  });
+
+  it("a limit of calls leaves values alone that are not as deep", () => {
+    const nested = "let f = n: if n == 0 then { } else { inner = f (n - 1); }; in";
+    expect(evaluate(`${nested} f 40 == f 40`, { maxCallDepth: 50 })).toBe("true");
+    const pairs = `${nested} builtins.all (n: f 9 == f 9) (builtins.genList (n: n) 100)`;
+    expect(evaluate(pairs, { maxCallDepth: 50 })).toBe("true");
+  });
 });
 
 describe("commands' helpers", () => {

@@ -1,9 +1,12 @@
+import { resolve } from "node:path";
 import { coerceToString, printJson, printValue } from "../../../lang/index.ts";
 import { bytesOfText } from "../../../core/index.ts";
 import { parseCommandLine, usageError } from "../commandLine.ts";
 import { openContext } from "../context.ts";
 import { printBytes, printLine } from "../output.ts";
 import { newInstallableFlags, takeInstallableFlag, valuesOf } from "./installables.ts";
+import { printJsonLine, takeJsonLayout, type JsonLayout } from "./prettyJson.ts";
+import { writeTree } from "./writeTree.ts";
 
 /** `nix eval`. */
 export function evaluate(argv: readonly string[]): number {
@@ -13,16 +16,20 @@ export function evaluate(argv: readonly string[]): number {
   let isRaw = false;
   let isJson = false;
   let isReadOnly = false;
+  let target: string | undefined;
+  const layout: JsonLayout = { isPretty: undefined };
   const flags = parseCommandLine("nix eval", argv, (word, next) => {
-    if (takeInstallableFlag(installables, word, next)) return true;
+    if (takeInstallableFlag(installables, word, next) || takeJsonLayout(layout, word)) return true;
     if (word === "--raw") isRaw = true;
     else if (word === "--json") isJson = true;
     else if (word === "--read-only") isReadOnly = true;
     else if (word === "--apply") apply = next();
+    else if (word === "--write-to") target = resolve(next());
     else if (word.startsWith("-")) return false;
     else words.push(word);
     return true;
   });
+  if (isRaw && isJson) throw usageError("nix eval", "--raw and --json are mutually exclusive");
   if (installables.file !== undefined && flags.settings.get("pure-eval") === "true")
     throw usageError("nix eval", "'--file' and '--pure-eval' are not compatible");
   // As Nix: expressions are evaluated purely unless --impure is given or a file is named.
@@ -35,7 +42,8 @@ export function evaluate(argv: readonly string[]): number {
     const used = new Set<string>();
     const result =
       apply === undefined ? value : evaluator.call(evaluation.evaluate({ kind: "text", text: apply }), value);
-    if (isRaw)
+    if (target !== undefined) writeTree(result, pos, target);
+    else if (isRaw)
       printBytes(
         coerceToString(
           evaluator.runtime,
@@ -45,7 +53,7 @@ export function evaluate(argv: readonly string[]): number {
           bytesOfText("while generating the eval command output"),
         ),
       );
-    else if (isJson) printLine(printJson(evaluator.runtime, result, used, pos));
+    else if (isJson) printJsonLine(printJson(evaluator.runtime, result, used, pos), layout);
     else
       printLine(
         printValue(result, { force: true, derivationPaths: true, errors: "throwTopLevel", context: used }),

@@ -1,7 +1,17 @@
-import { DevshellError } from "../../../core/index.ts";
+import { DevshellError, textOfBytes } from "../../../core/index.ts";
 import type { FoundDerivation, StoreContext } from "../../../env/index.ts";
-import { AttrSet, NO_POS, force, forceString, isList, type Value } from "../../../lang/index.ts";
-import { isInStore, type DerivedPath } from "../../../store/index.ts";
+import {
+  AttrSet,
+  NO_POS,
+  contextOf,
+  force,
+  forceString,
+  isList,
+  isStringValue,
+  textOf,
+  type Value,
+} from "../../../lang/index.ts";
+import { isInStore, parseBuiltElement, parseStorePath, type DerivedPath } from "../../../store/index.ts";
 import type { CommonFlags } from "../commandLine.ts";
 import { openCompatEvaluation, selectValues, type CompatEvaluation } from "../evaluate.ts";
 import { derivedPathOf, inStore } from "../storeArgument.ts";
@@ -49,10 +59,12 @@ export function targetsOf(
     return words.map((word) => storeTarget(storeDir, word));
   const { evaluation, values } = valuesOf(context, common, flags, words);
   const targets = values.flatMap(({ value }, index) =>
-    evaluation.derivationsOf(value).map((found): DerivedPath => {
-      const outputs = outputsOf(words[index] ?? "") ?? usualOutputs(found);
-      return { kind: "built", drvPath: found.drvPath, outputs };
-    }),
+    isStringValue(value)
+      ? [targetOfString(storeDir, value)]
+      : evaluation.derivationsOf(value).map((found): DerivedPath => {
+          const outputs = outputsOf(words[index] ?? "") ?? usualOutputs(found);
+          return { kind: "built", drvPath: found.drvPath, outputs };
+        }),
   );
   evaluation.host.flush();
   return targets;
@@ -67,6 +79,21 @@ function rootOf(evaluation: CompatEvaluation, flags: InstallableFlags, words: re
     `Cannot use "${words[0] ?? "."}" as a flake: flakes are not built yet`,
     { hint: "give -f FILE or --expr EXPRESSION" },
   );
+}
+
+/** A string that names one store path: the context says whether and what must be built for it. */
+function targetOfString(storeDir: string, value: Parameters<typeof contextOf>[0]): DerivedPath {
+  const [element, ...others] = contextOf(value);
+  if (element === undefined || others.length > 0 || !isInStore(storeDir, textOf(value)))
+    throw new DevshellError(
+      "SPEC_NOT_A_DERIVATION",
+      `string '${textOfBytes(textOf(value))}' does not stand for one store path, so it cannot be built`,
+    );
+  if (element.startsWith("!")) {
+    const { drvPath, outputs } = parseBuiltElement(storeDir, element);
+    return { kind: "built", drvPath, outputs };
+  }
+  return { kind: "opaque", path: parseStorePath(storeDir, element.replace(/^=/, "")) };
 }
 
 /** The one that was selected, else what the package wants installed, else all. */

@@ -1,0 +1,172 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { indentJson } from "../../cli/compat/nix/prettyJson.ts";
+
+// Evaluation by the drop-in commands, through the launcher and the bundle (`npm test` makes it first).
+const DEVSHELL = resolve(import.meta.dirname, "../../cli/devshell");
+
+let root: string;
+
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), "devshell-compat-eval-"));
+  spawnSync(DEVSHELL, ["compat", join(root, "bin")], { env: environment() });
+});
+
+afterAll(() => {
+  spawnSync("chmod", ["-R", "u+w", root]);
+  rmSync(root, { recursive: true, force: true });
+});
+
+function environment(): Record<string, string> {
+  return {
+    PATH: "/usr/bin:/bin",
+    HOME: root,
+    TMPDIR: root,
+    DEVSHELL_CACHE_DIR: join(root, "cache"),
+    NIX_STORE_DIR: join(root, "store"),
+    NIX_STATE_DIR: join(root, "var"),
+    NIX_LOG_DIR: join(root, "log"),
+    NIX_CONF_DIR: join(root, "etc"),
+    NIX_CONFIG: "sandbox = false\nsubstituters =\n",
+  };
+}
+
+function run(
+  command: string,
+  args: readonly string[],
+  options: { readonly input?: string; readonly env?: Record<string, string> } = {},
+): { readonly status: number | null; readonly out: string; readonly err: string } {
+  const result = spawnSync(join(root, "bin", command), args, {
+    cwd: root,
+    env: { ...environment(), ...options.env },
+    input: options.input ?? "",
+    encoding: "utf8",
+  });
+  return { status: result.status, out: result.stdout, err: result.stderr };
+}
+
+describe("nix eval", () => {
+  it("lays JSON out on demand", () => {
+    const json = ["eval", "--json", "--expr", '{ a.b = [ 1 1.5 ]; c = "{,:\\"}"; d = { }; e = [ ]; }'];
+    expect(run("nix", json).out).toBe('{"a":{"b":[1,1.5]},"c":"{,:\\"}","d":{},"e":[]}\n');
+    expect(run("nix", [...json, "--no-pretty"]).out).toBe(run("nix", json).out);
+    expect(run("nix", [...json, "--pretty"]).out).toBe(
+      '{\n  "a": {\n    "b": [\n      1,\n      1.5\n    ]\n  },\n  "c": "{,:\\"}",\n  "d": {},\n  "e": []\n}\n',
+    );
+    expect(indentJson("[12345678901234567890]")).toBe("[\n  12345678901234567890\n]");
+  });
+
+  it("writes strings and sets of them as files", () => {
+    const target = join(root, "tree");
+    const expression = '{ x = "foo" + "bar"; y = { z = "ü"; }; }';
+    expect(run("nix", ["eval", "--store", "dummy://", "--write-to", target, "--expr", expression]).err).toBe(
+      "",
+    );
+    expect(readFileSync(join(target, "x"), "utf8")).toBe("foobar");
+    expect(readFileSync(join(target, "y/z"), "utf8")).toBe("ü");
+    expect(run("nix", ["eval", "--write-to", target, "--expr", '"a"']).err).toContain("already exists");
+    const other = join(root, "other");
+    const bad = run("nix", ["eval", "--write-to", other, "--expr", '{ ".." = "bla"; }']);
+    expect([bad.status, bad.err]).toEqual([1, expect.stringContaining("invalid file name '..'")]);
+    expect(run("nix", ["eval", "--write-to", `${other}2`, "--expr", "1"]).err).toContain("is not a string");
+  });
+
+  it("takes the system from eval-system before system", () => {
+    const system = ["eval", "--impure", "--raw", "--expr", "builtins.currentSystem", "--system", "foo"];
+    expect(run("nix", system).out).toBe("foo");
+    expect(run("nix", [...system, "--eval-system", "bar"]).out).toBe("bar");
+    expect(run("nix", [...system, "--eval-system", ""]).out).toBe("foo");
+  });
+
+  it("still knows the names that lints had, and says so of features", () => {
+    const path = ["eval", "--expr", "test/file"];
+    const NIX_CONFIG = "warn-short-path-literals = true";
+    expect(run("nix", path).err).toBe("");
+    expect(run("nix", path, { env: { NIX_CONFIG } }).err).toContain("should be prefixed");
+    expect(run("nix", [...path, "--no-warn-short-path-literals"], { env: { NIX_CONFIG } }).err).toBe("");
+    expect(run("nix", [...path, "--lint-short-path-literals", "ignore"], { env: { NIX_CONFIG } }).err).toBe(
+      "",
+    );
+    const renamed = ["eval", "--extra-experimental-features", "no-url-literals", "--expr", "1"];
+    expect(run("nix", renamed).err).toContain("use 'lint-url-literals = fatal' setting instead");
+  });
+});
+
+describe("restricted evaluation", () => {
+  it("reads the search path of the command line, main files included, and nothing else", () => {
+    const dir = join(root, "restricted");
+    mkdirSync(dir);
+    writeFileSync(join(dir, "main.nix"), "import ./other.nix");
+    writeFileSync(join(dir, "other.nix"), "1 + 2");
+    const main = ["--eval", "--restrict-eval", join(dir, "main.nix")];
+    expect(run("nix-instantiate", main).err).toContain("forbidden in restricted mode");
+    expect(run("nix-instantiate", [...main, "-I", dir]).out).toBe("3\n");
+    expect(run("nix-instantiate", [...main, "-I", `src=${dir}`]).out).toBe("3\n");
+    const files = ["-I", `a=${dir}/main.nix`, "-I", `b=${dir}/other.nix`];
+    expect(run("nix-instantiate", [...main, ...files]).out).toBe("3\n");
+  });
+});
+
+describe("what is built", () => {
+  it("is a derivation's file that ends so", () => {
+    const path = '${builtins.storeDir}/2chwzswhhmpxbgc981i2vcz7xj4d1in9-cachix-1.7.3-bin"';
+    const fake = `{ type = "derivation"; name = "x"; outputName = "out"; drvPath = "${path}; outPath = "${path}; }`;
+    const { status, err } = run("nix-instantiate", ["-E", fake]);
+    expect(status).toBe(1);
+    expect(err).toContain(
+      "store path '2chwzswhhmpxbgc981i2vcz7xj4d1in9-cachix-1.7.3-bin' is not a valid derivation path",
+    );
+  });
+
+  it("may be a string that names one store path", () => {
+    const make =
+      'derivation { name = "made"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo hi > $out" ]; }';
+    const built = run("nix", [
+      "build",
+      "--impure",
+      "--no-link",
+      "--print-out-paths",
+      "--expr",
+      `"\${${make}}"`,
+    ]);
+    expect(readFileSync(built.out.trim(), "utf8")).toBe("hi\n");
+    expect(run("nix", ["build", "--no-link", "--expr", '"text"']).err).toContain("cannot be built");
+  });
+
+  it("keeps the references of a store path that is copied within the store", () => {
+    const make =
+      'derivation { name = "made"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo $out > $out" ]; }';
+    const copy = `builtins.path { name = "copy"; path = "\${${make}}"; }`;
+    const copied = run("nix", ["eval", "--impure", "--raw", "--expr", copy]).out;
+    expect(run("nix-store", ["-q", "--references", copied]).out).toMatch(/-made\n$/);
+  });
+});
+
+describe("nix search", () => {
+  const packages = `let p = name: meta: derivation { inherit name; system = "s"; builder = "b"; } // { inherit meta; }; in
+    { hello = p "hello-0.1" { description = "Empty\\nfile"; }; foo = p "foo-5" { }; bar = p "bar-3" { description = "broken bar"; }; }`;
+  const search = (...words: string[]) => run("nix", ["search", "--expr", packages, ...words]);
+
+  it("finds what matches all expressions, in attribute, name and description", () => {
+    expect(search("", "hello", "empty").out).toBe(
+      "* \u001B[0;1m\u001B[32;1mhello\u001B[0;1m\u001B[0m (0.1)\n  \u001B[32;1mEmpty\u001B[0m file\n",
+    );
+    expect(search("", "broken b", "en bar").out).toContain("\u001B[32;1mbroken bar\u001B[0m");
+    const none = search("", "hello", "broken");
+    expect([none.status, none.out, none.err]).toEqual([1, "", expect.stringContaining("no results")]);
+    expect(search("").err).toContain("Must provide at least one regex");
+    expect(search("", "(").err).toContain("no regular expression");
+  });
+
+  it("leaves out what is excluded, and prints JSON", () => {
+    const { out } = search("", "^", "-e", "bar", "--json");
+    expect(JSON.parse(out)).toEqual({
+      foo: { description: "", pname: "foo", version: "5" },
+      hello: { description: "Empty file", pname: "hello", version: "0.1" },
+    });
+    expect(search("foo", "^", "--exclude", "foo|bar").out).toBe("");
+  });
+});
