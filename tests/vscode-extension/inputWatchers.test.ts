@@ -92,6 +92,18 @@ describe("a file", () => {
     }
   });
 
+  test("nobody is told any more, and nothing watched, once the watchers are disposed of", async () => {
+    watch([at("spec"), at("deep", "file")]);
+    writeFileSync(at("spec"), "1");
+    mkdirSync(at("deep"));
+    // The events are there, the look is still to come.
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    watchers.dispose();
+    await quiet();
+    expect(changes).toEqual([]);
+    expect(watchers.size).toBe(0);
+  });
+
   test("that is there for a moment only", async () => {
     watch([at("spec")]);
     await expectQuiet(() => {

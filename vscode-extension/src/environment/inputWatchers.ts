@@ -14,6 +14,7 @@ export interface Watching {
 export class InputWatchers {
   readonly #debounceMs: number;
   readonly #directories = new Map<string, DirectoryWatch>();
+  readonly #subscriptions = new Set<Subscription>();
 
   constructor({ debounceMs = 200 }: { readonly debounceMs?: number } = {}) {
     this.#debounceMs = debounceMs;
@@ -32,13 +33,20 @@ export class InputWatchers {
     const subscription = new Subscription(paths, onChange, this.#debounceMs, (directory, inode, listener) =>
       this.#listen(directory, inode, listener),
     );
+    this.#subscriptions.add(subscription);
     subscription.start(sinceMs);
-    return subscription;
+    return {
+      dispose: () => {
+        this.#subscriptions.delete(subscription);
+        subscription.dispose();
+      },
+    };
   }
 
+  /** Ends all watching, looks that are still to come included. */
   dispose(): void {
-    for (const directory of this.#directories.values()) directory.close();
-    this.#directories.clear();
+    for (const subscription of this.#subscriptions) subscription.dispose();
+    this.#subscriptions.clear();
   }
 
   #listen(directory: string, inode: bigint, listener: () => void): () => void {
