@@ -24,6 +24,7 @@ import { emptyEvaluationStore, localEvaluationStore } from "./host/localEvaluati
 import { pathOfEntry, searchPathEntries, urlOfEntry } from "./host/searchPath.ts";
 import { StoreHost } from "./host/storeHost.ts";
 import { fetchResult, runSyncTask, type SyncTask } from "./host/syncTask.ts";
+import { TreeFetcher } from "./host/treeFetcher.ts";
 import { InputTracker } from "./inputTracker.ts";
 import type { EnvironmentEvent } from "./types.ts";
 
@@ -73,6 +74,7 @@ export class StoreContext implements Disposable {
   readonly maxCallDepth: number | undefined;
   #store: LocalStore | undefined;
   readonly #options: StoreContextOptions;
+  readonly #trees: TreeFetcher;
   #collection: DebianCollection | undefined;
 
   constructor(options: StoreContextOptions = {}) {
@@ -87,6 +89,11 @@ export class StoreContext implements Disposable {
     this.mode = options.mode ?? modeOf(this.settings);
     this.maxCallDepth = Number(this.settings.config.raw.get("max-call-depth")) || options.maxCallDepth;
     this.tracker = new InputTracker(this.settings.storeDir);
+    this.#trees = new TreeFetcher({
+      run: (task) => this.#runTask(task),
+      tracker: this.tracker,
+      warn: (text) => this.message("warning", text),
+    });
     for (const name of DECIDING_VARIABLES) this.tracker.variable(name, bytesOfVariable(name));
   }
 
@@ -270,14 +277,9 @@ export class StoreContext implements Disposable {
   }
 
   #fetchNow(request: FetchRequest): FetchResult {
-    if (request.kind !== "url" && request.kind !== "tarball")
-      throw new DevshellError(
-        "EVAL_FETCH",
-        `Cannot fetch: builtins.fetch${title(request.kind)} is not built yet`,
-        {
-          hint: "builtins.fetchurl and builtins.fetchTarball are",
-        },
-      );
+    if (request.kind === "closure")
+      throw new DevshellError("EVAL_FETCH", "Cannot fetch: builtins.fetchClosure is not built yet");
+    if (request.kind !== "url" && request.kind !== "tarball") return this.#trees.fetch(request);
     const text = (name: string): string | undefined => {
       const value = request.attributes.get(name);
       return typeof value === "string" ? textOfBytes(value) : undefined;

@@ -5,6 +5,7 @@ export {
   parseNixHash,
   splitVersion,
 } from "./builtins/index.ts";
+export { fixGitUrl, parseUrl } from "./builtins/url.ts";
 export { autoCall, parseAttrPath, selectAttrPath } from "./eval/index.ts";
 export { dataOfValue, valueOfData, type Data } from "./data.ts";
 export { createEvaluator, type Evaluator, type EvaluatorOptions } from "./evaluator.ts";

@@ -63,7 +63,7 @@ export class AccessRules {
     if (this.mode === "impure" || this.mode === "pure") return;
     const isAllowed = this.#allowedUris.some(
       (prefix) =>
-        uri === prefix || (uri.startsWith(prefix) && (prefix.endsWith("/") || uri[prefix.length] === "/")),
+        uri === prefix || (uri.startsWith(prefix) && (/[/:]$/.test(prefix) || uri[prefix.length] === "/")),
     );
     if (!isAllowed)
       throw new DevshellError("EVAL_RESTRICTED", `access to URI '${uri}' is forbidden in restricted mode`);

@@ -244,8 +244,9 @@ export class StoreHost implements EvalHost {
   }
 
   fetch(request: FetchRequest): FetchResult {
-    const url = request.attributes.get("url");
-    if (typeof url === "string") this.#options.rules.checkUri(url);
+    const uri = request.reference ?? request.attributes.get("url");
+    if (typeof uri === "string") this.#options.rules.checkUri(uri);
+    this.flush();
     return this.#options.fetch(request);
   }
 

@@ -13,7 +13,17 @@ export type SyncTask =
       readonly name: string;
       /** `<algorithm>:<base 16>`, when pinned. */
       readonly sha256?: string | undefined;
-    };
+    }
+  | {
+      readonly kind: "fetchTree";
+      readonly attributes: readonly (readonly [string, WireValue])[];
+      /** The input's URL form, for messages. */
+      readonly reference: ByteString;
+    }
+  | { readonly kind: "countRevisions"; readonly directory: string; readonly rev: string };
+
+/** An input's attribute as JSON has it; integers are numbers. */
+export type WireValue = ByteString | number | boolean;
 
 export interface SyncTaskRequest {
   readonly task: SyncTask;
@@ -27,8 +37,20 @@ export type SyncTaskReply =
   | { readonly kind: "realised"; readonly rewrites: readonly (readonly [ByteString, ByteString])[] }
   | { readonly kind: "fetched"; readonly storePath: ByteString; readonly narHash: string }
   | {
+      readonly kind: "fetchedTree";
+      readonly storePath: ByteString;
+      readonly attributes: readonly (readonly [string, WireValue])[];
+      /** Files and directories outside the store that decided the result. */
+      readonly inputs: readonly ByteString[];
+      readonly warnings: readonly string[];
+      /** Where the revision's ancestors can be counted. */
+      readonly history?: { readonly directory: string; readonly rev: string } | undefined;
+    }
+  | { readonly kind: "counted"; readonly count: number }
+  | {
       readonly kind: "failed";
       readonly code: string | undefined;
+      readonly exitStatus?: number | undefined;
       readonly message: string;
       readonly hint: string | undefined;
     };
@@ -55,7 +77,10 @@ export function runSyncTask(request: SyncTaskRequest): Exclude<SyncTaskReply, { 
     );
   const reply = JSON.parse(result.stdout) as SyncTaskReply;
   if (reply.kind === "failed")
-    throw new DevshellError(reply.code ?? "EVAL_TASK", reply.message, { hint: reply.hint });
+    throw new DevshellError(reply.code ?? "EVAL_TASK", reply.message, {
+      hint: reply.hint,
+      exitStatus: reply.exitStatus,
+    });
   return reply;
 }
 

@@ -1,10 +1,8 @@
 // A process of its own that does what a synchronous evaluation waits for: request on stdin, reply on stdout.
-import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { DevshellError, bytesOfText, formatHash, parseHash, type ByteString } from "../../core/index.ts";
 import { downloadToFile } from "../../io/index.ts";
 import { debianBuilders } from "../../packages/index.ts";
@@ -22,6 +20,7 @@ import {
   type StorePath,
 } from "../../store/index.ts";
 import { cacheDirectory } from "../cache/recordPaths.ts";
+import { countRevisions, fetchTree, unpackArchive, type InputAttributes } from "../fetch/index.ts";
 import type { SyncTask, SyncTaskReply, SyncTaskRequest } from "./syncTask.ts";
 
 const MAX_DOWNLOAD_BYTES = 8 * 2 ** 30;
@@ -39,11 +38,17 @@ async function main(): Promise<void> {
       store: request.store,
     });
     using store = LocalStore.open(settings);
-    reply = await run(request.task, store);
+    reply = await run(request.task, store, settings.config.raw);
   } catch (error) {
     reply =
       error instanceof DevshellError
-        ? { kind: "failed", code: error.code, message: error.message, hint: error.hint }
+        ? {
+            kind: "failed",
+            code: error.code,
+            exitStatus: error.exitStatus,
+            message: error.message,
+            hint: error.hint,
+          }
         : {
             kind: "failed",
             code: undefined,
@@ -54,8 +59,60 @@ async function main(): Promise<void> {
   process.stdout.write(JSON.stringify(reply));
 }
 
-async function run(task: SyncTask, store: LocalStore): Promise<SyncTaskReply> {
-  return task.kind === "realise" ? await realiseElements(task.elements, store) : await fetchPath(task, store);
+async function run(
+  task: SyncTask,
+  store: LocalStore,
+  settings: ReadonlyMap<string, string>,
+): Promise<SyncTaskReply> {
+  switch (task.kind) {
+    case "realise":
+      return realiseElements(task.elements, store);
+    case "fetch":
+      return fetchPath(task, store);
+    case "fetchTree":
+      return fetchTreeInput(task, store, settings);
+    case "countRevisions":
+      return {
+        kind: "counted",
+        count: Number(await countRevisions(task.directory, task.rev, signalOfProcess())),
+      };
+  }
+}
+
+async function fetchTreeInput(
+  task: Extract<SyncTask, { kind: "fetchTree" }>,
+  store: LocalStore,
+  settings: ReadonlyMap<string, string>,
+): Promise<SyncTaskReply> {
+  const warnings: string[] = [];
+  const given: InputAttributes = new Map(
+    task.attributes.map(([name, value]) => [name, typeof value === "number" ? BigInt(value) : value]),
+  );
+  const tree = await fetchTree(given, task.reference, {
+    store,
+    setting: (name) => settings.get(name),
+    signal: signalOfProcess(),
+    warn: (message) => warnings.push(message),
+  });
+  return {
+    kind: "fetchedTree",
+    storePath: tree.storePath,
+    attributes: [...tree.attributes].map(([name, value]) => [
+      name,
+      typeof value === "bigint" ? Number(value) : value,
+    ]),
+    inputs: tree.inputs,
+    warnings,
+    history: tree.history,
+  };
+}
+
+/** Aborted when this process is told to end: the programs it runs end with it. */
+function signalOfProcess(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.once(signal, () => controller.abort(new DevshellError("INTERRUPTED", "interrupted by the user")));
+  return controller.signal;
 }
 
 async function realiseElements(elements: readonly ByteString[], store: LocalStore): Promise<SyncTaskReply> {
@@ -105,39 +162,14 @@ async function fetchPath(task: FetchTask, store: LocalStore): Promise<SyncTaskRe
   try {
     const file = join(dir, "download");
     await downloadToFile({ url: task.url, file, hash: "sha256", maxBytes: MAX_DOWNLOAD_BYTES });
-    const source = task.fetcher === "url" ? file : await unpack(file, join(dir, "tree"), task.url);
+    const source =
+      task.fetcher === "url" ? file : (await unpackArchive(file, join(dir, "tree"), task.url)).tree;
     const path = store.addPath(bytesOfText(source), { name: task.name, method, expectedHash: expected });
     if (expected === undefined) rememberFetch(task, path);
     return fetched(store, path);
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
-}
-
-/** Unpacks a tarball or zip whose single directory is the tree. */
-async function unpack(file: string, tree: string, url: string): Promise<string> {
-  mkdirSync(tree);
-  const isZip = readFileSync(file).subarray(0, 2).toString("latin1") === "PK";
-  const [program, args] = isZip
-    ? ["unzip", ["-q", file, "-d", tree]]
-    : ["tar", ["--extract", "--no-same-owner", "--no-same-permissions", "--file", file, "--directory", tree]];
-  try {
-    await promisify(execFile)(program, args, {
-      env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", LC_ALL: "C" },
-    });
-  } catch (cause) {
-    const said = cause instanceof Error && "stderr" in cause ? String(cause.stderr).trim() : String(cause);
-    throw new DevshellError("FETCH_UNPACK", `Cannot unpack '${url}': ${said.split("\n")[0] ?? ""}`, {
-      cause,
-    });
-  }
-  const [first, ...others] = readdirSync(tree);
-  if (first === undefined || others.length > 0)
-    throw new DevshellError(
-      "FETCH_UNPACK",
-      `Cannot use tarball '${url}': it contains not exactly one top-level directory`,
-    );
-  return join(tree, first);
 }
 
 function fetched(store: LocalStore, path: StorePath): SyncTaskReply {

@@ -4,6 +4,7 @@ import {
   AttrSet,
   NO_POS,
   PathValue,
+  Thunk,
   coerceToString,
   evalError,
   force,
@@ -14,11 +15,14 @@ import {
   isStringValue,
   makeString,
   showType,
+  type Env,
   type Runtime,
   type Slot,
   type Value,
 } from "../value/index.ts";
 import { define1, failure, type Definition } from "./define.ts";
+import { fetchInput } from "./fetchInput.ts";
+import { parseFlakeReference, type FlakeAttributes } from "./flakeReference.ts";
 import { parseHashAllowEmpty } from "./hashes.ts";
 import { nameProblem } from "./storePaths.ts";
 
@@ -120,7 +124,7 @@ function fetchFile(runtime: Runtime, argument: Slot, who: "fetchurl" | "fetchTar
 
 function fetchTree(runtime: Runtime, argument: Slot, who: "fetchGit" | "fetchTree"): Value {
   const isGit = who === "fetchGit";
-  const attributes: FetchAttributes = new Map();
+  let attributes: FlakeAttributes = new Map();
   const value = force(argument);
   if (value instanceof AttrSet) collectTreeAttributes(runtime, value, who, attributes);
   else {
@@ -132,22 +136,33 @@ function fetchTree(runtime: Runtime, argument: Slot, who: "fetchGit" | "fetchTre
       `while evaluating the first argument passed to '${who}'`,
       { copyToStore: false },
     );
-    if (!isGit && !runtime.settings.features.has("flakes"))
-      throw failure(`passing a string argument to '${who}' requires the 'flakes' experimental feature`);
-    attributes.set("url", url);
-    if (isGit) attributes.set("type", "git");
+    if (isGit) attributes.set("url", url).set("type", "git");
+    else if (runtime.settings.features.has("flakes")) attributes = parseFlakeReference(url);
+    else throw failure(`passing a string argument to '${who}' requires the 'flakes' experimental feature`);
   }
   if (isGit && !attributes.has("exportIgnore") && attributes.get("submodules") !== true)
     attributes.set("exportIgnore", true);
-  const request: FetchRequest = { kind: isGit ? "git" : "tree", attributes };
-  return treeValue(runtime.host.fetch(request), isGit);
+  return treeValue(runtime.host.fetch(treeRequest(runtime, attributes, who)), isGit);
+}
+
+/** What the host is asked for a tree; only what is locked, where evaluation is pure. @throws EvalError */
+export function treeRequest(runtime: Runtime, given: FlakeAttributes, who: string): FetchRequest {
+  const { attributes, reference, isLocked } = fetchInput(given);
+  if (runtime.settings.isPure && !isLocked) {
+    if (!attributes.has("narHash"))
+      throw failure(`in pure evaluation mode, '${who}' doesn't fetch unlocked input '${reference}'`);
+    runtime.host.warn(
+      `Input '${reference}' is unlocked (e.g. lacks a Git revision) but is checked by NAR hash. This is not reproducible and will break after garbage collection or when shared.`,
+    );
+  }
+  return { kind: attributes.get("type") === "git" ? "git" : "tree", attributes, reference };
 }
 
 function collectTreeAttributes(
   runtime: Runtime,
   set: AttrSet,
   who: "fetchGit" | "fetchTree",
-  attributes: FetchAttributes,
+  attributes: FlakeAttributes,
 ): void {
   const isGit = who === "fetchGit";
   const typeSlot = set.get("type");
@@ -185,6 +200,10 @@ function collectTreeAttributes(
 
 const NO_REVISION = "0".repeat(40);
 
+function runCount([count]: Env): Value {
+  return Number((count as () => bigint)());
+}
+
 /** The set a fetched tree is. @param hasFallback a working tree that is not committed gets a revision of zeros */
 export function treeValue(result: FetchResult, hasFallback: boolean): Value {
   const { storePath, attributes } = result;
@@ -201,7 +220,8 @@ export function treeValue(result: FetchResult, hasFallback: boolean): Value {
     values.set("shortRev", rev.slice(0, 7));
   }
   copy("revCount");
-  if (!values.has("revCount") && hasFallback) values.set("revCount", 0);
+  if (result.revCount !== undefined) values.set("revCount", new Thunk(runCount, [result.revCount]));
+  else if (!values.has("revCount") && hasFallback) values.set("revCount", 0);
   copy("dirtyRev");
   copy("dirtyShortRev");
   const lastModified = attributes.get("lastModified");

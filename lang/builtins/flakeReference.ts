@@ -1,13 +1,12 @@
 import { quoteJson } from "../print/index.ts";
 import { failure } from "./define.ts";
+import { decodeUrl, encodeUrlPath, encodeUrlQuery } from "./url.ts";
 
 /** A flake reference taken apart: `type`, `owner`, `repo`, `ref`, `dir`, … */
 export type FlakeAttributes = Map<string, string | bigint | boolean>;
 
 const ID = /^[a-zA-Z][a-zA-Z0-9_-]*$/;
 const REVISION = /^[0-9a-fA-F]{40}$/;
-/** What Git allows in the name of a branch or tag, as Nix checks it. */
-const REF = /^[a-zA-Z0-9@][a-zA-Z0-9_.+@/-]*$/;
 const FORGES = new Set(["github", "gitlab", "sourcehut"]);
 /** Attributes that are numbers in the set form. */
 const NUMBERS = new Set(["lastModified", "revCount"]);
@@ -30,36 +29,28 @@ export function parseFlakeReference(text: string): FlakeAttributes {
     setRevision(attributes, indirect[2], indirect[3]);
   } else if (scheme === null) {
     if (!location.startsWith("/")) throw notAbsolute();
-    attributes.set("type", "path").set("path", decode(location));
+    attributes.set("type", "path").set("path", decodeUrl(location));
   } else {
     const [, kind = "", rest = ""] = scheme;
+    if (/[^\x21-\x7e]/.test(rest)) throw notAbsolute();
     if (FORGES.has(kind)) {
-      const [owner, repo, ...revision] = rest.split("/").map(decode);
-      if (owner === undefined || repo === undefined || owner === "" || repo === "") throw notAbsolute();
+      const [owner, repo, ...revision] = rest
+        .split("/")
+        .filter((part) => part !== "")
+        .map(decodeUrl);
+      if (owner === undefined || repo === undefined) throw failure(`URL '${text}' is invalid`);
       attributes.set("type", kind).set("owner", owner).set("repo", repo);
       if (revision.length > 0) setRevision(attributes, revision.join("/"), undefined);
-    } else if (kind === "path") attributes.set("type", "path").set("path", decode(rest));
+    } else if (kind === "path")
+      attributes.set("type", "path").set("path", decodeUrl(rest.replace(/^\/\/(?=\/)/, "")));
     else {
-      const transport = kind.startsWith("git+")
-        ? "git"
-        : kind === "git"
-          ? "git"
-          : kind.startsWith("hg+")
-            ? "hg"
-            : undefined;
-      const bare = kind.replace(/^(?:git|hg|tarball|file)\+/, "");
-      const isTarball =
-        kind.startsWith("tarball+") ||
-        (!kind.includes("+") && /\.(?:zip|tar|tgz|tar\.(?:gz|xz|bz2|zst))$/.test(rest));
-      const type = transport ?? (isTarball ? "tarball" : "file");
-      attributes.set("type", type).set("url", `${bare}:${rest}`);
+      const [application, transport] = kind.includes("+") ? kind.split("+", 2) : [undefined, kind];
+      const type = transportType(application, transport ?? "");
+      if (type === undefined) throw failure(`input '${text}' is unsupported`);
+      attributes.set("type", type).set("url", `${transport}:${rest}`);
     }
   }
-  for (const [name, value] of parameters) {
-    if (NUMBERS.has(name)) attributes.set(name, BigInt(value));
-    else if (BOOLEANS.has(name)) attributes.set(name, value === "1");
-    else attributes.set(name, value);
-  }
+  setParameters(attributes, parameters, text);
   return attributes;
 }
 
@@ -83,8 +74,9 @@ export function formatFlakeReference(attributes: FlakeAttributes): string {
     const ref = text("ref");
     const rev = text("rev");
     used.add("ref").add("rev");
-    if (ref !== undefined && !REF.test(ref)) throw failure(`invalid Git branch/tag name '${ref}'`);
-    return (ref === undefined ? "" : `/${ref}`) + (rev === undefined ? "" : `/${rev}`);
+    if (ref !== undefined && !isLegalRefName(ref)) throw failure(`invalid Git branch/tag name '${ref}'`);
+    const shown = ref !== undefined && FORGES.has(type) ? segment(ref) : ref;
+    return (shown === undefined ? "" : `/${shown}`) + (rev === undefined ? "" : `/${rev}`);
   };
   let location: string;
   if (type === "indirect") {
@@ -92,30 +84,93 @@ export function formatFlakeReference(attributes: FlakeAttributes): string {
     if (!ID.test(id)) throw failure(`'${id}' is not a valid flake id`);
     location = `flake:${id}${revision()}`;
   } else if (FORGES.has(type))
-    location = `${type}:${encode(take("owner"))}/${encode(take("repo"))}${revision()}`;
-  else if (type === "path") location = `path:${encode(take("path"))}`;
+    location = `${type}:${segment(take("owner"))}/${segment(take("repo"))}${revision()}`;
+  else if (type === "path") location = `path:${encodeUrlPath(take("path"))}`;
   else if (type === "git" || type === "hg") {
     const url = take("url");
     location = url.startsWith(`${type}:`) ? url : `${type}+${url}`;
   } else if (type === "tarball" || type === "file") location = take("url");
-  else throw failure(`cannot show unsupported input '${describe(attributes)}'`);
+  else throw failure(`cannot show unsupported input '${describeAttributes(attributes)}'`);
   const parameters = [...attributes]
-    .filter(([name]) => !used.has(name))
+    .filter(([name, value]) => !used.has(name) && isShown(type, name, value))
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(
       ([name, value]) =>
-        `${name}=${encodeQuery(typeof value === "boolean" ? (value ? "1" : "0") : String(value))}`,
+        `${name}=${encodeUrlQuery(typeof value === "boolean" ? (value ? "1" : "0") : String(value))}`,
     );
   const query = parameters.join("&");
   return query === "" ? location : `${location}${location.includes("?") ? "&" : "?"}${query}`;
 }
 
-function describe(attributes: FlakeAttributes): string {
+/** What Git allows in the name of a branch or tag (`git help check-ref-format`), without a leading dash. */
+export function isLegalRefName(name: string): boolean {
+  // eslint-disable-next-line no-control-regex -- control characters are what is refused
+  if (name === "" || name === "@" || /^-|[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\.$/.test(name)) return false;
+  return name.split("/").every((part) => part !== "" && !part.startsWith(".") && !part.endsWith(".lock"));
+}
+
+/** The attributes as JSON, for messages. */
+export function describeAttributes(attributes: FlakeAttributes): string {
   const sorted = [...attributes].sort(([a], [b]) => (a < b ? -1 : 1));
   const fields = sorted.map(
     ([name, value]) => `${quoteJson(name)}:${typeof value === "string" ? quoteJson(value) : value}`,
   );
   return `{${fields.join(",")}}`;
+}
+
+const DOWNLOADS = new Set(["file", "http", "https"]);
+
+/** Everything that is downloaded is taken for an archive, unless the URL says `file+`. */
+function transportType(application: string | undefined, transport: string): string | undefined {
+  if (application === "git" || (application === undefined && transport === "git")) return "git";
+  if (application === "hg") return "hg";
+  if (!DOWNLOADS.has(transport)) return undefined;
+  if (application === undefined) return "tarball";
+  return application === "tarball" || application === "file" ? application : undefined;
+}
+
+/** The parameters of a URL that mean something to its fetcher; others belong to the server, or are wrong. */
+const PARAMETERS: Readonly<Record<string, readonly string[]>> = {
+  file: ["narHash", "rev", "revCount", "lastModified"],
+  git: [
+    "rev",
+    "ref",
+    "keytype",
+    "publicKey",
+    "publicKeys",
+    "shallow",
+    "submodules",
+    "lfs",
+    "exportIgnore",
+    "allRefs",
+    "verifyCommit",
+  ],
+  hg: ["rev", "ref"],
+  indirect: ["narHash"],
+  path: ["rev", "narHash", "revCount", "lastModified"],
+  tarball: ["narHash", "rev", "revCount", "lastModified"],
+};
+const FORGE_PARAMETERS = ["rev", "ref", "host", "narHash"];
+
+function setParameters(attributes: FlakeAttributes, parameters: [string, string][], text: string): void {
+  const type = String(attributes.get("type"));
+  const known = PARAMETERS[type] ?? FORGE_PARAMETERS;
+  const others: [string, string][] = [];
+  for (const [name, value] of parameters) {
+    if (name !== "dir" && !known.includes(name)) others.push([name, value]);
+    else if (NUMBERS.has(name)) {
+      if (!/^\d+$/.test(value)) throw failure(`path URL '${text}' has invalid parameter '${name}'`);
+      attributes.set(name, BigInt(value));
+    } else if (BOOLEANS.has(name)) attributes.set(name, value === "1");
+    else attributes.set(name, value);
+  }
+  const [first] = others;
+  if (first === undefined) return;
+  if (type === "path") throw failure(`path URL '${text}' has unsupported parameter '${first[0]}'`);
+  const url = attributes.get("url");
+  if (typeof url !== "string") throw failure(`URL '${text}' contains unknown parameter '${first[0]}'`);
+  const query = others.map(([name, value]) => `${encodeUrlQuery(name)}=${encodeUrlQuery(value)}`);
+  attributes.set("url", `${url}?${query.sort().join("&")}`);
 }
 
 function setRevision(
@@ -127,7 +182,7 @@ function setRevision(
   if (second !== undefined) attributes.set("ref", first).set("rev", second);
   else if (REVISION.test(first)) attributes.set("rev", first);
   else {
-    if (!REF.test(first)) throw failure(`invalid Git branch/tag name '${first}'`);
+    if (!isLegalRefName(first)) throw failure(`invalid Git branch/tag name '${first}'`);
     attributes.set("ref", first);
   }
 }
@@ -137,22 +192,31 @@ function parseQuery(query: string): [string, string][] {
   return query.split("&").map((part) => {
     const equals = part.indexOf("=");
     if (equals < 0) throw failure(`invalid URL query parameter '${part}'`);
-    return [decode(part.slice(0, equals)), decode(part.slice(equals + 1))];
+    return [decodeUrl(part.slice(0, equals)), decodeUrl(part.slice(equals + 1))];
   });
 }
 
-function decode(text: string): string {
-  return text.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+/** One part of a URL's path, slashes in it included. */
+function segment(text: string): string {
+  return encodeUrlPath(text).replaceAll("/", "%2F");
 }
 
-function encode(text: string): string {
-  return text.replace(/[^A-Za-z0-9\-._~!$&'()*+,;=:@/]/g, percent);
-}
-
-function encodeQuery(text: string): string {
-  return text.replace(/[^A-Za-z0-9\-._~!$'()*,;:@/?]/g, percent);
-}
-
-function percent(char: string): string {
-  return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
+/** Which attributes stand in the URL form's query, type by type. */
+function isShown(type: string, name: string, value: string | bigint | boolean): boolean {
+  if (name === "dir") return value !== "";
+  switch (type) {
+    case "path":
+      return true;
+    case "git":
+      return BOOLEANS.has(name) ? value === true && name !== "allRefs" : name === "rev" || name === "ref";
+    case "hg":
+      return name === "rev" || name === "ref";
+    case "tarball":
+    case "file":
+      return name === "narHash";
+    case "indirect":
+      return false;
+    default:
+      return name === "narHash" || name === "host";
+  }
 }

@@ -15,6 +15,7 @@ import {
   type Value,
 } from "../value/index.ts";
 import { define1, failure, type Definition } from "./define.ts";
+import { fetchInput } from "./fetchInput.ts";
 import { formatFlakeReference, parseFlakeReference, type FlakeAttributes } from "./flakeReference.ts";
 
 export function flakeBuiltins(runtime: Runtime): readonly Definition[] {
@@ -71,7 +72,10 @@ export function flakeBuiltins(runtime: Runtime): readonly Definition[] {
               `flake reference attribute sets may only contain integers, Booleans, and strings, but attribute '${name}' is ${showType(value)}`,
             );
         });
-        return formatFlakeReference(attributes);
+        const dir = attributes.get("dir");
+        attributes.delete("dir");
+        const input = fetchInput(attributes).attributes;
+        return formatFlakeReference(dir === undefined ? input : input.set("dir", dir));
       },
       options,
     ),

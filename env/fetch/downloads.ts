@@ -1,0 +1,120 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { DevshellError, bytesOfText, textOfBytes } from "../../core/index.ts";
+import { downloadToFile } from "../../io/index.ts";
+import type { StorePath } from "../../store/index.ts";
+import { cacheDirectory } from "../cache/recordPaths.ts";
+import { stringOf, ttlMs, type FetchContext, type FetchedTree, type InputAttributes } from "./types.ts";
+import { unpackArchive } from "./unpackArchive.ts";
+
+const MAX_DOWNLOAD_BYTES = 8 * 2 ** 30;
+
+/** Fetches an archive and unpacks it. @throws {DevshellError} `FETCH_…` */
+export async function fetchTarballTree(
+  attributes: InputAttributes,
+  context: FetchContext,
+): Promise<FetchedTree> {
+  const url = textOfBytes(stringOf(attributes, "url") ?? "");
+  const { storePath, lastModified, inputs } = await downloadTree(url, true, attributes, context);
+  if (!attributes.has("lastModified") && lastModified !== undefined)
+    attributes.set("lastModified", lastModified);
+  return { storePath, attributes, inputs };
+}
+
+/** Fetches a file as it is. @throws {DevshellError} `FETCH_…` */
+export async function fetchFileTree(
+  attributes: InputAttributes,
+  context: FetchContext,
+): Promise<FetchedTree> {
+  const url = textOfBytes(stringOf(attributes, "url") ?? "");
+  const { storePath, inputs } = await downloadTree(url, false, attributes, context);
+  return { storePath, attributes, inputs };
+}
+
+interface Downloaded {
+  readonly storePath: StorePath;
+  readonly lastModified: bigint | undefined;
+  readonly inputs: readonly string[];
+}
+
+export async function downloadTree(
+  url: string,
+  isArchive: boolean,
+  attributes: InputAttributes,
+  context: FetchContext,
+): Promise<Downloaded> {
+  const name = stringOf(attributes, "name") ?? "source";
+  const { store, signal } = context;
+  const inputs = url.startsWith("file:") ? [bytesOfText(checkedFile(url, isArchive))] : [];
+  const record = recordFile(url, isArchive, name);
+  if (inputs.length === 0) {
+    const recent = readRecord(record, ttlMs(context));
+    if (recent !== undefined && store.isValidPath(recent.storePath)) return { ...recent, inputs };
+  }
+  const scratch = mkdtempSync(join(tmpdir(), "devshell-fetch-"));
+  try {
+    const file = join(scratch, "download");
+    await downloadToFile({ url, file, hash: "sha256", maxBytes: MAX_DOWNLOAD_BYTES, signal });
+    const unpacked = isArchive ? await unpackArchive(file, join(scratch, "tree"), url, signal) : undefined;
+    const storePath = store.addPath(bytesOfText(unpacked?.tree ?? file), { name, method: "nar" });
+    const lastModified = unpacked?.lastModified;
+    if (inputs.length === 0) writeRecord(record, storePath, lastModified);
+    return { storePath, lastModified, inputs };
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** The path of a `file:` URL, which must be a file. */
+function checkedFile(url: string, isArchive: boolean): string {
+  let path: string;
+  try {
+    path = fileURLToPath(url.replace(/[?#].*$/s, ""));
+  } catch {
+    throw new DevshellError(
+      "FETCH_FAILED",
+      `tarball '${url}' must use an absolute path. The 'file' scheme does not support relative paths.`,
+    );
+  }
+  const what = isArchive ? "tarball" : "file";
+  if (!existsSync(path)) throw new DevshellError("FETCH_NOT_FOUND", `${what} "${path}" does not exist.`);
+  if (statSync(path).isDirectory())
+    throw existsSync(join(path, ".git"))
+      ? new DevshellError(
+          "FETCH_FAILED",
+          `${what} "${path}" is a git repository, not a ${what}. Please use \`git+file\` as the scheme.`,
+        )
+      : new DevshellError("FETCH_FAILED", `${what} "${path}" is a directory, not a file.`);
+  return path;
+}
+
+function recordFile(url: string, isArchive: boolean, name: string): string {
+  const key = createHash("sha256").update(`tree\0${isArchive}\0${name}\0${url}`).digest("hex");
+  return join(cacheDirectory(), "fetch", key);
+}
+
+function readRecord(
+  file: string,
+  maxAgeMs: number,
+): { storePath: StorePath; lastModified: bigint | undefined } | undefined {
+  try {
+    const { storePath, lastModified, atMs } = JSON.parse(readFileSync(file, "utf8")) as {
+      storePath: StorePath;
+      lastModified?: number;
+      atMs: number;
+    };
+    if (Date.now() - atMs >= maxAgeMs) return undefined;
+    return { storePath, lastModified: lastModified === undefined ? undefined : BigInt(lastModified) };
+  } catch {
+    return undefined;
+  }
+}
+
+function writeRecord(file: string, storePath: StorePath, lastModified: bigint | undefined): void {
+  mkdirSync(join(file, ".."), { recursive: true });
+  const seconds = lastModified === undefined ? undefined : Number(lastModified);
+  writeFileSync(file, JSON.stringify({ storePath, lastModified: seconds, atMs: Date.now() }));
+}

@@ -1,0 +1,67 @@
+import { DevshellError, formatHash, textOfBytes, type ByteString } from "../../core/index.ts";
+import { findProgram } from "../../io/index.ts";
+import { fetchFileTree, fetchTarballTree } from "./downloads.ts";
+import { fetchForgeTree, isForge } from "./forges.ts";
+import { fetchGitTree } from "./git.ts";
+import { fetchPathTree } from "./path.ts";
+import { stringOf, type FetchContext, type FetchedTree, type InputAttributes } from "./types.ts";
+
+/**
+ * Fetches an input of any type into the store, and checks it against what the input says of it.
+ * @param reference its URL form, for messages
+ * @throws {DevshellError} `FETCH_…`
+ */
+export async function fetchTree(
+  given: InputAttributes,
+  reference: ByteString,
+  context: FetchContext,
+): Promise<FetchedTree> {
+  const expected = stringOf(given, "narHash");
+  const tree = await fetchByType(new Map(given), context);
+  const narHash = formatHash(context.store.pathInfo(tree.storePath).narHash, "sri");
+  if (expected !== undefined && expected !== narHash)
+    throw new DevshellError(
+      "FETCH_HASH_MISMATCH",
+      `NAR hash mismatch in input '${textOfBytes(reference)}', expected '${expected}' but got '${narHash}'`,
+      { exitStatus: 102 },
+    );
+  tree.attributes.set("narHash", narHash);
+  return tree;
+}
+
+async function fetchByType(attributes: InputAttributes, context: FetchContext): Promise<FetchedTree> {
+  const type = stringOf(attributes, "type") ?? "";
+  if (isForge(type)) return fetchForgeTree(attributes, context);
+  switch (type) {
+    case "git":
+      return fetchGitTree(attributes, context);
+    case "path":
+      return fetchPathTree(attributes, context);
+    case "tarball":
+      return fetchTarballTree(attributes, context);
+    case "file":
+      return fetchFileTree(attributes, context);
+    case "hg":
+      throw mercurialFailure();
+    case "indirect":
+      throw new DevshellError(
+        "FETCH_INDIRECT",
+        `cannot find flake 'flake:${stringOf(attributes, "id") ?? ""}' in the flake registries`,
+        { hint: "registries are not built yet: name the input by its URL" },
+      );
+    default:
+      throw new DevshellError("FETCH_TYPE", `Cannot fetch an input of type '${type}'`);
+  }
+}
+
+export function mercurialFailure(): DevshellError {
+  return findProgram("hg") === undefined
+    ? new DevshellError(
+        "FETCH_NO_MERCURIAL",
+        "Cannot fetch a Mercurial repository: there is no program 'hg'",
+        {
+          hint: "install Mercurial, or put it in PATH",
+        },
+      )
+    : new DevshellError("FETCH_MERCURIAL", "Cannot fetch a Mercurial repository: that is not built yet");
+}

@@ -1,0 +1,41 @@
+import type { ByteString } from "../../core/index.ts";
+import type { LocalStore, StorePath } from "../../store/index.ts";
+
+export type InputAttributes = Map<string, ByteString | bigint | boolean>;
+
+/** What fetching needs of its surroundings. */
+export interface FetchContext {
+  readonly store: LocalStore;
+  /** A `nix.conf` option. */
+  readonly setting: (name: string) => string | undefined;
+  readonly signal: AbortSignal;
+  readonly warn: (message: string) => void;
+}
+
+/** A tree in the store, and what is known of it. */
+export interface FetchedTree {
+  readonly storePath: StorePath;
+  readonly attributes: InputAttributes;
+  /** Files and directories outside the store that decided the result. */
+  readonly inputs: readonly ByteString[];
+  /** Where a Git revision's ancestors can be counted. */
+  readonly history?: GitHistory | undefined;
+}
+
+export interface GitHistory {
+  readonly directory: string;
+  readonly rev: string;
+}
+
+/** The default of `tarball-ttl`: how long what a server said is taken for current. */
+const DEFAULT_TTL_S = 3600;
+
+export function ttlMs(context: FetchContext): number {
+  const seconds = Number(context.setting("tarball-ttl") ?? DEFAULT_TTL_S);
+  return (Number.isFinite(seconds) ? seconds : DEFAULT_TTL_S) * 1000;
+}
+
+export function stringOf(attributes: InputAttributes, name: string): ByteString | undefined {
+  const value = attributes.get(name);
+  return typeof value === "string" ? value : undefined;
+}

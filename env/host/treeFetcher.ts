@@ -1,0 +1,71 @@
+import { lstatSync } from "node:fs";
+import { fsPath, type ByteString } from "../../core/index.ts";
+import type { FetchRequest, FetchResult } from "../../lang/index.ts";
+import { typeOf, type InputTracker } from "../inputTracker.ts";
+import type { SyncTask, SyncTaskReply, WireValue } from "./syncTask.ts";
+
+export interface TreeFetcherOptions {
+  readonly run: (task: SyncTask) => Exclude<SyncTaskReply, { kind: "failed" }>;
+  readonly tracker: InputTracker;
+  readonly warn: (message: string) => void;
+}
+
+/** Fetches trees (`fetchGit`, `fetchTree`, `fetchMercurial`), each input once an evaluation. */
+export class TreeFetcher {
+  readonly #options: TreeFetcherOptions;
+  readonly #known = new Map<string, FetchResult>();
+
+  constructor(options: TreeFetcherOptions) {
+    this.#options = options;
+  }
+
+  fetch({ kind, attributes, reference = "" }: FetchRequest): FetchResult {
+    const given = new Map(attributes);
+    if (kind === "mercurial") given.set("type", "hg");
+    const wire = [...given]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, value]): readonly [string, WireValue] => [
+        name,
+        typeof value === "bigint" ? Number(value) : value,
+      ]);
+    const key = JSON.stringify(wire);
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const result = this.#fetch(wire, reference);
+    this.#known.set(key, result);
+    return result;
+  }
+
+  #fetch(attributes: readonly (readonly [string, WireValue])[], reference: ByteString): FetchResult {
+    const { run, warn } = this.#options;
+    const reply = run({ kind: "fetchTree", attributes, reference });
+    if (reply.kind !== "fetchedTree") throw new Error(`unexpected reply ${reply.kind}`);
+    for (const warning of reply.warnings) warn(warning);
+    for (const input of reply.inputs) this.#track(input);
+    const { history } = reply;
+    return {
+      storePath: reply.storePath,
+      attributes: new Map(
+        reply.attributes.map(([name, value]) => [name, typeof value === "number" ? BigInt(value) : value]),
+      ),
+      revCount: history === undefined ? undefined : () => this.#count(history.directory, history.rev),
+    };
+  }
+
+  #count(directory: string, rev: string): bigint {
+    const reply = this.#options.run({ kind: "countRevisions", directory, rev });
+    if (reply.kind !== "counted") throw new Error(`unexpected reply ${reply.kind}`);
+    return BigInt(reply.count);
+  }
+
+  /** What the fetch read outside the store: an environment is stale when it changes. */
+  #track(path: ByteString): void {
+    const { tracker } = this.#options;
+    const stat = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
+    const type = stat === undefined ? undefined : typeOf(stat);
+    tracker.type(path, type);
+    if (type === "regular") tracker.file(path);
+    else if (type === "directory") tracker.directory(path);
+    else if (type === "symlink") tracker.symlink(path);
+  }
+}
