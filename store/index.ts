@@ -58,6 +58,8 @@ export type {
   Derivation,
   DerivationOutput,
   DerivedPath,
+  DynamicInput,
+  IngestionMethod,
   OutputName,
   RealiseEvent,
   StorePath,

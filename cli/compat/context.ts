@@ -1,3 +1,4 @@
+import { bytesOfText } from "../../core/index.ts";
 import { createStoreContext, type ContextEvent, type StoreContext } from "../../env/index.ts";
 import { describePlan, type RealisePlan } from "../../store/index.ts";
 import type { CommonFlags } from "./commandLine.ts";
@@ -32,11 +33,7 @@ function report(event: ContextEvent, flags: CommonFlags): void {
       if (event.id === 0 || flags.hasBuildOutput) say(event.line);
       return;
     case "message":
-      say(
-        event.level === "warning" && !/^(evaluation )?warning/.test(event.text)
-          ? `warning: ${event.text}`
-          : event.text,
-      );
+      say(bytesOfText(messageLine(event.level, event.text)));
       return;
     case "plan":
       printPlan(event as RealisePlan & { kind: "plan" }, flags);
@@ -44,6 +41,11 @@ function report(event: ContextEvent, flags: CommonFlags): void {
     default:
       return;
   }
+}
+
+function messageLine(level: "trace" | "warning", text: string): string {
+  if (level === "trace") return `trace: ${text}`;
+  return /^(evaluation )?warning/.test(text) ? text : `warning: ${text}`;
 }
 
 function printPlan(plan: RealisePlan, flags: CommonFlags): void {

@@ -167,7 +167,8 @@ function evalSettings(context: StoreContext, showTrace = false): EvalSettings {
       ...words("extra-experimental-features"),
     ]),
     allowedUris: words("allowed-uris"),
-    abortOnWarn: raw.get("abort-on-warn") === "true",
+    abortOnWarn:
+      raw.get("abort-on-warn") === "true" || /^(1|true|yes)$/.test(process.env["NIX_ABORT_ON_WARN"] ?? ""),
     traceVerbose: raw.get("trace-verbose") === "true",
     lints: lintsOf(raw),
   };

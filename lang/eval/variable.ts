@@ -1,6 +1,6 @@
 import { FROM_WITH, GLOBAL, type VarExpr, type WithPlace } from "../syntax/index.ts";
 import { addFrame, evalError } from "../value/error.ts";
-import { force, forceAttrs, runThunk } from "../value/force.ts";
+import { force, forceAttrs, runThunk, variableReaders } from "../value/force.ts";
 import type { Pos } from "../value/position.ts";
 import { suggest } from "../value/suggest.ts";
 import { AttrSet, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
@@ -109,7 +109,10 @@ export function delayVariable(expr: VarExpr, compiler: Compiler): Delay {
     const x = read(env);
     if (x instanceof Thunk) return x.code === null ? (x.data as Value) : x;
     if (x !== undefined) return x;
-    code ??= compileVariable(expr, compiler);
+    if (code === undefined) {
+      code = compileVariable(expr, compiler);
+      variableReaders.set(code, read);
+    }
     return new Thunk(code, env);
   };
 }

@@ -91,8 +91,18 @@ export function isUnderEvaluation(slot: Slot): boolean {
 
 /** A slot whose value is known already, or `undefined`. */
 export function peek(slot: Slot): Value | undefined {
-  return slot instanceof Thunk ? (slot.code === null ? (slot.data as Value) : undefined) : slot;
+  if (!(slot instanceof Thunk)) return slot;
+  if (slot.code === null) return slot.data as Value;
+  const named = variableReaders.get(slot.code)?.(slot.data as Env);
+  if (named instanceof Thunk) return named.code === null ? (named.data as Value) : undefined;
+  return named;
 }
+
+/**
+ * Code of thunks that stand for a variable which was not made yet when it was named: what it names may be known
+ * since then, and is shown so, as in Nix, where the variable itself is there.
+ */
+export const variableReaders = new WeakMap<(env: Env) => Value, (env: Env) => Slot | undefined>();
 
 /** A value computed when first needed. */
 export function delay(compute: () => Value): Thunk {

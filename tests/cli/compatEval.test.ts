@@ -74,6 +74,19 @@ describe("nix eval", () => {
     expect(run("nix", ["eval", "--write-to", `${other}2`, "--expr", "1"]).err).toContain("is not a string");
   });
 
+  it("marks traces, in UTF-8", () => {
+    const trace = "let x = builtins.trace { x = x; } true; in x";
+    expect(run("nix-instantiate", ["--eval", "-E", trace]).err).toBe(
+      "trace: { x = «potential infinite recursion»; }\n",
+    );
+    expect(run("nix", ["eval", "--expr", trace]).err).toBe(
+      "trace: { x = «potential infinite recursion»; }\n",
+    );
+    const warning = 'builtins.addErrorContext "while doing it" (builtins.warn "Hello" 1)';
+    const aborted = run("nix-instantiate", ["--eval", "-E", warning], { env: { NIX_ABORT_ON_WARN: "1" } });
+    expect([aborted.status, aborted.err]).toEqual([1, expect.stringContaining("while doing it")]);
+  });
+
   it("takes the system from eval-system before system", () => {
     const system = ["eval", "--impure", "--raw", "--expr", "builtins.currentSystem", "--system", "foo"];
     expect(run("nix", system).out).toBe("foo");
@@ -142,6 +155,46 @@ describe("what is built", () => {
     const copy = `builtins.path { name = "copy"; path = "\${${make}}"; }`;
     const copied = run("nix", ["eval", "--impure", "--raw", "--expr", copy]).out;
     expect(run("nix-store", ["-q", "--references", copied]).out).toMatch(/-made\n$/);
+  });
+});
+
+describe("nix derivation", () => {
+  interface Shown {
+    readonly name: string;
+    readonly outputs: Record<string, { readonly path?: string }>;
+    readonly inputs: { readonly drvs: Record<string, unknown>; readonly srcs: readonly string[] };
+  }
+
+  const show = (...words: string[]) =>
+    JSON.parse(run("nix", ["derivation", "show", ...words]).out) as {
+      readonly derivations: Record<string, Shown>;
+      readonly version: number;
+    };
+  const add = (json: unknown) => run("nix", ["derivation", "add"], { input: JSON.stringify(json) });
+  const make = 'let d = name: more: derivation ({ inherit name; system = "s"; builder = "/b"; } // more); in';
+
+  it("shows derivations as JSON, and adds what it showed", () => {
+    const user = `${make} d "user" { input = d "input" { }; args = [ "a" ]; outputs = [ "out" "dev" ]; }`;
+    const drvPath = run("nix-instantiate", ["-E", user]).out.trim();
+    const { derivations, version } = show(drvPath);
+    const [shown] = Object.values(derivations);
+    if (shown === undefined) throw new Error("nothing shown");
+    expect([version, Object.keys(derivations)]).toEqual([4, [drvPath.split("/").at(-1)]]);
+    expect(shown).toMatchObject({ name: "user", args: ["a"], inputs: { srcs: [] } });
+    expect(Object.keys(shown.inputs.drvs)).toEqual([expect.stringMatching(/^[a-z0-9]{32}-input\.drv$/)]);
+    expect(add(shown)).toMatchObject({ status: 0, out: `${drvPath}\n` });
+    expect(add({ ...shown, outputs: { dev: {}, out: {} } }).out).toBe(`${drvPath}\n`);
+    expect(add({ ...shown, name: "other" }).err).toContain("has incorrect output");
+    expect(add({ ...shown, version: 3 }).err).toContain("version 3");
+    expect(add({ ...shown, args: [1] }).err).toContain("'args' is not a string");
+  });
+
+  it("keeps fixed outputs and structured attributes on the way", () => {
+    const fixed = `${make} d "fixed" { outputHash = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="; outputHashMode = "nar"; __structuredAttrs = true; list = [ 1 { b = 2; a = "ü"; } ]; }`;
+    const drvPath = run("nix-instantiate", ["-E", fixed]).out.trim();
+    const [shown] = Object.values(show("-r", drvPath).derivations);
+    expect(shown).toMatchObject({ outputs: { out: { method: "nar" } }, structuredAttrs: { name: "fixed" } });
+    expect(add(shown).out).toBe(`${drvPath}\n`);
   });
 });
 

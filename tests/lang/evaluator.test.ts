@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { textOfBytes } from "../../core/index.ts";
 import { EMPTY_SET, createEvaluator } from "../../lang/index.ts";
 import { evaluate, failureOf } from "./support/failures.ts";
 import { TestHost } from "./support/testHost.ts";
@@ -209,5 +210,13 @@ describe("commands' helpers", () => {
     evaluator.evalFile("/virtual/a.nix");
     expect(evaluator.evalText("(import /virtual/a.nix).pos.line", "/", { kind: "stdin", text: "" })).toBe(1);
     expect(host.messages).toEqual(["trace: read"]);
+  });
+
+  it("show what a name stands for once it is known, although it was not when it was named", () => {
+    const host = new TestHost();
+    evaluate("let x = { repeating = x; tracing = builtins.trace x true; }; in x.tracing", {}, host);
+    expect(host.messages.map(textOfBytes)).toEqual([
+      "trace: { repeating = «repeated»; tracing = «potential infinite recursion»; }",
+    ]);
   });
 });

@@ -1,23 +1,31 @@
-import { DevshellError, formatHash, textOfBytes } from "../../../core/index.ts";
-import type { Derivation, DerivationOutput } from "../../../store/index.ts";
-import { parseCommandLine, usageError } from "../commandLine.ts";
+import { DevshellError, bytesOfText } from "../../../core/index.ts";
+import { parseCommandLine, usageError, type CommonFlags } from "../commandLine.ts";
 import { openContext } from "../context.ts";
-import { printLine } from "../output.ts";
+import { printLine, standardInput } from "../output.ts";
+import { DERIVATION_JSON_VERSION, derivationFromJson, derivationToJson } from "./derivationJson.ts";
 import { newInstallableFlags, takeInstallableFlag, targetsOf } from "./installables.ts";
+import { printJsonLine, takeJsonLayout, type JsonLayout } from "./prettyJson.ts";
 
-/** `nix derivation show [-r]`. */
+/** `nix derivation show [-r]`, `nix derivation add`. */
 export function derivation(argv: readonly string[]): number {
   const words: string[] = [];
   const installables = newInstallableFlags();
+  const layout: JsonLayout = { isPretty: undefined };
   let isRecursive = false;
+  let isDryRun = false;
   const flags = parseCommandLine("nix derivation", argv, (word, next) => {
-    if (takeInstallableFlag(installables, word, next)) return true;
+    if (takeInstallableFlag(installables, word, next) || takeJsonLayout(layout, word)) return true;
+    if (word === "--dry-run") {
+      isDryRun = true;
+      return true;
+    }
     if (word === "-r" || word === "--recursive") isRecursive = true;
     else if (word.startsWith("-")) return false;
     else words.push(word);
     return true;
   });
   const [action, ...rest] = words;
+  if (action === "add") return add(flags, isDryRun);
   if (action !== "show") throw usageError("nix derivation", `'${action ?? ""}' is not built yet`);
   using context = openContext(flags);
   const { store } = context;
@@ -29,42 +37,20 @@ export function derivation(argv: readonly string[]): number {
     return drvPath;
   });
   const shown = isRecursive ? store.closureOf(drvPaths).filter((path) => path.endsWith(".drv")) : drvPaths;
-  const entries = shown.map((path) => [path, jsonOf(store.readDerivation(path))] as const);
-  printLine(JSON.stringify(Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1))), null, 2));
+  const start = store.storeDir.length + 1;
+  const entries = shown
+    .toSorted()
+    .map((path) => [path.slice(start), derivationToJson(store.readDerivation(path))] as const);
+  const json = { derivations: Object.fromEntries(entries), version: DERIVATION_JSON_VERSION };
+  printJsonLine(bytesOfText(JSON.stringify(json)), layout);
   return 0;
 }
 
-function jsonOf(drv: Derivation): unknown {
-  return {
-    args: drv.args.map(textOfBytes),
-    builder: textOfBytes(drv.builder),
-    env: Object.fromEntries([...drv.env].map(([name, value]) => [textOfBytes(name), textOfBytes(value)])),
-    inputDrvs: Object.fromEntries(
-      [...drv.inputDrvs].map(([path, outputs]) => [path, { dynamicOutputs: {}, outputs }]),
-    ),
-    inputSrcs: drv.inputSrcs,
-    name: drv.name,
-    outputs: Object.fromEntries([...drv.outputs].map(([name, output]) => [name, outputJson(output)])),
-    system: textOfBytes(drv.system),
-  };
-}
-
-function outputJson(output: DerivationOutput): unknown {
-  switch (output.kind) {
-    case "inputAddressed":
-      return { path: output.path };
-    case "fixed":
-      return {
-        hash: formatHash(output.hash, "base16"),
-        hashAlgo: output.hash.algorithm,
-        method: output.method,
-        path: output.path,
-      };
-    case "contentAddressed":
-      return { hashAlgo: output.algorithm, method: output.method };
-    case "impure":
-      return { hashAlgo: output.algorithm, impure: true, method: output.method };
-    case "deferred":
-      return {};
-  }
+function add(flags: CommonFlags, isDryRun: boolean): number {
+  using context = openContext(flags);
+  const { store } = context;
+  const text = Buffer.concat([...standardInput()].map((chunk) => Buffer.from(chunk))).toString("utf8");
+  const made = derivationFromJson(text, store.storeDir, (drvPath) => store.readDerivation(drvPath));
+  printLine(isDryRun || flags.isReadOnly ? made.drvPath : store.writeDerivation(made));
+  return 0;
 }
