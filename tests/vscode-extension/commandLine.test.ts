@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { SELECTION_FLAGS, FLAGS, type FlagSpec } from "../../cli/flags.ts";
 import {
+  loggedWords,
   parseSelection,
   quoteSh,
   runArguments,
@@ -31,6 +32,25 @@ describe("runArguments", () => {
       for (const word of [flag.long, ...(flag.short === undefined ? [] : [flag.short])])
         expect(runArguments([word, ...values], ["x"])[0], word).toBe("run");
     }
+  });
+});
+
+describe("loggedWords", () => {
+  it("leaves out what an argument or an option gives", () => {
+    const words = [
+      "devshell",
+      "watch",
+      "-A",
+      "pan",
+      "--argstr",
+      "token",
+      "hunter2",
+      "--option",
+      "a",
+      "b",
+      "--pure",
+    ];
+    expect(loggedWords(words)).toBe("devshell watch -A pan --argstr token •••• --option a •••• --pure");
   });
 });
 

@@ -2,6 +2,7 @@ import { isAbsolute, resolve } from "node:path";
 import { homedir } from "node:os";
 import { commands, env, l10n, window, workspace, type LogOutputChannel, type WorkspaceFolder } from "vscode";
 import { CliError, runProcess } from "./cliProcess.ts";
+import { loggedWords } from "./commandLine.ts";
 import type { Cli, CliResult, CliRun } from "../model.ts";
 
 export { CliError } from "./cliProcess.ts";
@@ -32,7 +33,7 @@ export function createCli(
     const signals = [closing.signal, ...(request.signal === undefined ? [] : [request.signal])];
     const environment = { ...baseEnvironment(), ...settingsEnvironment(folder) };
     const startedMs = Date.now();
-    const shown = [program, ...first, ...args].join(" ");
+    const shown = loggedWords([program, ...first, ...args]);
     log.debug(`${folder.name}: ${shown}`);
     const process = runProcess({
       program,

@@ -40,6 +40,12 @@ export function selectionText(selection: readonly string[]): string {
   return selection.map((word) => (/^[\w@%+=:,./<>-]+$/.test(word) ? word : quoteSh(word))).join(" ");
 }
 
+/** Words for a log: what `--arg`, `--argstr` and `--option` give may be a secret. */
+export function loggedWords(words: readonly string[]): string {
+  const shown = words.map((word, at) => (VALUE_COUNTS[words[at - 2] ?? ""] === 2 ? "••••" : word));
+  return shown.join(" ");
+}
+
 /** One word of a POSIX shell. */
 export function quoteSh(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;

@@ -187,9 +187,12 @@ class FolderEnvironments implements StartableEnvironments {
     for (const loader of this.#loaders.values()) {
       const { folder } = loader.environment;
       const changed = SETTINGS.filter((name) => event.affectsConfiguration(`devshell.${name}`, folder));
-      // A setting that the user changes now counts for more than what was chosen earlier.
+      // A setting that the user changes now counts for more than what was chosen earlier, or when the window was opened.
       if (changed.includes("enabled")) void this.#remember("disabled", folder, undefined);
-      if (changed.includes("attribute")) void this.#remember("selection", folder, undefined);
+      if (changed.includes("attribute")) {
+        void this.#remember("selection", folder, undefined);
+        void this.#remember("launch", folder, this.#launch?.id);
+      }
       if (changed.length > 0) this.#startSoon([loader]);
     }
   }
