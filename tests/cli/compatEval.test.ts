@@ -198,6 +198,26 @@ describe("nix derivation", () => {
   });
 });
 
+describe("nix copy", () => {
+  it("copies closures to another store of this machine, signed or on the user's word", () => {
+    const make =
+      'let d = name: script: derivation { inherit name; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" script ]; }; in d "user" "echo ${d "input" "echo hi > $out"} > $out"';
+    const built = run("nix-build", ["--no-out-link", "-E", make]).out.trim();
+    const other = join(root, "other-store");
+    const url = `${other}?store=${join(root, "store")}`;
+    const unsigned = run("nix", ["copy", "--to", url, built]);
+    expect([unsigned.status, unsigned.err]).toEqual([1, expect.stringContaining("lacks a signature")]);
+    expect(run("nix", ["copy", "--to", url, "--no-check-sigs", built]).status).toBe(0);
+    const copied = join(other, "nix/store", built.split("/").at(-1) ?? "");
+    expect(readFileSync(copied, "utf8")).toMatch(/-input\n$/);
+    const references = run("nix-store", ["--store", url, "-q", "--references", built]).out;
+    expect(references).toMatch(/-input\n$/);
+    expect(run("nix-store", ["--store", url, "--verify", "--check-contents"]).status).toBe(0);
+    expect(run("nix", ["copy", built]).err).toContain("'--from' and/or '--to'");
+    expect(run("nix", ["copy", "--to", "/elsewhere", built]).err).toContain("Cannot copy from a store");
+  });
+});
+
 describe("nix search", () => {
   const packages = `let p = name: meta: derivation { inherit name; system = "s"; builder = "b"; } // { inherit meta; }; in
     { hello = p "hello-0.1" { description = "Empty\\nfile"; }; foo = p "foo-5" { }; bar = p "bar-3" { description = "broken bar"; }; }`;

@@ -94,12 +94,13 @@ export function derivationFromJson(
     () => [],
   );
   for (const [name, output] of outputs) {
-    const given = objectOf(output, "'outputs'")["path"];
+    const { path } = objectOf(output, "'outputs'");
+    const given = path === undefined ? undefined : bytes(path, "'path'");
     const expected = made.outputs.get(name) ?? "";
-    if (given !== undefined && `${storeDir}/${bytes(given, "'path'")}` !== expected)
+    if (given !== undefined && `${storeDir}/${given}` !== expected)
       throw new DevshellError(
         "DRV_OUTPUT_WRONG",
-        `derivation has incorrect output '${String(given)}', should be '${baseName(expected)}'`,
+        `derivation has incorrect output '${given}', should be '${baseName(expected)}'`,
       );
   }
   return made;

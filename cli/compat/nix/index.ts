@@ -7,6 +7,7 @@ export type NixCommand = (argv: readonly string[]) => Promise<number> | number;
 
 const LOADERS: Readonly<Record<string, () => Promise<NixCommand>>> = {
   build: async () => (await import("./build.ts")).build,
+  copy: async () => (await import("./copy.ts")).copy,
   eval: async () => (await import("./eval.ts")).evaluate,
   hash: async () => (await import("./hash.ts")).hash,
   log: async () => (await import("./log.ts")).log,
