@@ -73,14 +73,17 @@ async function originOf(directory: string, signal: AbortSignal): Promise<ByteStr
 export function resolveUrl(origin: ByteString, url: ByteString): ByteString {
   if (!/^\.\.?(?:\/|$)/.test(url)) return url;
   let base = origin.replace(/\/+$/, "");
+  let separator = "/";
   let rest = url;
   for (;;) {
     if (rest === ".." || rest.startsWith("../")) {
       const at = Math.max(base.lastIndexOf("/"), base.lastIndexOf(":"));
-      if (at <= 0) throw new DevshellError("FETCH_GIT", `Cannot find submodule '${url}' beside '${origin}'`);
+      if (at < 0 || separator === ":")
+        throw new DevshellError("FETCH_GIT", `Cannot find submodule '${url}' beside '${origin}'`);
+      separator = base.charAt(at); // `host:path` keeps its colon
       base = base.slice(0, at);
       rest = rest.slice(3);
     } else if (rest === "." || rest.startsWith("./")) rest = rest.slice(2);
-    else return rest === "" ? base : `${base}/${rest}`;
+    else return rest === "" ? base : `${base}${separator}${rest}`;
   }
 }

@@ -133,12 +133,12 @@ function checkRevision(attributes: FlakeAttributes, type: string): void {
     throw failure(`invalid Git branch/tag name '${ref}'`);
 }
 
+/** The SRI form; as in Nix, its padding may be missing and bits beyond the hash may be set. */
 function normalHash(text: string): string {
+  const sri = /^(\w+-)([A-Za-z0-9+/]+)={0,2}$/.exec(text);
+  const given = sri === null ? text : `${sri[1]}${Buffer.from(sri[2]!, "base64").toString("base64")}`;
   try {
-    return formatHash(
-      parseHash(text, text.includes("-") || text.includes(":") ? undefined : "sha256"),
-      "sri",
-    );
+    return formatHash(parseHash(given, /[-:]/.test(given) ? undefined : "sha256"), "sri");
   } catch {
     throw failure(`invalid hash '${text}'`);
   }
