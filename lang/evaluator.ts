@@ -30,6 +30,13 @@ export interface Evaluator {
   /** Parses, and resolves variables; relative paths in the text are relative to `baseDir`. */
   parse(text: ByteString, baseDir: ByteString, origin: SourceOrigin): Expr;
   evalText(text: ByteString, baseDir: ByteString, origin: SourceOrigin): Value;
+  /** As `evalText`, with variables around the text, which hide the global ones (`nix repl`). */
+  evalTextIn(
+    names: ReadonlyMap<string, Slot>,
+    text: ByteString,
+    baseDir: ByteString,
+    origin: SourceOrigin,
+  ): Value;
   /** As `import`: a directory means its `default.nix`; evaluated once. */
   evalFile(path: ByteString): Value;
   /** Calls a function that takes a set with what is given (`--arg`, `--argstr`); other values stay. */
@@ -59,6 +66,8 @@ export function createEvaluator(host: EvalHost, options: EvaluatorOptions = {}):
     parse: (text, baseDir, origin) =>
       state.guard(() => state.checkVariables(state.parse(text, baseDir, origin))),
     evalText: (text, baseDir, origin) => state.guard(() => state.evalText(text, baseDir, origin)),
+    evalTextIn: (names, text, baseDir, origin) =>
+      state.guard(() => state.evalTextIn(names, text, baseDir, origin)),
     evalFile: (path) => state.guard(() => state.evalMainFile(path)),
     autoCall: (value, args) => state.guard(() => autoCall(value, args)),
     selectAttrPath: (value, path, args) => state.guard(() => selectAttrPath(value, path, args)),

@@ -114,6 +114,16 @@ export class EvalState implements Runtime, CompileContext {
     return this.evalExpr(this.parse(text, baseDir, origin));
   }
 
+  /** @param names variables around the text, which hide the global ones */
+  evalTextIn(
+    names: ReadonlyMap<string, Slot>,
+    text: ByteString,
+    baseDir: ByteString,
+    origin: SourceOrigin,
+  ): Value {
+    return this.#prepare(this.parse(text, baseDir, origin), names)();
+  }
+
   evalExpr(expr: Expr): Value {
     return this.#prepare(expr, undefined)();
   }

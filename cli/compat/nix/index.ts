@@ -12,6 +12,7 @@ const LOADERS: Readonly<Record<string, () => Promise<NixCommand>>> = {
   hash: async () => (await import("./hash.ts")).hash,
   log: async () => (await import("./log.ts")).log,
   "path-info": async () => (await import("./pathInfo.ts")).pathInfo,
+  repl: async () => (await import("./repl.ts")).repl,
   search: async () => (await import("./search.ts")).search,
   store: async () => (await import("./store.ts")).store,
   config: async () => (await import("./config.ts")).config,
