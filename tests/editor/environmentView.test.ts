@@ -184,8 +184,10 @@ describeEditor("the environment view", () => {
 
   test("comes back with the window, and breaks no rule of its page", async () => {
     await workbench.reload();
-    // Which tab was in front is saved when the browser is idle: that may have been a while ago.
+    // Which tabs were in front, the editor's and the view's, is saved when the browser is idle: that may have been a
+    // while ago.
     await workbench.page.getByRole("tab", { name: /^Devshell Environment/ }).click();
+    await view().getByRole("tab", { name: "Variables" }).click();
     await row("GREETING").waitFor();
     expect(await view().locator("body").innerHTML()).not.toContain(SECRET);
     expect(workbench.console()).not.toMatch(/Content Security Policy|webview\.js/);

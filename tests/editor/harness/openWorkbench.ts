@@ -122,7 +122,7 @@ interface PageElement {
 }
 
 const TERMINAL = ".terminal-wrapper.active";
-const ACTION_TIMEOUT_MS = 15_000;
+const ACTION_TIMEOUT_MS = 30_000;
 const RESTORE_TIMEOUT_MS = 90_000;
 
 /** Opens a window and waits until it is usable and its extensions' host runs. */
