@@ -121,6 +121,15 @@ export const COMMANDS: readonly CommandEntry[] = [
     examples: [["devshell eval -E '1 + 1'", "2"]],
   },
   {
+    name: "repl",
+    summary: "Try expressions of the Nix language, line by line",
+    arguments: [
+      { name: "files", help: "are loaded first", isOptional: true, isVariadic: true, completes: "file" },
+    ],
+    flags: ["file", "expr", "include", "arg", "argstr", "option", ...COMMON_FLAGS],
+    examples: [["devshell repl '<debian>'", "with the collection's packages as names"]],
+  },
+  {
     name: "instantiate",
     summary: "Evaluate derivations and print their .drv paths",
     arguments: [SPEC_WORDS],

@@ -107,6 +107,26 @@ describe("nix repl", () => {
   });
 });
 
+describe("devshell repl", () => {
+  it("loads files, evaluates expressions, and takes arguments", () => {
+    const args = ["repl", "set.nix", "--arg", "n", "7"];
+    const { status, stdout } = spawnSync(DEVSHELL, args, {
+      cwd: root,
+      env: environment(),
+      input: "loaded + 1\n:q\n",
+      encoding: "utf8",
+    });
+    expect([status, stdout]).toEqual([0, "Added 2 variables.\n8\n\n"]);
+    const given = spawnSync(DEVSHELL, ["repl", "-E", "{ a = 1; }"], {
+      cwd: root,
+      env: environment(),
+      input: "a\n",
+      encoding: "utf8",
+    });
+    expect(given.stdout).toBe("Added 1 variables.\n1\n\n");
+  });
+});
+
 describe("completion", () => {
   it("knows names, builtins and attributes of what was given", async () => {
     using context = createStoreContext({ store: "dummy://", isReadOnly: true });
