@@ -131,6 +131,9 @@ export class StoreHost implements EvalHost {
         rules.isAllowed(prefix + name) || rules.isAncestorOfGiven(prefix + name);
       return new Map(all.filter(([name]) => leadsOn(name)));
     } catch (error) {
+      const target = this.#target(path);
+      if (target !== undefined && hasCode(error, "ENOTDIR"))
+        throw new DevshellError("EVAL_FILE", `'${target}' is not a directory`, { cause: error });
       throw this.#fileError(error, path);
     }
   }
@@ -189,6 +192,8 @@ export class StoreHost implements EvalHost {
       if (filter === undefined) this.#added.set(key, added);
       return added;
     } catch (error) {
+      if (this.#target(request.path) === undefined && this.fileType(request.path) === undefined)
+        throw new DevshellError("EVAL_FILE", `path '${request.path}' does not exist`, { cause: error });
       throw this.#fileError(error, request.path);
     }
   }
@@ -377,5 +382,9 @@ export class StoreHost implements EvalHost {
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
+  return hasCode(error, "ENOENT") || hasCode(error, "ENOTDIR");
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
 }

@@ -146,6 +146,10 @@ describe("the evaluator's host", () => {
     expect(() => evaluate("import ./gone.nix")).toThrow(/gone\.nix' does not exist/);
     mkdirSync(join(root, "dir"));
     expect(() => evaluate("builtins.readFile ./dir")).toThrow(/dir/);
+    expect(() => evaluate('"${./gone}"')).toThrow(`path '${root}/gone' does not exist`);
+    writeFileSync(join(root, "file"), "");
+    symlinkSync("file", join(root, "linked"));
+    expect(() => evaluate("builtins.readDir ./linked")).toThrow(`'${root}/file' is not a directory`);
   });
 });
 
