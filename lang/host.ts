@@ -111,6 +111,8 @@ export interface FetchRequest {
   readonly attributes: ReadonlyMap<ByteString, ByteString | bigint | boolean>;
   /** The URL form of a tree's input, which messages name and `allowed-uris` is asked about. */
   readonly reference?: ByteString | undefined;
+  /** From a lock file: the attributes are all there is to say, and a tree of this hash in the store is taken. */
+  readonly isFinal?: boolean | undefined;
 }
 
 export interface FetchResult {

@@ -10,6 +10,8 @@ export interface FetchContext {
   readonly setting: (name: string) => string | undefined;
   readonly signal: AbortSignal;
   readonly warn: (message: string) => void;
+  /** The input stands in a lock file: its attributes are all there is to say of it. */
+  readonly isFinal?: boolean | undefined;
 }
 
 /** A tree in the store, and what is known of it. */

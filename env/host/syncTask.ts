@@ -19,6 +19,8 @@ export type SyncTask =
       readonly attributes: readonly (readonly [string, WireValue])[];
       /** The input's URL form, for messages. */
       readonly reference: ByteString;
+      /** As a lock file has it. */
+      readonly isFinal: boolean;
     }
   | { readonly kind: "countRevisions"; readonly directory: string; readonly rev: string };
 

@@ -93,6 +93,7 @@ async function fetchTreeInput(
     setting: (name) => settings.get(name),
     signal: signalOfProcess(),
     warn: (message) => warnings.push(message),
+    isFinal: task.isFinal,
   });
   return {
     kind: "fetchedTree",

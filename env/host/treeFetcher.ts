@@ -19,7 +19,7 @@ export class TreeFetcher {
     this.#options = options;
   }
 
-  fetch({ kind, attributes, reference = "" }: FetchRequest): FetchResult {
+  fetch({ kind, attributes, reference = "", isFinal = false }: FetchRequest): FetchResult {
     const given = new Map(attributes);
     if (kind === "mercurial") given.set("type", "hg");
     const wire = [...given]
@@ -28,17 +28,21 @@ export class TreeFetcher {
         name,
         typeof value === "bigint" ? Number(value) : value,
       ]);
-    const key = JSON.stringify(wire);
+    const key = JSON.stringify([isFinal, wire]);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const result = this.#fetch(wire, reference);
+    const result = this.#fetch(wire, reference, isFinal);
     this.#known.set(key, result);
     return result;
   }
 
-  #fetch(attributes: readonly (readonly [string, WireValue])[], reference: ByteString): FetchResult {
+  #fetch(
+    attributes: readonly (readonly [string, WireValue])[],
+    reference: ByteString,
+    isFinal: boolean,
+  ): FetchResult {
     const { run, warn } = this.#options;
-    const reply = run({ kind: "fetchTree", attributes, reference });
+    const reply = run({ kind: "fetchTree", attributes, reference, isFinal });
     if (reply.kind !== "fetchedTree") throw new Error(`unexpected reply ${reply.kind}`);
     for (const warning of reply.warnings) warn(warning);
     for (const input of reply.inputs) this.#track(input);

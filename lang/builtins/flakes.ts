@@ -1,4 +1,3 @@
-import { DevshellError } from "../../core/index.ts";
 import {
   AttrSet,
   NO_POS,
@@ -17,18 +16,16 @@ import {
 import { define1, failure, type Definition } from "./define.ts";
 import { fetchInput } from "./fetchInput.ts";
 import { formatFlakeReference, parseFlakeReference, type FlakeAttributes } from "./flakeReference.ts";
+import { getFlake } from "./getFlake.ts";
 
 export function flakeBuiltins(runtime: Runtime): readonly Definition[] {
-  void runtime;
   const options = { feature: "flakes" };
   return [
     define1(
       "getFlake",
       "args",
       "The outputs of a flake.",
-      () => {
-        throw new DevshellError("LANG_NOT_BUILT", "Cannot call 'getFlake': flakes are not built yet");
-      },
+      (_, reference) => getFlake(runtime, reference),
       options,
     ),
     define1(
