@@ -16,6 +16,7 @@ import {
   makeString,
   showType,
   type Env,
+  type Pos,
   type Runtime,
   type Slot,
   type Value,
@@ -44,14 +45,14 @@ export function fetchBuiltins(runtime: Runtime): readonly Definition[] {
       "fetchGit",
       "args",
       "Copies a revision of a Git repository into the store.",
-      (_, args) => fetchTree(runtime, args, "fetchGit"),
+      (pos, args) => fetchTree(runtime, args, "fetchGit", pos),
       { isGlobal: true },
     ),
     define1(
       "fetchTree",
       "input",
       "Fetches a tree as a flake's input is fetched.",
-      (_, input) => fetchTree(runtime, input, "fetchTree"),
+      (pos, input) => fetchTree(runtime, input, "fetchTree", pos),
       { isGlobal: true, feature: "fetch-tree" },
     ),
     define1(
@@ -122,7 +123,7 @@ function fetchFile(runtime: Runtime, argument: Slot, who: "fetchurl" | "fetchTar
   return pathString(runtime.host.fetch({ kind, attributes }).storePath);
 }
 
-function fetchTree(runtime: Runtime, argument: Slot, who: "fetchGit" | "fetchTree"): Value {
+function fetchTree(runtime: Runtime, argument: Slot, who: "fetchGit" | "fetchTree", pos: Pos): Value {
   const isGit = who === "fetchGit";
   let attributes: FlakeAttributes = new Map();
   const value = force(argument);
@@ -142,7 +143,7 @@ function fetchTree(runtime: Runtime, argument: Slot, who: "fetchGit" | "fetchTre
   }
   if (isGit && !attributes.has("exportIgnore") && attributes.get("submodules") !== true)
     attributes.set("exportIgnore", true);
-  return treeValue(runtime.host.fetch(treeRequest(runtime, attributes, who)), isGit);
+  return treeValue(runtime.host.fetch(treeRequest(runtime, attributes, who)), isGit, pos);
 }
 
 /** What the host is asked for a tree; only what is locked, where evaluation is pure. @throws EvalError */
@@ -205,7 +206,7 @@ function runCount([count]: Env): Value {
 }
 
 /** The set a fetched tree is. @param hasFallback a working tree that is not committed gets a revision of zeros */
-export function treeValue(result: FetchResult, hasFallback: boolean): Value {
+export function treeValue(result: FetchResult, hasFallback: boolean, pos: Pos = NO_POS): Value {
   const { storePath, attributes } = result;
   const values = new Map<string, Slot>([["outPath", pathString(storePath)]]);
   const copy = (name: string): void => {
@@ -230,7 +231,12 @@ export function treeValue(result: FetchResult, hasFallback: boolean): Value {
     const date = new Date(Number(lastModified) * 1000).toISOString();
     values.set("lastModifiedDate", date.replace(/[-:T]/g, "").slice(0, 14));
   }
-  return AttrSet.fromMap(values);
+  const names = [...values.keys()];
+  return AttrSet.of(
+    names,
+    [...values.values()],
+    names.map(() => pos),
+  );
 }
 
 function fetchMercurial(runtime: Runtime, argument: Slot): Value {

@@ -31,7 +31,7 @@ function evaluate(
 ): { host: FetchHost; json: unknown } {
   const evaluator = createEvaluator(host, { isPure, features: new Set(["flakes", "fetch-tree"]) });
   const text = `builtins.toJSON (${expression})`;
-  const value = evaluator.evalText(text, "/", { kind: "string", text });
+  const value = evaluator.evalText(text, "/", { kind: "file", path: "/x.nix" });
   return { host, json: typeof value === "string" ? (JSON.parse(value) as unknown) : undefined };
 }
 
@@ -132,6 +132,12 @@ describe("what fetchers are asked for", () => {
     evaluate(`(fetchTree "path:/x?narHash=${HASH}").narHash`, true);
     const { host } = evaluate(`(fetchGit { url = "/x"; ref = "v1"; narHash = "${HASH}"; }).narHash`, true);
     expect(host.messages.join()).toMatch(/warning: Input 'git\+file:.*' is unlocked/);
+  });
+
+  it("give attributes that stand where the fetcher was called", () => {
+    const line = (name: string): unknown =>
+      evaluate(`(builtins.unsafeGetAttrPos "${name}" (\n  fetchGit "/x")).line`).json;
+    expect(["outPath", "narHash", "lastModified", "revCount"].map(line)).toEqual([2, 2, 2, 2]);
   });
 
   it("counts revisions only when that is asked", () => {
