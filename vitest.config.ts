@@ -32,6 +32,8 @@ export default defineConfig({
           setupFiles: "tests/editor/harness/setupFile.ts",
           // An editor mostly waits for its browser, and the reverse: two files at a time, and after all other tests.
           maxWorkers: 2,
+          // CI alone asks for one: what is looked for there is a change that breaks something.
+          retry: Number(process.env["DEVSHELL_EDITOR_RETRY"] ?? 0),
           sequence: { groupOrder: 1 },
         },
       },
