@@ -44,12 +44,12 @@ describeEditor("a second start", () => {
         expect((await next.terminals()).map(({ isStale }) => isStale)).toEqual([false]);
       }
     }
-    const durationsMs = [...extensionLogs(editor).matchAll(/activated in (\d+) ms/g)].map((match) =>
-      Number(match[1]),
-    );
-    expect(durationsMs).toHaveLength(4);
+    const durationsMs = (): number[] =>
+      [...extensionLogs(editor).matchAll(/activated in (\d+) ms/g)].map((match) => Number(match[1]));
+    // The editor writes its logs a moment later.
+    await expect.poll(durationsMs).toHaveLength(4);
     // The least of them: other processes take their share of the machine.
-    expect(Math.min(...durationsMs) + Math.min(...loadsMs)).toBeLessThan(100);
+    expect(Math.min(...durationsMs()) + Math.min(...loadsMs)).toBeLessThan(100);
   });
 });
 
