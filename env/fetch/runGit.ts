@@ -78,6 +78,7 @@ export async function runGit(args: readonly string[], options: GitOptions): Prom
     else await options.onOutput(child.stdout);
   } catch (error) {
     child.kill();
+    child.stdout.destroy(); // 'close' waits for what nobody reads
     await ended.catch(() => undefined);
     options.signal.throwIfAborted();
     throw error;

@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { fetchTree, type InputAttributes } from "../../env/fetch/index.ts";
-import { gitEnvironment } from "../../env/fetch/runGit.ts";
+import { gitEnvironment, runGit } from "../../env/fetch/runGit.ts";
 import { resolveUrl } from "../../env/fetch/gitSubmodules.ts";
 import { LocalStore, resolveStoreSettings } from "../../store/index.ts";
 
@@ -234,6 +234,22 @@ describe("Git inputs", { timeout: 60_000 }, () => {
     await expect(fetch({ rev: climbing })).rejects.toThrow(/it has an entry '\.\.|Git/);
     const twice = commitOf(entry("120000", "d", blob), entry("40000", "d", inner));
     await expect(fetch({ rev: twice })).rejects.toThrow(/EEXIST|Git/);
+  });
+});
+
+describe("a run of Git", () => {
+  it("ends when its reader fails with output unread", async () => {
+    write("large", "x".repeat(1 << 20));
+    const object = git("hash-object", "-w", "large");
+    const reading = runGit(["-C", repo, "cat-file", "--batch"], {
+      signal: AbortSignal.timeout(30_000),
+      input: `${object}\n`.repeat(8),
+      onOutput: async (output) => {
+        await output[Symbol.asyncIterator]().next();
+        throw new Error("enough");
+      },
+    });
+    await expect(reading).rejects.toThrow("enough");
   });
 });
 
