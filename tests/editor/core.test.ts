@@ -137,7 +137,7 @@ describeEditor("edits, failures and commands", () => {
     expect(project.runs()).toEqual([]);
 
     // Enabled by the setting.
-    editor.writeSettings({ ...settings, "devshell.enabled": true });
+    await workbench.setSetting("devshell.enabled", true);
     await waitForState(workbench, "ready");
     expect(await seenInHost(workbench, ["FROM_SPEC"])).toEqual({ FROM_SPEC: "one" });
     await workbench.openTerminal();
@@ -212,7 +212,7 @@ describeEditor("edits, failures and commands", () => {
     await workbench.clickNotification("devshell-of-nowhere", "Open Setting");
     await workbench.page.locator(".settings-editor").getByText("Devshell: Path").first().waitFor();
     // The right name is enough.
-    editor.writeSettings(SETTINGS);
+    await workbench.setSetting("devshell.path", SETTINGS["devshell.path"]);
     await waitForState(workbench, "ready");
   });
 });

@@ -94,6 +94,9 @@ export interface Workbench extends AsyncDisposable {
   host<Argument, Value>(body: HostFunction<Argument, Value>, argument: Argument): Promise<Value>;
   host<Value>(body: HostFunction<undefined, Value>): Promise<Value>;
 
+  /** Changes a user setting, as the settings editor does: a file written behind it is noticed late, or not at all. */
+  setSetting(name: string, value: unknown): Promise<void>;
+
   /** Saves a picture; its path. */
   screenshot(name: string): Promise<string>;
   /** Reloads the window, and waits as for a new one. */
@@ -342,6 +345,13 @@ export async function openWorkbench(
         Object.values(opened),
         body,
         argument as Argument,
+      ),
+    setSetting: (name, value) =>
+      workbench.host(
+        async ({ vscode }, [key, changed]) => {
+          await vscode.workspace.getConfiguration().update(key, changed, vscode.ConfigurationTarget.Global);
+        },
+        [name, value] as const,
       ),
     async screenshot(name) {
       const path = shotPath(name);

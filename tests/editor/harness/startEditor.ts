@@ -53,8 +53,6 @@ export interface Editor extends AsyncDisposable {
   readonly keybindings: readonly Keybinding[];
   /** A new window; a browser profile of its own unless `openWorkbench` is told otherwise. */
   openWorkbench(options?: OpenOptions): Promise<Workbench>;
-  /** Replaces the user settings while windows are open; those that keep an editor steady stay. */
-  writeSettings(settings: Settings): void;
   /** What the server, its extension hosts and the pages wrote so far. */
   logs(): string;
   /** Ends every process that the editor started, and removes its folder. */
@@ -126,16 +124,18 @@ export async function startEditor(options: EditorOptions = {}): Promise<Editor> 
   command.push("--extensions-dir", extensionsDir);
   const keybindings = assignKeys(options.commands ?? [], options.keybindings ?? []);
   writeFile(join(userData, "User/keybindings.json"), JSON.stringify(keybindings));
-  const settingsFile = join(userData, "User/settings.json");
-  const writeSettings = (settings: Settings): void => {
-    const skipShell = keybindings.map((binding) => binding.command);
-    const steady = { ...STEADY, "terminal.integrated.commandsToSkipShell": skipShell };
-    const text = JSON.stringify({ ...steady, ...settings }, null, 2);
-    writeFile(settingsFile, text);
-    // Settings of machine scope count here only: to this window the server is a remote machine.
-    writeFile(join(userData, "Machine/settings.json"), text);
-  };
-  writeSettings(options.settings ?? {});
+  const settings = JSON.stringify(
+    {
+      ...STEADY,
+      "terminal.integrated.commandsToSkipShell": keybindings.map((binding) => binding.command),
+      ...options.settings,
+    },
+    null,
+    2,
+  );
+  writeFile(join(userData, "User/settings.json"), settings);
+  // Settings of machine scope count here only: to this window the server is a remote machine.
+  writeFile(join(userData, "Machine/settings.json"), settings);
 
   let output = "";
   let server: ChildProcess | undefined;
@@ -212,7 +212,6 @@ export async function startEditor(options: EditorOptions = {}): Promise<Editor> 
         kept.addWindow(workbench);
         return workbench;
       },
-      writeSettings,
       logs,
       close: () => (closing ??= close()),
       [Symbol.asyncDispose]: () => editor.close(),
