@@ -100,11 +100,12 @@ export function seenInHost(
   }, names);
 }
 
-/** The whole environment of the extension host, in one order. */
+/** The whole environment of the extension host, in one order, but for what VS Code's own extensions set there late. */
 export function hostEnvironment(workbench: Workbench): Promise<string[]> {
   return workbench.host(({ require }) => {
     const { env } = require("node:process") as typeof Process;
     return Object.entries(env)
+      .filter(([name]) => name !== "VSCODE_L10N_BUNDLE_LOCATION")
       .map(([name, value]) => `${name}=${value}`)
       .sort();
   });
