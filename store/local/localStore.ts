@@ -1,19 +1,4 @@
-import {
-  accessSync,
-  constants,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmdirSync,
-  mkdtempSync,
-  openSync,
-  closeSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-  lstatSync,
-} from "node:fs";
-import { dirname } from "node:path";
+import { readFileSync, closeSync, statSync } from "node:fs";
 import {
   DevshellError,
   fsPath,
@@ -21,11 +6,8 @@ import {
   hashStream,
   type ByteString,
   type Hash,
-  bytesOfText,
-  textOfBytes,
 } from "../../core/index.ts";
 import { StoreDb, type Realisation } from "../db/storeDb.ts";
-import { SCHEMA_VERSION } from "../db/schema.ts";
 import { formatContentAddress, parseContentAddress } from "../format/contentAddress.ts";
 import {
   DerivationHasher,
@@ -34,9 +16,8 @@ import {
   parseDerivation,
 } from "../format/derivation.ts";
 import type { MadeDerivation } from "../format/makeDerivation.ts";
-import { hashNar, narChunks, narOfBytes, type NarFilter } from "../format/nar.ts";
-import { NarRestorer, asBuffer, writeError } from "../format/narRestore.ts";
-import { ReferenceScanner } from "../format/references.ts";
+import { hashNar, narOfBytes } from "../format/nar.ts";
+import { NarRestorer, asBuffer } from "../format/narRestore.ts";
 import {
   checkStorePathName,
   derivationNameOfPath,
@@ -47,11 +28,22 @@ import {
   storePathName,
 } from "../format/storePath.ts";
 import type { Derivation, OutputName, StorePath, StoreSettings, ValidPathInfo } from "../types.ts";
-import { FileLock, PathLocks, tryLock, type LockWait } from "./fileLock.ts";
-import { deleteTree, entryExists, makeDirectories, moveTree, syncEntry, syncTree } from "./files.ts";
+import { FileLock, PathLocks, type LockWait } from "./fileLock.ts";
+import { deleteTree, entryExists, moveTree, syncEntry, syncTree } from "./files.ts";
 import { hashFlat, hashMismatch, hashWithoutSelf } from "./contentHash.ts";
 import type { StoreAccess } from "./access.ts";
+import { copyInto, rememberAnswers, restoreAll, scanReferences } from "./copyInto.ts";
 import { collectGarbage } from "./garbage.ts";
+import {
+  checkSchema,
+  createDirectories,
+  createScratchDirectory,
+  readSchema,
+  refuseSymlinks,
+  refuseUnwritable,
+  reserveSpace,
+  writeSchema,
+} from "./layout.ts";
 import { optimisePaths, optimiseStore } from "./optimise.ts";
 import { registerOutputs } from "./registerOutputs.ts";
 import { addIndirectRoot, addPermanentRoot, findRoots } from "./roots.ts";
@@ -72,8 +64,6 @@ import type {
 } from "./types.ts";
 import { verifyStore } from "./verify.ts";
 
-/** Space held back so that a collector can open its database on a full disk, in bytes; freed by it first. */
-const RESERVED_SPACE_BYTES = 8 << 20;
 /** Longest `.drv` that is read; the largest real ones hold a megabyte of scripts. */
 const MAX_DERIVATION_BYTES = 256 << 20;
 const MAX_COPY_ATTEMPTS = 3;
@@ -728,131 +718,6 @@ function sizeMismatch(info: IncomingPathInfo, sizeBytes: number): DevshellError 
   );
 }
 
-function createDirectories(settings: StoreSettings): void {
-  const realStoreDir = settings.realStoreDir ?? settings.storeDir;
-  const { stateDir } = settings;
-  const directories = [
-    realStoreDir,
-    `${realStoreDir}/.links`,
-    `${stateDir}/db`,
-    `${stateDir}/temproots`,
-    `${stateDir}/profiles/per-user`,
-    `${stateDir}/gcroots/per-user`,
-    `${stateDir}/gcroots/auto`,
-  ];
-  for (const directory of directories) if (!entryExists(directory)) makeDirectories(directory);
-}
-
-/** SQLite only says that it cannot open the file. */
-function refuseUnwritable(dbDir: ByteString): void {
-  try {
-    accessSync(fsPath(dbDir), constants.W_OK);
-  } catch (error) {
-    throw writeError(dbDir, error);
-  }
-}
-
-/** A symlink on the way would let two stores be one: paths in files would not be where they say. */
-function refuseSymlinks(settings: StoreSettings): void {
-  if (
-    settings.config.raw.get("allow-symlinked-store") === "true" ||
-    process.env["NIX_IGNORE_SYMLINK_STORE"] === "1"
-  )
-    return;
-  for (
-    let path: string = settings.realStoreDir ?? settings.storeDir;
-    path !== "/" && path !== ".";
-    path = dirname(path)
-  )
-    if (entryExists(path) && lstatSync(fsPath(path)).isSymbolicLink())
-      throw new DevshellError(
-        "STORE_SYMLINKED",
-        `Cannot use store "${settings.storeDir}": "${path}" is a symlink to "${readlinkSync(fsPath(path), "latin1")}"`,
-        {
-          hint: "give its real path, or set allow-symlinked-store",
-        },
-      );
-}
-
-function readSchema(dbDir: ByteString): number | undefined {
-  let text: string;
-  try {
-    text = readFileSync(fsPath(`${dbDir}/schema`), "latin1");
-  } catch (error) {
-    if (
-      (error as NodeJS.ErrnoException).code === "ENOENT" ||
-      (error as NodeJS.ErrnoException).code === "ENOTDIR"
-    )
-      return undefined;
-    throw new DevshellError(
-      "STORE_PERMISSION",
-      `Cannot read "${dbDir}/schema": ${(error as Error).message}`,
-      { cause: error },
-    );
-  }
-  if (!/^\d{1,6}\s*$/.test(text))
-    throw new DevshellError(
-      "STORE_SCHEMA_UNSUPPORTED",
-      `Cannot read "${dbDir}/schema": ${JSON.stringify(text.slice(0, 40))} is not a number`,
-    );
-  return Number(text);
-}
-
-function checkSchema(schema: number | undefined, dbDir: ByteString): void {
-  if (schema === undefined || schema === SCHEMA_VERSION) return;
-  throw new DevshellError(
-    "STORE_SCHEMA_UNSUPPORTED",
-    `Cannot use the database in "${dbDir}": its schema is version ${schema}, only ${SCHEMA_VERSION} is supported`,
-    {
-      hint:
-        schema > SCHEMA_VERSION
-          ? "a newer version of devshell may know it"
-          : "any command of a current Nix upgrades it",
-    },
-  );
-}
-
-function writeSchema(dbDir: ByteString): void {
-  const temporary = `${dbDir}/schema.tmp-${process.pid}`;
-  try {
-    const fd = openSync(fsPath(temporary), "w", 0o644);
-    try {
-      writeSync(fd, String(SCHEMA_VERSION));
-    } finally {
-      closeSync(fd);
-    }
-    syncEntry(temporary);
-    renameSync(fsPath(temporary), fsPath(`${dbDir}/schema`));
-    syncEntry(dbDir);
-  } catch (error) {
-    throw writeError(`${dbDir}/schema`, error);
-  }
-}
-
-function reserveSpace(dbDir: ByteString): void {
-  try {
-    writeFileSync(fsPath(`${dbDir}/reserved`), Buffer.alloc(RESERVED_SPACE_BYTES, "X"), { mode: 0o600 });
-  } catch {
-    // Only a precaution; where there is no room for it, what follows says so.
-  }
-}
-
-function createScratchDirectory(realStoreDir: ByteString): { path: ByteString; fd: number; next: number } {
-  for (;;) {
-    let path: ByteString;
-    try {
-      path = bytesOfText(mkdtempSync(textOfBytes(`${realStoreDir}/tmp-${process.pid}-`)));
-    } catch (error) {
-      throw writeError(realStoreDir, error);
-    }
-    const fd = openSync(fsPath(path), "r");
-    // A collector may have taken it before it was locked.
-    if (tryLock(fd, "exclusive") && entryExists(path)) return { path, fd, next: 0 };
-    closeSync(fd);
-    if (entryExists(path)) rmdirSync(fsPath(path));
-  }
-}
-
 function readBounded(path: ByteString): ByteString {
   try {
     if (statSync(fsPath(path)).size > MAX_DERIVATION_BYTES)
@@ -864,53 +729,4 @@ function readBounded(path: ByteString): ByteString {
       cause: error,
     });
   }
-}
-
-function restoreAll(target: ByteString, chunks: Iterable<Buffer>): void {
-  using restorer = new NarRestorer(target, { isCanonical: true });
-  for (const chunk of chunks) restorer.push(chunk);
-  restorer.end();
-}
-
-function copyInto(
-  scratch: ByteString,
-  source: ByteString,
-  method: "nar" | "flat",
-  filter: NarFilter | undefined,
-): void {
-  if (method === "nar") {
-    restoreAll(scratch, narChunks(source, { filter }));
-    return;
-  }
-  // A flat file's address knows no executable bit: it is stored without.
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(fsPath(source));
-  } catch (error) {
-    throw new DevshellError("STORE_READ_FAILED", `Cannot read "${source}": ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
-  restoreAll(scratch, [narOfBytes(bytes)]);
-}
-
-function scanReferences(
-  path: ByteString,
-  candidates: Iterable<StorePath>,
-  filter: NarFilter | undefined,
-): StorePath[] {
-  const scanner = new ReferenceScanner(candidates);
-  for (const chunk of narChunks(path, { filter })) scanner.push(chunk);
-  return sortedPaths(scanner.found);
-}
-
-/** A filter may be an expensive function of the language: it is asked once for each path, though the tree is read twice. */
-function rememberAnswers(filter: NarFilter | undefined): NarFilter | undefined {
-  if (filter === undefined) return undefined;
-  const answers = new Map<ByteString, boolean>();
-  return (path, type) => {
-    let answer = answers.get(path);
-    if (answer === undefined) answers.set(path, (answer = filter(path, type)));
-    return answer;
-  };
 }
