@@ -1,4 +1,4 @@
-import { DevshellError, formatError } from "../core/index.ts";
+import { DevshellError, bytesOfShown, formatError } from "../core/index.ts";
 import { inUsersFiles } from "./userTrace.ts";
 
 /** Ended by the user (Ctrl-C): not a failure to explain. */
@@ -16,6 +16,8 @@ export function printError(
     readonly hasTrace?: boolean;
     /** As a last event line after those of `devshell --json`. */
     readonly isJson?: boolean;
+    /** The name of the Nix command that this one stands in for: it prints as Nix does. */
+    readonly dropIn?: string | undefined;
   } = {},
 ): number {
   if (options.isJson === true) {
@@ -39,8 +41,12 @@ export function printError(
     const isColoured =
       process.stderr.isTTY && (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb";
     const showTrace = options.hasTrace ?? false;
-    const text = formatError(showTrace ? error : inUsersFiles(error), { showTrace, colour: isColoured });
-    process.stderr.write(`${text.trimEnd()}\n`);
+    const isRaw = options.dropIn !== undefined && !process.stderr.isTTY;
+    const shown = showTrace || options.dropIn !== undefined ? error : inUsersFiles(error);
+    const text = formatError(shown, { showTrace, colour: isColoured, isRaw });
+    process.stderr.write(isRaw ? bytesOfShown(`${text}\n`) : `${text}\n`);
+    if (error.code === "LANG_USAGE" && options.dropIn !== undefined)
+      process.stderr.write(`Try '${options.dropIn} --help' for more information.\n`);
     return error.exitStatus;
   }
   if (isWithoutDirectory(error))

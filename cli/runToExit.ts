@@ -11,7 +11,8 @@ export async function runToExit(
     stream.on("error", (error: NodeJS.ErrnoException) => {
       process.exit(error.code === "EPIPE" ? 0 : 1);
     });
-  const isDropIn = (process.env["DEVSHELL_ARGV0"] ?? "").startsWith("nix");
+  const name = process.env["DEVSHELL_ARGV0"] ?? "";
+  const isDropIn = name.startsWith("nix");
   let status: number;
   try {
     status = await run();
@@ -19,6 +20,7 @@ export async function runToExit(
     status = printError(error, {
       hasTrace: argv.includes("--show-trace"),
       isJson: options.isEventStream === true,
+      dropIn: isDropIn ? name : undefined,
     });
     // Nix tells kinds of failed builds apart by 100 and more, where a command of ours might end so itself.
     if (!isDropIn && status >= 100 && status < 105) status = 1;

@@ -4,6 +4,8 @@ export interface FormatErrorOptions {
   /** All frames of the trace, instead of the first few. */
   readonly showTrace?: boolean;
   readonly colour?: boolean;
+  /** Source lines byte for byte, for a reader that is no terminal: to be written with `bytesOfShown`. */
+  readonly isRaw?: boolean;
 }
 
 /** A trace is cut once it takes this many lines' worth: a frame with an excerpt counts twice. */
@@ -18,6 +20,7 @@ const MAX_REPEATED_FRAMES = 5;
  */
 export function formatError(error: unknown, options: FormatErrorOptions = {}): string {
   const paint = options.colour === true ? colours : plain;
+  const showLine = options.isRaw === true ? rawText : (line: string) => withoutControls(shownText(line));
   if (!(error instanceof DevshellError)) {
     const message = error instanceof Error ? error.message : String(error);
     return `${paint.red("error:")} ${message}`;
@@ -25,13 +28,16 @@ export function formatError(error: unknown, options: FormatErrorOptions = {}): s
   const prefix = `${paint.red("error:")} `;
   let body = "";
   if (error.trace.length > 0)
-    body += `${formatTrace(error.trace, options.showTrace ?? false, paint)}\n${prefix}`;
+    body += `${formatTrace(error.trace, options.showTrace ?? false, paint, showLine)}\n${prefix}`;
   body += `${shownText(error.message)}\n`;
-  body += formatPos(error.pos, "", paint);
+  body += formatPos(error.pos, "", paint, showLine);
   const suggestions = formatSuggestions(error.suggestions, paint);
   if (suggestions !== "") body += `${suggestions}\n`;
   if (error.hint !== undefined) body += `${paint.cyan("hint:")} ${shownText(error.hint)}\n`;
-  return indent(prefix, " ".repeat("error: ".length), body.trimEnd());
+  const margin = " ".repeat("error: ".length);
+  // A quoted text's last line feed stands, as in Nix: an empty line ends it.
+  const last = error.message.endsWith("\n") ? `\n${margin}` : "";
+  return `${indent(prefix, margin, body.trimEnd())}${last}`;
 }
 
 function indent(first: string, rest: string, text: string): string {
@@ -41,7 +47,12 @@ function indent(first: string, rest: string, text: string): string {
     .join("\n");
 }
 
-function formatTrace(trace: readonly TraceFrame[], showTrace: boolean, paint: Paint): string {
+function formatTrace(
+  trace: readonly TraceFrame[],
+  showTrace: boolean,
+  paint: Paint,
+  showLine: ShowLine,
+): string {
   let text = "";
   let weight = 0;
   let isTruncated = false;
@@ -49,7 +60,7 @@ function formatTrace(trace: readonly TraceFrame[], showTrace: boolean, paint: Pa
   let repeated: TraceFrame[] = [];
   const print = (frame: TraceFrame): void => {
     text += `\n… ${shownText(frame.message)}\n`;
-    const place = formatPos(frame.pos, "  ", paint);
+    const place = formatPos(frame.pos, "  ", paint, showLine);
     if (place !== "") weight++;
     text += place;
   };
@@ -107,7 +118,7 @@ function withoutControls(text: string): string {
 }
 
 /** `at /file:1:2:` and the source lines around it; "" without a position. */
-function formatPos(pos: SourcePos | undefined, margin: string, paint: Paint): string {
+function formatPos(pos: SourcePos | undefined, margin: string, paint: Paint, showLine: ShowLine): string {
   if (pos === undefined) return "";
   const head = `${margin}${paint.blue("at ")}${paint.yellow(showPlace(pos))}:`;
   const text = sourceText(pos);
@@ -120,8 +131,7 @@ function formatPos(pos: SourcePos | undefined, margin: string, paint: Paint): st
     shownLine !== undefined && shownLine.length > MAX_LINE ? Math.max(0, pos.column - MAX_LINE / 2) : 0;
   const print = (line: number): void => {
     const content = lines[line - 1]?.slice(from, from + MAX_LINE);
-    if (content !== undefined)
-      excerpt += `\n${String(line).padStart(6)}| ${withoutControls(shownText(content))}`;
+    if (content !== undefined) excerpt += `\n${String(line).padStart(6)}| ${showLine(content)}`;
   };
   if (pos.line > 1) print(pos.line - 1);
   print(pos.line);
@@ -156,6 +166,39 @@ export function shownText(text: string): string {
   } catch {
     return text;
   }
+}
+
+type ShowLine = (line: string) => string;
+
+/** A byte that is no part of UTF-8 text becomes a lone surrogate, which no text holds. */
+function rawText(bytes: string): string {
+  // eslint-disable-next-line no-control-regex
+  if (!/[\x80-\xff]/.test(bytes) || /[^\x00-\xff]/.test(bytes)) return bytes;
+  let text = "";
+  for (const part of bytes.split(UTF8_CHAR)) {
+    const char = part.length > 1 ? shownText(part) : part;
+    text +=
+      char.length === 1 && char === part && char >= "\x80"
+        ? String.fromCharCode(0xdc00 + char.charCodeAt(0))
+        : char;
+  }
+  return text;
+}
+
+/** What looks like a character beyond ASCII, and what is between. */
+const UTF8_CHAR = /([\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}|[\x80-\xff])/;
+
+/** The bytes of what `formatError` gave with `isRaw`. */
+export function bytesOfShown(text: string): Uint8Array {
+  return Buffer.concat(
+    text
+      .split(/([\udc80-\udcff])/)
+      .map((part, i) =>
+        i % 2 === 1 && part.length === 1
+          ? Buffer.from([part.charCodeAt(0) - 0xdc00])
+          : Buffer.from(part, "utf8"),
+      ),
+  );
 }
 
 interface Paint {

@@ -1,5 +1,5 @@
 import { lstatSync } from "node:fs";
-import { fsPath, type ByteString } from "../../core/index.ts";
+import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
 import type { FetchRequest, FetchResult } from "../../lang/index.ts";
 import { typeOf, type InputTracker } from "../inputTracker.ts";
 import type { SyncTask, SyncTaskReply, WireValue } from "./syncTask.ts";
@@ -42,7 +42,7 @@ export class TreeFetcher {
     isFinal: boolean,
   ): FetchResult {
     const { run, warn } = this.#options;
-    const reply = run({ kind: "fetchTree", attributes, reference, isFinal });
+    const reply = fetching(reference, () => run({ kind: "fetchTree", attributes, reference, isFinal }));
     if (reply.kind !== "fetchedTree") throw new Error(`unexpected reply ${reply.kind}`);
     for (const warning of reply.warnings) warn(warning);
     for (const input of reply.inputs) this.#track(input);
@@ -71,5 +71,15 @@ export class TreeFetcher {
     if (type === "regular") tracker.file(path);
     else if (type === "directory") tracker.directory(path);
     else if (type === "symlink") tracker.symlink(path);
+  }
+}
+
+function fetching<T>(reference: ByteString, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof DevshellError)
+      error.trace.push({ message: `while fetching the input '${reference}'` });
+    throw error;
   }
 }

@@ -150,9 +150,10 @@ function forceFunctionSlot(fn: Thunk): Value {
   return fn.code === null ? (fn.data as Value) : runThunk(fn, NO_POS);
 }
 
-/** Like `delayCall2` for a function that is itself not evaluated yet. */
+/** Like `delayCall2` for a function that is itself not evaluated yet; one written in place has no place, as in Nix. */
 export function delaySlotCall2(fn: Slot, first: Slot, second: Slot, isEager = false): Slot {
   const known = fn instanceof Thunk && fn.code === null ? (fn.data as Value) : fn;
-  if (known instanceof Lambda) return delayCall2(known, first, second, isEager);
+  if (known instanceof Lambda && (known !== fn || known.code.delay2 !== undefined))
+    return delayCall2(known, first, second, isEager);
   return new Thunk(runSlotCall2, new SlotCall(fn, first, second));
 }

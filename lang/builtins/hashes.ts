@@ -10,6 +10,7 @@ import {
 } from "../../core/index.ts";
 import {
   NO_POS,
+  evalError,
   forceAttrs,
   forceString,
   forceStringNoContext,
@@ -86,7 +87,10 @@ function parseHashFormat(name: string): HashEncoding {
 
 export function parseHashAlgorithm(name: string): HashAlgorithm {
   if (isHashAlgorithm(name)) return name;
-  throw failure(`unknown hash algorithm '${name}', expect 'blake3', 'md5', 'sha1', 'sha256', or 'sha512'`);
+  throw evalError(
+    "usage",
+    `unknown hash algorithm '${name}', expect 'blake3', 'md5', 'sha1', 'sha256', or 'sha512'`,
+  );
 }
 
 /** Any of Nix's forms of a hash; an empty text is the hash of zeros, with a warning. */

@@ -14,6 +14,6 @@ export function enterLevel(pos: Pos): void {
 
 /** @throws EvalError past the limit, as Nix's `max-call-depth` */
 export function enterCall(limit: number, pos: Pos): void {
-  if (calls.depth >= limit) throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded", pos);
+  if (calls.depth > limit) throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded", pos);
   calls.depth++;
 }

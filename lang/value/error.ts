@@ -14,6 +14,7 @@ export type EvalErrorKind =
   | "stackOverflow"
   | "restricted"
   | "parse"
+  | "usage"
   | "eval";
 
 const CODES: Record<EvalErrorKind, string> = {
@@ -28,6 +29,7 @@ const CODES: Record<EvalErrorKind, string> = {
   stackOverflow: "LANG_STACK_OVERFLOW",
   restricted: "LANG_RESTRICTED",
   parse: "LANG_PARSE",
+  usage: "LANG_USAGE",
   eval: "LANG_EVAL",
 };
 

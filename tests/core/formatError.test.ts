@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { DevshellError, formatError } from "../../core/index.ts";
+import { DevshellError, bytesOfShown, formatError } from "../../core/index.ts";
 
 function formatAt(text: string, column: number): string {
   const pos = { origin: { kind: "string", text }, line: 1, column } as const;
@@ -22,5 +22,21 @@ describe("the excerpt of an error", () => {
 
   it("holds nothing that a terminal obeys", () => {
     expect(formatAt("\u001B[2Jx\u0000\u009B", 1)).toContain("\u241B[2Jx\u2400\uFFFD");
+  });
+
+  it("is byte for byte where no terminal reads it", () => {
+    // A byte string of a character, a byte that is none, and controls.
+    const line = "\xc3\xa9 \xff\xf0 \u0000\u001B";
+    const origin = { kind: "string", text: line } as const;
+    const shown = formatError(new DevshellError("X", "no", { pos: { origin, line: 1, column: 1 } }), {
+      isRaw: true,
+    });
+    expect(Buffer.from(bytesOfShown(shown)).toString("latin1").split("\n")[2]).toBe(`            1| ${line}`);
+  });
+});
+
+describe("a message", () => {
+  it("that ends a line keeps it, as Nix's quoted texts do", () => {
+    expect(formatError(new DevshellError("X", "no\n"))).toBe("error: no\n       ");
   });
 });

@@ -32,6 +32,10 @@ describe("error reports", () => {
     );
   });
 
+  it("say nothing of the place of a function that mapAttrs got in place", () => {
+    expect(reportOf('(builtins.mapAttrs (x: x + "1") { foo = 1; }).foo')).not.toContain("1:21");
+  });
+
   it("suggest near names", () => {
     expect(reportOf("{ hello = 1; help = 2; }.helo")).toMatch(
       /error: attribute 'helo' missing\n {7}Did you mean one of hello or help\?$/,

@@ -277,7 +277,7 @@ class Parser<T> {
     if (value > MAX_INT || value < MIN_INT) {
       const place = this.#excerpt(this.#at, "must be < 2^63");
       throw new TomlSyntaxError(
-        `[error] toml::parse_dec_integer: too large integer: current max digits = 2^63\n${place}`,
+        `[error] toml::parse_dec_integer: too large integer: current max digits = 2^63\n${place}\n`,
       );
     }
     const near = Number(value);
@@ -402,7 +402,7 @@ class Parser<T> {
   }
 
   #fail(message: string, at = this.#at): never {
-    throw new TomlSyntaxError(`[error] ${message}\n${this.#excerpt(at, "here")}`);
+    throw new TomlSyntaxError(`[error] ${message}\n${this.#excerpt(at, "here")}\n`);
   }
 
   #excerpt(at: number, note: string): string {
