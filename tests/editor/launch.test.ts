@@ -78,7 +78,7 @@ describeEditor("a window that devshell code opened", () => {
     await workbench.openTerminal();
     expect((await workbench.shell('echo "$CHOSEN $(tool)"')).stdout).toBe("yes devshell tool\n");
     const name = () => workbench.host(({ vscode }) => vscode.window.activeTerminal?.name);
-    await workbench.runCommand("devshell.openTerminal");
+    await workbench.opensTerminal(() => workbench.runCommand("devshell.openTerminal"));
     await expect.poll(name).toBe("devshell: launch");
     await workbench.waitForTerminal("devshell:");
     expect((await workbench.shell('echo "$name $(tool)"')).stdout).toBe("chosen devshell tool\n");

@@ -124,6 +124,10 @@ describeEditor("the .vsix", () => {
     await workbench.host(async ({ vscode }, category) => {
       await vscode.commands.executeCommand("workbench.action.openWalkthrough", category);
     }, `${ID}#devshell.start`);
+    // A step chosen while the first one's page still loads would get that page.
+    await expect
+      .poll(async () => (await widths(/devshell doctor/, "body")).length, { timeout: 30_000 })
+      .toBe(1);
     await workbench.page.getByText("See it at work", { exact: true }).click();
     await expect
       .poll(async () => (await widths(/./, "img")).filter((width) => width > 500).length, { timeout: 30_000 })

@@ -62,14 +62,6 @@ describeEditor("terminals", () => {
     await workbench.runCommand("workbench.action.terminal.killAll");
     await expect.poll(terminalCount).toBe(0);
   };
-  /** Waits for a session's prompt: a shell that answers. */
-  const openSession = async (command: string): Promise<void> => {
-    const before = await terminalCount();
-    await workbench.runCommand(command);
-    await expect.poll(terminalCount).toBe(before + 1);
-    await expect.poll(async () => (await workbench.terminalText()).trim()).not.toBe("");
-  };
-
   test("a fresh one has the variable and the environment's program before .bashrc's", async () => {
     await workbench.openTerminal();
     // A collection of variables cannot unset.
@@ -78,7 +70,7 @@ describeEditor("terminals", () => {
   });
 
   test("a session is devshell itself: unset variables, functions, phases; nothing twice on PATH", async () => {
-    await openSession("devshell.openTerminal");
+    await workbench.opensTerminal(() => workbench.runCommand("devshell.openTerminal"));
     expect((await workbench.shell(SEES)).stdout).toBe("hello|devshell tool|unset\n");
     expect((await workbench.shell("buildPhase; echo $IN_NIX_SHELL; pwd")).stdout).toBe(
       `phase of devshell\nimpure\n${folder}\n`,
@@ -110,8 +102,7 @@ describeEditor("terminals", () => {
     await input.fill("shell.nix -A other");
     await expect.poll(() => workbench.quickPick()).toContain("devshell shell.nix -A other");
     await workbench.screenshot("terminal for");
-    await workbench.pick("devshell shell.nix -A other");
-    await expect.poll(terminalCount).toBe(1);
+    await workbench.opensTerminal(() => workbench.pick("devshell shell.nix -A other"));
     await workbench.waitForTerminal(/\$|❯|#/);
     // Of the folder's own environment nothing is left in it.
     expect((await workbench.shell('echo "$OTHER|${GREETING-none}|${DOOMED-unset}|$(tool)"')).stdout).toBe(

@@ -54,6 +54,8 @@ export interface Workbench extends AsyncDisposable {
 
   /** Opens a new terminal and waits for its prompt. */
   openTerminal(): Promise<void>;
+  /** The same for what opens one in another way. */
+  opensTerminal(open: () => Promise<void>): Promise<void>;
   /** The text of the terminal that is in front; a long line stands as several. */
   terminalText(): Promise<string>;
   /** The tabs of all terminals, oldest first. */
@@ -121,6 +123,7 @@ interface PageElement {
   readonly className: string;
   readonly innerText: string;
   getAttribute(name: string): string | null;
+  setAttribute(name: string, value: string): void;
   querySelectorAll(selector: string): Iterable<PageElement>;
 }
 
@@ -176,17 +179,22 @@ export async function openWorkbench(
       await workbench.pick(title);
     },
 
-    async openTerminal() {
-      const terminals = page.locator(".terminal-wrapper");
-      const before = await terminals.count();
-      let pressedAt = 0;
+    openTerminal: () => workbench.opensTerminal(() => workbench.runCommand("workbench.action.terminal.new")),
+    async opensTerminal(open) {
+      // The one that is in front stays there for a moment.
+      await page.locator(".terminal-wrapper").evaluateAll((elements) => {
+        for (const wrapper of elements as unknown as PageElement[]) wrapper.setAttribute("data-before", "");
+      });
+      const terminals = page.locator(".terminal-wrapper:not([data-before])");
+      let openedAt = 0;
       await until("a new terminal shows its prompt", async () => {
-        // Pressed again when nothing came of it: right after trusting, extensions register anew.
-        if ((await terminals.count()) === before && Date.now() - pressedAt > 5_000) {
-          pressedAt = Date.now();
-          await workbench.runCommand("workbench.action.terminal.new");
+        // Again when nothing came of it: right after trusting, extensions register anew.
+        if ((await terminals.count()) === 0 && Date.now() - openedAt > 15_000) {
+          openedAt = Date.now();
+          await open();
         }
-        return (await terminals.count()) > before && (await workbench.terminalText()).trim() !== "";
+        const isInFront = (await page.locator(`${TERMINAL}:not([data-before])`).count()) > 0;
+        return isInFront && (await workbench.terminalText()).trim() !== "";
       });
     },
     async terminalText() {
