@@ -41,3 +41,4 @@ export { listAttributes, type AttributeList } from "./evaluate/listAttributes.ts
 export { derivationsOf, type FoundDerivation } from "./evaluate/findDerivations.ts";
 export { instantiateDerivations } from "./instantiateSpec.ts";
 export { StoreContext, createStoreContext, type ContextEvent } from "./storeContext.ts";
+export * from "./flake/index.ts";

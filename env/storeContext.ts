@@ -21,6 +21,8 @@ import {
 import { cacheDirectory, prepareCache } from "./cache/recordPaths.ts";
 import { AccessRules, type EvaluationMode } from "./host/accessRules.ts";
 import { emptyEvaluationStore, localEvaluationStore } from "./host/localEvaluationStore.ts";
+import { DEFAULT_REGISTRY, FlakeRegistries, type RegistryEntry } from "./flake/registry.ts";
+import { readRemoteRegistry } from "./flake/registryCache.ts";
 import { pathOfEntry, searchPathEntries, urlOfEntry } from "./host/searchPath.ts";
 import { StoreHost } from "./host/storeHost.ts";
 import { fetchResult, runSyncTask, type SyncTask } from "./host/syncTask.ts";
@@ -43,6 +45,9 @@ export interface StoreContextOptions {
   /** Calls within calls, where `max-call-depth` says nothing; unset: as deep as the stack is. */
   readonly maxCallDepth?: number | undefined;
 }
+
+/** The default of `tarball-ttl`. */
+const DEFAULT_TTL_S = 3600;
 
 /** Variables that decide where things are and what they mean, whether or not an evaluation asks for them. */
 const DECIDING_VARIABLES = [
@@ -75,6 +80,8 @@ export class StoreContext implements Disposable {
   #store: LocalStore | undefined;
   readonly #options: StoreContextOptions;
   readonly #trees: TreeFetcher;
+  readonly #flakeOverrides: RegistryEntry[] = [];
+  #registries: FlakeRegistries | undefined;
   #collection: DebianCollection | undefined;
 
   constructor(options: StoreContextOptions = {}) {
@@ -171,11 +178,28 @@ export class StoreContext implements Disposable {
   /** Records what the collection's answers depend on, so far. */
   trackCollection(): void {
     if (this.#collection === undefined) return;
-    for (const path of this.#collection.inputs()) {
-      const bytes = bytesOfText(path);
-      if (existsSync(path)) this.tracker.file(bytes);
-      else this.tracker.type(bytes, undefined);
-    }
+    for (const path of this.#collection.inputs()) this.#trackFile(path);
+  }
+
+  #trackFile(path: string): void {
+    const bytes = bytesOfText(path);
+    if (existsSync(path)) this.tracker.file(bytes);
+    else this.tracker.type(bytes, undefined);
+  }
+
+  #downloadRegistry(url: string): string {
+    return readRemoteRegistry(url, {
+      ttlMs: 1000 * Number(this.settings.config.raw.get("tarball-ttl") ?? DEFAULT_TTL_S),
+      download: (wanted) =>
+        this.#fetchNow({
+          kind: "url",
+          attributes: new Map([
+            ["url", bytesOfText(wanted)],
+            ["name", "flake-registry.json"],
+          ]),
+        }).storePath,
+      warn: (text) => this.message("warning", text),
+    });
   }
 
   /** The search path in force and the evaluator's host for it. */
@@ -229,6 +253,7 @@ export class StoreContext implements Disposable {
         file.startsWith(`${nixDir}/`) ? new Map([["__debian", askCollection]]) : undefined,
       realise: (elements) => this.#realiseNow(elements),
       fetch: (request) => this.#fetchNow(request),
+      resolveFlake: (attributes, scope) => this.registries.resolve(new Map(attributes), scope),
       onMessage: (level, text) => this.message(level, textOfBytes(text)),
     });
     return { host, searchPath, builtInSearchPath: [{ prefix: "debian", value: nixDir }] };
@@ -237,6 +262,28 @@ export class StoreContext implements Disposable {
   [Symbol.dispose](): void {
     this.#collection?.close();
     this.#store?.[Symbol.dispose]();
+  }
+
+  /** The flake registries that the settings name. */
+  get registries(): FlakeRegistries {
+    this.#registries ??= new FlakeRegistries({
+      globalRegistry: this.settings.config.raw.get("flake-registry") ?? DEFAULT_REGISTRY,
+      download: (url) => this.#downloadRegistry(url),
+      warn: (text) => this.message("warning", text),
+      overrides: this.#flakeOverrides,
+      onRead: (path) => this.#trackFile(path),
+    });
+    return this.#registries;
+  }
+
+  /** `--override-flake`: stands before all registries. */
+  overrideFlake(from: RegistryEntry["from"], to: RegistryEntry["to"]): void {
+    this.#flakeOverrides.push({ from, to, isExact: false });
+  }
+
+  /** What is fetched from now on is fetched anew: a flake's own files have been written. */
+  forgetFetched(): void {
+    this.#trees.forget();
   }
 
   #openStore(): LocalStore {

@@ -47,6 +47,8 @@ export interface Evaluator {
   force(slot: Slot): Value;
   /** Forces everything inside, too. */
   forceDeep(slot: Slot): Value;
+  /** Runs what evaluates by the runtime: failures are `DevshellError`s, as everywhere here. */
+  run<T>(compute: () => T): T;
   /** Looks `<name>` up in the search path. */
   findFile(name: ByteString): ByteString;
 }
@@ -74,6 +76,7 @@ export function createEvaluator(host: EvalHost, options: EvaluatorOptions = {}):
     call: (fn, ...args) => state.guard(() => callFunction(fn, 0, ...args)),
     force: (slot) => state.guard(() => force(slot)),
     forceDeep: (slot) => state.guard(() => forceDeep(slot)),
+    run: (compute) => state.guard(compute),
     findFile: (name) => state.guard(() => state.findFile(searchPath, name, 0)),
   };
 }

@@ -49,6 +49,15 @@ export interface EvalHost {
   /** `builtins.fetch*`: one request of any kind, answered by a tree or file in the store. */
   fetch(request: FetchRequest): FetchResult;
 
+  /**
+   * The direct reference that an indirect one stands for, by the registries.
+   * @param scope `limited`: the command line's and the global registry only
+   */
+  resolveFlake?(
+    attributes: ReadonlyMap<string, ByteString | bigint | boolean>,
+    scope: "all" | "limited",
+  ): ResolvedFlake;
+
   /** `builtins.trace`'s message, without the "trace: " before it. */
   trace(message: ByteString): void;
   /** @param isFromProgram it comes from `builtins.warn`: an "evaluation warning: ", not a "warning: " of ours */
@@ -113,6 +122,15 @@ export interface FetchRequest {
   readonly reference?: ByteString | undefined;
   /** From a lock file: the attributes are all there is to say, and a tree of this hash in the store is taken. */
   readonly isFinal?: boolean | undefined;
+  /** For a lock file: all that can be found out about the tree is wanted, `revCount` too. */
+  readonly isLocking?: boolean | undefined;
+}
+
+/** What registries say of an indirect reference. */
+export interface ResolvedFlake {
+  readonly attributes: Map<string, ByteString | bigint | boolean>;
+  /** The flake's directory within the tree, where the registry gives one. */
+  readonly dir: ByteString | undefined;
 }
 
 export interface FetchResult {

@@ -9,12 +9,14 @@ export { fixGitUrl, parseUrl } from "./builtins/url.ts";
 export { autoCall, parseAttrPath, selectAttrPath } from "./eval/index.ts";
 export { dataOfValue, valueOfData, type Data } from "./data.ts";
 export { createEvaluator, type Evaluator, type EvaluatorOptions } from "./evaluator.ts";
+export * from "./flake/index.ts";
 export type {
   AddPathRequest,
   ContextElement,
   EvalHost,
   FetchRequest,
   FetchResult,
+  ResolvedFlake,
   FileType,
   InstantiateRequest,
   InstantiatedDerivation,

@@ -160,6 +160,7 @@ function evalSettings(context: StoreContext, showTrace = false): EvalSettings {
     isRestricted: context.mode === "restricted",
     showTrace: showTrace || raw.get("show-trace") === "true",
     maxCallDepth: context.maxCallDepth,
+    usesRegistries: raw.get("use-registries") !== "false",
     allowImportFromDerivation: raw.get("allow-import-from-derivation") !== "false",
     features: new Set([
       ...DEFAULT_SETTINGS.features,

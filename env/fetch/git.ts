@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { DevshellError, bytesOfText, fsPath, textOfBytes, type ByteString } from "../../core/index.ts";
 import { fixGitUrl, parseUrl } from "../../lang/index.ts";
 import { exportCommit } from "./exportCommit.ts";
-import { cachedRevision } from "./gitCache.ts";
+import { cachedRevision, defaultRefOf } from "./gitCache.ts";
 import { submodulesOf } from "./gitSubmodules.ts";
 import { readWorkTree, workTreeFilter } from "./gitWorkTree.ts";
 import { gitPath, runGit, tryGit } from "./runGit.ts";
@@ -30,8 +30,39 @@ export async function fetchGitTree(attributes: InputAttributes, context: FetchCo
   const location = locate(stringOf(attributes, "url") ?? "");
   attributes.set("submodules", flag("submodules"));
   const isPinned = attributes.has("ref") || attributes.has("rev");
-  if (location.kind === "local" && !isPinned) return fetchWorkTree(location.directory, attributes, context);
-  return fetchCommit(location, attributes, context);
+  const tree =
+    location.kind === "local" && !isPinned
+      ? await fetchWorkTree(location.directory, attributes, context)
+      : await fetchCommit(location, attributes, context);
+  if (context.isLocking !== true) return tree;
+  if (!isPinned && tree.attributes.has("rev") && location.kind === "local") {
+    const ref = await branchOf(location.directory, context);
+    if (ref !== undefined) tree.attributes.set("ref", ref);
+  } else if (tree.attributes.has("rev") && !tree.attributes.has("ref"))
+    tree.attributes.set("ref", await defaultRef(location, attributes, context));
+  const { history } = tree;
+  if (history !== undefined)
+    tree.attributes.set("revCount", await countRevisions(history.directory, history.rev, context.signal));
+  return { ...tree, history: undefined };
+}
+
+/** The branch that a work tree is on. */
+async function branchOf(directory: string, { signal }: FetchContext): Promise<ByteString | undefined> {
+  return (await tryGit(["-C", directory, "symbolic-ref", "--quiet", "HEAD"], { signal }))?.trim();
+}
+
+/** The ref that is fetched where none is named. */
+async function defaultRef(
+  location: GitLocation,
+  attributes: InputAttributes,
+  context: FetchContext,
+): Promise<ByteString> {
+  if (location.kind === "remote")
+    return bytesOfText(await defaultRefOf(location.url, attributes.get("shallow") === true, context));
+  const ref = await branchOf(location.directory, context);
+  if (ref === undefined)
+    context.warn(`could not read HEAD ref from repo at '${location.directory}', using 'master'`);
+  return ref ?? "master";
 }
 
 /** @param url as `fixGitUrl` writes it */

@@ -135,6 +135,12 @@ async function fetchInto(
   await runGit([...args, "--", url, refspec], { signal, timeoutMs: NETWORK_TIMEOUT_MS });
 }
 
+/** The ref that is fetched from a server where none is named. */
+export async function defaultRefOf(url: string, shallow: boolean, context: FetchContext): Promise<string> {
+  const directory = await openClone(url, shallow, context.signal);
+  return defaultRef(url, readStamps(directory), context);
+}
+
 /** The branch that the server's HEAD names. */
 async function defaultRef(url: string, stamps: Stamps, context: FetchContext): Promise<string> {
   const known = stamps.head;

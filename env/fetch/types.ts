@@ -12,6 +12,8 @@ export interface FetchContext {
   readonly warn: (message: string) => void;
   /** The input stands in a lock file: its attributes are all there is to say of it. */
   readonly isFinal?: boolean | undefined;
+  /** For a lock file: `ref` and `revCount` are wanted too. */
+  readonly isLocking?: boolean | undefined;
 }
 
 /** A tree in the store, and what is known of it. */

@@ -40,6 +40,7 @@ export interface StoreHostOptions {
   /** Makes outputs valid, synchronously: import from derivation. */
   readonly realise: (elements: readonly ContextElement[]) => ReadonlyMap<ByteString, ByteString>;
   readonly fetch: (request: FetchRequest) => FetchResult;
+  readonly resolveFlake?: EvalHost["resolveFlake"];
   readonly onMessage: (level: "trace" | "warning", text: ByteString) => void;
   readonly now?: number | undefined;
 }
@@ -52,6 +53,7 @@ export class StoreHost implements EvalHost {
   readonly currentSystem: string;
   readonly currentTime: number;
   readonly extraGlobals?: NonNullable<EvalHost["extraGlobals"]>;
+  readonly resolveFlake?: NonNullable<EvalHost["resolveFlake"]>;
   readonly #options: StoreHostOptions;
   readonly #hasher: DerivationHasher;
   readonly #realStoreDir: string;
@@ -67,6 +69,7 @@ export class StoreHost implements EvalHost {
     this.currentSystem = options.system;
     this.currentTime = options.now ?? Math.floor(Date.now() / 1000);
     if (options.extraGlobals !== undefined) this.extraGlobals = options.extraGlobals;
+    if (options.resolveFlake !== undefined) this.resolveFlake = options.resolveFlake;
     this.#hasher = new DerivationHasher(this.storeDir, (drvPath) => options.store.readDerivation(drvPath));
   }
 

@@ -21,6 +21,8 @@ export type SyncTask =
       readonly reference: ByteString;
       /** As a lock file has it. */
       readonly isFinal: boolean;
+      /** Counts a revision's ancestors at once. */
+      readonly isLocking: boolean;
     }
   | { readonly kind: "countRevisions"; readonly directory: string; readonly rev: string };
 

@@ -94,6 +94,7 @@ async function fetchTreeInput(
     signal: signalOfProcess(),
     warn: (message) => warnings.push(message),
     isFinal: task.isFinal,
+    isLocking: task.isLocking,
   });
   return {
     kind: "fetchedTree",

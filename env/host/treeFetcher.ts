@@ -19,7 +19,12 @@ export class TreeFetcher {
     this.#options = options;
   }
 
-  fetch({ kind, attributes, reference = "", isFinal = false }: FetchRequest): FetchResult {
+  /** What is fetched from now on is fetched anew: files that were fetched have been written. */
+  forget(): void {
+    this.#known.clear();
+  }
+
+  fetch({ kind, attributes, reference = "", isFinal = false, isLocking = false }: FetchRequest): FetchResult {
     const given = new Map(attributes);
     if (kind === "mercurial") given.set("type", "hg");
     const wire = [...given]
@@ -28,10 +33,10 @@ export class TreeFetcher {
         name,
         typeof value === "bigint" ? Number(value) : value,
       ]);
-    const key = JSON.stringify([isFinal, wire]);
+    const key = JSON.stringify([isFinal, isLocking, wire]);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const result = this.#fetch(wire, reference, isFinal);
+    const result = this.#fetch(wire, reference, isFinal, isLocking);
     this.#known.set(key, result);
     return result;
   }
@@ -40,9 +45,12 @@ export class TreeFetcher {
     attributes: readonly (readonly [string, WireValue])[],
     reference: ByteString,
     isFinal: boolean,
+    isLocking: boolean,
   ): FetchResult {
     const { run, warn } = this.#options;
-    const reply = fetching(reference, () => run({ kind: "fetchTree", attributes, reference, isFinal }));
+    const reply = fetching(reference, () =>
+      run({ kind: "fetchTree", attributes, reference, isFinal, isLocking }),
+    );
     if (reply.kind !== "fetchedTree") throw new Error(`unexpected reply ${reply.kind}`);
     for (const warning of reply.warnings) warn(warning);
     for (const input of reply.inputs) this.#track(input);

@@ -22,8 +22,8 @@ import {
   type Value,
 } from "../value/index.ts";
 import { define1, failure, type Definition } from "./define.ts";
-import { fetchInput } from "./fetchInput.ts";
-import { parseFlakeReference, type FlakeAttributes } from "./flakeReference.ts";
+import { fetchInput } from "../flake/fetchInput.ts";
+import { parseFlakeReference, type FlakeAttributes } from "../flake/flakeReference.ts";
 import { parseHashAllowEmpty } from "./hashes.ts";
 import { nameProblem } from "./storePaths.ts";
 

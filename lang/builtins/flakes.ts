@@ -14,9 +14,9 @@ import {
   type Value,
 } from "../value/index.ts";
 import { define1, failure, type Definition } from "./define.ts";
-import { fetchInput } from "./fetchInput.ts";
-import { formatFlakeReference, parseFlakeReference, type FlakeAttributes } from "./flakeReference.ts";
-import { getFlake } from "./getFlake.ts";
+import { fetchInput } from "../flake/fetchInput.ts";
+import { formatFlakeReference, parseFlakeReference, type FlakeAttributes } from "../flake/flakeReference.ts";
+import { getFlake } from "../flake/getFlake.ts";
 
 export function flakeBuiltins(runtime: Runtime): readonly Definition[] {
   const options = { feature: "flakes" };

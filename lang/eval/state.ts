@@ -146,6 +146,12 @@ export class EvalState implements Runtime, CompileContext {
     return value;
   }
 
+  parseFile(path: ByteString): Expr {
+    const file = this.resolveImport(path);
+    const directory = file.slice(0, Math.max(1, file.lastIndexOf("/")));
+    return this.parse(this.host.readFile(file), directory, { kind: "file", path: file });
+  }
+
   importFile(path: ByteString, pos: Pos): Value {
     return this.#importResolved(path, pos, false);
   }

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../core/index.ts";
 import type { ContextElement, EvalHost } from "../host.ts";
+import type { Expr } from "../syntax/index.ts";
 import type { Pos } from "./position.ts";
 import type { AttrSet, Slot, Value } from "./value.ts";
 
@@ -13,6 +14,8 @@ export interface EvalSettings {
   /** Whether function calls leave frames in traces too. */
   readonly showTrace: boolean;
   readonly allowImportFromDerivation: boolean;
+  /** Whether `builtins.getFlake` looks indirect references up. */
+  readonly usesRegistries: boolean;
   /** Experimental features: `flakes`, `fetch-tree`, `pipe-operators`, `ca-derivations`, … */
   readonly features: ReadonlySet<string>;
   readonly allowedUris: readonly string[];
@@ -29,6 +32,7 @@ export const DEFAULT_SETTINGS: EvalSettings = {
   maxCallDepth: undefined,
   showTrace: false,
   allowImportFromDerivation: true,
+  usesRegistries: true,
   features: new Set(["flakes", "fetch-tree", "nix-command"]),
   allowedUris: [],
   abortOnWarn: false,
@@ -48,6 +52,8 @@ export interface Runtime {
   readonly settings: EvalSettings;
   readonly searchPath: readonly SearchPathEntry[];
 
+  /** A file's expression, not evaluated. */
+  parseFile(path: ByteString): Expr;
   /** Evaluates a file once; directories mean their `default.nix`. */
   importFile(path: ByteString, pos: Pos): Value;
   /** `builtins.scopedImport`: never cached; the scope's names hide the global ones. */

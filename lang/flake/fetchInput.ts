@@ -1,13 +1,13 @@
 import type { ByteString } from "../../core/index.ts";
 import { formatHash, parseHash } from "../../core/index.ts";
-import { failure } from "./define.ts";
+import { failure } from "../builtins/define.ts";
 import {
   describeAttributes,
   formatFlakeReference,
   isLegalRefName,
   type FlakeAttributes,
 } from "./flakeReference.ts";
-import { fixGitUrl } from "./url.ts";
+import { fixGitUrl } from "../builtins/url.ts";
 
 /** What a fetcher is asked for, checked as far as that goes without I/O. */
 export interface FetchInput {

@@ -1,6 +1,6 @@
 import { quoteJson } from "../print/index.ts";
-import { failure } from "./define.ts";
-import { decodeUrl, encodeUrlPath, encodeUrlQuery } from "./url.ts";
+import { failure } from "../builtins/define.ts";
+import { decodeUrl, encodeUrlPath, encodeUrlQuery } from "../builtins/url.ts";
 
 /** A flake reference taken apart: `type`, `owner`, `repo`, `ref`, `dir`, … */
 export type FlakeAttributes = Map<string, string | bigint | boolean>;
@@ -12,8 +12,16 @@ const FORGES = new Set(["github", "gitlab", "sourcehut"]);
 const NUMBERS = new Set(["lastModified", "revCount"]);
 const BOOLEANS = new Set(["submodules", "shallow", "allRefs", "exportIgnore", "lfs", "verifyCommit"]);
 
+export interface ParseReferenceOptions {
+  /** A path may be relative: to the flake that names it. */
+  readonly isRelativeAllowed?: boolean | undefined;
+  /** False where a plain file will do: what is downloaded is then unpacked by its name only. */
+  readonly isFlake?: boolean | undefined;
+}
+
 /** Reads a flake reference in its URL form. @throws EvalError */
-export function parseFlakeReference(text: string): FlakeAttributes {
+export function parseFlakeReference(text: string, options: ParseReferenceOptions = {}): FlakeAttributes {
+  const { isRelativeAllowed = false, isFlake = true } = options;
   const notAbsolute = (): Error => failure(`flake reference '${text}' is not an absolute path`);
   const hash = text.indexOf("#");
   if (hash >= 0) throw failure(`unexpected fragment '${text.slice(hash + 1)}' in flake reference '${text}'`);
@@ -28,8 +36,8 @@ export function parseFlakeReference(text: string): FlakeAttributes {
     attributes.set("type", "indirect").set("id", indirect[1]!);
     setRevision(attributes, indirect[2], indirect[3]);
   } else if (scheme === null) {
-    if (!location.startsWith("/")) throw notAbsolute();
-    attributes.set("type", "path").set("path", decodeUrl(location));
+    if (!location.startsWith("/") && !isRelativeAllowed) throw notAbsolute();
+    attributes.set("type", "path").set("path", location);
   } else {
     const [, kind = "", rest = ""] = scheme;
     if (/[^\x21-\x7e]/.test(rest)) throw notAbsolute();
@@ -45,7 +53,7 @@ export function parseFlakeReference(text: string): FlakeAttributes {
       attributes.set("type", "path").set("path", decodeUrl(rest.replace(/^\/\/(?=\/)/, "")));
     else {
       const [application, transport] = kind.includes("+") ? kind.split("+", 2) : [undefined, kind];
-      const type = transportType(application, transport ?? "");
+      const type = transportType(application, transport ?? "", isFlake || isArchiveName(rest));
       if (type === undefined) throw failure(`input '${text}' is unsupported`);
       attributes.set("type", type).set("url", `${transport}:${rest}`);
     }
@@ -120,12 +128,22 @@ export function describeAttributes(attributes: FlakeAttributes): string {
 
 const DOWNLOADS = new Set(["file", "http", "https"]);
 
-/** Everything that is downloaded is taken for an archive, unless the URL says `file+`. */
-function transportType(application: string | undefined, transport: string): string | undefined {
+const ARCHIVE_NAME = /\.(?:zip|tar|tgz|tar\.gz|tar\.xz|tar\.bz2|tar\.zst)$/;
+
+function isArchiveName(path: string): boolean {
+  return ARCHIVE_NAME.test(path.slice(path.lastIndexOf("/") + 1));
+}
+
+/** @param isTree what is downloaded is taken for an archive, unless the URL says `file+` */
+function transportType(
+  application: string | undefined,
+  transport: string,
+  isTree: boolean,
+): string | undefined {
   if (application === "git" || (application === undefined && transport === "git")) return "git";
   if (application === "hg") return "hg";
   if (!DOWNLOADS.has(transport)) return undefined;
-  if (application === undefined) return "tarball";
+  if (application === undefined) return isTree ? "tarball" : "file";
   return application === "tarball" || application === "file" ? application : undefined;
 }
 

@@ -1,0 +1,17 @@
+export { lockFlake, openFlake, type FlakeEvaluation, type LockOptions } from "./lockFlake.ts";
+export {
+  parseInstallable,
+  parseReference,
+  type FlakeInstallable,
+  type ParseFlakeOptions,
+} from "./parseInstallable.ts";
+export {
+  FlakeRegistries,
+  readRegistry,
+  userRegistryPath,
+  withRevision,
+  writeRegistry,
+  type Registry,
+  type RegistryEntry,
+} from "./registry.ts";
+export { describeLockChanges } from "./describeLockChanges.ts";
