@@ -5,6 +5,7 @@ export {
   parseNixHash,
   splitVersion,
 } from "./builtins/index.ts";
+export { Regex, RegexError } from "./builtins/regex/regex.ts";
 export { fixGitUrl, parseUrl } from "./builtins/url.ts";
 export { autoCall, parseAttrPath, selectAttrPath } from "./eval/index.ts";
 export { dataOfValue, valueOfData, type Data } from "./data.ts";
@@ -22,7 +23,9 @@ export type {
   InstantiatedDerivation,
 } from "./host.ts";
 export {
+  escapeXml,
   formatFixed,
+  formatFloat,
   formatJsonFloat,
   printAmbiguous,
   printJson,

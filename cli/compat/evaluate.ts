@@ -23,6 +23,8 @@ export interface CompatEvaluation {
   readonly evaluator: Evaluator;
   readonly host: ReturnType<typeof openEvaluation>["host"];
   readonly autoArguments: AttrSet;
+  /** The path that `-f` and its like name: a file or directory, `<name>`, or what a URL gives. */
+  resolveFile(file: string): ByteString;
   parse(source: ExpressionSource): Expr;
   evaluate(source: ExpressionSource): Value;
   /** A value's derivations, as nix-build takes them. */
@@ -55,6 +57,7 @@ export function openCompatEvaluation(context: StoreContext, flags: CommonFlags):
     evaluator,
     host,
     autoArguments: given,
+    resolveFile: pathOfFile,
     parse(source) {
       if (source.kind === "text") return evaluator.parse(...textOf(bytesOfText(source.text), "string"));
       if (source.kind === "stdin") return evaluator.parse(...textOf(readStandardInput(), "stdin"));

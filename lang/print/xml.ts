@@ -173,6 +173,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "\n": "&#xA;",
 };
 
-function escapeXml(value: string): string {
+/** An attribute's value as Nix writes it. */
+export function escapeXml(value: string): string {
   return value.replace(/["<>&\n]/g, (char) => ESCAPES[char]!);
 }
