@@ -14,12 +14,11 @@ import {
   forceStringNoContext,
   getAttr,
   internShape,
-  sourcePos,
+  positionValue,
   type FlatAttrSet,
   type Formal,
   type Pos,
   type Slot,
-  type Value,
 } from "../value/index.ts";
 import { EAGER_ITEMS, define1, define2, delayCall2, delaySlotCall2, type Definition } from "./define.ts";
 
@@ -322,13 +321,4 @@ function formalsSet(formals: readonly Formal[]): AttrSet {
     formalsSets.set(formals, set);
   }
   return new AttrSet(set.shape, set.values);
-}
-
-const POSITION_SHAPE = internShape(["column", "file", "line"]);
-
-/** `{ column, file, line }`, or `null` for what was not written in a file. */
-export function positionValue(pos: Pos): Value {
-  const place = sourcePos(pos);
-  if (place === undefined || place.origin.kind !== "file") return null;
-  return new AttrSet(POSITION_SHAPE, [place.column, place.origin.path, place.line]);
 }

@@ -64,7 +64,8 @@ export function hashBuiltins({ host }: Runtime): readonly Definition[] {
           "while evaluating the attribute 'toHashFormat'",
         );
         if (format === "base32") host.warn('"base32" is a deprecated alias for hash format "nix32".');
-        return formatHash(parseNixHash(text, algorithm), parseHashFormat(format));
+        const encoding = parseHashFormat(format);
+        return formatHash(parseNixHash(text, algorithm), encoding);
       },
     ),
   ];

@@ -1,4 +1,5 @@
 import type { Expr } from "../syntax/index.ts";
+import type { Runtime } from "../value/runtime.ts";
 import type { Env, Slot, Value } from "../value/value.ts";
 
 /** A compiled expression: gives its value, forced. */
@@ -12,6 +13,7 @@ export interface Compiler {
   /** Whether calls leave frames in traces. */
   readonly showTrace: boolean;
   readonly maxCallDepth: number | undefined;
+  readonly runtime: Runtime;
   compile(expr: Expr): Code;
   delay(expr: Expr): Delay;
   /** Code that compiles itself when first run. */
@@ -19,8 +21,6 @@ export interface Compiler {
   global(index: number): Slot;
   /** A builtin's own value, whatever the program calls by its name. */
   builtin(name: string): Value;
-  /** `a + b` and interpolation, for what the fast paths leave. */
-  concat(values: readonly Value[], positions: readonly number[], isString: boolean, pos: number): Value;
 }
 
 /** Holds code that replaces itself by its compiled form: most code of a package tree never runs. */

@@ -1,10 +1,9 @@
-import { GLOBAL, expand, pathOf, type CurPosExpr, type Expr, type SelectExpr } from "../syntax/index.ts";
-import { sourcePos } from "../value/position.ts";
+import { GLOBAL, expand, pathOf, type Expr, type SelectExpr } from "../syntax/index.ts";
+import { positionValue } from "../value/positionValue.ts";
 import type { Runtime } from "../value/runtime.ts";
 import { AttrSet, Float, PathValue, PrimOp, Thunk, type Slot, type Value } from "../value/value.ts";
 import { compileAttrs, compileLet, compileWith } from "./bindings.ts";
 import { LazyCode, type Code, type Compiler, type Delay } from "./code.ts";
-import { concatValues } from "./concat.ts";
 import { slotsLike, template } from "./frame.ts";
 import { compileLambda } from "./lambda.ts";
 import {
@@ -44,6 +43,10 @@ export class ClosureCompiler implements Compiler {
     this.#context = context;
   }
 
+  get runtime(): Runtime {
+    return this.#context.runtime;
+  }
+
   get showTrace(): boolean {
     return this.#context.runtime.settings.showTrace;
   }
@@ -60,10 +63,6 @@ export class ClosureCompiler implements Compiler {
     const value = this.#context.runtime.getBuiltin(name);
     if (value instanceof Thunk) throw new Error(`builtin is no function: ${name}`);
     return value;
-  }
-
-  concat(values: readonly Value[], positions: readonly number[], isString: boolean, pos: number): Value {
-    return concatValues(this.#context.runtime, values, positions, isString, pos);
   }
 
   lazy(expr: Expr): LazyCode {
@@ -119,7 +118,7 @@ export class ClosureCompiler implements Compiler {
       case "binary":
         return compileBinary(expr, this);
       case "curPos":
-        return () => curPos(expr);
+        return () => positionValue(expr.pos);
       case "deferred":
         return this.compile(expand(expr));
       case "inheritFrom":
@@ -304,11 +303,4 @@ function literal(expr: Extract<Expr, { kind: "int" | "float" | "string" | "path"
     case "path":
       return new PathValue(pathOf(expr));
   }
-}
-
-/** `__curPos`: null in a text that is no file. */
-function curPos(expr: CurPosExpr): Value {
-  const place = sourcePos(expr.pos);
-  if (place === undefined || place.origin.kind !== "file") return null;
-  return AttrSet.of(["file", "line", "column"], [place.origin.path, place.line, place.column]);
 }

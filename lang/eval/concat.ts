@@ -1,59 +1,95 @@
+import type { ByteString } from "../../core/index.ts";
 import type { ContextElement } from "../host.ts";
 import { add } from "../value/arithmetic.ts";
-import { coerceToString, makeString } from "../value/coerce.ts";
+import { coerceToString, makeString, type CoerceOptions } from "../value/coerce.ts";
 import { showType } from "../value/describe.ts";
 import { evalError } from "../value/error.ts";
 import { canonicalPath } from "../value/path.ts";
 import type { Pos } from "../value/position.ts";
 import type { Runtime } from "../value/runtime.ts";
-import { Float, PathValue, isInteger, type Value } from "../value/value.ts";
+import {
+  Float,
+  PathValue,
+  isInteger,
+  isStringValue,
+  type ContextString,
+  type Value,
+} from "../value/value.ts";
 
 const SEGMENT = "while evaluating a path segment";
 
-/**
- * `a + b + …` and string interpolation in general: the first operand decides whether numbers are added, a path is
- * extended, or strings are joined.
- * @param isString interpolation: always a string
- */
-export function concatValues(
-  runtime: Runtime,
-  values: readonly Value[],
-  positions: readonly Pos[],
-  isString: boolean,
-  pos: Pos,
-): Value {
-  const first = values[0]!;
-  if (!isString && (isInteger(first) || first instanceof Float)) return addNumbers(values, positions);
-  const context = new Set<ContextElement>();
-  if (!isString && first instanceof PathValue) {
-    // The first part keeps its last slash, so that `/a/${x}` joins as written.
-    let path = first.path;
-    for (let i = 1; i < values.length; i++)
-      path += coerceToString(runtime, values[i]!, context, positions[i]!, SEGMENT, { copyToStore: false });
-    if (context.size > 0)
+/** What is joined so far: each part is made a string before the next is evaluated. */
+export class Joined {
+  text: ByteString = "";
+  readonly #runtime: Runtime;
+  #context: Set<ContextElement> | undefined;
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+  }
+
+  /** @param copiesPaths a path stands for its copy in the store */
+  add(value: Value, pos: Pos, copiesPaths: boolean): void {
+    if (typeof value === "string") this.text += value;
+    else
+      this.text += coerceToString(
+        this.#runtime,
+        value,
+        (this.#context ??= new Set()),
+        pos,
+        SEGMENT,
+        copiesPaths ? COPIES : COPIES_NOT,
+      );
+  }
+
+  toStringValue(): string | ContextString {
+    return this.#context === undefined ? this.text : makeString(this.text, this.#context);
+  }
+
+  /** @param pos where the whole is */
+  toPath(pos: Pos): PathValue {
+    if (this.#context !== undefined && this.#context.size > 0)
       throw evalError("eval", "a string that refers to a store path cannot be appended to a path", pos);
-    return new PathValue(canonicalPath(path));
+    return new PathValue(canonicalPath(this.text));
   }
-  let text = "";
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]!;
-    text +=
-      typeof value === "string" ? value : coerceToString(runtime, value, context, positions[i]!, SEGMENT);
-  }
-  return makeString(text, context);
 }
 
-function addNumbers(values: readonly Value[], positions: readonly Pos[]): Value {
-  let sum = values[0] as number | bigint | Float;
-  for (let i = 1; i < values.length; i++) {
-    const value = values[i]!;
-    if (isInteger(sum)) {
-      if (isInteger(value)) sum = add(sum, value, positions[i]!);
-      else if (value instanceof Float) sum = new Float(Number(sum) + value.value);
-      else throw evalError("type", `cannot add ${showType(value)} to an integer`, positions[i]);
-    } else if (isInteger(value)) sum = new Float(sum.value + Number(value));
-    else if (value instanceof Float) sum = new Float(sum.value + value.value);
-    else throw evalError("type", `cannot add ${showType(value)} to a float`, positions[i]);
+const COPIES: CoerceOptions = {};
+const COPIES_NOT: CoerceOptions = { copyToStore: false };
+
+/**
+ * `a + b`: the first decides whether numbers are added, a path is extended, or strings are joined.
+ * @param second evaluates `b`
+ */
+export function addValues(
+  runtime: Runtime,
+  first: Value,
+  second: () => Value,
+  positions: readonly Pos[],
+  pos: Pos,
+): Value {
+  const [firstPos = 0, secondPos = 0] = positions;
+  if (isInteger(first) || first instanceof Float) return addNumbers(first, second(), secondPos);
+  const joined = new Joined(runtime);
+  if (first instanceof PathValue) {
+    // The first part keeps its last slash, so that `/a/${x}` joins as written.
+    joined.text = first.path;
+    joined.add(second(), secondPos, false);
+    return joined.toPath(pos);
   }
-  return sum;
+  const isString = isStringValue(first);
+  joined.add(first, firstPos, isString);
+  joined.add(second(), secondPos, isString);
+  return joined.toStringValue();
+}
+
+function addNumbers(first: number | bigint | Float, second: Value, pos: Pos): Value {
+  if (isInteger(first)) {
+    if (isInteger(second)) return add(first, second, pos);
+    if (second instanceof Float) return new Float(Number(first) + second.value);
+    throw evalError("type", `cannot add ${showType(second)} to an integer`, pos);
+  }
+  if (isInteger(second)) return new Float(first.value + Number(second));
+  if (second instanceof Float) return new Float(first.value + second.value);
+  throw evalError("type", `cannot add ${showType(second)} to a float`, pos);
 }

@@ -22,6 +22,7 @@ import {
   Thunk,
   isList,
   type Env,
+  type PathValue,
   type PrimOp,
   type PrimOp1,
   type PrimOp2,
@@ -31,6 +32,7 @@ import {
 } from "../value/value.ts";
 import { assertEqual } from "./assertEqual.ts";
 import type { Code, Compiler, Delay } from "./code.ts";
+import { Joined, addValues } from "./concat.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
 
@@ -218,56 +220,71 @@ export function compileConcat(expr: ConcatExpr, compiler: Compiler): Code {
   const positions = expr.parts.map((part) => part.pos);
   const operandPositions = expr.parts.map((part) => posOfExpr(part.expr));
   const { isString, pos } = expr;
+  const { runtime } = compiler;
   const message = "in an operand of '+'";
   if (!isString && codes.length === 2) {
     const left = codes[0]!;
     const right = codes[1]!;
+    const evalRight = (env: Env): Value => {
+      try {
+        return right(env);
+      } catch (error) {
+        throw addFrame(error, message, operandPositions[1]);
+      }
+    };
     return (env) => {
       let a: Value;
-      let b: Value;
       try {
         a = left(env);
       } catch (error) {
         throw addFrame(error, message, operandPositions[0]);
       }
-      try {
-        b = right(env);
-      } catch (error) {
-        throw addFrame(error, message, operandPositions[1]);
-      }
+      if (typeof a !== "string" && typeof a !== "number")
+        return addValues(runtime, a, () => evalRight(env), positions, pos);
+      const b = evalRight(env);
       if (typeof a === "string" && typeof b === "string") return a + b;
-      const sum = tryAdd(a, b);
-      if (sum !== undefined) return sum;
-      return compiler.concat([a, b], positions, false, pos);
+      return tryAdd(a, b) ?? addValues(runtime, a, () => b, positions, pos);
     };
   }
   const constants = expr.parts.map((part) => (part.expr.kind === "string" ? part.expr.text : undefined));
   const count = codes.length;
+  const joinRest = (env: Env, joined: Joined, from: number): Joined => {
+    for (let i = from; i < count; i++) {
+      const constant = constants[i];
+      if (constant !== undefined) joined.text += constant;
+      else {
+        const value = evalOperand(codes[i]!, env, message, operandPositions[i]!);
+        joined.add(value, positions[i]!, isString);
+      }
+    }
+    return joined;
+  };
+  if (!isString) {
+    // A path: its first part keeps its last slash.
+    return (env) => {
+      const first = evalOperand(codes[0]!, env, message, operandPositions[0]!) as PathValue;
+      const joined = new Joined(runtime);
+      joined.text = first.path;
+      return joinRest(env, joined, 1).toPath(pos);
+    };
+  }
   return (env) => {
     let text = "";
     for (let i = 0; i < count; i++) {
       const constant = constants[i];
-      if (constant !== undefined && (isString || i > 0)) {
+      if (constant !== undefined) {
         text += constant;
         continue;
       }
       const value = evalOperand(codes[i]!, env, message, operandPositions[i]!);
-      if (typeof value === "string" && isString) {
+      if (typeof value === "string") {
         text += value;
         continue;
       }
-      // Something else than plain strings: start over with what is known.
-      const values: Value[] = [text, value];
-      const valuePositions = [positions[0]!, positions[i]!];
-      if (i === 0) {
-        values.shift();
-        valuePositions.shift();
-      }
-      for (let j = i + 1; j < count; j++) {
-        values.push(constants[j] ?? evalOperand(codes[j]!, env, message, operandPositions[j]!));
-        valuePositions.push(positions[j]!);
-      }
-      return compiler.concat(values, valuePositions, isString, pos);
+      const joined = new Joined(runtime);
+      joined.text = text;
+      joined.add(value, positions[i]!, true);
+      return joinRest(env, joined, i + 1).toStringValue();
     }
     return text;
   };

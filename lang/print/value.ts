@@ -66,6 +66,8 @@ class Printer {
   #indent = "";
   #attributes = 0;
   #items = 0;
+  /** The bracket of a set or list that fails while its layout is chosen: Nix shows it before the error. */
+  #begun = "";
 
   constructor(options: PrintOptions) {
     this.#options = options;
@@ -88,7 +90,9 @@ class Printer {
       const isDeep = error instanceof EvalError && error.kind === "stackOverflow";
       if (mode === "throw" || (mode === "throwTopLevel" && depth === 0) || isDeep) throw error;
       if (!(error instanceof DevshellError)) throw error;
-      return special(`«error: ${textOfBytes(error.message)}»`);
+      const begun = this.#begun;
+      this.#begun = "";
+      return `${begun}${special(`«error: ${textOfBytes(error.message)}»`)}`;
     }
   }
 
@@ -125,7 +129,7 @@ class Printer {
     const limit = this.#options.maxAttributes ?? Infinity;
     const names = limit === Infinity ? set.sortedNames() : importantFirst(set.sortedNames());
     this.#indent += " ".repeat(this.#indentStep);
-    const isPretty = this.#isPretty(names.length, () => set.get(names[0]!)!);
+    const isPretty = this.#isPretty("{", names.length, () => set.get(names[0]!)!);
     let text = "{";
     for (let i = 0; i < names.length; i++) {
       text += this.#space(isPretty);
@@ -145,7 +149,7 @@ class Printer {
     if (depth >= (this.#options.maxDepth ?? Infinity)) return "[ ... ]";
     const limit = this.#options.maxItems ?? Infinity;
     this.#indent += " ".repeat(this.#indentStep);
-    const isPretty = this.#isPretty(items.length, () => items[0]!);
+    const isPretty = this.#isPretty("[", items.length, () => items[0]!);
     let text = "[";
     for (let i = 0; i < items.length; i++) {
       text += this.#space(isPretty);
@@ -165,10 +169,12 @@ class Printer {
   }
 
   /** One line each where there are several, or one that is itself a set or list. */
-  #isPretty(count: number, only: () => Slot): boolean {
+  #isPretty(bracket: string, count: number, only: () => Slot): boolean {
     if (this.#indentStep === 0 || count === 0) return false;
     if (count > 1) return true;
+    this.#begun = bracket;
     const value = force(only());
+    this.#begun = "";
     return value instanceof AttrSet || isList(value);
   }
 }

@@ -168,8 +168,9 @@ class Parser {
         if (this.#is("{")) return this.#operators(this.#oldLet(pos), pos);
         const attrs = newAttrs(0);
         this.#bindings(attrs, "in", "'in' or 'inherit'");
+        const body = this.#function();
         if (attrs.dynamic.length > 0) throw evalError("parse", "dynamic attributes not allowed in let", pos);
-        return { kind: "let", attrs, body: this.#function(), slot: 0, frameSize: 0 };
+        return { kind: "let", attrs, body, slot: 0, frameSize: 0 };
       }
       case "if": {
         lexer.next();
@@ -185,13 +186,14 @@ class Parser {
   }
 
   #lambda(argument: string | undefined, formals: Formals | undefined, pos: Pos): Expr {
+    const body = this.#function();
     if (formals !== undefined) checkFormals(formals.list, argument, pos);
     return {
       kind: "lambda",
       argument,
       formals: formals?.list,
       hasEllipsis: formals?.hasEllipsis ?? false,
-      body: this.#function(),
+      body,
       pos,
       name: undefined,
       frameSize: 0,
@@ -374,7 +376,7 @@ class Parser {
       }
       case "float": {
         const value = Number(lexer.value);
-        if (!Number.isFinite(value)) throw evalError("parse", `invalid float '${lexer.value}'`, pos);
+        if (isOutOfRange(lexer.value, value)) throw evalError("parse", `invalid float '${lexer.value}'`, pos);
         lexer.next();
         return { kind: "float", value };
       }
@@ -765,25 +767,34 @@ class Parser {
     const text = lexer.text;
     let isAfterSlash = literal.endsWith("/");
     if (!text.startsWith("${", lexer.at)) {
-      if (isAfterSlash) throw this.#trailingSlash();
-      lexer.next();
-      return first;
+      if (!isAfterSlash) {
+        lexer.next();
+        return first;
+      }
     }
     const parts: ConcatPart[] = [{ pos, expr: first }];
+    let hasInterpolation = false;
     for (;;) {
       if (text.startsWith("${", lexer.at)) {
         const partPos = this.#base + lexer.at;
         parts.push({ pos: partPos, expr: this.#interpolation() });
         isAfterSlash = false;
+        hasInterpolation = true;
         continue;
       }
       const partPos = this.#base + lexer.at;
       const part = lexer.pathPart();
       if (part === "") break;
       isAfterSlash = part.endsWith("/");
+      // What follows a slash that ends the first part (`a//b`) must be interpolated next.
+      if (parts.length === 2 && !hasInterpolation) {
+        throw evalError("parse", "syntax error, unexpected string, expecting '${'", partPos);
+      }
       parts.push({ pos: partPos, expr: { kind: "string", text: part } });
     }
     if (isAfterSlash) throw this.#trailingSlash();
+    if (!hasInterpolation)
+      throw evalError("parse", "syntax error, unexpected end of path, expecting '${'", this.#base + lexer.at);
     lexer.next();
     return { kind: "concat", parts, isString: false, pos };
   }
@@ -827,6 +838,14 @@ function checkFormals(formals: readonly FormalExpr[], argument: string | undefin
   }
   if (argument !== undefined && seen.has(argument))
     throw evalError("parse", `duplicate formal function argument '${argument}'`, pos);
+}
+
+const LEAST_NORMAL = 2.2250738585072014e-308;
+
+/** What C's `strtod` calls out of range: too large, or too small to be kept in full. */
+function isOutOfRange(literal: string, value: number): boolean {
+  if (!Number.isFinite(value)) return true;
+  return value < LEAST_NORMAL && /[1-9]/.test(literal.replace(/e.*/i, ""));
 }
 
 function startsOperand(kind: TokenKind): boolean {

@@ -155,5 +155,5 @@ export function describeFunction(value: Lambda | PrimOp | PrimOpApp): string {
   if (value instanceof PrimOp) return quoted(`primop ${value.name}`);
   if (value instanceof PrimOpApp) return quoted(`partially applied primop ${value.primOp.name}`);
   const { name, pos } = value.code;
-  return quoted(`lambda${name === undefined ? "" : ` ${name}`} @ ${showPos(pos)}`);
+  return quoted(`lambda${name === undefined ? "" : ` ${quoteAttrName(name)}`} @ ${showPos(pos)}`);
 }

@@ -10,6 +10,7 @@ export * from "./force.ts";
 export * from "./literal.ts";
 export * from "./path.ts";
 export * from "./position.ts";
+export * from "./positionValue.ts";
 export * from "./runtime.ts";
 export * from "./suggest.ts";
 export * from "./value.ts";
