@@ -8,6 +8,11 @@ export {
   workingDirectory,
 } from "./cache/cacheRecord.ts";
 export { cacheDirectory } from "./cache/recordPaths.ts";
+export { evalKey, type EvalKey } from "./evalCache/evalKey.ts";
+export { evaluationFacts } from "./evalCache/evaluationFacts.ts";
+export { findEvalRecord, hasLinks, writeEvalRecord } from "./evalCache/evalRecord.ts";
+export { clearEvalCache, evalCacheUsage } from "./evalCache/pruneEvalRecords.ts";
+export type { EvalLink, EvalRecord } from "./evalCache/types.ts";
 export { lastingScripts } from "./cache/scripts.ts";
 export { diffEnvironment, isSecret } from "./render/diffEnvironment.ts";
 export { probeHook, type HookChanges } from "./build/probeHook.ts";

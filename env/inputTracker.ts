@@ -1,15 +1,19 @@
 import {
+  accessSync,
+  constants,
   lstatSync,
   readFileSync,
   readdirSync,
   readlinkSync,
-  realpathSync,
   type BigIntStats,
   type Dirent,
 } from "node:fs";
 import { fsPath, hashBytes, type ByteString } from "../core/index.ts";
 import { readSharedBytes } from "./readSharedBytes.ts";
 import type { InputStat, TrackedInput } from "./types.ts";
+
+/** As many as the kernel follows on the way to one file. */
+const MAX_LINKS = 40;
 
 /**
  * Records everything that was read on the way to an environment. Paths inside the store are left out: they never
@@ -19,6 +23,7 @@ export class InputTracker {
   readonly #inputs = new Map<string, TrackedInput>();
   readonly #storePrefix: string;
   readonly #storePaths = new Set<ByteString>();
+  #impurity: string | undefined;
 
   constructor(storeDir: string) {
     this.#storePrefix = `${storeDir}/`;
@@ -36,6 +41,16 @@ export class InputTracker {
     return this.#storePaths;
   }
 
+  /** What the result depends on although no input says so, where there is such a thing. */
+  get impurity(): string | undefined {
+    return this.#impurity;
+  }
+
+  /** Records that the result depends on something that cannot be checked later: the time, the network. */
+  impure(what: string): void {
+    this.#impurity ??= what;
+  }
+
   isImmutable(path: ByteString): boolean {
     return path.startsWith(this.#storePrefix);
   }
@@ -49,15 +64,67 @@ export class InputTracker {
 
   /** Reads a file's bytes, which are good until the next file is read, and records them. */
   readFile(path: ByteString, stat = statOf(path)): Buffer {
-    if (this.isImmutable(path)) return readFileSync(fsPath(path));
-    if (stat?.isSymbolicLink() === true) {
-      this.symlink(path);
-      const target = realpathSync(fsPath(path), "buffer").toString("latin1");
-      return this.readFile(target);
+    const [end, endStat] = this.followLinks(path, stat);
+    if (this.isImmutable(end)) return readFileSync(fsPath(end));
+    if (endStat?.isFile() !== true) {
+      // A pipe, or what only the kernel finds, such as /dev/fd/63.
+      this.impure(`"${path}", which is no regular file`);
+      return readFileSync(fsPath(path));
     }
-    const bytes = readSharedBytes(fsPath(path), Number(stat?.size ?? 0));
-    if (stat !== undefined) this.#add("file", path, hashOf(bytes), stat);
+    const bytes = readSharedBytes(fsPath(end), Number(endStat.size));
+    this.#add("file", end, contentOfFile(bytes, endStat), endStat);
     return bytes;
+  }
+
+  /**
+   * Records the links that a path is, one after the other: each says where the next lies.
+   * @returns what is no link at their end, not made canonical, so that its stat goes the same way
+   */
+  followLinks(
+    path: ByteString,
+    stat = statOf(path),
+  ): readonly [path: ByteString, stat: BigIntStats | undefined] {
+    let at = path;
+    let atStat = stat;
+    for (let count = 0; count < MAX_LINKS && atStat?.isSymbolicLink() === true; count++) {
+      if (this.isImmutable(at)) break;
+      this.symlink(at);
+      const target = readlinkSync(fsPath(at), "buffer").toString("latin1");
+      at = target.startsWith("/") ? target : `${at.slice(0, at.lastIndexOf("/") + 1)}${target}`;
+      atStat = statOf(at);
+    }
+    return [at, atStat];
+  }
+
+  /** Records whether there is something at a path, links followed. */
+  existence(path: ByteString): void {
+    const [end, stat] = this.followLinks(path);
+    this.type(end, stat === undefined ? undefined : typeOf(stat));
+  }
+
+  /**
+   * Records that a path is its own canonical form: no directory on the way is a link. Asked for every file that is
+   * imported, and most lie beside one another.
+   */
+  canonical(path: ByteString): void {
+    for (
+      let at = path;
+      at.length > 1 && !this.isImmutable(at) && !this.#inputs.has(`direct ${at}`);
+      at = at.slice(0, at.lastIndexOf("/"))
+    )
+      this.#inputs.set(`direct ${at}`, { kind: "direct", path: at });
+  }
+
+  /** Records whether a directory may be written. */
+  access(path: ByteString): void {
+    this.#inputs.set(`access ${path}`, { kind: "access", path, isWritable: isWritable(path) });
+  }
+
+  /** Records a file by its stat alone: a program of ours, too large to be hashed. */
+  program(path: ByteString): void {
+    const stat = statOf(path);
+    if (stat !== undefined)
+      this.#inputs.set(`program ${path}`, { kind: "program", path, stat: inputStat(stat) });
   }
 
   /** Records a file whose content somebody else reads. */
@@ -91,6 +158,9 @@ export class InputTracker {
   }
 
   #add(kind: "file" | "symlink" | "directory", path: ByteString, content: string, stat: BigIntStats): void {
+    const known = this.#inputs.get(`${kind} ${path}`);
+    if (known !== undefined && "content" in known && known.content !== content)
+      this.impure(`"${path}", which changed meanwhile`);
     this.#inputs.set(`${kind} ${path}`, { kind, path, content, stat: inputStat(stat) });
   }
 }
@@ -99,13 +169,20 @@ export class InputTracker {
 export function currentInput(input: TrackedInput, environment: NodeJS.ProcessEnv): TrackedInput {
   if (input.kind === "variable") return { ...input, value: variableBytes(environment, input.name) };
   const { path } = input;
+  if (input.kind === "access") return { ...input, isWritable: isWritable(path) };
   const stat = statOf(path);
   if (stat === undefined) return { kind: "absent", path };
   if (input.kind === "absent" || input.kind === "type") return { kind: "type", path, type: typeOf(stat) };
   try {
     switch (input.kind) {
+      case "direct":
+        return stat.isSymbolicLink() ? { kind: "type", path, type: "symlink" } : input;
+      case "program":
+        return { ...input, stat: inputStat(stat) };
       case "file":
-        return { ...input, content: hashOf(readFileSync(fsPath(path))), stat: inputStat(stat) };
+        // A directory, link or device that took a file's place is none; a pipe would never end.
+        if (!stat.isFile()) return { kind: "type", path, type: typeOf(stat) };
+        return { ...input, content: contentOfFile(readFileSync(fsPath(path)), stat), stat: inputStat(stat) };
       case "symlink":
         return {
           ...input,
@@ -127,7 +204,13 @@ export function isSameInput(a: TrackedInput, b: TrackedInput): boolean {
     case "variable":
       return b.kind === "variable" && a.value === b.value;
     case "absent":
+    case "direct":
       return true;
+    case "access":
+      return b.kind === "access" && a.isWritable === b.isWritable;
+    case "program":
+      // Not by ctime: a link more of an installed program leaves it as it was.
+      return b.kind === "program" && isSameStat({ ...a.stat, ctimeNs: b.stat.ctimeNs }, b.stat);
     case "type":
       return b.kind === "type" && a.type === b.type;
     case "file":
@@ -142,13 +225,12 @@ export function isUntouchedInput(input: TrackedInput): boolean {
   if (!("stat" in input)) return true;
   const stat = statOf(input.path);
   if (stat === undefined) return false;
-  const now = inputStat(stat);
-  const then = input.stat;
+  return isSameStat(inputStat(stat), input.stat);
+}
+
+function isSameStat(a: InputStat, b: InputStat): boolean {
   return (
-    now.inode === then.inode &&
-    now.sizeBytes === then.sizeBytes &&
-    now.mtimeNs === then.mtimeNs &&
-    now.ctimeNs === then.ctimeNs
+    a.inode === b.inode && a.sizeBytes === b.sizeBytes && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs
   );
 }
 
@@ -194,6 +276,20 @@ function inputStat(stat: BigIntStats): InputStat {
     mtimeNs: String(stat.mtimeNs),
     ctimeNs: String(stat.ctimeNs),
   };
+}
+
+/** A file's bytes and whether it can be executed, which an archive of it says too. */
+function contentOfFile(bytes: Uint8Array, stat: BigIntStats): string {
+  return `${hashOf(bytes)}${(stat.mode & 0o100n) === 0n ? "" : " x"}`;
+}
+
+function isWritable(path: ByteString): boolean {
+  try {
+    accessSync(fsPath(path), constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function hashOf(bytes: Uint8Array): string {

@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { join } from "node:path";
-import { DevshellError, bytesOfText, textOfBytes, type ByteString } from "../core/index.ts";
+import { DevshellError, bytesOfText, fsPath, textOfBytes, type ByteString } from "../core/index.ts";
 import type { ContextElement, FetchRequest, FetchResult, SearchPathEntry } from "../lang/index.ts";
 import {
   debianBuilders,
@@ -27,7 +27,7 @@ import { pathOfEntry, searchPathEntries, urlOfEntry } from "./host/searchPath.ts
 import { StoreHost } from "./host/storeHost.ts";
 import { fetchResult, runSyncTask, type SyncTask } from "./host/syncTask.ts";
 import { TreeFetcher } from "./host/treeFetcher.ts";
-import { InputTracker } from "./inputTracker.ts";
+import { InputTracker, statOf, typeOf } from "./inputTracker.ts";
 import type { EnvironmentEvent } from "./types.ts";
 
 export type ContextEvent = RealiseEvent | EnvironmentEvent;
@@ -55,12 +55,16 @@ const DECIDING_VARIABLES = [
   "NIX_BUILD_SHELL",
   "NIX_CONFIG",
   "NIX_CONF_DIR",
+  "NIX_ABORT_ON_WARN",
+  "NIX_DAEMON_SOCKET_PATH",
   "NIX_LOG_DIR",
   "NIX_PATH",
   "NIX_REMOTE",
   "NIX_STATE_DIR",
+  "NIX_STORE",
   "NIX_STORE_DIR",
   "NIX_USER_CONF_FILES",
+  "XDG_CONFIG_DIRS",
   "XDG_CONFIG_HOME",
   "XDG_DATA_HOME",
   "DEVSHELL_APT_DIR",
@@ -86,10 +90,12 @@ export class StoreContext implements Disposable {
 
   constructor(options: StoreContextOptions = {}) {
     this.#options = options;
+    const configFiles: string[] = [];
     this.settings = resolveStoreSettings(process.env, {
       overrides: options.settings,
       store: options.store,
       onWarn: (text) => this.message("warning", text),
+      onFile: (path) => configFiles.push(path),
     });
     this.signal = options.signal;
     this.isReadOnly = options.isReadOnly ?? false;
@@ -102,6 +108,9 @@ export class StoreContext implements Disposable {
       warn: (text) => this.message("warning", text),
     });
     for (const name of DECIDING_VARIABLES) this.tracker.variable(name, bytesOfVariable(name));
+    if (process.env["HOME"] === undefined) this.tracker.impure("the home directory of the user database");
+    for (const path of configFiles) trackConfiguration(this.tracker, bytesOfText(path));
+    trackPlaceOfStore(this.tracker, this.settings);
   }
 
   /** Opened (and created) when it is first needed: plain evaluation can do without. */
@@ -229,6 +238,7 @@ export class StoreContext implements Disposable {
       isRestricted: this.mode !== "impure",
       stateDir: this.settings.stateDir,
       home: process.env["HOME"],
+      onLook: (path) => this.tracker.existence(bytesOfText(path)),
     });
     if (this.mode !== "impure")
       for (const { value } of searchPath)
@@ -236,6 +246,7 @@ export class StoreContext implements Disposable {
           rules.allow(pathOfEntry(value, options.directory));
     const askCollection = (argument: ByteString): ByteString => {
       prepareCache();
+      this.tracker.impure("the collection's index");
       return collection.call(argument);
     };
     const host = new StoreHost({
@@ -326,7 +337,12 @@ export class StoreContext implements Disposable {
   #fetchNow(request: FetchRequest): FetchResult {
     if (request.kind === "closure")
       throw new DevshellError("EVAL_FETCH", "Cannot fetch: builtins.fetchClosure is not built yet");
-    if (request.kind !== "url" && request.kind !== "tarball") return this.#trees.fetch(request);
+    if (request.kind !== "url" && request.kind !== "tarball") {
+      if (!isPinned(request)) this.tracker.impure("a tree that nothing pins");
+      const tree = this.#trees.fetch(request);
+      this.tracker.storePath(tree.storePath);
+      return tree;
+    }
     const text = (name: string): string | undefined => {
       const value = request.attributes.get(name);
       return typeof value === "string" ? textOfBytes(value) : undefined;
@@ -341,7 +357,10 @@ export class StoreContext implements Disposable {
       );
     const name = text("name") ?? (request.kind === "tarball" ? "source" : baseName(url));
     const task = { kind: "fetch", fetcher: request.kind, url, name, sha256 } as const;
-    return fetchResult(this.#runTask(task));
+    if (sha256 === undefined || sha256 === "") this.tracker.impure("a download that nothing pins");
+    const fetched = fetchResult(this.#runTask(task));
+    this.tracker.storePath(fetched.storePath);
+    return fetched;
   }
 
   /** In a process that opens the store as this one does. */
@@ -370,9 +389,43 @@ export function createStoreContext(options: StoreContextOptions = {}): StoreCont
   return new StoreContext(options);
 }
 
+function trackConfiguration(tracker: InputTracker, path: ByteString): void {
+  const [end, stat] = tracker.followLinks(path);
+  if (stat?.isFile() === true && isReadable(end)) tracker.file(end);
+  else tracker.type(end, stat === undefined ? undefined : typeOf(stat));
+}
+
+function isReadable(path: ByteString): boolean {
+  try {
+    accessSync(fsPath(path), constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Where nothing names the store, it is where directories can be written. */
+function trackPlaceOfStore(tracker: InputTracker, { rung, storeDir, stateDir }: StoreSettings): void {
+  if (rung !== "system" && rung !== "prefix") return;
+  const usualState = bytesOfVariable("NIX_STATE_DIR") || "/nix/var/nix";
+  for (const directory of new Set([bytesOfText("/nix/store"), usualState, storeDir, stateDir]))
+    for (let at = directory; ; at = at.slice(0, at.lastIndexOf("/")) || "/") {
+      const stat = statOf(at);
+      if (stat !== undefined) tracker.access(at);
+      tracker.type(at, stat === undefined ? undefined : typeOf(stat));
+      if (stat !== undefined || at === "/") break;
+    }
+}
+
 function modeOf({ config }: StoreSettings): EvaluationMode {
   if (config.raw.get("pure-eval") === "true") return "pure";
   return config.raw.get("restrict-eval") === "true" ? "restricted" : "impure";
+}
+
+/** Whether a tree's attributes say all of what is in it. */
+function isPinned({ attributes, isFinal }: FetchRequest): boolean {
+  if (isFinal === true || attributes.has("narHash")) return true;
+  return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/i.test(String(attributes.get("rev") ?? ""));
 }
 
 function bytesOfVariable(name: string): ByteString | undefined {

@@ -93,6 +93,11 @@ export type TrackedInput =
   /** Only its existence and type matter. */
   | { readonly kind: "type"; readonly path: ByteString; readonly type: string }
   | { readonly kind: "absent"; readonly path: ByteString }
+  /** It is no link, or was not there: so a path through it was its own canonical form. */
+  | { readonly kind: "direct"; readonly path: ByteString }
+  | { readonly kind: "access"; readonly path: ByteString; readonly isWritable: boolean }
+  /** Only its stat is compared. */
+  | { readonly kind: "program"; readonly path: ByteString; readonly stat: InputStat }
   | { readonly kind: "variable"; readonly name: string; readonly value: ByteString | undefined };
 
 /** Decimal texts of nanoseconds and numbers, as `lstat` gave them before the read. */

@@ -14,6 +14,8 @@ export interface StoreSettingsOptions {
   /** Effective user; the process's unless said. */
   readonly uid?: number | undefined;
   readonly onWarn?: ((message: string) => void) | undefined;
+  /** Told of every configuration file that is looked for. */
+  readonly onFile?: ((path: string) => void) | undefined;
 }
 
 const DEFAULT_STORE_DIR = "/nix/store";
@@ -259,9 +261,10 @@ export function readStoreConfig(
     "system",
     `${process.arch === "arm64" ? "aarch64" : process.arch === "ia32" ? "i686" : "x86_64"}-linux`,
   );
-  applyFile(raw, `${confDir}/nix.conf`, true, 0);
-  for (const file of userFiles(env)) applyFile(raw, file, true, 0);
-  if (env["NIX_CONFIG"] !== undefined) applyText(raw, env["NIX_CONFIG"], "NIX_CONFIG", undefined, 0);
+  const reader: ConfigReader = { raw, onFile: options.onFile };
+  applyFile(reader, `${confDir}/nix.conf`, true, 0);
+  for (const file of userFiles(env)) applyFile(reader, file, true, 0);
+  if (env["NIX_CONFIG"] !== undefined) applyText(reader, env["NIX_CONFIG"], "NIX_CONFIG", undefined, 0);
   for (const [name, value] of options.overrides ?? []) applySetting(raw, name, value);
   if (/(^|\s)no-url-literals(\s|$)/.test(raw.get("experimental-features") ?? ""))
     options.onWarn?.(
@@ -282,8 +285,14 @@ function userFiles(env: Environment): string[] {
   return [home, ...system].map((directory) => `${directory}/nix/nix.conf`).reverse();
 }
 
-function applyFile(raw: Map<string, string>, file: string, isOptional: boolean, depth: number): void {
+interface ConfigReader {
+  readonly raw: Map<string, string>;
+  readonly onFile: StoreSettingsOptions["onFile"];
+}
+
+function applyFile(reader: ConfigReader, file: string, isOptional: boolean, depth: number): void {
   let text: string;
+  reader.onFile?.(file);
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
@@ -295,11 +304,11 @@ function applyFile(raw: Map<string, string>, file: string, isOptional: boolean, 
       { cause: error },
     );
   }
-  applyText(raw, text, file, dirname(file), depth);
+  applyText(reader, text, file, dirname(file), depth);
 }
 
 function applyText(
-  raw: Map<string, string>,
+  reader: ConfigReader,
   text: string,
   whence: string,
   directory: string | undefined,
@@ -321,8 +330,8 @@ function applyText(
       if (words.length !== 2 || second === undefined) throw invalid(`"${first}" takes one path`);
       if (depth >= MAX_INCLUDE_DEPTH)
         throw invalid(`files include each other more than ${MAX_INCLUDE_DEPTH} deep`);
-      applyFile(raw, resolve(directory ?? "/", second), first === "!include", depth + 1);
-    } else if (second === "=") applySetting(raw, first, words.slice(2).join(" "));
+      applyFile(reader, resolve(directory ?? "/", second), first === "!include", depth + 1);
+    } else if (second === "=") applySetting(reader.raw, first, words.slice(2).join(" "));
     else throw invalid('expected "name = value"');
   }
 }

@@ -60,14 +60,14 @@ export function openCompatEvaluation(context: StoreContext, flags: CommonFlags):
     resolveFile: pathOfFile,
     parse(source) {
       if (source.kind === "text") return evaluator.parse(...textOf(bytesOfText(source.text), "string"));
-      if (source.kind === "stdin") return evaluator.parse(...textOf(readStandardInput(), "stdin"));
+      if (source.kind === "stdin") return evaluator.parse(...textOf(readStandardInput(context), "stdin"));
       let path = host.resolveSymlinks(pathOfFile(source.file));
       if (host.fileType(path) === "directory") path += "/default.nix";
       return evaluator.parse(host.readFile(path), dirname(path), { kind: "file", path });
     },
     evaluate(source) {
       if (source.kind === "text") return evaluator.evalText(...textOf(bytesOfText(source.text), "string"));
-      if (source.kind === "stdin") return evaluator.evalText(...textOf(readStandardInput(), "stdin"));
+      if (source.kind === "stdin") return evaluator.evalText(...textOf(readStandardInput(context), "stdin"));
       return evaluator.evalFile(pathOfFile(source.file));
     },
     derivationsOf: (value) => derivationsOf({ evaluator, host }, { slot: value, autoArguments: given }),
@@ -87,6 +87,7 @@ export function selectValues(
   });
 }
 
-function readStandardInput(): ByteString {
+function readStandardInput({ tracker }: StoreContext): ByteString {
+  tracker.impure("standard input");
   return Buffer.concat([...standardInput()].map((chunk) => Buffer.from(chunk))).toString("latin1");
 }

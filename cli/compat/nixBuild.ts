@@ -1,11 +1,17 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { bytesOfText } from "../../core/index.ts";
-import type { StoreContext } from "../../env/index.ts";
+import type { EvalLink, StoreContext } from "../../env/index.ts";
 import { isInStore, type DerivedPath, type OutputName, type StorePath } from "../../store/index.ts";
+import { keepEvaluation, type Keeper } from "../keepEvaluation.ts";
 import { parseCommandLine, usageError, type CommonFlags } from "./commandLine.ts";
 import { openContext } from "./context.ts";
-import { openCompatEvaluation, selectValues, type ExpressionSource } from "./evaluate.ts";
+import {
+  openCompatEvaluation,
+  selectValues,
+  type CompatEvaluation,
+  type ExpressionSource,
+} from "./evaluate.ts";
 import { printHelp, printLine, printVersion } from "./output.ts";
 import { reportFailures } from "./reportFailures.ts";
 import { inStore, derivedPathOf } from "./storeArgument.ts";
@@ -34,8 +40,13 @@ export async function runNixBuild(argv: readonly string[]): Promise<number> {
   const request = parse(argv);
   if (request.action === "help") return printHelp("nix-build");
   if (request.action === "version") return printVersion("nix-build");
+  return keepEvaluation("nix-build", argv, (keeper) => build(request, keeper));
+}
+
+async function build(request: Request, keeper: Keeper): Promise<number> {
   using context = openContext(request.flags);
-  const wanted = wantedOutputs(request, context);
+  const { wanted, host } = wantedOutputs(request, context);
+  keeper.endMessages();
   const targets = wanted.map(({ drvPath, output }): DerivedPath => ({
     kind: "built",
     drvPath,
@@ -48,7 +59,8 @@ export async function runNixBuild(argv: readonly string[]): Promise<number> {
   if (report.failures.length > 0) return await reportFailures(report);
   if (request.isDryRun) return 0;
   const counters = new Map<StorePath, number>();
-  const paths: string[] = [];
+  const paths: StorePath[] = [];
+  const links: EvalLink[] = [];
   for (const { drvPath, output } of wanted) {
     const counter = counters.get(drvPath) ?? counters.size;
     counters.set(drvPath, counter);
@@ -57,11 +69,17 @@ export async function runNixBuild(argv: readonly string[]): Promise<number> {
     if (request.outLink !== undefined) {
       const numbered = counter === 0 ? request.outLink : `${request.outLink}-${counter + 1}`;
       const link = output === "out" ? numbered : `${numbered}-${output}`;
-      context.store.addRoot(bytesOfText(resolve(link)), path);
+      const place = bytesOfText(resolve(link));
+      context.store.addRoot(place, path);
+      for (const made of [place, context.store.indirectRootOf(place)])
+        if (made !== undefined) links.push({ link: made, target: realPathOf(context, path) });
     }
     paths.push(path);
   }
   for (const path of paths) printLine(path);
+  for (const path of paths) context.tracker.storePath(path);
+  const isPlain = !request.isCheck && !request.flags.isRepair && wanted.length > 0;
+  if (isPlain && host !== undefined) keeper.keep(context, host, links);
   return 0;
 }
 
@@ -123,7 +141,11 @@ function parse(argv: readonly string[]): Request {
   return { flags, words, attributePaths, action, isStdin, isExpression, isDryRun, isCheck, outLink };
 }
 
-function wantedOutputs(request: Request, context: StoreContext): Wanted[] {
+/** @returns `host`: that of the evaluation, where there was one */
+function wantedOutputs(
+  request: Request,
+  context: StoreContext,
+): { readonly wanted: readonly Wanted[]; readonly host?: CompatEvaluation["host"] } {
   const { storeDir } = context.settings;
   const wanted: Wanted[] = [];
   const sources: ExpressionSource[] = [];
@@ -135,14 +157,20 @@ function wantedOutputs(request: Request, context: StoreContext): Wanted[] {
       else sources.push({ kind: "file", file: word });
   if (request.words.length === 0 && !request.isStdin && !request.isExpression)
     sources.push({ kind: "file", file: "." });
-  if (sources.length === 0) return wanted;
+  if (sources.length === 0) return { wanted };
   const evaluation = openCompatEvaluation(context, request.flags);
   for (const source of sources)
     for (const { value } of selectValues(evaluation, evaluation.evaluate(source), request.attributePaths))
       for (const { drvPath, outputName } of evaluation.derivationsOf(value))
         wanted.push({ drvPath, output: outputName });
   evaluation.host.flush();
-  return wanted;
+  return { wanted, host: evaluation.host };
+}
+
+/** Where a store path's bytes lie on this side of a mount namespace. */
+function realPathOf({ settings }: StoreContext, path: StorePath): string {
+  const { storeDir, realStoreDir = storeDir } = settings;
+  return realStoreDir + path.slice(storeDir.length);
 }
 
 /** `….drv` in the store, with `!output` or without. */

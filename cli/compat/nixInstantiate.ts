@@ -3,6 +3,7 @@ import { bytesOfText } from "../../core/index.ts";
 import type { StoreContext } from "../../env/index.ts";
 import { coerceToString, printAmbiguous, printExpr, printJson, printXml } from "../../lang/index.ts";
 import type { Value } from "../../lang/index.ts";
+import { keepEvaluation, type Keeper } from "../keepEvaluation.ts";
 import { parseCommandLine, type CommonFlags } from "./commandLine.ts";
 import { openContext } from "./context.ts";
 import {
@@ -34,6 +35,10 @@ export async function runNixInstantiate(argv: readonly string[]): Promise<number
   const request = parse(argv);
   if (request.action === "help") return printHelp("nix-instantiate");
   if (request.action === "version") return printVersion("nix-instantiate");
+  return keepEvaluation("nix-instantiate", argv, (keeper) => run(request, keeper));
+}
+
+function run(request: Request, keeper: Keeper): number {
   using context = openContext(request.flags, { isReadOnly: request.isReadOnly });
   const evaluation = openCompatEvaluation(context, request.flags);
   if (request.action === "findFile") {
@@ -54,6 +59,7 @@ export async function runNixInstantiate(argv: readonly string[]): Promise<number
       if (request.action === "eval") printEvaluated(request, evaluation, value, pos);
       else roots = instantiate(request, context, evaluation, value, roots);
   }
+  if (roots === 0) keeper.keep(context, evaluation.host);
   return 0;
 }
 

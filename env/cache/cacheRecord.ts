@@ -217,7 +217,16 @@ export function dropOldRecords(cache: string = cacheDirectory()): number {
 /** The paths whose change can change the environment. */
 export function watchedPaths(inputs: readonly TrackedInput[]): ByteString[] {
   const paths = new Set<ByteString>();
-  for (const input of inputs) if (input.kind !== "variable") paths.add(input.path);
+  for (const input of inputs)
+    switch (input.kind) {
+      case "variable":
+      case "direct":
+      case "access":
+      case "program":
+        break;
+      default:
+        paths.add(input.path);
+    }
   return [...paths];
 }
 

@@ -24,7 +24,14 @@ export function renderCheck(inputs: readonly TrackedInput[], existing: readonly 
       case "type":
         text += typeCheck(input.path, input.type);
         break;
+      case "direct":
+        text += `[ -L ${quoteSh(input.path)} ] && return 1\n`;
+        break;
+      case "access":
+        text += `[ ${input.isWritable ? "" : "! "}-w ${quoteSh(input.path)} ] || return 1\n`;
+        break;
       case "symlink":
+      case "program":
         break;
       case "file":
       case "directory":

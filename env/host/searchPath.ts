@@ -17,6 +17,8 @@ export interface SearchPathRequest {
   readonly isRestricted: boolean;
   readonly stateDir: string;
   readonly home: string | undefined;
+  /** Told of what is looked for. */
+  readonly onLook?: ((path: string) => void) | undefined;
 }
 
 /** The search path in force, in order. */
@@ -64,9 +66,10 @@ function parseEntry(text: string): SearchPathEntry {
 }
 
 /** Nix's own default: the user's channels, then root's. */
-function defaultEntries({ stateDir, home }: SearchPathRequest): string[] {
+function defaultEntries({ stateDir, home, onLook }: SearchPathRequest): string[] {
   const userChannels = join(home ?? homedir(), ".nix-defexpr/channels");
   const rootChannels = join(stateDir, "profiles/per-user/root/channels");
+  onLook?.(join(rootChannels, "nixpkgs"));
   return [
     userChannels,
     ...(existsSync(join(rootChannels, "nixpkgs")) ? [`nixpkgs=${rootChannels}/nixpkgs`] : []),

@@ -1,4 +1,4 @@
-import { lstatSync, realpathSync, statSync } from "node:fs";
+import { lstatSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
 import type {
   AddPathRequest,
@@ -46,12 +46,14 @@ export interface StoreHostOptions {
 }
 
 const MAX_FILE_BYTES = 2 ** 29 - 64;
+/** As many as the kernel follows on the way to one file. */
+const MAX_LINKS = 40;
 
 /** The evaluator's host over a local store. All it reads outside the store is recorded. */
 export class StoreHost implements EvalHost {
   readonly storeDir: string;
   readonly currentSystem: string;
-  readonly currentTime: number;
+  readonly #now: number;
   readonly extraGlobals?: NonNullable<EvalHost["extraGlobals"]>;
   readonly resolveFlake?: NonNullable<EvalHost["resolveFlake"]>;
   readonly #options: StoreHostOptions;
@@ -61,16 +63,29 @@ export class StoreHost implements EvalHost {
   #pending = new Map<StorePath, MadeDerivation>();
   /** Path and name → where it was added: one source tree is named by many derivations. */
   readonly #added = new Map<string, StorePath>();
+  /** What evaluation put into the store, and what refers to it. */
+  readonly #created = new Set<StorePath>();
+  readonly #referred = new Set<StorePath>();
 
   constructor(options: StoreHostOptions) {
     this.#options = options;
     this.storeDir = options.store.storeDir;
     this.#realStoreDir = options.store.realStoreDir;
     this.currentSystem = options.system;
-    this.currentTime = options.now ?? Math.floor(Date.now() / 1000);
+    this.#now = options.now ?? Math.floor(Date.now() / 1000);
     if (options.extraGlobals !== undefined) this.extraGlobals = options.extraGlobals;
     if (options.resolveFlake !== undefined) this.resolveFlake = options.resolveFlake;
     this.#hasher = new DerivationHasher(this.storeDir, (drvPath) => options.store.readDerivation(drvPath));
+  }
+
+  get currentTime(): number {
+    this.#options.tracker.impure("the time");
+    return this.#now;
+  }
+
+  /** What evaluation put into the store and nothing else that it put there refers to: with these all of it is there. */
+  createdRoots(): StorePath[] {
+    return [...this.#created].filter((path) => !this.#referred.has(path));
   }
 
   /** A derivation that this evaluation made or the store holds. */
@@ -114,6 +129,8 @@ export class StoreHost implements EvalHost {
         tracker.type(path, undefined);
         return undefined;
       }
+      // A search goes on after it.
+      tracker.impure(`"${path}", which cannot be looked at`);
       throw this.#fileError(error, path);
     }
   }
@@ -146,7 +163,10 @@ export class StoreHost implements EvalHost {
     try {
       const physical = this.#physical(path);
       const real = realpathSync.native(fsPath(physical), "buffer").toString("latin1");
-      if (real === physical) return path;
+      if (real === physical) {
+        this.#options.tracker.canonical(path);
+        return path;
+      }
       this.#trackLinks(path);
       return this.#logical(real);
     } catch (error) {
@@ -193,6 +213,7 @@ export class StoreHost implements EvalHost {
         isDryRun: isReadOnly,
       });
       if (filter === undefined) this.#added.set(key, added);
+      if (!isReadOnly) this.#note(added, references ?? []);
       return added;
     } catch (error) {
       if (this.#target(request.path) === undefined && this.fileType(request.path) === undefined)
@@ -204,7 +225,10 @@ export class StoreHost implements EvalHost {
   addText(name: ByteString, contents: ByteString, references: readonly ByteString[]): ByteString {
     const paths = references.map((path) => parseStorePath(this.storeDir, path));
     if (paths.some((path) => this.#pending.has(path))) this.flush();
-    return this.#options.store.addText(name, contents, paths, { isDryRun: this.#options.isReadOnly });
+    const { store, isReadOnly } = this.#options;
+    const added = store.addText(name, contents, paths, { isDryRun: isReadOnly });
+    if (!isReadOnly) this.#note(added, paths);
+    return added;
   }
 
   ensurePath(storePath: ByteString): void {
@@ -216,7 +240,10 @@ export class StoreHost implements EvalHost {
 
   instantiate(request: InstantiateRequest): InstantiatedDerivation {
     const made = makeDerivation(request, this.#hasher, (drvPath) => this.#closureOf(drvPath));
-    if (!this.#options.isReadOnly) this.#pending.set(made.drvPath, made);
+    if (!this.#options.isReadOnly) {
+      this.#pending.set(made.drvPath, made);
+      this.#note(made.drvPath, made.references);
+    }
     return { drvPath: made.drvPath, outputs: made.outputs };
   }
 
@@ -266,6 +293,11 @@ export class StoreHost implements EvalHost {
     this.#options.onMessage("warning", isFromProgram ? `evaluation warning: ${message}` : message);
   }
 
+  #note(created: StorePath, references: readonly StorePath[]): void {
+    this.#created.add(created);
+    for (const path of references) if (path !== created) this.#referred.add(path);
+  }
+
   #check(path: ByteString): void {
     const { rules } = this.#options;
     rules.check(path);
@@ -284,7 +316,10 @@ export class StoreHost implements EvalHost {
   /** Where a path's links lead; undefined where it is absent, which the read says. */
   #target(path: ByteString): ByteString | undefined {
     try {
-      return this.#logical(realpathSync.native(fsPath(this.#physical(path)), "buffer").toString("latin1"));
+      const real = realpathSync.native(fsPath(this.#physical(path)), "buffer").toString("latin1");
+      // What may be seen is decided by where links lead.
+      if (this.#options.rules.mode !== "impure") this.#trackLinks(path);
+      return this.#logical(real);
     } catch {
       return undefined;
     }
@@ -351,16 +386,32 @@ export class StoreHost implements EvalHost {
     else if (type === "symlink") tracker.symlink(path);
   }
 
-  /** Records every link on the way to a path. */
+  /** Records every link on the way to a path, and that what they lead through is none. */
   #trackLinks(path: ByteString): void {
+    const { tracker } = this.#options;
+    const parts = path.split("/").reverse();
     let at = "";
-    for (const part of path.split("/").slice(1)) {
-      at += `/${part}`;
-      const stat = lstatSync(fsPath(this.#physical(at)), { bigint: true, throwIfNoEntry: false });
-      if (stat?.isSymbolicLink() !== true) continue;
-      this.#options.tracker.symlink(at);
-      const target = realpathSync.native(fsPath(this.#physical(at)), "buffer").toString("latin1");
-      at = this.#logical(target);
+    for (let links = 0; links <= MAX_LINKS;) {
+      const part = parts.pop();
+      if (part === undefined) return;
+      if (part === "" || part === ".") continue;
+      if (part === "..") {
+        at = at.slice(0, at.lastIndexOf("/"));
+        continue;
+      }
+      const next = `${at}/${part}`;
+      const physical = this.#physical(next);
+      const stat = lstatSync(fsPath(physical), { bigint: true, throwIfNoEntry: false });
+      if (stat?.isSymbolicLink() !== true) {
+        at = next;
+        tracker.canonical(at);
+        continue;
+      }
+      links++;
+      tracker.symlink(next);
+      const target = readlinkSync(fsPath(physical), "buffer").toString("latin1");
+      if (target.startsWith("/")) at = "";
+      parts.push(...target.split("/").reverse());
     }
   }
 

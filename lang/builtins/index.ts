@@ -47,7 +47,11 @@ export function makeGlobals(runtime: Runtime): Globals {
     ["nixPath", searchPathValue(runtime)],
   ];
   if (!settings.isPure)
-    constants.push(["currentSystem", host.currentSystem], ["currentTime", host.currentTime]);
+    constants.push(
+      ["currentSystem", host.currentSystem],
+      // Asked for when it is needed: what depends on the time cannot be kept.
+      ["currentTime", new Thunk(() => host.currentTime, null)],
+    );
   for (const [name, value] of constants) {
     members.set(name, value);
     variables.set(`__${name}`, value);

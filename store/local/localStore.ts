@@ -46,7 +46,7 @@ import {
 } from "./layout.ts";
 import { optimisePaths, optimiseStore } from "./optimise.ts";
 import { registerOutputs } from "./registerOutputs.ts";
-import { addIndirectRoot, addPermanentRoot, findRoots } from "./roots.ts";
+import { addIndirectRoot, addPermanentRoot, indirectRootOf, findRoots } from "./roots.ts";
 import { TempRoots } from "./tempRoots.ts";
 import type {
   AddPathOptions,
@@ -521,6 +521,11 @@ export class LocalStore implements StoreAccess, Disposable {
     this.prepareToWrite();
     this.#scratch ??= createScratchDirectory(this.realStoreDir);
     return `${this.#scratch.path}/${this.#scratch.next++}`;
+  }
+
+  /** The link of the store's own that makes a link a root; undefined where it is one by where it lies. */
+  indirectRootOf(link: ByteString): ByteString | undefined {
+    return indirectRootOf(this.settings.stateDir, link);
   }
 
   /** A symlink that keeps a path alive; one outside the state directory is registered below `gcroots/auto`. */

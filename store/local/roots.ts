@@ -44,9 +44,15 @@ export function addPermanentRoot(store: StoreAccess, link: ByteString, path: Sto
     );
   makeDirectories(dirname(absolute));
   // The indirect link first: a kill between the two leaves a dangling one, which the collector removes.
-  if (!isBelow(absolute, `${stateDir}/gcroots`) && !isBelow(absolute, `${stateDir}/profiles`))
-    addIndirectRoot(store, absolute);
+  if (indirectRootOf(stateDir, absolute) !== undefined) addIndirectRoot(store, absolute);
   replaceSymlink(absolute, path);
+}
+
+/** The link below `gcroots/auto` that makes this one a root; undefined where it is one by where it lies. */
+export function indirectRootOf(stateDir: ByteString, link: ByteString): ByteString | undefined {
+  const absolute = resolve(link);
+  if (isBelow(absolute, `${stateDir}/gcroots`) || isBelow(absolute, `${stateDir}/profiles`)) return undefined;
+  return `${stateDir}/gcroots/auto/${encodeNix32(hashBytes("sha1", absolute).digest)}`;
 }
 
 /** Notes below `gcroots/auto` that this symlink, wherever it is, is a root for as long as it exists. */

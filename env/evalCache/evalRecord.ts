@@ -1,0 +1,208 @@
+import { randomBytes } from "node:crypto";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { encodeNix32, fsPath, type ByteString } from "../../core/index.ts";
+import { formatIndex, indexPath, readIndex } from "../cache/recordPaths.ts";
+import { currentInput, isSameInput, isUntouchedInput } from "../inputTracker.ts";
+import type { InputStat, TrackedInput } from "../types.ts";
+import { evalCacheDirectory, type EvalKey } from "./evalKey.ts";
+import { pruneEvalRecords } from "./pruneEvalRecords.ts";
+import { renderEvalCheck } from "./renderEvalCheck.ts";
+import type { EvalRecord } from "./types.ts";
+
+interface RecordJson extends EvalRecord {
+  readonly version: 1;
+  /** No input was read before, for the last time. */
+  readonly readMs: number;
+  readonly directory: string;
+  readonly key: string;
+}
+
+const MAX_INPUTS = 50_000;
+const MAX_OUTPUT_BYTES = 8 << 20;
+const MAX_INDEX_ENTRIES = 100;
+/** File times move in steps of up to 10 ms, on some file systems of 1 or 2 s. */
+const TICK_MS = 20;
+const COARSE_TICK_MS = 2100;
+
+/**
+ * Keeps what a command printed, where nothing that it read has changed meanwhile.
+ * @param startedMs when evaluation began: nothing was read before
+ * @returns whether it was kept
+ */
+export function writeEvalRecord(key: EvalKey, record: EvalRecord, startedMs: number): boolean {
+  if (record.inputs.length > MAX_INPUTS || record.output.length + record.messages.length > MAX_OUTPUT_BYTES)
+    return false;
+  const verified = verify(record.inputs, startedMs, process.env);
+  if (verified === undefined) return false;
+  const cache = evalCacheDirectory();
+  const records = join(cache, "records");
+  mkdirSync(records, { recursive: true, mode: 0o700 });
+  const base = join(records, encodeNix32(randomBytes(20)));
+  writeForms(base, key, record, verified);
+  addToIndex(cache, key, `${base}.sh`);
+  pruneEvalRecords(cache);
+  return true;
+}
+
+/** A record whose inputs are as they were; made ready for the launcher where they were only touched. */
+export function findEvalRecord(
+  key: EvalKey,
+  environment: NodeJS.ProcessEnv = process.env,
+): EvalRecord | undefined {
+  const cache = evalCacheDirectory(environment);
+  const path = readIndex(indexPath(cache, key.directory)).find((entry) => entry.key === key.text)?.record;
+  if (path === undefined || !path.startsWith(`${cache}/records/`)) return undefined;
+  const base = path.replace(/\.sh$/, "");
+  const record = readRecord(`${base}.json`, key);
+  if (record === undefined) return undefined;
+  if (!record.required.every((required) => existsSync(fsPath(required)))) return undefined;
+  const verified = verify(record.inputs, record.readMs, environment);
+  if (verified === undefined) return undefined;
+  try {
+    if (!isSameText(`${base}.sh`, shellForm(record, verified))) writeForms(base, key, record, verified);
+    markUsed(base);
+  } catch {
+    // a cache that cannot be written stays as it is
+  }
+  return record;
+}
+
+/** Whether a record's links are where its command put them. */
+export function hasLinks({ links }: EvalRecord): boolean {
+  return links.every(({ link, target }) => {
+    try {
+      return realpathSync(fsPath(link)) === realpathSync(fsPath(target));
+    } catch {
+      return false;
+    }
+  });
+}
+
+interface Verified {
+  readonly inputs: readonly TrackedInput[];
+  readonly readMs: number;
+  /** From now on no input can change without its stat. */
+  readonly isSettled: boolean;
+}
+
+/**
+ * The inputs as they are now, where they mean the same.
+ * @param readMs no input was read before
+ */
+function verify(
+  inputs: readonly TrackedInput[],
+  readMs: number,
+  environment: NodeJS.ProcessEnv,
+): Verified | undefined {
+  const nowMs = Date.now();
+  const current: TrackedInput[] = [];
+  for (const input of inputs) {
+    const isKnown = "stat" in input && isOlder(input.stat, readMs) && isUntouchedInput(input);
+    const now = isKnown ? input : currentInput(input, environment);
+    if (!isKnown && !isSameInput(input, now)) return undefined;
+    current.push(now);
+  }
+  const isSettled = current.every((input) => !("stat" in input) || isOlder(input.stat, nowMs));
+  return { inputs: current, readMs: nowMs, isSettled };
+}
+
+/** Whether a file last changed so long before a moment that a change after it shows in its stat. */
+function isOlder({ ctimeNs }: InputStat, momentMs: number): boolean {
+  const tickMs = /0{9}$/.test(ctimeNs) ? COARSE_TICK_MS : TICK_MS;
+  return Number(BigInt(ctimeNs) / 1_000_000n) + tickMs < momentMs;
+}
+
+function writeForms(base: string, key: EvalKey, record: EvalRecord, verified: Verified): void {
+  const { required, links, output, messages } = record;
+  const { inputs, readMs } = verified;
+  const json: RecordJson = {
+    version: 1,
+    directory: key.directory,
+    key: key.text,
+    readMs,
+    inputs,
+    required,
+    links,
+    output,
+    messages,
+  };
+  writeDurably(`${base}.json`, Buffer.from(JSON.stringify(json)));
+  writeDurably(`${base}.sh`, Buffer.from(shellForm(record, verified), "latin1"));
+}
+
+function shellForm(record: EvalRecord, { inputs, isSettled }: Verified): ByteString {
+  const text = isSettled ? renderEvalCheck({ ...record, inputs }) : undefined;
+  return text ?? "devshell_answer() {\nreturn 1\n}\n";
+}
+
+function isSameText(path: string, text: ByteString): boolean {
+  try {
+    return readFileSync(path, "latin1") === text;
+  } catch {
+    return false;
+  }
+}
+
+/** Whole or not at all, also where the machine stops: the launcher runs it as it is. */
+function writeDurably(path: string, bytes: Uint8Array): void {
+  const temporary = `${path}.tmp-${process.pid}`;
+  try {
+    const file = openSync(temporary, "w", 0o600);
+    try {
+      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+function readRecord(path: string, key: EvalKey): RecordJson | undefined {
+  try {
+    const json = JSON.parse(readFileSync(path, "utf8")) as RecordJson;
+    if (json.version !== 1 || json.key !== key.text || json.directory !== key.directory) return undefined;
+    if (typeof json.readMs !== "number") return undefined;
+    if (![json.inputs, json.required, json.links].every(Array.isArray)) return undefined;
+    return typeof json.output === "string" && typeof json.messages === "string" ? json : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function markUsed(base: string): void {
+  const path = `${base}.used`;
+  if (!existsSync(path)) writeFileSync(path, "", { mode: 0o600 });
+  const now = new Date();
+  utimesSync(path, now, now);
+}
+
+/** Two writers at once: the later wins, and the other's next run evaluates. */
+function addToIndex(cache: string, key: EvalKey, record: string): void {
+  const path = indexPath(cache, key.directory);
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const others = readIndex(path).filter((entry) => entry.key !== key.text && existsSync(entry.record));
+  const superseded = readIndex(path).find((entry) => entry.key === key.text);
+  const entries = [...others.slice(1 - MAX_INDEX_ENTRIES), { key: key.text, record }];
+  writeDurably(path, Buffer.from(formatIndex(entries)));
+  if (superseded === undefined || !superseded.record.startsWith(`${cache}/records/`)) return;
+  for (const extension of ["sh", "json", "used"])
+    rmSync(superseded.record.replace(/sh$/, extension), { force: true });
+}

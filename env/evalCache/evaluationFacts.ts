@@ -1,0 +1,33 @@
+import { join } from "node:path";
+import { bytesOfText, packageRoot, type ByteString } from "../../core/index.ts";
+import type { StoreHost } from "../host/storeHost.ts";
+import type { InputTracker } from "../inputTracker.ts";
+import type { StoreContext } from "../storeContext.ts";
+import type { EvalRecord } from "./types.ts";
+
+/** What an evaluation's result depends on; undefined where it cannot be kept. */
+export function evaluationFacts(
+  context: StoreContext,
+  host: StoreHost,
+): Pick<EvalRecord, "inputs" | "required"> | undefined {
+  const { tracker, settings } = context;
+  if (tracker.impurity !== undefined || settings.config.raw.get("eval-cache") === "false") return undefined;
+  trackPrograms(tracker);
+  const { storeDir, realStoreDir = storeDir } = settings;
+  const required = new Set<ByteString>([...tracker.storePaths, ...host.createdRoots()]);
+  return {
+    inputs: tracker.inputs,
+    required: [...required].map((path) => realStoreDir + path.slice(storeDir.length)),
+  };
+}
+
+/** Another Node or another bundle may answer otherwise; another machine's system may be another. */
+function trackPrograms(tracker: InputTracker): void {
+  for (const path of [process.execPath, ...BUNDLES.map((name) => join(packageRoot, name))])
+    tracker.program(bytesOfText(path));
+  tracker.existence(MACHINE);
+  tracker.file(MACHINE);
+}
+
+const BUNDLES = ["cli/devshell", "dist/main.mjs", "dist/evalProcess.cjs"];
+const MACHINE = "/etc/machine-id";
