@@ -154,7 +154,27 @@ export async function openWorkbench(
   for (const [key, value] of Object.entries(opened)) address.searchParams.set(key, value);
   if (options.payload !== undefined) address.searchParams.set("payload", JSON.stringify(options.payload));
 
+  const palette = page.locator(".quick-input-widget:visible");
+  let areKeysBound = false;
+  /** A window reads its key bindings late: what is pressed before is lost. */
+  const bindKeys = async (): Promise<void> => {
+    if (areKeysBound || (await palette.count()) > 0) return;
+    await until("a key opens the command palette", async () => {
+      await workbench.press(keyOf("workbench.action.showCommands"));
+      await palette.waitFor({ timeout: 3_000 });
+      return true;
+    });
+    await page.keyboard.press("Escape");
+    await palette.waitFor({ state: "hidden" });
+    areKeysBound = true;
+  };
+  const keyOf = (command: string): string => {
+    const bound = editor.keybindings.find((candidate) => candidate.command === command);
+    if (bound === undefined) throw new Error(`Cannot run ${command}: name it in startEditor's \`commands\``);
+    return bound.key;
+  };
   const restored = async (): Promise<void> => {
+    areKeysBound = false;
     await page.waitForFunction("typeof driver === 'object'", undefined, { timeout: RESTORE_TIMEOUT_MS });
     await page.evaluate(() => (globalThis as unknown as { driver: Driver }).driver.whenWorkbenchRestored());
   };
@@ -168,10 +188,9 @@ export async function openWorkbench(
       for (const press of playwrightKeys(key)) await page.keyboard.press(press);
     },
     async runCommand(command) {
-      const bound = editor.keybindings.find((candidate) => candidate.command === command);
-      if (bound === undefined)
-        throw new Error(`Cannot run ${command}: name it in startEditor's \`commands\``);
-      await workbench.press(bound.key);
+      const key = keyOf(command);
+      await bindKeys();
+      await workbench.press(key);
     },
     async runFromPalette(title) {
       await workbench.runCommand("workbench.action.showCommands");
@@ -290,8 +309,12 @@ export async function openWorkbench(
     },
 
     async notifications() {
-      await workbench.runCommand("notifications.showList");
-      await page.locator(".notifications-center.visible, .notifications-center:visible").first().waitFor();
+      const center = page.locator(".notifications-center:visible");
+      await until("the notifications are shown", async () => {
+        await workbench.runCommand("notifications.showList");
+        await center.first().waitFor({ timeout: 3_000 });
+        return true;
+      });
       const texts = await page
         .locator(".notifications-center .notification-list-item-message")
         .allInnerTexts();
