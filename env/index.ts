@@ -43,7 +43,7 @@ export { linkedTreesOf } from "./linkedTrees.ts";
 export { makeEnvironment, type MakeObserver } from "./makeEnvironment.ts";
 export { autoArguments, evaluateSpec, openEvaluation } from "./evaluate/evaluateSpec.ts";
 export { listAttributes, type AttributeList } from "./evaluate/listAttributes.ts";
-export { derivationsOf, type FoundDerivation } from "./evaluate/findDerivations.ts";
+export { derivationsOf, readDerivationValue, type FoundDerivation } from "./evaluate/findDerivations.ts";
 export { instantiateDerivations } from "./instantiateSpec.ts";
 export { StoreContext, createStoreContext, type ContextEvent } from "./storeContext.ts";
 export * from "./flake/index.ts";

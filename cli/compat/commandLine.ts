@@ -24,7 +24,14 @@ export interface CommonFlags {
  * @param next takes the word that follows as the flag's value
  * @returns false for what it does not know, which may be common to all
  */
-export type OwnWord = (word: string, next: () => string) => boolean;
+export type OwnWord = (word: string, next: () => string, more: MoreWords) => boolean;
+
+export interface MoreWords {
+  /** After `--`: a word is no flag, whatever it looks like. */
+  readonly isLiteral: boolean;
+  /** Takes all words that follow, as they are. */
+  readonly rest: () => string[];
+}
 
 /** Options of `nix.conf` that a flag of the same name turns on, and `--no-…` off. */
 const SWITCHES = new Set([
@@ -217,7 +224,7 @@ export function parseCommandLine(name: string, argv: readonly string[], own: Own
       if (value === undefined) throw usageError(name, `flag '${word}' requires an argument`);
       return value;
     };
-    if (own(word, next)) continue;
+    if (own(word, next, { isLiteral, rest: () => words.splice(0) })) continue;
     if (takeCommon(flags, word, next, name)) continue;
     throw usageError(name, `unrecognised flag '${word}'`);
   }

@@ -3,10 +3,15 @@ import { bytesOfText, textOfBytes } from "../../../core/index.ts";
 import type { StoreContext } from "../../../env/index.ts";
 import type { DerivedPath, OutputName, StorePath } from "../../../store/index.ts";
 import { parseCommandLine } from "../commandLine.ts";
-import { openContext } from "../context.ts";
 import { printLine } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
-import { newInstallableFlags, takeInstallableFlag, targetsOf } from "./installables.ts";
+import { builtPathsOf } from "./builtPaths.ts";
+import {
+  newInstallableFlags,
+  openInstallableContext,
+  takeInstallableFlag,
+  targetsOf,
+} from "./installables.ts";
 
 /** `nix build`. */
 export async function build(argv: readonly string[]): Promise<number> {
@@ -31,7 +36,7 @@ export async function build(argv: readonly string[]): Promise<number> {
   });
   // Logs are shown with -L only; failures quote their ends.
   flags.hasBuildOutput = argv.includes("-L") || argv.includes("--print-build-logs");
-  using context = openContext(flags);
+  using context = openInstallableContext(flags, installables, { name: "nix build" });
   const targets = targetsOf(context, flags, installables, words);
   const report = await context.tryRealise(targets, {
     dryRun: isDryRun,
@@ -42,7 +47,7 @@ export async function build(argv: readonly string[]): Promise<number> {
   if (isJson) printLine(jsonOf(context, targets));
   if (isDryRun) return 0;
   targets.forEach((target, index) => {
-    for (const [output, path] of outputsOf(context, target)) {
+    for (const [output, path] of builtPathsOf(context, target)) {
       if (outLink !== undefined) linkOutput(context, outLink, index, output, path);
       if (isPrinting) printLine(path);
     }
@@ -61,19 +66,11 @@ function linkOutput(
   context.store.addRoot(bytesOfText(resolve(output === "out" ? numbered : `${numbered}-${output}`)), path);
 }
 
-function outputsOf(context: StoreContext, target: DerivedPath): [OutputName, StorePath][] {
-  if (target.kind === "opaque") return [["out", target.path]];
-  const { outputs } = target;
-  return [...context.store.queryDerivationOutputs(target.drvPath)].flatMap(([name, path]) =>
-    path !== undefined && (outputs === "*" || outputs.includes(name)) ? [[name, path]] : [],
-  );
-}
-
 function jsonOf(context: StoreContext, targets: readonly DerivedPath[]): string {
   const entries = targets.map((target) =>
     target.kind === "opaque"
       ? textOfBytes(target.path)
-      : { drvPath: target.drvPath, outputs: Object.fromEntries(outputsOf(context, target)) },
+      : { drvPath: target.drvPath, outputs: Object.fromEntries(builtPathsOf(context, target)) },
   );
   return JSON.stringify(entries);
 }

@@ -3,7 +3,12 @@ import { parseCommandLine, usageError, type CommonFlags } from "../commandLine.t
 import { openContext } from "../context.ts";
 import { printLine, standardInput } from "../output.ts";
 import { DERIVATION_JSON_VERSION, derivationFromJson, derivationToJson } from "./derivationJson.ts";
-import { newInstallableFlags, takeInstallableFlag, targetsOf } from "./installables.ts";
+import {
+  newInstallableFlags,
+  openInstallableContext,
+  takeInstallableFlag,
+  targetsOf,
+} from "./installables.ts";
 import { printJsonLine, takeJsonLayout, type JsonLayout } from "./prettyJson.ts";
 
 /** `nix derivation show [-r]`, `nix derivation add`. */
@@ -27,7 +32,7 @@ export function derivation(argv: readonly string[]): number {
   const [action, ...rest] = words;
   if (action === "add") return add(flags, isDryRun);
   if (action !== "show") throw usageError("nix derivation", `'${action ?? ""}' is not built yet`);
-  using context = openContext(flags);
+  using context = openInstallableContext(flags, installables, { name: "nix derivation show" });
   const { store } = context;
   const drvPaths = targetsOf(context, flags, installables, rest).map((target) => {
     const path = target.kind === "built" ? target.drvPath : target.path;

@@ -2,9 +2,13 @@ import { resolve } from "node:path";
 import { coerceToString, printJson, printValue } from "../../../lang/index.ts";
 import { bytesOfText } from "../../../core/index.ts";
 import { parseCommandLine, usageError } from "../commandLine.ts";
-import { openContext } from "../context.ts";
 import { printBytes, printLine } from "../output.ts";
-import { newInstallableFlags, takeInstallableFlag, valuesOf } from "./installables.ts";
+import {
+  newInstallableFlags,
+  openInstallableContext,
+  takeInstallableFlag,
+  valuesOf,
+} from "./installables.ts";
 import { printJsonLine, takeJsonLayout, type JsonLayout } from "./prettyJson.ts";
 import { writeTree } from "./writeTree.ts";
 
@@ -30,12 +34,7 @@ export function evaluate(argv: readonly string[]): number {
     return true;
   });
   if (isRaw && isJson) throw usageError("nix eval", "--raw and --json are mutually exclusive");
-  if (installables.file !== undefined && flags.settings.get("pure-eval") === "true")
-    throw usageError("nix eval", "'--file' and '--pure-eval' are not compatible");
-  // As Nix: expressions are evaluated purely unless --impure is given or a file is named.
-  if (!argv.includes("--impure") && installables.file === undefined && !flags.settings.has("pure-eval"))
-    flags.settings.set("pure-eval", "true");
-  using context = openContext(flags, { isReadOnly });
+  using context = openInstallableContext(flags, installables, { name: "nix eval", isReadOnly });
   const { evaluation, values } = valuesOf(context, flags, installables, words);
   const { evaluator } = evaluation;
   for (const { value, pos } of values) {

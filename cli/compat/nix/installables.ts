@@ -1,49 +1,123 @@
-import { DevshellError, textOfBytes } from "../../../core/index.ts";
-import type { FoundDerivation, StoreContext } from "../../../env/index.ts";
-import {
-  AttrSet,
-  NO_POS,
-  contextOf,
-  force,
-  forceString,
-  isList,
-  isStringValue,
-  textOf,
-  type Value,
-} from "../../../lang/index.ts";
-import { isInStore, parseBuiltElement, parseStorePath, type DerivedPath } from "../../../store/index.ts";
-import type { CommonFlags } from "../commandLine.ts";
+import type { StoreContext } from "../../../env/index.ts";
+import { NO_POS, type Pos, type Value } from "../../../lang/index.ts";
+import { isInStore, type DerivedPath } from "../../../store/index.ts";
+import { usageError, type CommonFlags } from "../commandLine.ts";
+import { openContext } from "../context.ts";
 import { openCompatEvaluation, selectValues, type CompatEvaluation } from "../evaluate.ts";
-import { derivedPathOf, inStore } from "../storeArgument.ts";
+import { inStore, storePathOf } from "../storeArgument.ts";
+import {
+  newFlakeFlags,
+  openFlakeOutputs,
+  splitReference,
+  takeFlakeFlag,
+  type FlakeFlags,
+  type FlakeOutputs,
+} from "./flakeOutputs.ts";
+import { splitOutputs } from "./outputs.ts";
+import { PACKAGES, attributePathsOf, findOutput, type FlakePlaces } from "./places.ts";
+import { targetOfFlakeOutput, targetsOfValue } from "./targets.ts";
 
-/** What the words of a `nix` subcommand are looked up in. */
+/** What the words of a `nix` subcommand are looked up in, and how. */
 export interface InstallableFlags {
   file: string | undefined;
   expression: string | undefined;
+  isImpure: boolean;
+  readonly flake: FlakeFlags;
+}
+
+/** What one word means. */
+export interface Installable {
+  readonly word: string;
+  /** Undefined for what is a path of the store. */
+  readonly value: (() => SelectedValue) | undefined;
+  /** The flake, of what is in one. */
+  readonly flake?: (() => FlakeOutputs) | undefined;
+  /** What is to be built for it. */
+  targets(): DerivedPath[];
+}
+
+export interface SelectedValue {
+  readonly value: Value;
+  readonly pos: Pos;
+  /** From a flake's outputs, where it is of a flake. */
+  readonly path: readonly string[];
+}
+
+/** The words' meanings, with what evaluates them. */
+export interface Installables {
+  readonly all: readonly Installable[];
+  /** Opened when it is first needed. */
+  readonly evaluation: () => CompatEvaluation;
 }
 
 export function newInstallableFlags(): InstallableFlags {
-  return { file: undefined, expression: undefined };
+  return { file: undefined, expression: undefined, isImpure: false, flake: newFlakeFlags() };
 }
 
-/** Takes `-f` and `--expr`. */
+/** Takes `-f`, `--expr`, `--impure` and what is about flakes and their locks. */
 export function takeInstallableFlag(flags: InstallableFlags, word: string, next: () => string): boolean {
   if (word === "-f" || word === "--file") flags.file = next();
   else if (word === "--expr" || word === "-E") flags.expression = next();
-  else return false;
+  else if (word === "--impure") flags.isImpure = true;
+  else return takeFlakeFlag(flags.flake, word, next);
   return true;
 }
 
-/** The values that words select, with what evaluated them. */
+/** As {@link openContext}; evaluation is pure unless `--impure` is given or a file is named, as in Nix. */
+export function openInstallableContext(
+  common: CommonFlags,
+  flags: InstallableFlags,
+  options: { readonly name: string; readonly isReadOnly?: boolean | undefined },
+): StoreContext {
+  const { settings } = common;
+  if (flags.file !== undefined && flags.expression !== undefined)
+    throw usageError(options.name, "'--file' and '--expr' are exclusive");
+  if (flags.file !== undefined && settings.get("pure-eval") === "true")
+    throw usageError(options.name, "'--file' and '--pure-eval' are not compatible");
+  if (!settings.has("pure-eval"))
+    settings.set("pure-eval", flags.isImpure || flags.file !== undefined ? "false" : "true");
+  return openContext(common, { isReadOnly: options.isReadOnly });
+}
+
+/** What each word means; no word means the default of the flake here, or the whole of a file or expression. */
+export function openInstallables(
+  context: StoreContext,
+  common: CommonFlags,
+  flags: InstallableFlags,
+  words: readonly string[],
+  places: FlakePlaces = PACKAGES,
+): Installables {
+  let opened: CompatEvaluation | undefined;
+  const evaluation = (): CompatEvaluation => (opened ??= openCompatEvaluation(context, common));
+  const given = words.length === 0 ? ["."] : words;
+  if (flags.file !== undefined || flags.expression !== undefined) {
+    const root = once(() =>
+      flags.file === undefined
+        ? evaluation().evaluate({ kind: "text", text: flags.expression ?? "" })
+        : evaluation().evaluate(flags.file === "-" ? { kind: "stdin" } : { kind: "file", file: flags.file }),
+    );
+    return { evaluation, all: given.map((word) => ofExpression(context, evaluation, root, word)) };
+  }
+  const all = given.map(
+    (word) => ofStore(context, word) ?? ofFlake({ context, common, flags, evaluation, places }, word),
+  );
+  return { evaluation, all };
+}
+
+/** The values that words select, with what evaluated them. @throws {DevshellError} for paths of the store */
 export function valuesOf(
   context: StoreContext,
   common: CommonFlags,
   flags: InstallableFlags,
   words: readonly string[],
-): { readonly evaluation: CompatEvaluation; readonly values: ReturnType<typeof selectValues> } {
-  const evaluation = openCompatEvaluation(context, common);
-  const root = rootOf(evaluation, flags, words);
-  return { evaluation, values: selectValues(evaluation, root, words.map(attributeOf)) };
+  places: FlakePlaces = PACKAGES,
+): { readonly evaluation: CompatEvaluation; readonly values: readonly SelectedValue[] } {
+  const { all, evaluation } = openInstallables(context, common, flags, words, places);
+  const values = all.map(({ word, value }) => {
+    if (value !== undefined) return value();
+    throw usageError("nix", `installable '${word}' does not correspond to a Nix language value`);
+  });
+  return { evaluation: evaluation(), values };
 }
 
 /** What the words mean to have built: attributes, derivations and paths in the store. */
@@ -52,84 +126,79 @@ export function targetsOf(
   common: CommonFlags,
   flags: InstallableFlags,
   words: readonly string[],
+  places: FlakePlaces = PACKAGES,
 ): DerivedPath[] {
-  const { storeDir } = context.settings;
-  const isEvaluated = flags.file !== undefined || flags.expression !== undefined;
-  if (!isEvaluated && words.length > 0 && words.every((word) => isStoreWord(storeDir, word)))
-    return words.map((word) => storeTarget(storeDir, word));
-  const { evaluation, values } = valuesOf(context, common, flags, words);
-  const targets = values.flatMap(({ value }, index) =>
-    isStringValue(value)
-      ? [targetOfString(storeDir, value)]
-      : evaluation.derivationsOf(value).map((found): DerivedPath => {
-          const outputs = outputsOf(words[index] ?? "") ?? usualOutputs(found);
-          return { kind: "built", drvPath: found.drvPath, outputs };
-        }),
-  );
-  evaluation.host.flush();
+  const { all, evaluation } = openInstallables(context, common, flags, words, places);
+  const targets = all.flatMap((installable) => installable.targets());
+  if (all.some(({ value }) => value !== undefined)) evaluation().host.flush();
   return targets;
 }
 
-function rootOf(evaluation: CompatEvaluation, flags: InstallableFlags, words: readonly string[]): Value {
-  if (flags.file !== undefined)
-    return evaluation.evaluate(flags.file === "-" ? { kind: "stdin" } : { kind: "file", file: flags.file });
-  if (flags.expression !== undefined) return evaluation.evaluate({ kind: "text", text: flags.expression });
-  throw new DevshellError(
-    "CLI_FLAKE_NOT_BUILT",
-    `Cannot use "${words[0] ?? "."}" as a flake: flakes are not built yet`,
-    { hint: "give -f FILE or --expr EXPRESSION" },
-  );
+function ofExpression(
+  context: StoreContext,
+  evaluation: () => CompatEvaluation,
+  root: () => Value,
+  word: string,
+): Installable {
+  const { prefix, outputs } = splitOutputs(word);
+  const attribute = prefix === "." ? "" : prefix;
+  const value = once((): SelectedValue => {
+    const [selected] = selectValues(evaluation(), root(), [attribute]);
+    return { value: selected?.value ?? null, pos: selected?.pos ?? NO_POS, path: [] };
+  });
+  return {
+    word,
+    value,
+    targets: () =>
+      targetsOfValue(
+        context,
+        evaluation(),
+        value(),
+        outputs,
+        `while evaluating the attribute '${attribute}'`,
+      ),
+  };
 }
 
-/** A string that names one store path: the context says whether and what must be built for it. */
-function targetOfString(storeDir: string, value: Parameters<typeof contextOf>[0]): DerivedPath {
-  const [element, ...others] = contextOf(value);
-  if (element === undefined || others.length > 0 || !isInStore(storeDir, textOf(value)))
-    throw new DevshellError(
-      "SPEC_NOT_A_DERIVATION",
-      `string '${textOfBytes(textOf(value))}' does not stand for one store path, so it cannot be built`,
-    );
-  if (element.startsWith("!")) {
-    const { drvPath, outputs } = parseBuiltElement(storeDir, element);
-    return { kind: "built", drvPath, outputs };
-  }
-  return { kind: "opaque", path: parseStorePath(storeDir, element.replace(/^=/, "")) };
+/** A path in the store, or a link to one. */
+function ofStore(context: StoreContext, word: string): Installable | undefined {
+  const { prefix, outputs } = splitOutputs(word);
+  const { storeDir } = context.settings;
+  if (!prefix.includes("/") || !isInStore(storeDir, inStore(storeDir, prefix))) return undefined;
+  const path = storePathOf(storeDir, prefix);
+  const target: DerivedPath =
+    outputs === undefined ? { kind: "opaque", path } : { kind: "built", drvPath: path, outputs };
+  return { word, value: undefined, targets: () => [target] };
 }
 
-/** The one that was selected, else what the package wants installed, else all. */
-function usualOutputs({ value, outputName }: FoundDerivation): readonly string[] {
-  const specified = value?.get("outputSpecified");
-  if (value === undefined || (specified !== undefined && force(specified) === true)) return [outputName];
-  const meta = value.get("meta");
-  const forced = meta === undefined ? undefined : force(meta);
-  const chosen =
-    (forced instanceof AttrSet ? forced.get("outputsToInstall") : undefined) ?? value.get("outputs");
-  const list = chosen === undefined ? undefined : force(chosen);
-  const names =
-    list !== undefined && isList(list)
-      ? list.map((name) => forceString(name, NO_POS, "while evaluating an output's name"))
-      : [];
-  return names.length === 0 ? ["out"] : names;
+interface FlakeScope {
+  readonly context: StoreContext;
+  readonly common: CommonFlags;
+  readonly flags: InstallableFlags;
+  readonly evaluation: () => CompatEvaluation;
+  readonly places: FlakePlaces;
 }
 
-function isStoreWord(storeDir: string, word: string): boolean {
-  if (!word.includes("/")) return false;
-  return isInStore(storeDir, inStore(storeDir, word.replace(/\^[^/]*$/, "")));
+function ofFlake(scope: FlakeScope, word: string): Installable {
+  const { context, common, flags, evaluation, places } = scope;
+  if (common.arguments.length > 0)
+    throw usageError("nix", "'--arg' and '--argstr' are incompatible with flakes");
+  const { prefix, outputs } = splitOutputs(word);
+  const { reference, fragment } = splitReference(prefix);
+  const flake = once(() => openFlakeOutputs(context, evaluation(), reference, flags.flake));
+  const value = once((): SelectedValue => {
+    const { outputs: root, shown } = flake();
+    return findOutput(root, shown, attributePathsOf(fragment, places, context.settings.config.system));
+  });
+  return {
+    word,
+    value,
+    flake,
+    targets: () => [targetOfFlakeOutput(context, evaluation(), value(), outputs)],
+  };
 }
 
-function storeTarget(storeDir: string, word: string): DerivedPath {
-  const at = word.lastIndexOf("^");
-  if (at >= 0) return derivedPathOf(storeDir, `${word.slice(0, at)}!${word.slice(at + 1)}`);
-  const target = derivedPathOf(storeDir, word);
-  return target.kind === "built" ? { kind: "opaque", path: target.drvPath } : target;
-}
-
-function attributeOf(word: string): string {
-  return word.replace(/\^[^^]*$/, "");
-}
-
-function outputsOf(word: string): readonly string[] | "*" | undefined {
-  const outputs = /\^([^^]*)$/.exec(word)?.[1];
-  if (outputs === undefined) return undefined;
-  return outputs === "*" ? "*" : outputs.split(",");
+function once<T>(compute: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: compute() }).value;
 }

@@ -1,7 +1,11 @@
 import { parseCommandLine } from "../commandLine.ts";
-import { openContext } from "../context.ts";
 import { printLog } from "../nixStore/buildLog.ts";
-import { newInstallableFlags, takeInstallableFlag, targetsOf } from "./installables.ts";
+import {
+  newInstallableFlags,
+  openInstallableContext,
+  takeInstallableFlag,
+  targetsOf,
+} from "./installables.ts";
 
 /** `nix log`. */
 export async function log(argv: readonly string[]): Promise<number> {
@@ -13,7 +17,7 @@ export async function log(argv: readonly string[]): Promise<number> {
     words.push(word);
     return true;
   });
-  using context = openContext(flags);
+  using context = openInstallableContext(flags, installables, { name: "nix log" });
   for (const target of targetsOf(context, flags, installables, words))
     await printLog(context.store, target.kind === "built" ? target.drvPath : target.path);
   return 0;

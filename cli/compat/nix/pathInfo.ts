@@ -2,9 +2,13 @@ import { DevshellError, formatHash } from "../../../core/index.ts";
 import type { StoreContext } from "../../../env/index.ts";
 import type { DerivedPath, LocalStore, StorePath } from "../../../store/index.ts";
 import { parseCommandLine } from "../commandLine.ts";
-import { openContext } from "../context.ts";
 import { printLine } from "../output.ts";
-import { newInstallableFlags, takeInstallableFlag, targetsOf } from "./installables.ts";
+import {
+  newInstallableFlags,
+  openInstallableContext,
+  takeInstallableFlag,
+  targetsOf,
+} from "./installables.ts";
 
 /** `nix path-info`. */
 export function pathInfo(argv: readonly string[]): number {
@@ -19,7 +23,7 @@ export function pathInfo(argv: readonly string[]): number {
     else words.push(word);
     return true;
   });
-  using context = openContext(flags);
+  using context = openInstallableContext(flags, installables, { name: "nix path-info" });
   const { store } = context;
   const named = given.has("all")
     ? store.allValidPaths()

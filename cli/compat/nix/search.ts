@@ -10,9 +10,13 @@ import {
   type Value,
 } from "../../../lang/index.ts";
 import { parseCommandLine, usageError } from "../commandLine.ts";
-import { openContext } from "../context.ts";
 import { printLine } from "../output.ts";
-import { newInstallableFlags, takeInstallableFlag, valuesOf } from "./installables.ts";
+import {
+  newInstallableFlags,
+  openInstallableContext,
+  takeInstallableFlag,
+  valuesOf,
+} from "./installables.ts";
 import { printJsonLine, takeJsonLayout, type JsonLayout } from "./prettyJson.ts";
 
 interface FoundPackage {
@@ -47,7 +51,7 @@ export function search(argv: readonly string[]): number {
   const unwanted = excluded.map(expressionOf);
   if (!flags.settings.has("allow-import-from-derivation"))
     flags.settings.set("allow-import-from-derivation", "false");
-  using context = openContext(flags, { isReadOnly: true });
+  using context = openInstallableContext(flags, installables, { name: "nix search", isReadOnly: true });
   const { evaluation, values } = valuesOf(context, flags, installables, [root]);
   const found: FoundPackage[] = [];
   for (const { value } of values)
