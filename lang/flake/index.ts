@@ -7,6 +7,7 @@ export { formatFlakeReference, parseFlakeReference, type FlakeAttributes } from 
 export {
   allInputs,
   comparePaths,
+  findInput,
   isFollowed,
   lockJson,
   parseLockFile,

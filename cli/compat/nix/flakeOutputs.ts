@@ -1,17 +1,37 @@
-import { existsSync } from "node:fs";
-import { dirname, resolve } from "node:path";
-import { DevshellError, bytesOfText } from "../../../core/index.ts";
-import { workingDirectory, type StoreContext } from "../../../env/index.ts";
-import { AttrSet, type Slot } from "../../../lang/index.ts";
+import { resolve } from "node:path";
+import { bytesOfText, textOfBytes } from "../../../core/index.ts";
+import {
+  lockFlake,
+  openFlake,
+  parseReference,
+  workingDirectory,
+  type LockOptions,
+  type StoreContext,
+} from "../../../env/index.ts";
+import {
+  attributesOf,
+  findInput,
+  parseInputPath,
+  showInputPath,
+  showReference,
+  type AttrSet,
+  type FlakeReference,
+  type LockedFlake,
+  type Slot,
+} from "../../../lang/index.ts";
+import { usageError } from "../commandLine.ts";
 import type { CompatEvaluation } from "../evaluate.ts";
+import { say } from "../output.ts";
 
 /** What the command line says of flakes: their locks, the registries. */
 export interface FlakeFlags {
-  /** Input path → reference. */
+  readonly lock: { -readonly [Name in keyof LockOptions]: LockOptions[Name] };
+  /** Input path → reference, as given. */
   readonly overrides: Map<string, string>;
-  readonly updates: string[];
-  isUpdated: boolean;
-  isWritten: boolean;
+  readonly updates: Set<string>;
+  /** Flakes whose inputs stand before the registries. */
+  readonly inputsFrom: string[];
+  readonly registryOverrides: (readonly [string, string])[];
 }
 
 export interface FlakeOutputs {
@@ -25,37 +45,130 @@ export interface FlakeOutputs {
 }
 
 export function newFlakeFlags(): FlakeFlags {
-  return { overrides: new Map(), updates: [], isUpdated: true, isWritten: true };
+  return { lock: {}, overrides: new Map(), updates: new Set(), inputsFrom: [], registryOverrides: [] };
 }
 
+/** Takes what says how a flake's lock is read, made and written, and where names of flakes are looked up. */
 export function takeFlakeFlag(flags: FlakeFlags, word: string, next: () => string): boolean {
-  if (word === "--no-write-lock-file") flags.isWritten = false;
-  else if (word === "--no-update-lock-file") flags.isUpdated = false;
-  else if (word === "--override-input") {
-    flags.overrides.set(next(), next());
-    flags.isWritten = false;
-  } else if (word === "--update-input") flags.updates.push(next());
-  else return false;
-  return true;
+  const { lock } = flags;
+  switch (word) {
+    case "--recreate-lock-file":
+      deprecated(word, "nix flake update");
+      lock.isRecreated = true;
+      return true;
+    case "--no-update-lock-file":
+      lock.isUpdateAllowed = false;
+      return true;
+    case "--no-write-lock-file":
+      lock.isWritten = false;
+      return true;
+    case "--no-registries":
+      say("warning: '--no-registries' is deprecated; use '--no-use-registries'");
+      lock.usesRegistries = false;
+      return true;
+    case "--commit-lock-file":
+      lock.isCommitted = true;
+      return true;
+    case "--update-input":
+      say(
+        "warning: '--update-input' is a deprecated alias for 'flake update' and will be removed in a future version.",
+      );
+      flags.updates.add(inputPath(word, next()));
+      return true;
+    case "--override-input":
+      flags.overrides.set(inputPath(word, next()), next());
+      lock.isWritten = false;
+      return true;
+    case "--reference-lock-file":
+      lock.referenceLockFile = resolve(next());
+      return true;
+    case "--output-lock-file":
+      lock.outputLockFile = resolve(next());
+      return true;
+    case "--inputs-from":
+      flags.inputsFrom.push(next());
+      return true;
+    case "--override-flake":
+      flags.registryOverrides.push([next(), next()]);
+      return true;
+    default:
+      return false;
+  }
 }
 
-/** `reference#fragment`. */
-export function splitReference(word: string): { readonly reference: string; readonly fragment: string } {
-  const at = word.indexOf("#");
-  if (at < 0) return { reference: word, fragment: "" };
-  return { reference: word.slice(0, at), fragment: decodeURIComponent(word.slice(at + 1)) };
+/** What {@link FlakeFlags} mean; the registries' overrides are put in force. */
+export function lockOptions(
+  context: StoreContext,
+  evaluation: CompatEvaluation,
+  flags: FlakeFlags,
+): LockOptions {
+  const { evaluator } = evaluation;
+  for (const [from, to] of flags.registryOverrides)
+    context.overrideFlake(attributesOf(referenceOf(from)), referenceOf(to));
+  for (const word of flags.inputsFrom) {
+    const { lock } = lockFlake({ context, evaluator }, referenceOf(word), { isWritten: false });
+    for (const name of lock.inputs.keys()) {
+      const locked = findInput(lock, [name])?.pin?.locked;
+      if (locked === undefined) continue;
+      const from = new Map([
+        ["type", "indirect"],
+        ["id", name],
+      ]);
+      context.overrideFlake(from, locked);
+    }
+  }
+  const overrides = new Map<string, FlakeReference>();
+  for (const [path, word] of flags.overrides) overrides.set(path, referenceOf(word, true));
+  return { ...flags.lock, overrides, updates: flags.updates };
 }
 
+/** Locks a flake and opens its outputs. */
 export function openFlakeOutputs(
   context: StoreContext,
   evaluation: CompatEvaluation,
-  reference: string,
-  flags: FlakeFlags,
+  reference: FlakeReference,
+  options: LockOptions,
 ): FlakeOutputs {
-  let path = resolve(workingDirectory(), reference);
-  while (!existsSync(`${path}/flake.nix`) && path !== "/") path = dirname(path);
-  if (path === "/") throw new DevshellError("X", `no flake ${reference}`);
-  const flake = evaluation.evaluate({ kind: "text", text: `builtins.getFlake "path:${path}"` });
-  if (!(flake instanceof AttrSet)) throw new Error("no set");
-  return { outputs: flake.get("outputs") ?? null, flake, sourcePath: path, shown: `path:${path}` };
+  const within = { context, evaluator: evaluation.evaluator };
+  const locked = lockFlake(within, reference, options);
+  const flake = openFlake(within, locked);
+  return {
+    outputs: flake.get("outputs") ?? null,
+    flake,
+    sourcePath: sourcePathOf(locked),
+    shown: textOfBytes(showReference(reference)),
+  };
+}
+
+function referenceOf(word: string, isMissingAllowed = false): FlakeReference {
+  return parseReference(word, {
+    directory: workingDirectory(),
+    isMissingAllowed,
+    notice: (line) => say(bytesOfText(line)),
+  });
+}
+
+/** The path of an input, in the form that a lock's options take. */
+function inputPath(flag: string, text: string): string {
+  const path = parseInputPath(bytesOfText(text));
+  if (path.length === 0)
+    throw usageError(
+      "nix",
+      `${flag} was passed a zero-length input path, which would refer to the flake itself, not an input`,
+    );
+  return showInputPath(path);
+}
+
+function deprecated(flag: string, better: string): void {
+  say(`warning: '${flag}' is deprecated and will be removed in a future version; use '${better}' instead.`);
+}
+
+function sourcePathOf({ flake: { resolved } }: LockedFlake): string | undefined {
+  const { attributes } = resolved;
+  const path = attributes.get("path");
+  if (attributes.get("type") === "path" && typeof path === "string") return textOfBytes(path);
+  const url = attributes.get("url");
+  if (attributes.get("type") !== "git" || typeof url !== "string" || !url.startsWith("file://"))
+    return undefined;
+  return decodeURIComponent(new URL(url).pathname);
 }

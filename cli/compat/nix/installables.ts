@@ -1,20 +1,28 @@
-import type { StoreContext } from "../../../env/index.ts";
-import { NO_POS, type Pos, type Value } from "../../../lang/index.ts";
+import { bytesOfText, textOfBytes } from "../../../core/index.ts";
+import {
+  parseInstallable,
+  workingDirectory,
+  type LockOptions,
+  type StoreContext,
+} from "../../../env/index.ts";
+import { NO_POS, type Value } from "../../../lang/index.ts";
 import { isInStore, type DerivedPath } from "../../../store/index.ts";
 import { usageError, type CommonFlags } from "../commandLine.ts";
 import { openContext } from "../context.ts";
 import { openCompatEvaluation, selectValues, type CompatEvaluation } from "../evaluate.ts";
+import { say } from "../output.ts";
 import { inStore, storePathOf } from "../storeArgument.ts";
 import {
   newFlakeFlags,
+  lockOptions,
   openFlakeOutputs,
-  splitReference,
   takeFlakeFlag,
   type FlakeFlags,
   type FlakeOutputs,
 } from "./flakeOutputs.ts";
 import { splitOutputs } from "./outputs.ts";
 import { PACKAGES, attributePathsOf, findOutput, type FlakePlaces } from "./places.ts";
+import type { SelectedValue } from "./selectedValue.ts";
 import { targetOfFlakeOutput, targetsOfValue } from "./targets.ts";
 
 /** What the words of a `nix` subcommand are looked up in, and how. */
@@ -34,13 +42,6 @@ export interface Installable {
   readonly flake?: (() => FlakeOutputs) | undefined;
   /** What is to be built for it. */
   targets(): DerivedPath[];
-}
-
-export interface SelectedValue {
-  readonly value: Value;
-  readonly pos: Pos;
-  /** From a flake's outputs, where it is of a flake. */
-  readonly path: readonly string[];
 }
 
 /** The words' meanings, with what evaluates them. */
@@ -98,9 +99,9 @@ export function openInstallables(
     );
     return { evaluation, all: given.map((word) => ofExpression(context, evaluation, root, word)) };
   }
-  const all = given.map(
-    (word) => ofStore(context, word) ?? ofFlake({ context, common, flags, evaluation, places }, word),
-  );
+  const options = once(() => lockOptions(context, evaluation(), flags.flake));
+  const scope: FlakeScope = { context, common, evaluation, options, places };
+  const all = given.map((word) => ofStore(context, word) ?? ofFlake(scope, word));
   return { evaluation, all };
 }
 
@@ -174,21 +175,27 @@ function ofStore(context: StoreContext, word: string): Installable | undefined {
 interface FlakeScope {
   readonly context: StoreContext;
   readonly common: CommonFlags;
-  readonly flags: InstallableFlags;
   readonly evaluation: () => CompatEvaluation;
+  readonly options: () => LockOptions;
   readonly places: FlakePlaces;
 }
 
 function ofFlake(scope: FlakeScope, word: string): Installable {
-  const { context, common, flags, evaluation, places } = scope;
+  const { context, common, evaluation, options, places } = scope;
   if (common.arguments.length > 0)
     throw usageError("nix", "'--arg' and '--argstr' are incompatible with flakes");
-  const { prefix, outputs } = splitOutputs(word);
-  const { reference, fragment } = splitReference(prefix);
-  const flake = once(() => openFlakeOutputs(context, evaluation(), reference, flags.flake));
+  const { reference, fragment, outputs } = parseInstallable(word, {
+    directory: workingDirectory(),
+    notice: (line) => say(bytesOfText(line)),
+  });
+  const flake = once(() => openFlakeOutputs(context, evaluation(), reference, options()));
   const value = once((): SelectedValue => {
     const { outputs: root, shown } = flake();
-    return findOutput(root, shown, attributePathsOf(fragment, places, context.settings.config.system));
+    return findOutput(
+      root,
+      shown,
+      attributePathsOf(textOfBytes(fragment), places, context.settings.config.system),
+    );
   });
   return {
     word,

@@ -9,7 +9,7 @@ import {
   type Pos,
   type Slot,
 } from "../../../lang/index.ts";
-import type { SelectedValue } from "./installables.ts";
+import type { SelectedValue } from "./selectedValue.ts";
 
 /** Where a command looks in a flake's outputs; `%` stands for the system. */
 export interface FlakePlaces {

@@ -23,9 +23,9 @@ import {
   openInstallableContext,
   takeInstallableFlag,
   valuesOf,
-  type SelectedValue,
 } from "./installables.ts";
 import { APPS } from "./places.ts";
+import type { SelectedValue } from "./selectedValue.ts";
 
 /** A program, and what must be built for it. */
 export interface App {

@@ -18,9 +18,9 @@ import {
   type Pos,
   type Value,
 } from "../../../lang/index.ts";
-import { parseBuiltElement, parseStorePath, type DerivedPath } from "../../../store/index.ts";
+import { isStorePath, parseBuiltElement, parseStorePath, type DerivedPath } from "../../../store/index.ts";
 import type { CompatEvaluation } from "../evaluate.ts";
-import type { SelectedValue } from "./installables.ts";
+import type { SelectedValue } from "./selectedValue.ts";
 import type { Outputs } from "./outputs.ts";
 
 /** What a flake's output means to have built: a derivation, a path or a string that names one store path. */
@@ -40,7 +40,7 @@ export function targetOfFlakeOutput(
     evaluation,
     value,
     pos,
-    `while evaluating the flake output attribute '${shown}'`,
+    bytesOfText(`while evaluating the flake output attribute '${shown}'`),
   );
   if (single !== undefined) return single;
   throw evalError(
@@ -57,7 +57,7 @@ export function targetsOfValue(
   outputs: Outputs,
   frame: string,
 ): DerivedPath[] {
-  const single = singlePath(context, evaluation, value, pos, frame);
+  const single = singlePath(context, evaluation, value, pos, bytesOfText(frame));
   if (single !== undefined) return [single];
   const chosen = new Map<string, Exclude<Outputs, undefined>>();
   for (const found of evaluation.derivationsOf(value)) {
@@ -88,17 +88,20 @@ function singlePath(
   { evaluator }: CompatEvaluation,
   value: Value,
   pos: Pos,
-  frame: string,
+  frame: ByteString,
 ): DerivedPath | undefined {
   if (value instanceof PathValue) {
-    const path = coerceToString(evaluator.runtime, value, new Set(), pos, bytesOfText(frame));
-    return { kind: "opaque", path: parseStorePath(storeDir, path) };
+    // A flake's own tree is in the store already.
+    const path = isStorePath(storeDir, value.path)
+      ? value.path
+      : parseStorePath(storeDir, coerceToString(evaluator.runtime, value, new Set(), pos, frame));
+    return { kind: "opaque", path };
   }
   if (!isStringValue(value)) return undefined;
   try {
     return targetOfString(storeDir, textOf(value), [...contextOf(value)]);
   } catch (error) {
-    throw addFrame(error, bytesOfText(frame), pos);
+    throw addFrame(error, frame, pos);
   }
 }
 
