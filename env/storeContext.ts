@@ -1,7 +1,15 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { join } from "node:path";
 import { DevshellError, bytesOfText, fsPath, textOfBytes, type ByteString } from "../core/index.ts";
-import type { ContextElement, FetchRequest, FetchResult, SearchPathEntry } from "../lang/index.ts";
+import {
+  fetchInput,
+  flakeReference,
+  parseFlakeReference,
+  type ContextElement,
+  type FetchRequest,
+  type FetchResult,
+  type SearchPathEntry,
+} from "../lang/index.ts";
 import {
   debianBuilders,
   openDebianCollection,
@@ -311,8 +319,7 @@ export class StoreContext implements Disposable {
   #resolveEntry(entry: ByteString, directory: string): ByteString | undefined {
     const url = urlOfEntry(entry);
     if (url === undefined) {
-      if (entry.startsWith("flake:"))
-        throw new DevshellError("EVAL_FLAKE", `Cannot use "${textOfBytes(entry)}": flakes are not built yet`);
+      if (entry.startsWith("flake:")) return this.#fetchFlakeEntry(entry.slice("flake:".length));
       return pathOfEntry(entry, directory);
     }
     return this.#fetchNow({
@@ -322,6 +329,20 @@ export class StoreContext implements Disposable {
         ["name", "source"],
       ]),
     }).storePath;
+  }
+
+  /** The tree of a flake that an element of the search path names. */
+  #fetchFlakeEntry(text: ByteString): ByteString {
+    const { attributes, dir } = flakeReference(parseFlakeReference(text));
+    const resolved = this.registries.resolve(attributes, "all");
+    const input = fetchInput(resolved.attributes);
+    const { storePath } = this.#trees.fetch({
+      kind: "tree",
+      attributes: input.attributes,
+      reference: input.reference,
+    });
+    const inner = resolved.dir ?? dir;
+    return inner === "" ? storePath : `${storePath}/${inner}`;
   }
 
   #realiseNow(elements: readonly ContextElement[]): ReadonlyMap<ByteString, ByteString> {

@@ -9,6 +9,8 @@ export interface CommonFlags {
   readonly settings: Map<string, string>;
   readonly includes: string[];
   readonly arguments: SpecArgument[];
+  /** `--override-flake`: what stands before all registries. */
+  readonly flakeOverrides: (readonly [from: string, to: string])[];
   /** `-v` counts up, `--quiet` down. */
   verbosity: number;
   isReadOnly: boolean;
@@ -185,7 +187,6 @@ const IGNORED: Readonly<Record<string, number>> = {
   "-L": 0,
   "--no-write-lock-file": 0,
   "--no-update-lock-file": 0,
-  "--override-flake": 2,
   "--count-calls": 0,
 };
 
@@ -200,6 +201,7 @@ export function parseCommandLine(name: string, argv: readonly string[], own: Own
     settings: new Map(),
     includes: [],
     arguments: [],
+    flakeOverrides: [],
     verbosity: 0,
     isReadOnly: false,
     isRootWarned: true,
@@ -299,6 +301,9 @@ function takeCommon(flags: CommonFlags, word: string, next: () => string, name: 
       return true;
     case "--repair":
       flags.isRepair = true;
+      return true;
+    case "--override-flake":
+      flags.flakeOverrides.push([next(), next()]);
       return true;
     case "--store":
       flags.store = next();

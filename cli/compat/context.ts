@@ -1,5 +1,11 @@
 import { bytesOfText } from "../../core/index.ts";
-import { createStoreContext, type ContextEvent, type StoreContext } from "../../env/index.ts";
+import {
+  createStoreContext,
+  parseReference,
+  workingDirectory,
+  type ContextEvent,
+  type StoreContext,
+} from "../../env/index.ts";
 import { describePlan, type RealisePlan } from "../../store/index.ts";
 import type { CommonFlags } from "./commandLine.ts";
 import { say } from "./output.ts";
@@ -12,13 +18,20 @@ export function openContext(
   flags: CommonFlags,
   options: { readonly isReadOnly?: boolean | undefined } = {},
 ): StoreContext {
-  return createStoreContext({
+  const context = createStoreContext({
     settings: flags.settings,
     store: flags.store,
     isReadOnly: options.isReadOnly ?? flags.isReadOnly,
     maxCallDepth: MAX_CALL_DEPTH,
     onEvent: (event) => report(event, flags),
   });
+  for (const [from, to] of flags.flakeOverrides) {
+    const [original, target] = [from, to].map((text) =>
+      parseReference(text, { directory: workingDirectory(), isMissingAllowed: true, notice: say }),
+    );
+    if (original !== undefined && target !== undefined) context.overrideFlake(original.attributes, target);
+  }
+  return context;
 }
 
 /** Log lines as Nix's plain logger prints them. */
@@ -33,7 +46,7 @@ function report(event: ContextEvent, flags: CommonFlags): void {
       if (event.id === 0 || flags.hasBuildOutput) say(event.line);
       return;
     case "message":
-      say(bytesOfText(messageLine(event.level, event.text)));
+      say(bytesOfText(plainText(messageLine(event.level, event.text))));
       return;
     case "plan":
       printPlan(event as RealisePlan & { kind: "plan" }, flags);
@@ -46,6 +59,12 @@ function report(event: ContextEvent, flags: CommonFlags): void {
 function messageLine(level: "trace" | "warning", text: string): string {
   if (level === "trace") return `trace: ${text}`;
   return /^(evaluation )?warning/.test(text) ? text : `warning: ${text}`;
+}
+
+/** Colours are for terminals. */
+function plainText(text: string): string {
+  // eslint-disable-next-line no-control-regex -- the escape sequences are what is taken out
+  return process.stderr.isTTY ? text : text.replace(/\u001B\[[0-9;]*m/g, "");
 }
 
 function printPlan(plan: RealisePlan, flags: CommonFlags): void {

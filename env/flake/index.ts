@@ -13,5 +13,7 @@ export {
   writeRegistry,
   type Registry,
   type RegistryEntry,
+  type RegistryKind,
 } from "./registry.ts";
+export { fingerprintOf } from "./fingerprint.ts";
 export { describeLockChanges } from "./describeLockChanges.ts";

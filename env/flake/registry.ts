@@ -46,18 +46,20 @@ export const DEFAULT_REGISTRY = "https://channels.nixos.org/flake-registry.json"
 const MAX_STEPS = 100;
 const VERSION = 2;
 
+const ORDER: readonly RegistryKind[] = ["flags", "user", "system", "global"];
+
 /** The registries in their order: the command line's, the user's, the system's, the global one. */
 export class FlakeRegistries {
   readonly #surroundings: RegistrySurroundings;
-  #registries: readonly Registry[] | undefined;
+  readonly #known = new Map<RegistryKind, Registry>();
 
   constructor(surroundings: RegistrySurroundings) {
     this.#surroundings = surroundings;
   }
 
+  /** @throws {DevshellError} where the global registry cannot be had */
   all(): readonly Registry[] {
-    this.#registries ??= this.#read();
-    return this.#registries;
+    return ORDER.map((kind) => this.#registry(kind));
   }
 
   /**
@@ -66,9 +68,7 @@ export class FlakeRegistries {
    * @throws {DevshellError} `FLAKE_UNKNOWN`
    */
   resolve(attributes: FlakeAttributes, scope: "all" | "limited"): ResolvedFlake {
-    const registries = this.all().filter(
-      ({ kind }) => scope === "all" || kind === "flags" || kind === "global",
-    );
+    const kinds: readonly RegistryKind[] = scope === "all" ? ORDER : ["flags", "global"];
     let current: ResolvedFlake = { attributes, dir: undefined };
     for (let step = 0; ; step++) {
       if (step === MAX_STEPS)
@@ -76,7 +76,7 @@ export class FlakeRegistries {
           "FLAKE_UNKNOWN",
           `cycle detected in flake registry for '${show(current.attributes)}'`,
         );
-      const next = match(registries, current.attributes);
+      const next = this.#match(kinds, current.attributes);
       if (next === undefined) break;
       current = next;
     }
@@ -89,22 +89,47 @@ export class FlakeRegistries {
     return current;
   }
 
-  #read(): readonly Registry[] {
+  #match(kinds: readonly RegistryKind[], attributes: FlakeAttributes): ResolvedFlake | undefined {
+    for (const kind of kinds)
+      try {
+        const found = match(this.#registry(kind), attributes);
+        if (found !== undefined) return found;
+      } catch (error) {
+        // without the network, what needs no registry still works
+        if (attributes.get("type") === "indirect" || !(error instanceof DevshellError)) throw error;
+        this.#surroundings.warn(error.message);
+      }
+    return undefined;
+  }
+
+  #registry(kind: RegistryKind): Registry {
+    const known = this.#known.get(kind);
+    if (known !== undefined) return known;
+    const registry = this.#read(kind);
+    // those of the command line may still grow
+    if (kind !== "flags") this.#known.set(kind, registry);
+    return registry;
+  }
+
+  #read(kind: RegistryKind): Registry {
     const { warn, overrides, onRead, globalRegistry, download } = this.#surroundings;
-    const read = (kind: RegistryKind, path: string): Registry => {
+    const read = (path: string): Registry => {
       onRead?.(path);
       return readRegistry(path, kind, warn);
     };
-    let global: Registry;
-    if (globalRegistry === "") global = { kind: "global", entries: [] };
-    else if (isAbsolute(globalRegistry)) global = read("global", globalRegistry);
-    else global = parseRegistry(download(globalRegistry), globalRegistry, "global", warn);
-    return [
-      { kind: "flags", entries: overrides },
-      read("user", userRegistryPath()),
-      read("system", join(process.env["NIX_CONF_DIR"] || "/etc/nix", "registry.json")),
-      global,
-    ];
+    switch (kind) {
+      case "user":
+        return read(userRegistryPath());
+      case "system":
+        return read(join(process.env["NIX_CONF_DIR"] || "/etc/nix", "registry.json"));
+      case "global":
+        if (globalRegistry === "") return { kind, entries: [] };
+        if (isAbsolute(globalRegistry)) return read(globalRegistry);
+        return parseRegistry(download(globalRegistry), globalRegistry, kind, warn);
+      case "flags":
+      case "custom":
+        return { kind, entries: overrides };
+    }
   }
 }
 
@@ -183,24 +208,23 @@ export function writeRegistry(path: string, entries: readonly RegistryEntry[]): 
   renameSync(`${target}.${process.pid}`, target);
 }
 
-function match(registries: readonly Registry[], attributes: FlakeAttributes): ResolvedFlake | undefined {
+function match({ entries }: Registry, attributes: FlakeAttributes): ResolvedFlake | undefined {
   const bare = new Map(attributes);
   bare.delete("ref");
   bare.delete("rev");
-  for (const { entries } of registries)
-    for (const { from, to, isExact } of entries) {
-      const isSame = isSameAttributes(from, attributes);
-      const dir = to.dir === "" ? undefined : to.dir;
-      if (isExact) {
-        if (isSame) return { attributes: new Map(to.attributes), dir };
-      } else if (isSame || isSameAttributes(from, bare)) {
-        const given = (name: string): string | undefined => {
-          const value = attributes.get(name);
-          return !from.has(name) && typeof value === "string" ? value : undefined;
-        };
-        return { attributes: withRevision(to.attributes, given("ref"), given("rev")), dir };
-      }
+  for (const { from, to, isExact } of entries) {
+    const isSame = isSameAttributes(from, attributes);
+    const dir = to.dir === "" ? undefined : to.dir;
+    if (isExact) {
+      if (isSame) return { attributes: new Map(to.attributes), dir };
+    } else if (isSame || isSameAttributes(from, bare)) {
+      const given = (name: string): string | undefined => {
+        const value = attributes.get(name);
+        return !from.has(name) && typeof value === "string" ? value : undefined;
+      };
+      return { attributes: withRevision(to.attributes, given("ref"), given("rev")), dir };
     }
+  }
   return undefined;
 }
 
