@@ -6,6 +6,7 @@ export { parseInputPath } from "./flakeFile.ts";
 export { formatFlakeReference, parseFlakeReference, type FlakeAttributes } from "./flakeReference.ts";
 export {
   allInputs,
+  findInput as findLockedInput,
   comparePaths,
   findInput,
   isFollowed,

@@ -202,13 +202,16 @@ export function printLockFile(root: LockNode): ByteString {
   return `${printLockJson(lockJson(root).json)}\n`;
 }
 
-/** @param indent undefined for one line without spaces */
-export function printLockJson(value: LockJson, indent: string | undefined = ""): ByteString {
+const COMPACT = "compact";
+
+/** @param indent of its lines; "compact" for one line without spaces */
+export function printLockJson(value: LockJson, indent = ""): ByteString {
   if (typeof value === "string") return bytesOfText(JSON.stringify(textOfBytes(value)));
   if (typeof value !== "object") return String(value);
   const isMap = value instanceof Map;
-  const inner = indent === undefined ? undefined : `${indent}  `;
-  const colon = indent === undefined ? ":" : ": ";
+  const isCompact = indent === COMPACT;
+  const inner = isCompact ? COMPACT : `${indent}  `;
+  const colon = isCompact ? ":" : ": ";
   const items = isMap
     ? [...(value as ReadonlyMap<string, LockJson>)]
         .toSorted(([a], [b]) => (a < b ? -1 : 1))
@@ -216,7 +219,7 @@ export function printLockJson(value: LockJson, indent: string | undefined = ""):
     : (value as readonly LockJson[]).map((item) => printLockJson(item, inner));
   const [open, close] = isMap ? "{}" : "[]";
   if (items.length === 0) return `${open}${close}`;
-  return inner === undefined
+  return isCompact
     ? `${open}${items.join(",")}${close}`
     : `${open}\n${inner}${items.join(`,\n${inner}`)}\n${indent}${close}`;
 }

@@ -31,7 +31,7 @@ export function archive(argv: readonly string[]): number {
     ["path", top],
     ["inputs", inputsOf(command, lock)],
   ]);
-  if (isJson) printJsonLine(printLockJson(json, undefined), layout);
+  if (isJson) printJsonLine(printLockJson(json, "compact"), layout);
   return 0;
 }
 

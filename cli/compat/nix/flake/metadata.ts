@@ -33,7 +33,7 @@ export function metadata(argv: readonly string[]): number {
   });
   using command = new FlakeCommand(request);
   const locked = command.lock();
-  if (isJson) printJsonLine(printLockJson(jsonOf(command, locked), undefined), layout);
+  if (isJson) printJsonLine(printLockJson(jsonOf(command, locked), "compact"), layout);
   else printText(command, locked);
   return 0;
 }

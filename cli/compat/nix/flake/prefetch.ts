@@ -36,7 +36,7 @@ export function prefetch(argv: readonly string[]): number {
       ["original", attributesOf(resolved)],
       ["locked", attributesOf(tree.locked)],
     ]);
-    printJsonLine(printLockJson(fields, undefined), layout);
+    printJsonLine(printLockJson(fields, "compact"), layout);
   } else say(`Downloaded '${showReference(tree.locked)}' to '${tree.storePath}' (hash '${hash}').`);
   if (outLink !== undefined)
     context.store.addRoot(

@@ -43,7 +43,7 @@ export function show(argv: readonly string[]): number {
   const viewer = new OutputViewer({ ...options, localSystem });
   const header = `${BOLD}${showReference(locked.flake.locked)}${PLAIN}`;
   const json = command.evaluation.evaluator.run(() => viewer.visit(outputs, [], header, ""));
-  if (options.isJson) printJsonLine(printLockJson(json, undefined), layout);
+  if (options.isJson) printJsonLine(printLockJson(json, "compact"), layout);
   return 0;
 }
 
