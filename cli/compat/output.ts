@@ -56,7 +56,7 @@ function readPatiently(buffer: Buffer): number {
       const { code } = error as NodeJS.ErrnoException;
       if (code === "EOF") return 0;
       if (code !== "EAGAIN") throw error;
-      Atomics.wait(WAITER, 0, 0, 5);
+      wait(5);
     }
   }
 }
@@ -71,9 +71,11 @@ export function writeStandardOutput(chunk: Buffer): void {
       const { code } = error as NodeJS.ErrnoException;
       if (code === "EPIPE") process.exit(0);
       if (code !== "EAGAIN") throw error;
-      Atomics.wait(WAITER, 0, 0, 1);
+      wait(1);
     }
   }
 }
 
-const WAITER = new Int32Array(new SharedArrayBuffer(4));
+function wait(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}

