@@ -29,6 +29,7 @@ import {
 import { cacheDirectory, prepareCache } from "./cache/recordPaths.ts";
 import { AccessRules, type EvaluationMode } from "./host/accessRules.ts";
 import { emptyEvaluationStore, localEvaluationStore } from "./host/localEvaluationStore.ts";
+import { fetchTreeNow } from "./fetch/index.ts";
 import { DEFAULT_REGISTRY, FlakeRegistries, type RegistryEntry } from "./flake/registry.ts";
 import { readRemoteRegistry } from "./flake/registryCache.ts";
 import { pathOfEntry, searchPathEntries, urlOfEntry } from "./host/searchPath.ts";
@@ -112,6 +113,16 @@ export class StoreContext implements Disposable {
     this.tracker = new InputTracker(this.settings.storeDir);
     this.#trees = new TreeFetcher({
       run: (task) => this.#runTask(task),
+      fetchNow: (attributes, reference, isFinal) =>
+        this.settings.rung === "dummy"
+          ? undefined
+          : fetchTreeNow(attributes, reference, {
+              store: this.store,
+              setting: (name) => this.settings.config.raw.get(name),
+              signal: this.signal ?? new AbortController().signal,
+              warn: (text) => this.message("warning", text),
+              isFinal,
+            }),
       tracker: this.tracker,
       warn: (text) => this.message("warning", text),
     });

@@ -17,6 +17,16 @@ export async function fetchTree(
   reference: ByteString,
   context: FetchContext,
 ): Promise<FetchedTree> {
+  const known = fetchTreeNow(given, reference, context);
+  return known ?? finishTree(given, await fetchByType(new Map(given), context), reference, context);
+}
+
+/** As {@link fetchTree}, where nothing has to be waited for: what the store holds, and paths; else `undefined`. */
+export function fetchTreeNow(
+  given: InputAttributes,
+  reference: ByteString,
+  context: FetchContext,
+): FetchedTree | undefined {
   const expected = stringOf(given, "narHash");
   if (context.isFinal === true && expected !== undefined) {
     const storePath = makeFixedOutputPath(context.store.storeDir, stringOf(given, "name") ?? "source", {
@@ -26,7 +36,18 @@ export async function fetchTree(
     if (context.store.isValidPath(storePath))
       return { storePath, attributes: finalAttributes(given, expected), inputs: [] };
   }
-  const tree = await fetchByType(new Map(given), context);
+  if (given.get("type") !== "path") return undefined;
+  return finishTree(given, fetchPathTree(new Map(given), context), reference, context);
+}
+
+/** Checks a tree against what its input says. */
+function finishTree(
+  given: InputAttributes,
+  tree: FetchedTree,
+  reference: ByteString,
+  context: FetchContext,
+): FetchedTree {
+  const expected = stringOf(given, "narHash");
   const narHash = formatHash(context.store.pathInfo(tree.storePath).narHash, "sri");
   if (expected !== undefined && expected !== narHash)
     throw new DevshellError(
@@ -57,8 +78,6 @@ async function fetchByType(attributes: InputAttributes, context: FetchContext): 
   switch (type) {
     case "git":
       return fetchGitTree(attributes, context);
-    case "path":
-      return fetchPathTree(attributes, context);
     case "tarball":
       return fetchTarballTree(attributes, context);
     case "file":
@@ -68,8 +87,7 @@ async function fetchByType(attributes: InputAttributes, context: FetchContext): 
     case "indirect":
       throw new DevshellError(
         "FETCH_INDIRECT",
-        `cannot find flake 'flake:${stringOf(attributes, "id") ?? ""}' in the flake registries`,
-        { hint: "registries are not built yet: name the input by its URL" },
+        `indirect input 'flake:${stringOf(attributes, "id") ?? ""}' cannot be fetched directly`,
       );
     default:
       throw new DevshellError("FETCH_TYPE", `Cannot fetch an input of type '${type}'`);

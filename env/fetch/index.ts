@@ -1,4 +1,4 @@
-export { fetchTree, mercurialFailure } from "./fetchTree.ts";
+export { fetchTree, fetchTreeNow, mercurialFailure } from "./fetchTree.ts";
 export { countRevisions, locate } from "./git.ts";
 export { unpackArchive } from "./unpackArchive.ts";
 export type { FetchContext, FetchedTree, GitHistory, InputAttributes } from "./types.ts";

@@ -2,10 +2,17 @@ import { lstatSync } from "node:fs";
 import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
 import type { FetchRequest, FetchResult } from "../../lang/index.ts";
 import { typeOf, type InputTracker } from "../inputTracker.ts";
+import type { FetchedTree, InputAttributes } from "../fetch/index.ts";
 import type { SyncTask, SyncTaskReply, WireValue } from "./syncTask.ts";
 
 export interface TreeFetcherOptions {
   readonly run: (task: SyncTask) => Exclude<SyncTaskReply, { kind: "failed" }>;
+  /** What needs no waiting for is done at once, in this process; `undefined`: the task is run. */
+  readonly fetchNow: (
+    attributes: InputAttributes,
+    reference: ByteString,
+    isFinal: boolean,
+  ) => FetchedTree | undefined;
   readonly tracker: InputTracker;
   readonly warn: (message: string) => void;
 }
@@ -36,9 +43,17 @@ export class TreeFetcher {
     const key = JSON.stringify([isFinal, isLocking, wire]);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const result = this.#fetch(wire, reference, isFinal, isLocking);
+    const result =
+      this.#fetchHere(given, reference, isFinal) ?? this.#fetch(wire, reference, isFinal, isLocking);
     this.#known.set(key, result);
     return result;
+  }
+
+  #fetchHere(given: InputAttributes, reference: ByteString, isFinal: boolean): FetchResult | undefined {
+    const tree = fetching(reference, () => this.#options.fetchNow(given, reference, isFinal));
+    if (tree === undefined) return undefined;
+    for (const input of tree.inputs) this.#track(input);
+    return { storePath: tree.storePath, attributes: tree.attributes };
   }
 
   #fetch(

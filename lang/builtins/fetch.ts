@@ -148,7 +148,7 @@ function fetchTree(runtime: Runtime, argument: Slot, who: "fetchGit" | "fetchTre
 
 /** What the host is asked for a tree; only what is locked, where evaluation is pure. @throws EvalError */
 export function treeRequest(runtime: Runtime, given: FlakeAttributes, who: string): FetchRequest {
-  const { attributes, reference, isLocked } = fetchInput(given);
+  const { attributes, reference, isLocked } = fetchInput(resolved(runtime, given));
   if (runtime.settings.isPure && !isLocked) {
     if (!attributes.has("narHash"))
       throw failure(`in pure evaluation mode, '${who}' doesn't fetch unlocked input '${reference}'`);
@@ -157,6 +157,13 @@ export function treeRequest(runtime: Runtime, given: FlakeAttributes, who: strin
     );
   }
   return { kind: attributes.get("type") === "git" ? "git" : "tree", attributes, reference };
+}
+
+/** What an indirect input stands for; where evaluation is pure, there are no registries. */
+function resolved(runtime: Runtime, given: FlakeAttributes): FlakeAttributes {
+  const { host, settings } = runtime;
+  if (given.get("type") !== "indirect" || settings.isPure || host.resolveFlake === undefined) return given;
+  return host.resolveFlake(fetchInput(given).attributes, "limited").attributes;
 }
 
 function collectTreeAttributes(

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../core/index.ts";
 import { failure } from "../builtins/define.ts";
-import { addFrame, canonicalPath, type Runtime } from "../value/index.ts";
+import { addFrame, canonicalPath, evalError, type Runtime } from "../value/index.ts";
 import { fetchFlake, fetchReference, flakeDirectory } from "./fetchFlake.ts";
 import { readFlake } from "./flakeFile.ts";
 import {
@@ -191,7 +191,7 @@ class Locker {
     const relative = relativePathOf(reference);
     const parent = relative === undefined ? undefined : override === undefined ? task.path : override.parent;
     const base = override === undefined ? task.directory : override.directory;
-    const place = relative === undefined ? undefined : canonicalPath(`${base}/${relative}`);
+    const place = relative === undefined ? undefined : this.#placeOf(base, relative);
     this.#seen.add(key);
     const wanted: WantedInput = { name, path, reference, parent, place, isFlake: input.isFlake };
     const oldEdge = this.#options.updates.has(key) ? undefined : task.old?.inputs.get(name);
@@ -204,6 +204,19 @@ class Locker {
     )
       this.#keep(task, wanted, old);
     else this.#renew(task, wanted, own, isFromCommandLine);
+  }
+
+  /** Where a relative path leads. @throws EvalError where that is outside of the tree, and evaluation is pure */
+  #placeOf(directory: ByteString, relative: ByteString): ByteString {
+    const { host, settings } = this.#runtime;
+    const place = canonicalPath(`${directory}/${relative}`);
+    const top = directory.slice(host.storeDir.length + 1).split("/")[0] ?? "";
+    if (settings.isPure && !`${place}/`.startsWith(`${host.storeDir}/${top}/`))
+      throw evalError(
+        "restricted",
+        `access to absolute path '${place}' is forbidden in pure evaluation mode (use '--impure' to override)`,
+      );
+    return place;
   }
 
   /** Takes an input from the old lock file; fetches it only where its own inputs cannot be told from there. */
