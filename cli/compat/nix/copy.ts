@@ -1,18 +1,8 @@
-import { DevshellError } from "../../../core/index.ts";
-import {
-  LocalStore,
-  hasTrustedSignature,
-  narChunks,
-  parsePublicKey,
-  resolveStoreSettings,
-  type DerivedPath,
-  type StorePath,
-  type ValidPathInfo,
-} from "../../../store/index.ts";
+import type { DerivedPath, LocalStore, StorePath } from "../../../store/index.ts";
 import { parseCommandLine, usageError } from "../commandLine.ts";
 import { openContext } from "../context.ts";
-import { say } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
+import { copyPaths, targetSettings } from "./copyPaths.ts";
 import { newInstallableFlags, takeInstallableFlag, targetsOf } from "./installables.ts";
 
 /** `nix copy --to STORE` and `--from STORE`, between stores of this machine. */
@@ -38,18 +28,8 @@ export async function copy(argv: readonly string[]): Promise<number> {
   if (from === undefined && to === undefined)
     throw usageError("nix copy", "you must pass '--from' and/or '--to'");
   using context = openContext(from === undefined ? flags : { ...flags, store: from });
-  const settings = resolveStoreSettings(process.env, {
-    overrides: flags.settings,
-    store: to ?? flags.store,
-  });
   const source = context.store;
-  if (settings.storeDir !== source.storeDir)
-    throw new DevshellError(
-      "STORE_DIRECTORY_DIFFERS",
-      `Cannot copy from a store of "${source.storeDir}" to one of "${settings.storeDir}"`,
-      { hint: "name the directory: `--to '/some/place?store=/nix/store'`" },
-    );
-  using target = LocalStore.open(settings, { onWarn: (text) => say(`warning: ${text}`) });
+  const settings = targetSettings(source, flags.settings, to ?? flags.store);
   let paths: StorePath[];
   if (isAll) paths = source.allValidPaths();
   else {
@@ -59,24 +39,8 @@ export async function copy(argv: readonly string[]): Promise<number> {
     paths = targets.flatMap((each) => outputsOf(source, each));
   }
   const wanted = isWhole ? source.closureOf(paths) : paths;
-  const missing = source.topologicalSort(wanted.filter((path) => !target.isValidPath(path)));
-  const keys = settings.config.trustedPublicKeys.map(parsePublicKey);
-  for (const path of missing) {
-    const info = source.pathInfo(path);
-    if (checksSignatures && settings.config.requireSignatures && !isTrusted(info, keys))
-      throw new DevshellError(
-        "STORE_SIGNATURE_MISSING",
-        `cannot add path '${path}' because it lacks a signature by a trusted key`,
-      );
-    say(`copying path '${path}'...`);
-    await target.addToStoreFromStream({ ...info, isUltimate: false }, narChunks(source.realPath(path)));
-  }
+  await copyPaths(source, settings, wanted, { checksSignatures });
   return 0;
-}
-
-/** What is addressed by its content needs no signature. */
-function isTrusted(info: ValidPathInfo, keys: Parameters<typeof hasTrustedSignature>[1]): boolean {
-  return info.contentAddress !== undefined || hasTrustedSignature(info, keys);
 }
 
 function outputsOf(store: LocalStore, target: DerivedPath): StorePath[] {

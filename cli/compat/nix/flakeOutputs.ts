@@ -9,7 +9,6 @@ import {
   type StoreContext,
 } from "../../../env/index.ts";
 import {
-  attributesOf,
   findInput,
   parseInputPath,
   showInputPath,
@@ -31,7 +30,6 @@ export interface FlakeFlags {
   readonly updates: Set<string>;
   /** Flakes whose inputs stand before the registries. */
   readonly inputsFrom: string[];
-  readonly registryOverrides: (readonly [string, string])[];
 }
 
 export interface FlakeOutputs {
@@ -45,7 +43,7 @@ export interface FlakeOutputs {
 }
 
 export function newFlakeFlags(): FlakeFlags {
-  return { lock: {}, overrides: new Map(), updates: new Set(), inputsFrom: [], registryOverrides: [] };
+  return { lock: {}, overrides: new Map(), updates: new Set(), inputsFrom: [] };
 }
 
 /** Takes what says how a flake's lock is read, made and written, and where names of flakes are looked up. */
@@ -88,23 +86,18 @@ export function takeFlakeFlag(flags: FlakeFlags, word: string, next: () => strin
     case "--inputs-from":
       flags.inputsFrom.push(next());
       return true;
-    case "--override-flake":
-      flags.registryOverrides.push([next(), next()]);
-      return true;
     default:
       return false;
   }
 }
 
-/** What {@link FlakeFlags} mean; the registries' overrides are put in force. */
+/** What {@link FlakeFlags} mean; what stands before the registries is put in force. */
 export function lockOptions(
   context: StoreContext,
   evaluation: CompatEvaluation,
   flags: FlakeFlags,
 ): LockOptions {
   const { evaluator } = evaluation;
-  for (const [from, to] of flags.registryOverrides)
-    context.overrideFlake(attributesOf(referenceOf(from)), referenceOf(to));
   for (const word of flags.inputsFrom) {
     const { lock } = lockFlake({ context, evaluator }, referenceOf(word), { isWritten: false });
     for (const name of lock.inputs.keys()) {
@@ -140,7 +133,8 @@ export function openFlakeOutputs(
   };
 }
 
-function referenceOf(word: string, isMissingAllowed = false): FlakeReference {
+/** Reads a reference of the command line; paths are relative to where the command runs. */
+export function referenceOf(word: string, isMissingAllowed = false): FlakeReference {
   return parseReference(word, {
     directory: workingDirectory(),
     isMissingAllowed,

@@ -1,4 +1,3 @@
-import { notBuilt } from "../../../notBuilt.ts";
 import {
   isFollowed,
   printLockJson,
@@ -7,42 +6,56 @@ import {
   type LockJson,
   type LockNode,
 } from "../../../../lang/index.ts";
+import { parseStorePath, type StorePath } from "../../../../store/index.ts";
+import { copyPaths, targetSettings } from "../copyPaths.ts";
 import { printJsonLine, takeJsonLayout, type JsonLayout } from "../prettyJson.ts";
 import { FlakeCommand, parseFlakeRequest } from "./flakeCommand.ts";
 import { fetchLocked } from "./prefetchInputs.ts";
 
 /** `nix flake archive`: a flake and all its inputs in the store. */
-export function archive(argv: readonly string[]): number {
+export async function archive(argv: readonly string[]): Promise<number> {
   let isJson = false;
   let target: string | undefined;
+  let isDryRun = false;
+  let checksSignatures = true;
   const layout: JsonLayout = { isPretty: undefined };
   const request = parseFlakeRequest("nix flake archive", argv, (word, next) => {
     if (word === "--json") isJson = true;
     else if (word === "--to") target = next();
-    else if (word !== "--dry-run" && word !== "--no-check-sigs") return takeJsonLayout(layout, word);
+    else if (word === "--dry-run") isDryRun = true;
+    else if (word === "--no-check-sigs") checksSignatures = false;
+    else return takeJsonLayout(layout, word);
     return true;
   });
-  if (target !== undefined) throw notBuilt("nix flake archive --to", "`nix copy --to` copies store paths");
   using command = new FlakeCommand(request);
   const { flake, lock } = command.lock();
-  const { storeDir } = command.context.settings;
+  const { store } = command.context;
+  const { storeDir } = store;
   const top = `${storeDir}/${flake.directory.slice(storeDir.length + 1).split("/")[0] ?? ""}`;
+  const sources = new Set([parseStorePath(storeDir, top)]);
   const json = new Map<string, LockJson>([
     ["path", top],
-    ["inputs", inputsOf(command, lock)],
+    ["inputs", inputsOf(command, lock, sources)],
   ]);
   if (isJson) printJsonLine(printLockJson(json, "compact"), layout);
+  if (target !== undefined && !isDryRun) {
+    const settings = targetSettings(store, request.common.settings, target);
+    await copyPaths(store, settings, [...sources], { checksSignatures });
+  }
   return 0;
 }
 
-function inputsOf(command: FlakeCommand, node: LockNode): LockJson {
+function inputsOf(command: FlakeCommand, node: LockNode, sources: Set<StorePath>): LockJson {
   const inputs = new Map<string, LockJson>();
   for (const [name, edge] of sortedInputs(node)) {
     if (isFollowed(edge) || edge.pin === undefined) continue;
     const fields = new Map<string, LockJson>();
-    if (relativePathOf(edge.pin.locked) === undefined)
-      fields.set("path", fetchLocked(command, edge.pin.locked));
-    inputs.set(name, fields.set("inputs", inputsOf(command, edge)));
+    if (relativePathOf(edge.pin.locked) === undefined) {
+      const path = fetchLocked(command, edge.pin.locked);
+      sources.add(parseStorePath(command.context.settings.storeDir, path));
+      fields.set("path", path);
+    }
+    inputs.set(name, fields.set("inputs", inputsOf(command, edge, sources)));
   }
   return inputs;
 }

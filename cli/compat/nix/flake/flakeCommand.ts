@@ -8,7 +8,7 @@ import {
 import { parseCommandLine, usageError, type CommonFlags } from "../../commandLine.ts";
 import { openContext } from "../../context.ts";
 import { openCompatEvaluation } from "../../evaluate.ts";
-import { lockOptions, newFlakeFlags, referenceOf, takeFlakeFlag, type FlakeFlags } from "../flakeFlags.ts";
+import { lockOptions, newFlakeFlags, referenceOf, takeFlakeFlag, type FlakeFlags } from "../flakeOutputs.ts";
 
 /** The words of a `nix flake` command. */
 export interface FlakeRequest {
@@ -61,7 +61,7 @@ export class FlakeCommand implements Disposable {
 
   lock(options: LockOptions = {}, reference = this.reference): LockedFlake {
     return lockFlake(this.evaluation, reference, {
-      ...lockOptions(this.evaluation, this.request.flags),
+      ...lockOptions(this.context, this.evaluation, this.request.flags),
       ...options,
     });
   }
