@@ -88,6 +88,10 @@ function parseHashFormat(name: string): HashEncoding {
 
 export function parseHashAlgorithm(name: string): HashAlgorithm {
   if (isHashAlgorithm(name)) return name;
+  if (name === "blake3")
+    throw failure(
+      "experimental Nix feature 'blake3-hashes' is disabled; add '--extra-experimental-features blake3-hashes' to enable it",
+    );
   throw evalError(
     "usage",
     `unknown hash algorithm '${name}', expect 'blake3', 'md5', 'sha1', 'sha256', or 'sha512'`,

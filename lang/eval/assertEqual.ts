@@ -3,7 +3,7 @@ import { equalValues, isDerivation } from "../value/compare.ts";
 import { describeValue, showType, typeName } from "../value/describe.ts";
 import { addFrame, evalError } from "../value/error.ts";
 import { force } from "../value/force.ts";
-import { formatFloat } from "../value/literal.ts";
+import { formatFloat, quoteAttrName } from "../value/literal.ts";
 import type { Pos } from "../value/position.ts";
 import { AttrSet, Float, isInteger, isList, type Slot, type Value } from "../value/value.ts";
 
@@ -95,7 +95,7 @@ function assertEqualSets(a: AttrSet, b: AttrSet, pos: Pos): void {
       let framed = error;
       if (b.posOf(name) !== 0) framed = addFrame(framed, "where right hand side is", b.posOf(name));
       if (a.posOf(name) !== 0) framed = addFrame(framed, "where left hand side is", a.posOf(name));
-      throw addFrame(framed, `while comparing attribute '${name}'`, pos);
+      throw addFrame(framed, `while comparing attribute '${quoteAttrName(name)}'`, pos);
     }
   }
 }

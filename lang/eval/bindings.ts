@@ -8,6 +8,7 @@ import { AttrSet, Thunk, type Env, type Slot, type Value } from "../value/value.
 import type { Code, Compiler, Delay } from "./code.ts";
 import { frameMaker, slotsLike, template } from "./frame.ts";
 import { selector } from "./select.ts";
+import { quoteAttrName } from "../value/literal.ts";
 
 /** Sets of more names than this make their slots when asked for. */
 const EAGER_NAMES = 48;
@@ -62,7 +63,7 @@ function inheritCode(name: string, pos: Pos): (data: Env) => Value {
     } catch (error) {
       throw addFrame(
         addFrame(error, "while selecting an attribute", pos),
-        `while evaluating the attribute '${name}'`,
+        `while evaluating the attribute '${quoteAttrName(name)}'`,
         pos,
       );
     }
@@ -71,7 +72,7 @@ function inheritCode(name: string, pos: Pos): (data: Env) => Value {
       const set = forceAttrs(value, pos, "while selecting an attribute");
       const slot = select(set);
       if (slot === undefined)
-        throw evalError("missingAttribute", `attribute '${name}' missing`, 0, {
+        throw evalError("missingAttribute", `attribute '${quoteAttrName(name)}' missing`, 0, {
           suggestions: suggest(name, set.flatten().shape.names),
         });
       if (!(slot instanceof Thunk)) return slot;
@@ -80,7 +81,7 @@ function inheritCode(name: string, pos: Pos): (data: Env) => Value {
       return runThunk(slot, attrPos || pos);
     } catch (error) {
       const inner = attrPos === 0 ? error : addFrame(error, `from the definition of '${name}'`, attrPos);
-      throw addFrame(inner, `while evaluating the attribute '${name}'`, pos);
+      throw addFrame(inner, `while evaluating the attribute '${quoteAttrName(name)}'`, pos);
     }
   };
 }
@@ -311,7 +312,7 @@ function compileDynamic(expr: AttrsExpr, compiler: Compiler): (set: AttrSet, env
       if (known !== undefined)
         throw evalError(
           "eval",
-          `dynamic attribute '${name}' already defined at ${showPos(positions[known] ?? 0)}`,
+          `dynamic attribute '${quoteAttrName(name)}' already defined at ${showPos(positions[known] ?? 0)}`,
           pos,
         );
       setName(name);

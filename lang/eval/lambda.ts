@@ -8,6 +8,7 @@ import { suggest } from "../value/suggest.ts";
 import { AttrSet, Lambda, Thunk, type Env, type LambdaCode, type Slot, type Value } from "../value/value.ts";
 import type { Code, Compiler, Delay } from "./code.ts";
 import { frameMaker } from "./frame.ts";
+import { quoteAttrName } from "../value/literal.ts";
 
 export function compileLambda(expr: LambdaExpr, compiler: Compiler): (env: Env) => Lambda {
   const code = expr.formals === undefined ? compileCurried(expr, compiler) : compileFormals(expr, compiler);
@@ -281,7 +282,7 @@ function compileFormals(expr: LambdaExpr, compiler: Compiler): LambdaCode {
     argumentError(
       evalError(
         "missingArgument",
-        `function '${functionName()}' called without required argument '${names[index]!}'`,
+        `function '${functionName()}' called without required argument '${quoteAttrName(names[index]!)}'`,
         lambdaPos,
       ),
       expr,
@@ -293,9 +294,14 @@ function compileFormals(expr: LambdaExpr, compiler: Compiler): LambdaCode {
       .map((i) => found.names[i]!)
       .find((candidate) => !names.includes(candidate))!;
     return argumentError(
-      evalError("type", `function '${functionName()}' called with unexpected argument '${name}'`, lambdaPos, {
-        suggestions: suggest(name, names),
-      }),
+      evalError(
+        "type",
+        `function '${functionName()}' called with unexpected argument '${quoteAttrName(name)}'`,
+        lambdaPos,
+        {
+          suggestions: suggest(name, names),
+        },
+      ),
       expr,
       pos,
     );

@@ -10,6 +10,7 @@ import {
 } from "../syntax/index.ts";
 import { evalError } from "../value/error.ts";
 import { suggest } from "../value/suggest.ts";
+import { quoteAttrName } from "../value/literal.ts";
 
 /** One environment at run time: an array whose slot 0 is the surrounding one. */
 interface Frame {
@@ -232,7 +233,7 @@ function undefinedVariable(expr: VarExpr, scope: Scope, globals: Globals): Error
   const [near] = expr.name.length < 3 ? [] : suggest(expr.name, visible);
   return evalError(
     "undefinedVariable",
-    `undefined variable '${expr.name}'`,
+    `undefined variable '${quoteAttrName(expr.name)}'`,
     expr.pos,
     near === undefined ? {} : { hint: `did you mean '${near}'?` },
   );

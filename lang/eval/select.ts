@@ -112,7 +112,7 @@ function selectSlow(object: Value, name: string, pos: Pos): Value {
 }
 
 function missingAttribute(set: AttrSet, name: string): Error {
-  return evalError("missingAttribute", `attribute '${name}' missing`, NO_POS, {
+  return evalError("missingAttribute", `attribute '${quoteAttrName(name)}' missing`, NO_POS, {
     suggestions: suggest(name, set.flatten().shape.names),
   });
 }

@@ -85,6 +85,7 @@ export class EvalState implements Runtime, CompileContext {
         ? undefined
         : (this.host.environmentVariable("HOME") ?? "/homeless-shelter"),
       allowsPipes: this.settings.features.has("pipe-operators"),
+      warn: (message) => this.host.warn(message),
       lint:
         this.settings.lints.size === 0 ? undefined : (rule, message, pos) => this.#lint(rule, message, pos),
     });

@@ -5,6 +5,7 @@ import type { Pos } from "../value/position.ts";
 import { suggest } from "../value/suggest.ts";
 import { AttrSet, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
 import type { Code, Compiler, Delay } from "./code.ts";
+import { quoteAttrName } from "../value/literal.ts";
 
 /** Reads a variable, forced; the forced value is written back, so that the thunk is met once. */
 export function compileVariable(expr: VarExpr, compiler: Compiler): Code {
@@ -158,7 +159,7 @@ function compileWithLookup(expr: VarExpr): Code {
       }
       if (found !== undefined) return found instanceof Thunk ? force(found, pos) : found;
     }
-    throw evalError("undefinedVariable", `undefined variable '${name}'`, pos, {
+    throw evalError("undefinedVariable", `undefined variable '${quoteAttrName(name)}'`, pos, {
       suggestions: suggest(name, namesOf(sites, env)),
     });
   };

@@ -3,6 +3,7 @@ import type { ContextElement } from "../host.ts";
 import {
   AttrSet,
   ContextString,
+  EMPTY_SET,
   EvalError,
   Float,
   Lambda,
@@ -122,7 +123,8 @@ class Printer {
   }
 
   #set(set: AttrSet, depth: number): ByteString {
-    if (this.#isRepeated(set)) return special("«repeated»");
+    // In Nix all empty sets are one.
+    if (this.#isRepeated(set.size === 0 ? EMPTY_SET : set)) return special("«repeated»");
     if (this.#options.force === true && this.#options.derivationPaths === true && isDerivation(set))
       return printDerivation(set);
     if (depth >= (this.#options.maxDepth ?? Infinity)) return "{ ... }";

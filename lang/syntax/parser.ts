@@ -1,6 +1,6 @@
 import { bytesOfText, type ByteString } from "../../core/index.ts";
 import { evalError, type EvalError } from "../value/error.ts";
-import type { Pos, Source } from "../value/position.ts";
+import { showPos, type Pos, type Source } from "../value/position.ts";
 import { addAttrDef, addAttrPath, newAttrs } from "./attrs.ts";
 import {
   UNRESOLVED,
@@ -22,6 +22,8 @@ export interface ParseOptions {
   readonly allowsPipes?: boolean;
   /** Told of what a `lint-…` setting may mind; may throw. */
   readonly lint?: ((rule: LintRule, message: string, pos: Pos) => void) | undefined;
+  /** Told of what is allowed and will not stay so. */
+  readonly warn?: ((message: string) => void) | undefined;
 }
 
 export type LintRule = "lint-absolute-path-literals" | "lint-short-path-literals" | "lint-url-literals";
@@ -336,11 +338,12 @@ class Parser {
 
   #application(first: Expr | undefined, pos: Pos): Expr {
     let fn = this.#select(first, pos);
-    while (startsOperand(this.#lexer.kind)) fn = makeCall(fn, this.#select(undefined, this.#pos), pos);
+    while (startsOperand(this.#lexer.kind)) fn = makeCall(fn, this.#select(undefined, this.#pos, true), pos);
     return fn;
   }
 
-  #select(first: Expr | undefined, pos: Pos): Expr {
+  /** @param isWithin `f or` is read as a call here, where an operand alone could stand */
+  #select(first: Expr | undefined, pos: Pos, isWithin = false): Expr {
     const lexer = this.#lexer;
     const object = first ?? this.#simple();
     if (this.#is(".")) {
@@ -349,15 +352,25 @@ class Parser {
       let fallback: Expr | undefined;
       if (this.#is("or")) {
         lexer.next();
-        fallback = this.#select(undefined, this.#pos);
+        fallback = this.#select(undefined, this.#pos, true);
       }
       return { kind: "select", object, path, fallback, pos };
     }
     if (this.#is("or")) {
+      if (isWithin) this.#warnOfOr(pos, lexer.at);
       lexer.next();
       return { kind: "call", fn: object, args: [variable("or", pos)], pos };
     }
     return object;
+  }
+
+  #warnOfOr(pos: Pos, end: number): void {
+    const text = this.#lexer.text.slice(pos - this.#base, end);
+    this.#options.warn?.(
+      `at ${showPos(pos)}: This expression uses \`or\` as an identifier in a way that will change in a future Nix release.\n` +
+        `Wrap this entire expression in parentheses to preserve its current meaning:\n    (${text})\n` +
+        "Give feedback at https://github.com/NixOS/nix/pull/11121",
+    );
   }
 
   #simple(): Expr {
@@ -409,7 +422,7 @@ class Parser {
         const items: Expr[] = [];
         while (!this.#is("]")) {
           if (!startsOperand(lexer.kind)) throw this.#unexpected();
-          items.push(this.#select(undefined, this.#pos));
+          items.push(this.#select(undefined, this.#pos, true));
         }
         lexer.next();
         return { kind: "list", items };

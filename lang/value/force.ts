@@ -14,6 +14,7 @@ import {
   type Slot,
   type Value,
 } from "./value.ts";
+import { quoteAttrName } from "./literal.ts";
 
 /** The code of a thunk under evaluation; never called. */
 const blackhole = (): never => {
@@ -229,7 +230,9 @@ export function displayContextElement(element: string): string {
 export function getAttr(set: AttrSet, name: string, context: string): Slot {
   const slot = set.get(name);
   if (slot !== undefined) return slot;
-  throw evalError("missingAttribute", `attribute '${name}' missing`, NO_POS, { frame: context });
+  throw evalError("missingAttribute", `attribute '${quoteAttrName(name)}' missing`, NO_POS, {
+    frame: context,
+  });
 }
 
 /** Forces everything inside a value, each part once. */
@@ -255,7 +258,11 @@ function visitDeep(value: Value, seen: Set<unknown>): void {
         if (typeof item === "object" && item !== null) visitDeep(item, seen);
       }
     } catch (error) {
-      throw addFrame(error, `while evaluating the attribute '${shape.names[i]!}'`, shape.positions?.[i]);
+      throw addFrame(
+        error,
+        `while evaluating the attribute '${quoteAttrName(shape.names[i]!)}'`,
+        shape.positions?.[i],
+      );
     }
   } else if (isList(value)) {
     if (seen.has(value)) return;

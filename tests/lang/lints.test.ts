@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { textOfBytes } from "../../core/index.ts";
 import { createEvaluator } from "../../lang/index.ts";
 import type { EvalHost } from "../../lang/index.ts";
 
@@ -17,6 +18,22 @@ function evaluatorWith(level: "warn" | "fatal", rule: string) {
 }
 
 describe("lints", () => {
+  it("warn of `or` as an operand's last word", () => {
+    const { parse, warnings } = evaluatorWith("warn", "lint-url-literals");
+    parse("with { }; [ (x or) ] ++ x (x or) ++ (x or 1)");
+    expect(warnings).toEqual([]);
+    parse("with { }; [ x\n  or ]");
+    parse("with { }; x x or");
+    parse("with { }; x.y or x or");
+    expect(warnings.map((text) => textOfBytes(text).split("\n").slice(0, -1))).toEqual(
+      ["1:13", "1:13", "1:18"].map((place, index) => [
+        `at «string»:${place}: This expression uses \`or\` as an identifier in a way that will change in a future Nix release.`,
+        "Wrap this entire expression in parentheses to preserve its current meaning:",
+        ...["    (x\n  or)", "    (x or)", "    (x or)"][index]!.split("\n"),
+      ]),
+    );
+  });
+
   it("warn with the place, and name the setting", () => {
     const { parse, warnings } = evaluatorWith("warn", "lint-short-path-literals");
     parse("[ a/b ./c ]");
