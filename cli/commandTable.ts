@@ -160,7 +160,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "gc",
     summary: "Delete what nothing needs any more from the store",
     arguments: [],
-    flags: ["dryRun", "olderThan", "maxFreed", "printRoots", "json", ...COMMON_FLAGS],
+    flags: ["dryRun", "olderThan", "maxFreed", "evalCache", "printRoots", "json", ...COMMON_FLAGS],
   },
   {
     name: "store",

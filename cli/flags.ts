@@ -197,6 +197,11 @@ export const FLAGS = {
     values: ["bytes"],
     help: "stop after freeing so much (K, M, G understood)",
   }),
+  evalCache: flag({
+    long: "--eval-cache",
+    values: [],
+    help: "forget what evaluations printed, and nothing else; with --dry-run, say how much that is",
+  }),
   printRoots: flag({ long: "--roots", values: [], help: "print what keeps what" }),
   force: flag({ long: "--force", values: [], help: "write over what is there" }),
   checkContents: flag({ long: "--check-contents", values: [], help: "hash every path" }),

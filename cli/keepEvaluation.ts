@@ -6,19 +6,18 @@ import {
   hasLinks,
   writeEvalRecord,
   type EvalLink,
+  type DevSpec,
+  type EnvironmentRequest,
   type EvalRecord,
   type StoreContext,
-  type openEvaluation,
 } from "../env/index.ts";
-
-type Host = ReturnType<typeof openEvaluation>["host"];
 
 /** What a command says of its evaluation, so that its output can be kept. */
 export interface Keeper {
   /** What is printed on standard error from here on (progress, builds) is no part of the evaluation. */
   endMessages(): void;
   /** Evaluation is done: what the command prints follows from what was read. */
-  keep(context: StoreContext, host: Host, links?: readonly EvalLink[]): void;
+  keep(context: StoreContext, links?: readonly EvalLink[]): void;
 }
 
 const NO_KEEPER: Keeper = { endMessages: () => undefined, keep: () => undefined };
@@ -48,8 +47,8 @@ export async function keepEvaluation(
   let kept: Omit<EvalRecord, "output"> | undefined;
   const status = await run({
     endMessages: () => messages.close(),
-    keep: (context, host, links = []) => {
-      const facts = evaluationFacts(context, host);
+    keep: (context, links = []) => {
+      const facts = evaluationFacts(context);
       if (facts !== undefined) kept = { ...facts, links, messages: messages.bytes };
     },
   });
@@ -60,6 +59,19 @@ export async function keepEvaluation(
     // a cache that cannot be written holds less
   }
   return status;
+}
+
+/** Whether what decides which spec is meant was recorded: of data specs and of a search upward not all is. */
+export function isFoundAgain(spec: DevSpec, request: EnvironmentRequest): boolean {
+  switch (spec.kind) {
+    case "expression":
+    case "searchPath":
+      return true;
+    case "file":
+      return !spec.isFound || spec.root === request.directory;
+    default:
+      return false;
+  }
 }
 
 /** What they read is read before there is anything to record it. */

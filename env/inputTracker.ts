@@ -142,13 +142,16 @@ export class InputTracker {
 
   directory(path: ByteString, entries?: readonly Dirent<Buffer>[]): void {
     if (this.isImmutable(path) || this.#inputs.has(`directory ${path}`)) return;
-    const stat = statOf(path);
-    if (stat !== undefined) this.#add("directory", path, directoryContent(entries ?? entriesOf(path)), stat);
+    const [end, stat] = this.followLinks(path);
+    if (stat === undefined || this.isImmutable(end)) return;
+    this.#add("directory", end, directoryContent(entries ?? entriesOf(end)), stat);
   }
 
   /** Records that a path had this type; `undefined` for absent. */
   type(path: ByteString, type: string | undefined): void {
     if (this.isImmutable(path)) return;
+    const known = this.#inputs.get(`type ${path}`);
+    if (known?.kind === "type" && known.type !== type) this.impure(`"${path}", which changed meanwhile`);
     if (type === undefined) this.#inputs.set(`absent ${path}`, { kind: "absent", path });
     else this.#inputs.set(`type ${path}`, { kind: "type", path, type });
   }
@@ -190,6 +193,7 @@ export function currentInput(input: TrackedInput, environment: NodeJS.ProcessEnv
           stat: inputStat(stat),
         };
       case "directory":
+        if (!stat.isDirectory()) return { kind: "type", path, type: typeOf(stat) };
         return { ...input, content: directoryContent(entriesOf(path)), stat: inputStat(stat) };
     }
   } catch {

@@ -52,10 +52,11 @@ export async function instantiateSpec(
 export async function instantiateDerivations(
   context: StoreContext,
   request: EnvironmentRequest,
-  options: EvaluateOptions = { isShell: false },
+  options: EvaluateOptions & { readonly onSpec?: ((spec: DevSpec) => void) | undefined } = { isShell: false },
 ): Promise<FoundDerivation[]> {
   context.emit({ kind: "stage", stage: "discover" });
   const spec = await discoverSpec(request, context.tracker);
+  options.onSpec?.(spec);
   if (spec.kind === "derivation") {
     const drvPath = parseStorePath(context.store.storeDir, bytesOfText(spec.drvPath));
     return [{ drvPath, outputName: "*", name: context.store.readDerivation(drvPath).name }];

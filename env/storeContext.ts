@@ -24,6 +24,7 @@ import {
   type DerivedPath,
   type RealiseEvent,
   type RealiseReport,
+  type StorePath,
   type StoreSettings,
 } from "../store/index.ts";
 import { cacheDirectory, prepareCache } from "./cache/recordPaths.ts";
@@ -92,6 +93,7 @@ export class StoreContext implements Disposable {
   readonly maxCallDepth: number | undefined;
   #store: LocalStore | undefined;
   readonly #options: StoreContextOptions;
+  readonly #hosts: StoreHost[] = [];
   readonly #trees: TreeFetcher;
   readonly #flakeOverrides: RegistryEntry[] = [];
   #registries: FlakeRegistries | undefined;
@@ -216,6 +218,7 @@ export class StoreContext implements Disposable {
   }
 
   #downloadRegistry(url: string): string {
+    this.tracker.impure("a registry of flakes");
     return readRemoteRegistry(url, {
       ttlMs: 1000 * Number(this.settings.config.raw.get("tarball-ttl") ?? DEFAULT_TTL_S),
       download: (wanted) =>
@@ -286,7 +289,13 @@ export class StoreContext implements Disposable {
       resolveFlake: (attributes, scope) => this.registries.resolve(new Map(attributes), scope),
       onMessage: (level, text) => this.message(level, textOfBytes(text)),
     });
+    this.#hosts.push(host);
     return { host, searchPath, builtInSearchPath: [{ prefix: "debian", value: nixDir }] };
+  }
+
+  /** What evaluation put into the store, down to what nothing else of it refers to. */
+  createdRoots(): StorePath[] {
+    return this.#hosts.flatMap((host) => host.createdRoots());
   }
 
   [Symbol.dispose](): void {
@@ -398,7 +407,13 @@ export class StoreContext implements Disposable {
   /** In a process that opens the store as this one does. */
   #runTask(task: SyncTask): ReturnType<typeof runSyncTask> {
     const { settings = [], store } = this.#options;
-    return runSyncTask({ task, settings: [...settings], store });
+    try {
+      return runSyncTask({ task, settings: [...settings], store });
+    } catch (error) {
+      // It may do better the next time, and some commands go on without it.
+      this.tracker.impure("a failure");
+      throw error;
+    }
   }
 
   #allowedUris(): string[] {

@@ -1,11 +1,16 @@
 import { textOfBytes } from "../../core/index.ts";
 import { createStoreContext, discoverSpec, evaluateSpec } from "../../env/index.ts";
 import { coerceToString, printJson, printValue } from "../../lang/index.ts";
+import { isFoundAgain, keepEvaluation, type Keeper } from "../keepEvaluation.ts";
 import type { Invocation } from "../invocation.ts";
 import { requestOf, settingsOf } from "../request.ts";
 
 /** `devshell eval`: prints a value; nothing is written to the store. */
-export async function run({ words, flags }: Invocation): Promise<number> {
+export function run(invocation: Invocation): Promise<number> {
+  return keepEvaluation("devshell", ["eval", ...invocation.argv], (keeper) => evaluate(invocation, keeper));
+}
+
+async function evaluate({ words, flags }: Invocation, keeper: Keeper): Promise<number> {
   const request = requestOf(words, flags);
   using context = createStoreContext({
     settings: settingsOf(flags),
@@ -31,5 +36,6 @@ export async function run({ words, flags }: Invocation): Promise<number> {
         `${textOfBytes(printValue(slot, { force: true, errors: "throw", context: used }))}\n`,
       );
   }
+  if (isFoundAgain(spec, request)) keeper.keep(context);
   return 0;
 }

@@ -1,12 +1,13 @@
 import { DevshellError, textOfBytes } from "../../core/index.ts";
 import type { Invocation } from "../invocation.ts";
-import { dropOldRecords } from "../../env/index.ts";
+import { clearEvalCache, dropOldRecords, evalCacheUsage } from "../../env/index.ts";
 import { removeOrphanedBuilds, removeOrphanedDownloads } from "../../store/index.ts";
 import { openStore } from "../openStore.ts";
 import { formatBytes } from "../tui/index.ts";
 
 /** `devshell gc`: deletes what no root keeps. */
 export async function run({ flags }: Invocation): Promise<number> {
+  if (flags.has("evalCache")) return forgetEvaluations(flags.has("dryRun"), flags.has("json"));
   using store = openStore(flags);
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const olderThan = flags.value("olderThan");
@@ -46,6 +47,15 @@ export async function run({ flags }: Invocation): Promise<number> {
   } finally {
     process.off("SIGINT", interrupt);
   }
+}
+
+function forgetEvaluations(isDryRun: boolean, isJson: boolean): number {
+  const { count, sizeBytes } = isDryRun ? evalCacheUsage() : clearEvalCache();
+  const line = isJson
+    ? JSON.stringify({ count, sizeBytes })
+    : `${count} kept evaluations, ${formatBytes(sizeBytes)}${isDryRun ? "" : ", forgotten"}`;
+  process.stdout.write(`${line}\n`);
+  return 0;
 }
 
 /** `30d`, `12h`, `4w`. @returns milliseconds */

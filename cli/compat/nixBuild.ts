@@ -6,12 +6,7 @@ import { isInStore, type DerivedPath, type OutputName, type StorePath } from "..
 import { keepEvaluation, type Keeper } from "../keepEvaluation.ts";
 import { parseCommandLine, usageError, type CommonFlags } from "./commandLine.ts";
 import { openContext } from "./context.ts";
-import {
-  openCompatEvaluation,
-  selectValues,
-  type CompatEvaluation,
-  type ExpressionSource,
-} from "./evaluate.ts";
+import { openCompatEvaluation, selectValues, type ExpressionSource } from "./evaluate.ts";
 import { printHelp, printLine, printVersion } from "./output.ts";
 import { reportFailures } from "./reportFailures.ts";
 import { inStore, derivedPathOf } from "./storeArgument.ts";
@@ -45,7 +40,7 @@ export async function runNixBuild(argv: readonly string[]): Promise<number> {
 
 async function build(request: Request, keeper: Keeper): Promise<number> {
   using context = openContext(request.flags);
-  const { wanted, host } = wantedOutputs(request, context);
+  const { wanted, isEvaluated } = wantedOutputs(request, context);
   keeper.endMessages();
   const targets = wanted.map(({ drvPath, output }): DerivedPath => ({
     kind: "built",
@@ -79,7 +74,7 @@ async function build(request: Request, keeper: Keeper): Promise<number> {
   for (const path of paths) printLine(path);
   for (const path of paths) context.tracker.storePath(path);
   const isPlain = !request.isCheck && !request.flags.isRepair && wanted.length > 0;
-  if (isPlain && host !== undefined) keeper.keep(context, host, links);
+  if (isPlain && isEvaluated) keeper.keep(context, links);
   return 0;
 }
 
@@ -141,11 +136,10 @@ function parse(argv: readonly string[]): Request {
   return { flags, words, attributePaths, action, isStdin, isExpression, isDryRun, isCheck, outLink };
 }
 
-/** @returns `host`: that of the evaluation, where there was one */
 function wantedOutputs(
   request: Request,
   context: StoreContext,
-): { readonly wanted: readonly Wanted[]; readonly host?: CompatEvaluation["host"] } {
+): { readonly wanted: readonly Wanted[]; readonly isEvaluated: boolean } {
   const { storeDir } = context.settings;
   const wanted: Wanted[] = [];
   const sources: ExpressionSource[] = [];
@@ -157,14 +151,14 @@ function wantedOutputs(
       else sources.push({ kind: "file", file: word });
   if (request.words.length === 0 && !request.isStdin && !request.isExpression)
     sources.push({ kind: "file", file: "." });
-  if (sources.length === 0) return { wanted };
+  if (sources.length === 0) return { wanted, isEvaluated: false };
   const evaluation = openCompatEvaluation(context, request.flags);
   for (const source of sources)
     for (const { value } of selectValues(evaluation, evaluation.evaluate(source), request.attributePaths))
       for (const { drvPath, outputName } of evaluation.derivationsOf(value))
         wanted.push({ drvPath, output: outputName });
   evaluation.host.flush();
-  return { wanted, host: evaluation.host };
+  return { wanted, isEvaluated: true };
 }
 
 /** Where a store path's bytes lie on this side of a mount namespace. */

@@ -59,7 +59,7 @@ function run(request: Request, keeper: Keeper): number {
       if (request.action === "eval") printEvaluated(request, evaluation, value, pos);
       else roots = instantiate(request, context, evaluation, value, roots);
   }
-  if (roots === 0) keeper.keep(context, evaluation.host);
+  if (roots === 0) keeper.keep(context);
   return 0;
 }
 

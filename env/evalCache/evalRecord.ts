@@ -14,7 +14,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { encodeNix32, fsPath, type ByteString } from "../../core/index.ts";
+import { encodeNix32, fsPath, hashBytes, type ByteString } from "../../core/index.ts";
 import { formatIndex, indexPath, readIndex } from "../cache/recordPaths.ts";
 import { currentInput, isSameInput, isUntouchedInput } from "../inputTracker.ts";
 import type { InputStat, TrackedInput } from "../types.ts";
@@ -140,7 +140,8 @@ function writeForms(base: string, key: EvalKey, record: EvalRecord, verified: Ve
     output,
     messages,
   };
-  writeDurably(`${base}.json`, Buffer.from(JSON.stringify(json)));
+  const text = JSON.stringify(json);
+  writeDurably(`${base}.json`, Buffer.from(`${checksum(text)}\n${text}`));
   writeDurably(`${base}.sh`, Buffer.from(shellForm(record, verified), "latin1"));
 }
 
@@ -177,7 +178,9 @@ function writeDurably(path: string, bytes: Uint8Array): void {
 
 function readRecord(path: string, key: EvalKey): RecordJson | undefined {
   try {
-    const json = JSON.parse(readFileSync(path, "utf8")) as RecordJson;
+    const [, sum, text = ""] = /^([0-9a-f]{64})\n(.*)$/s.exec(readFileSync(path, "utf8")) ?? [];
+    if (sum !== checksum(text)) return undefined;
+    const json = JSON.parse(text) as RecordJson;
     if (json.version !== 1 || json.key !== key.text || json.directory !== key.directory) return undefined;
     if (typeof json.readMs !== "number") return undefined;
     if (![json.inputs, json.required, json.links].every(Array.isArray)) return undefined;
@@ -185,6 +188,10 @@ function readRecord(path: string, key: EvalKey): RecordJson | undefined {
   } catch {
     return undefined;
   }
+}
+
+function checksum(text: string): string {
+  return hashBytes("sha256", Buffer.from(text)).digest.toString("hex");
 }
 
 function markUsed(base: string): void {

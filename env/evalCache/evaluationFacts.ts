@@ -1,20 +1,16 @@
 import { join } from "node:path";
 import { bytesOfText, packageRoot, type ByteString } from "../../core/index.ts";
-import type { StoreHost } from "../host/storeHost.ts";
 import type { InputTracker } from "../inputTracker.ts";
 import type { StoreContext } from "../storeContext.ts";
 import type { EvalRecord } from "./types.ts";
 
 /** What an evaluation's result depends on; undefined where it cannot be kept. */
-export function evaluationFacts(
-  context: StoreContext,
-  host: StoreHost,
-): Pick<EvalRecord, "inputs" | "required"> | undefined {
+export function evaluationFacts(context: StoreContext): Pick<EvalRecord, "inputs" | "required"> | undefined {
   const { tracker, settings } = context;
   if (tracker.impurity !== undefined || settings.config.raw.get("eval-cache") === "false") return undefined;
   trackPrograms(tracker);
   const { storeDir, realStoreDir = storeDir } = settings;
-  const required = new Set<ByteString>([...tracker.storePaths, ...host.createdRoots()]);
+  const required = new Set<ByteString>([...tracker.storePaths, ...context.createdRoots()]);
   return {
     inputs: tracker.inputs,
     required: [...required].map((path) => realStoreDir + path.slice(storeDir.length)),

@@ -8,7 +8,7 @@ import {
   writeFileSync,
   renameSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { formatIndex, indexPath, readIndex } from "../cache/recordPaths.ts";
 import { evalCacheDirectory } from "./evalKey.ts";
 
@@ -105,8 +105,9 @@ function tidyIndex(cache: string, directory: string): void {
 
 function directoryOf(recordPath: string): string | undefined {
   try {
-    const { directory } = JSON.parse(readFileSync(recordPath, "utf8")) as { readonly directory?: unknown };
-    return typeof directory === "string" && directory.startsWith("/") ? directory : undefined;
+    const [, text = ""] = /\n(.*)$/s.exec(readFileSync(recordPath, "utf8")) ?? [];
+    const { directory } = JSON.parse(text) as { readonly directory?: unknown };
+    return typeof directory === "string" && resolve(directory) === directory ? directory : undefined;
   } catch {
     return undefined;
   }

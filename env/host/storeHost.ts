@@ -424,6 +424,8 @@ export class StoreHost implements EvalHost {
         return new DevshellError("EVAL_FILE", `path '${path}' does not exist`, { cause: error });
       case "EACCES":
       case "EPERM":
+        // Some commands go on without it.
+        this.#options.tracker.impure(`"${path}", which cannot be read`);
         return new DevshellError("EVAL_FILE", `cannot read '${path}': permission denied`, { cause: error });
       case "ELOOP":
         return new DevshellError("EVAL_FILE", `too many symbolic links at '${path}'`, { cause: error });

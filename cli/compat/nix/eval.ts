@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { coerceToString, printJson, printValue } from "../../../lang/index.ts";
 import { bytesOfText } from "../../../core/index.ts";
+import { keepEvaluation, type Keeper } from "../../keepEvaluation.ts";
 import { parseCommandLine, usageError } from "../commandLine.ts";
 import { printBytes, printLine } from "../output.ts";
 import {
@@ -13,7 +14,11 @@ import { printJsonLine, takeJsonLayout, type JsonLayout } from "./prettyJson.ts"
 import { writeTree } from "./writeTree.ts";
 
 /** `nix eval`. */
-export function evaluate(argv: readonly string[]): number {
+export function evaluate(argv: readonly string[]): Promise<number> {
+  return keepEvaluation("nix", ["eval", ...argv], (keeper) => run(argv, keeper));
+}
+
+function run(argv: readonly string[], keeper: Keeper): number {
   const words: string[] = [];
   const installables = newInstallableFlags();
   let apply: string | undefined;
@@ -59,5 +64,8 @@ export function evaluate(argv: readonly string[]): number {
       );
     evaluation.host.flush();
   }
+  // What flakes read on the way is not all recorded.
+  const isFlake = installables.file === undefined && installables.expression === undefined;
+  if (target === undefined && !isFlake) keeper.keep(context);
   return 0;
 }

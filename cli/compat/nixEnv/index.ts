@@ -1,10 +1,13 @@
+import { statSync } from "node:fs";
+import { join } from "node:path";
 import { DevshellError } from "../../../core/index.ts";
+import { keepEvaluation } from "../../keepEvaluation.ts";
 import { parseCommandLine, usageError } from "../commandLine.ts";
 import { openContext } from "../context.ts";
 import { openCompatEvaluation } from "../evaluate.ts";
 import { printHelp, printVersion } from "../output.ts";
 import { queryPackages } from "./query.ts";
-import { checkQueryOptions, newQueryOptions, takeQueryFlag } from "./queryOptions.ts";
+import { checkQueryOptions, newQueryOptions, takeQueryFlag, type QueryOptions } from "./queryOptions.ts";
 
 /** `nix-env`: its queries; what changes profiles is not built yet. */
 export async function runNixEnv(argv: readonly string[]): Promise<number> {
@@ -29,10 +32,24 @@ export async function runNixEnv(argv: readonly string[]): Promise<number> {
       hint: "packages of a project go into its spec: `devshell init`",
     });
   checkQueryOptions(query);
-  using context = openContext(flags, { isReadOnly: true });
-  const evaluation = openCompatEvaluation(context, flags);
-  await queryPackages(context, evaluation, query, words);
-  return 0;
+  return keepEvaluation("nix-env", argv, async (keeper) => {
+    using context = openContext(flags, { isReadOnly: true });
+    const evaluation = openCompatEvaluation(context, flags);
+    await queryPackages(context, evaluation, query, words);
+    if (isOfExpressionAlone(query)) keeper.keep(context);
+    return 0;
+  });
+}
+
+/** Whether profiles, the store and the terminal have no part in a query. */
+function isOfExpressionAlone(query: QueryOptions): boolean {
+  const { isAvailable, comparesVersions, hasStatus, isPrebuiltOnly, file } = query;
+  if (!isAvailable || comparesVersions || hasStatus || isPrebuiltOnly || process.stdout.isTTY) return false;
+  return file !== undefined && (isFile(file) || isFile(join(file, "default.nix")));
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 const OPERATIONS: Readonly<Record<string, string>> = {

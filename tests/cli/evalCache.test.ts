@@ -1,0 +1,143 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+
+// Kept evaluations, through the launcher and the bundle (`npm test` makes it first). A Node that fails shows what the
+// launcher answers by itself.
+const DEVSHELL = resolve(import.meta.dirname, "../../cli/devshell");
+/** Longer than a record of a file that was just written is for Node alone. */
+const SETTLING_MS = 30;
+
+let root: string;
+
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), "devshell-eval-cache-"));
+  spawnSync(DEVSHELL, ["compat", join(root, "bin")], { env: environment() });
+});
+beforeEach(() => {
+  rmSync(join(root, "project"), { recursive: true, force: true });
+  mkdirSync(join(root, "project"));
+  write("part.nix", '"one"');
+  write(
+    "default.nix",
+    `{
+      drv = derivation { name = import ./part.nix; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo > $out" ]; };
+      traced = builtins.trace "seen" (import ./part.nix);
+      time = builtins.currentTime;
+      meta = { type = "derivation"; name = "m-1"; system = "x"; outPath = "/x"; };
+    }`,
+  );
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SETTLING_MS);
+});
+afterAll(() => {
+  spawnSync("chmod", ["-R", "u+w", root]);
+  rmSync(root, { recursive: true, force: true });
+});
+
+function write(name: string, text: string): void {
+  writeFileSync(join(root, "project", name), text);
+}
+
+function environment(): Record<string, string> {
+  return {
+    PATH: "/usr/bin:/bin",
+    HOME: root,
+    TMPDIR: root,
+    DEVSHELL_CACHE_DIR: join(root, "cache"),
+    NIX_STORE_DIR: join(root, "store"),
+    NIX_STATE_DIR: join(root, "var"),
+    NIX_LOG_DIR: join(root, "log"),
+    NIX_CONF_DIR: join(root, "etc"),
+    NIX_CONFIG: "sandbox = false\nsubstituters =\n",
+  };
+}
+
+type Result = { readonly status: number | null; readonly out: string; readonly err: string };
+
+function run(command: string, args: readonly string[], env: Record<string, string> = {}, input = ""): Result {
+  const program = command === "devshell" ? DEVSHELL : join(root, "bin", command);
+  const result = spawnSync(program, args, {
+    cwd: join(root, "project"),
+    env: { ...environment(), ...env },
+    input,
+    encoding: "utf8",
+  });
+  return { status: result.status, out: result.stdout, err: result.stderr };
+}
+
+/** What the launcher prints by itself; undefined where it would start Node. */
+function recall(
+  command: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Result | undefined {
+  const result = run(command, args, { ...env, DEVSHELL_NODE: "/bin/false" });
+  return result.status === 0 ? result : undefined;
+}
+
+describe("a command line that was run before", () => {
+  it.each([
+    ["nix-instantiate", ["-A", "drv"]],
+    ["nix-instantiate", ["--eval", "-A", "traced"]],
+    ["nix", ["eval", "--json", "-f", ".", "traced"]],
+    ["nix-env", ["-f", "default.nix", "-qa", "--json", "--meta", "-A", "meta"]],
+    ["devshell", ["eval", "-f", "default.nix", "-A", "traced"]],
+    ["devshell", ["instantiate", "-f", "default.nix", "-A", "drv"]],
+  ])("is answered by the launcher until an input changes: %s %j", (command, args) => {
+    const first = run(command, args);
+    expect(first.status, first.err).toBe(0);
+    const again = recall(command, args);
+    expect(again?.out).toBe(first.out);
+    if (command !== "devshell" || args[0] === "eval") expect(again?.err).toBe(first.err);
+    expect(recall(command, args, { DEVSHELL_EVAL_CACHE: "off" })).toBeUndefined();
+    expect(recall(command, [...args, "--show-trace"])).toBeUndefined();
+    expect(recall(command, args, { NIX_CONFIG: "system = other" })).toBeUndefined();
+    write("part.nix", '"two"');
+    if (args.includes("meta")) return;
+    expect(recall(command, args)).toBeUndefined();
+    expect(run(command, args).out).not.toBe(first.out);
+  });
+
+  it("is evaluated again where its derivation is gone", () => {
+    const args = ["-A", "drv"];
+    const drvPath = run("nix-instantiate", args).out.trim();
+    expect(recall("nix-instantiate", args)).toBeDefined();
+    run("nix-collect-garbage", []);
+    expect(existsSync(drvPath)).toBe(false);
+    expect(recall("nix-instantiate", args)).toBeUndefined();
+    expect(run("nix-instantiate", args).out.trim()).toBe(drvPath);
+    expect(existsSync(drvPath)).toBe(true);
+  });
+
+  it("is built and linked again where the link is gone", () => {
+    const path = run("nix-build", ["-A", "drv"]).out;
+    expect(existsSync(path.trim())).toBe(true);
+    expect(recall("nix-build", ["-A", "drv"])?.out).toBe(path);
+    rmSync(join(root, "project/result"));
+    expect(recall("nix-build", ["-A", "drv"])).toBeUndefined();
+    expect(run("nix-build", ["-A", "drv"]).out).toBe(path);
+    expect(existsSync(join(root, "project/result"))).toBe(true);
+  });
+
+  it("is run where it depends on the time, on standard input, or fails", () => {
+    for (const args of [
+      ["--eval", "-A", "time"],
+      ["--eval", "-E", "throw 1"],
+      ["--eval", "-"],
+      ["--eval", "-E", 'builtins.readFile "/dev/stdin"'],
+    ]) {
+      run("nix-instantiate", args, {}, "1");
+      expect(recall("nix-instantiate", args), args.join(" ")).toBeUndefined();
+    }
+  });
+
+  it("is shown and forgotten by gc --eval-cache", () => {
+    run("nix-instantiate", ["--eval", "-A", "traced"]);
+    expect(run("devshell", ["gc", "--eval-cache", "--dry-run"]).out).toMatch(/^[1-9]\d* kept evaluations, /);
+    expect(run("devshell", ["gc", "--eval-cache"]).out).toMatch(/, forgotten$/m);
+    expect(recall("nix-instantiate", ["--eval", "-A", "traced"])).toBeUndefined();
+    expect(readdirSync(join(root, "cache"))).not.toContain("eval-1");
+  });
+});

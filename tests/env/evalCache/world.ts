@@ -1,0 +1,303 @@
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import type { Random } from "./random.ts";
+
+/** Reads the world in every way that evaluation has. */
+const EXPRESSION = `{ arg ? "none" }:
+let
+  orNull = path: read: if builtins.pathExists path then read path else null;
+  drv = name: more: derivation ({ inherit name; system = "x"; builder = "b"; } // more);
+in {
+  inherit arg;
+  read = orNull ./data/a builtins.readFile;
+  hash = orNull ./data/b (builtins.hashFile "sha256");
+  lib = import ./lib;
+  linked = orNull ./link.nix import;
+  through = orNull ./linkdir/a builtins.readFile;
+  listing = orNull ./dir builtins.readDir;
+  linkedListing = orNull ./linkdir builtins.readDir;
+  exists = map builtins.pathExists [ ./maybe ./dir/new ./dangling (toString ./. + "/dangling/") ];
+  type = orNull ./maybe builtins.readFileType;
+  variables = map builtins.getEnv [ "PROP_A" "PROP_B" "PROP-C" "OPTIND" ];
+  found = import <found/file.nix>;
+  searchPath = builtins.nixPath;
+  place = toString ./.;
+  system = builtins.currentSystem;
+  source = drv "source" { src = ./src; };
+  filtered = drv "filtered" { src = builtins.filterSource (path: type: baseNameOf path != "skip") ./src; };
+  text = drv "text" { file = builtins.toFile "text" (builtins.readFile ./data/a); dep = drv "dep" { }; };
+  time = builtins.currentTime;
+}
+`;
+export const ATTRIBUTES = [...EXPRESSION.matchAll(/^ {2}(\w+) = /gm)]
+  .map(([, name]) => name!)
+  .filter((name) => name !== "orNull" && name !== "drv")
+  .concat("arg");
+
+const CONTENTS = ["one", "two", "six"];
+const FILES = ["data/a", "data/b", "data2/a", "data2/c", "src/x", "src/skip", "src/sub/y", "dir/p", "maybe"];
+const NIX_FILES = ["lib/one.nix", "lib/two.nix", "found1/found/file.nix", "found2/found/file.nix"];
+const NIX_CONTENTS = [
+  "{ v = 1; here = toString ./.; }",
+  "{ v = 2; here = toString ./.; }",
+  "{ v = 3; here = toString ./x; }",
+];
+const LINKS: readonly (readonly [string, readonly string[]])[] = [
+  ["link.nix", ["links/second.nix", "lib/one.nix", "lib/two.nix"]],
+  ["links/second.nix", ["../lib/one.nix", "../lib/two.nix", "third.nix"]],
+  ["links/third.nix", ["../through/one.nix"]],
+  ["through", ["lib", "otherlib"]],
+  ["linkdir", ["data", "data2", "links/data"]],
+  ["links/data", ["../data", "../data2"]],
+  ["dangling", ["nowhere", "dir", "data/a"]],
+];
+
+/** A project on disk that changes at random, with the variables and settings that evaluation sees. */
+export class World {
+  readonly root: string;
+  readonly #random: Random;
+  /** Names of what was done, for messages. */
+  readonly history: string[] = [];
+
+  constructor(root: string, random: Random) {
+    this.root = root;
+    this.#random = random;
+    for (const name of FILES) this.#write(name, CONTENTS[0]!);
+    for (const name of NIX_FILES) this.#write(name, NIX_CONTENTS[0]!);
+    this.#write("otherlib/one.nix", NIX_CONTENTS[1]!);
+    this.#write("lib/default.nix", "{ one = import ./one.nix; two = import ./two.nix; }");
+    this.#write("default.nix", EXPRESSION);
+    for (const [name, targets] of LINKS) this.#link(name, targets[0]!);
+    process.env["NIX_PATH"] = join(root, "found1");
+  }
+
+  get expression(): string {
+    return join(this.root, "default.nix");
+  }
+
+  /** Does one thing to the world. */
+  mutate(): void {
+    const mutation = this.#random.pick(MUTATIONS);
+    const what = this.#mutations[mutation]();
+    this.history.push(`${mutation} ${what}`);
+  }
+
+  readonly #mutations: Record<(typeof MUTATIONS)[number], () => string> = {
+    edit: () => this.#eachFile((name, contents) => this.#write(name, contents)),
+    // As an editor does, or Git.
+    replace: () =>
+      this.#eachFile((name, contents) => {
+        this.#write("scratch", contents);
+        mkdirSync(dirname(this.#path(name)), { recursive: true });
+        renameSync(this.#path("scratch"), this.#path(name));
+      }),
+    // With the size and the time that the file had.
+    editUnseen: () =>
+      this.#eachFile((name, contents) => {
+        const time = this.#stat(name)?.mtime ?? new Date(0);
+        this.#write(name, contents);
+        utimesSync(this.#path(name), time, time);
+      }),
+    replaceUnseen: () =>
+      this.#eachFile((name, contents) => {
+        const time = this.#stat(name)?.mtime ?? new Date(0);
+        this.#write("scratch", contents);
+        utimesSync(this.#path("scratch"), time, time);
+        mkdirSync(dirname(this.#path(name)), { recursive: true });
+        renameSync(this.#path("scratch"), this.#path(name));
+      }),
+    touch: () => {
+      const name = this.#existing();
+      const now = new Date();
+      if (name !== undefined) utimesSync(this.#path(name), now, now);
+      return name ?? "";
+    },
+    makeExecutable: () => {
+      const name = this.#existing();
+      if (name !== undefined && this.#stat(name)?.isFile() === true)
+        chmodSync(this.#path(name), this.#random.pick([0o644, 0o755]));
+      return name ?? "";
+    },
+    add: () => {
+      const name = `${this.#random.pick(["dir", "src", "src/sub", "data"])}/${this.#random.pick(["new", "skip", "z"])}`;
+      this.#write(name, this.#random.pick(CONTENTS));
+      return name;
+    },
+    remove: () => {
+      const name = this.#random.pick([
+        ...FILES,
+        "dir/new",
+        "src/z",
+        "data/z",
+        "src/new",
+        "dir",
+        "links/third.nix",
+      ]);
+      rmSync(this.#path(name), { recursive: true, force: true });
+      return name;
+    },
+    rename: () => {
+      const [from, to] = [this.#random.pick(FILES), this.#random.pick(FILES)];
+      if (existsSync(this.#path(from)) && existsSync(dirname(this.#path(to)))) {
+        rmSync(this.#path(to), { recursive: true, force: true });
+        if (from !== to) renameSync(this.#path(from), this.#path(to));
+      }
+      return `${from} ${to}`;
+    },
+    retarget: () => {
+      const [name, targets] = this.#random.pick(LINKS);
+      const target = this.#random.pick(targets);
+      this.#link(name, target);
+      return `${name} ${target}`;
+    },
+    // A directory becomes a link to itself elsewhere, and back.
+    moveDirectory: () => {
+      const name = this.#random.pick(["lib", "data", "dir", "src"]);
+      const path = this.#path(name);
+      const moved = this.#path(`moved-${name}`);
+      const stat = this.#stat(name);
+      if (stat === undefined) return name;
+      if (stat.isSymbolicLink()) {
+        rmSync(path);
+        renameSync(moved, path);
+      } else {
+        renameSync(path, moved);
+        symlinkSync(`moved-${name}`, path);
+      }
+      return name;
+    },
+    // Other inodes, the same bytes.
+    copyDirectory: () => {
+      const name = this.#random.pick(["lib", "data", "dir", "src"]);
+      if (this.#stat(name)?.isDirectory() !== true) return name;
+      cpSync(this.#path(name), this.#path("scratch-dir"), { recursive: true, verbatimSymlinks: true });
+      rmSync(this.#path(name), { recursive: true });
+      renameSync(this.#path("scratch-dir"), this.#path(name));
+      return name;
+    },
+    typeChange: () => {
+      const path = this.#path("maybe");
+      rmSync(path, { recursive: true, force: true });
+      const type = this.#random.pick(["file", "directory", "link", "nothing"]);
+      if (type === "file") writeFileSync(path, "x");
+      else if (type === "directory") mkdirSync(path);
+      else if (type === "link") symlinkSync("nowhere", path);
+      return type;
+    },
+    variable: () => {
+      const name = this.#random.pick(["PROP_A", "PROP_B", "PROP-C", "OPTIND"]);
+      const value = this.#random.pick([undefined, "", "1", "2", "o'n\ne", "ä"]);
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+      return `${name} ${value}`;
+    },
+    searchPath: () => {
+      const value = this.#random.pick(["found1", "found2"]);
+      process.env["NIX_PATH"] = join(this.root, value);
+      return value;
+    },
+    setting: () => {
+      const value = this.#random.pick(["x86_64-linux", "aarch64-linux"]);
+      process.env["NIX_CONFIG"] = `system = ${value}\nsubstitute = false`;
+      return value;
+    },
+    configuration: () => {
+      const file = join(process.env["NIX_CONF_DIR"]!, "nix.conf");
+      mkdirSync(dirname(file), { recursive: true });
+      const text = this.#random.pick(["eval-system = a\n", "eval-system = b\n", undefined]);
+      if (text === undefined) rmSync(file, { force: true });
+      else writeFileSync(file, text);
+      return text ?? "";
+    },
+    nothing: () => "",
+  };
+
+  #eachFile(write: (name: string, contents: string) => void): string {
+    const isNix = this.#random.below(3) === 0;
+    const name = this.#random.pick(isNix ? NIX_FILES : FILES);
+    const stat = this.#stat(name);
+    if (stat === undefined || stat.isFile()) write(name, this.#random.pick(isNix ? NIX_CONTENTS : CONTENTS));
+    return name;
+  }
+
+  #existing(): string | undefined {
+    const name = this.#random.pick([...FILES, ...NIX_FILES, "dir", "src", "lib"]);
+    return existsSync(this.#path(name)) ? name : undefined;
+  }
+
+  #path(name: string): string {
+    return join(this.root, name);
+  }
+
+  #stat(name: string): ReturnType<typeof lstatSync> | undefined {
+    try {
+      return lstatSync(this.#path(name), { throwIfNoEntry: false });
+    } catch {
+      return undefined;
+    }
+  }
+
+  #write(name: string, contents: string): void {
+    mkdirSync(dirname(this.#path(name)), { recursive: true });
+    writeFileSync(this.#path(name), contents);
+  }
+
+  #link(name: string, target: string): void {
+    mkdirSync(dirname(this.#path(name)), { recursive: true });
+    rmSync(this.#path(name), { force: true, recursive: true });
+    symlinkSync(target, this.#path(name));
+  }
+}
+
+const MUTATIONS = [
+  "edit",
+  "replace",
+  "editUnseen",
+  "replaceUnseen",
+  "touch",
+  "makeExecutable",
+  "add",
+  "remove",
+  "rename",
+  "retarget",
+  "moveDirectory",
+  "copyDirectory",
+  "typeChange",
+  "variable",
+  "searchPath",
+  "setting",
+  "configuration",
+  "nothing",
+] as const;
+
+/** Cuts or overwrites one of the cache's files. */
+export function damageOneFile(directory: string, random: Random): string {
+  const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
+  if (files.length === 0) return "";
+  const entry = random.pick(files);
+  const path = join(entry.parentPath, entry.name);
+  const bytes = readFileSync(path);
+  // The launcher runs a record's shell form as it is: that one is only cut, as a full disk would.
+  if (random.below(2) === 0 || !path.endsWith(".json"))
+    writeFileSync(path, bytes.subarray(0, random.below(bytes.length + 1)));
+  else if (bytes.length > 0) {
+    bytes[random.below(bytes.length)] = random.below(256);
+    writeFileSync(path, bytes);
+  }
+  return path;
+}
