@@ -25,5 +25,5 @@ function trackPrograms(tracker: InputTracker): void {
   tracker.file(MACHINE);
 }
 
-const BUNDLES = ["cli/devshell", "dist/main.mjs", "dist/evalProcess.cjs"];
+const BUNDLES = ["cli/devshell", "dist/main.mjs", "dist/evalProcess.cjs", "dist/evalSnapshot.blob"];
 const MACHINE = "/etc/machine-id";
