@@ -191,7 +191,7 @@ class Locker {
     const relative = relativePathOf(reference);
     const parent = relative === undefined ? undefined : override === undefined ? task.path : override.parent;
     const base = override === undefined ? task.directory : override.directory;
-    const place = relative === undefined ? undefined : this.#placeOf(base, relative);
+    const place = relative === undefined ? undefined : () => this.#placeOf(base, relative);
     this.#seen.add(key);
     const wanted: WantedInput = { name, path, reference, parent, place, isFlake: input.isFlake };
     const oldEdge = this.#options.updates.has(key) ? undefined : task.old?.inputs.get(name);
@@ -268,7 +268,7 @@ class Locker {
       const locked: FlakeReference =
         tree === undefined ? reference : { attributes: tree.locked.attributes, dir: reference.dir };
       const node: LockNode = { inputs: new Map(), pin: { locked, original, isFlake, parent } };
-      this.#directories.set(node, tree?.storePath ?? place ?? "");
+      this.#directories.set(node, tree?.storePath ?? place?.() ?? "");
       task.node.inputs.set(name, node);
       return;
     }
@@ -290,7 +290,7 @@ class Locker {
 
   #fetch(
     reference: FlakeReference,
-    place: ByteString | undefined,
+    place: WantedInput["place"],
     scope: RegistryScope,
     path: InputPath,
   ): Flake {
@@ -299,7 +299,7 @@ class Locker {
       original: reference,
       resolved: reference,
       locked: reference,
-      directory: flakeDirectory(place, reference.dir),
+      directory: flakeDirectory(place(), reference.dir),
       lockPath: path,
     });
   }
@@ -311,8 +311,8 @@ interface WantedInput {
   readonly path: InputPath;
   readonly reference: FlakeReference;
   readonly parent: InputPath | undefined;
-  /** Where a relative path leads, in the store. */
-  readonly place: ByteString | undefined;
+  /** Where a relative path leads, in the store; what is locked already is not looked for. */
+  readonly place: (() => ByteString) | undefined;
   readonly isFlake: boolean;
 }
 
