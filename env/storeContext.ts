@@ -85,7 +85,9 @@ const DECIDING_VARIABLES = [
 
 /** Settings, store, builders and the collection, opened together; what evaluation and realising share. */
 export class StoreContext implements Disposable {
-  readonly settings: StoreSettings;
+  #settings: StoreSettings;
+  /** `nix.conf` options of the command line, then those of flakes. */
+  readonly #overrides: Map<string, string>;
   readonly tracker: InputTracker;
   readonly signal: AbortSignal | undefined;
   readonly isReadOnly: boolean;
@@ -102,8 +104,9 @@ export class StoreContext implements Disposable {
   constructor(options: StoreContextOptions = {}) {
     this.#options = options;
     const configFiles: string[] = [];
-    this.settings = resolveStoreSettings(process.env, {
-      overrides: options.settings,
+    this.#overrides = new Map(options.settings);
+    this.#settings = resolveStoreSettings(process.env, {
+      overrides: this.#overrides,
       store: options.store,
       onWarn: (text) => this.message("warning", text),
       onFile: (path) => configFiles.push(path),
@@ -138,6 +141,25 @@ export class StoreContext implements Disposable {
   get store(): LocalStore {
     this.#store ??= this.#openStore();
     return this.#store;
+  }
+
+  get settings(): StoreSettings {
+    return this.#settings;
+  }
+
+  /** Puts `nix.conf` options in force that were found out late: a flake's `nixConfig`. */
+  useSettings(settings: ReadonlyMap<string, string>): void {
+    if (settings.size === 0) return;
+    for (const [name, value] of settings) this.#overrides.set(name, value);
+    this.#settings = resolveStoreSettings(process.env, {
+      overrides: this.#overrides,
+      store: this.#options.store,
+      onWarn: (text) => this.message("warning", text),
+    });
+    // opened anew when it is next needed
+    this.#store?.[Symbol.dispose]();
+    this.#store = undefined;
+    this.#registries = undefined;
   }
 
   emit(event: ContextEvent): void {
@@ -406,9 +428,9 @@ export class StoreContext implements Disposable {
 
   /** In a process that opens the store as this one does. */
   #runTask(task: SyncTask): ReturnType<typeof runSyncTask> {
-    const { settings = [], store } = this.#options;
+    const { store } = this.#options;
     try {
-      return runSyncTask({ task, settings: [...settings], store });
+      return runSyncTask({ task, settings: [...this.#overrides], store });
     } catch (error) {
       // It may do better the next time, and some commands go on without it.
       this.tracker.impure("a failure");

@@ -60,6 +60,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   "build-cores": "cores",
   "build-fallback": "fallback",
   "build-keep-going": "keep-going",
+  "commit-lockfile-summary": "commit-lock-file-summary",
   "build-max-jobs": "max-jobs",
   "build-max-silent-time": "max-silent-time",
   "build-timeout": "timeout",

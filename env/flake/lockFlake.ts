@@ -23,6 +23,7 @@ import {
 } from "../../lang/index.ts";
 import type { StoreContext } from "../storeContext.ts";
 import { describeLockChanges } from "./describeLockChanges.ts";
+import { acceptedSettings } from "./flakeSettings.ts";
 import { sourceDirectoryOf, writeFlakeFile } from "./writeFlakeFile.ts";
 
 /** What flakes are locked and evaluated with: a context, and what `openEvaluation` made of it. */
@@ -50,6 +51,10 @@ export interface LockOptions {
   readonly outputLockFile?: string | undefined;
   /** Path of an input, `a/b` → what to take instead (`--override-input`). */
   readonly overrides?: ReadonlyMap<string, FlakeReference> | undefined;
+  /** The flake's `nixConfig` takes force, as far as it is trusted. */
+  readonly appliesSettings?: boolean | undefined;
+  /** Asks the user a yes-or-no question. */
+  readonly ask?: ((question: string) => boolean) | undefined;
   /** Paths of inputs to lock anew (`nix flake update INPUT`). */
   readonly updates?: ReadonlySet<string> | undefined;
 }
@@ -65,6 +70,7 @@ export function lockFlake(
 ): LockedFlake {
   return evaluation.evaluator.run(() => {
     const flake = fetchTop(evaluation, reference, options);
+    if (options.appliesSettings === true) applySettings(evaluation.context, flake, options.ask);
     try {
       return lock(evaluation, reference, options, flake);
     } catch (error) {
@@ -76,6 +82,16 @@ export function lockFlake(
 /** A locked flake's value: its outputs and metadata; `outputs` has the outputs alone. */
 export function openFlake({ evaluator }: FlakeEvaluation, locked: LockedFlake): AttrSet {
   return evaluator.run(() => callFlake(evaluator.runtime, locked));
+}
+
+function applySettings(context: StoreContext, flake: Flake, ask: LockOptions["ask"]): void {
+  context.useSettings(
+    acceptedSettings(flake, {
+      acceptsAll: context.settings.config.raw.get("accept-flake-config") === "true",
+      ask,
+      warn: (message) => context.message("warning", message),
+    }),
+  );
 }
 
 /** A flake as a command line names it, all registries considered. */

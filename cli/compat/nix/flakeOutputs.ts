@@ -18,6 +18,7 @@ import {
   type LockedFlake,
   type Slot,
 } from "../../../lang/index.ts";
+import { userAsker } from "../askUser.ts";
 import { usageError } from "../commandLine.ts";
 import type { CompatEvaluation } from "../evaluate.ts";
 import { say } from "../output.ts";
@@ -112,7 +113,7 @@ export function lockOptions(
   }
   const overrides = new Map<string, FlakeReference>();
   for (const [path, word] of flags.overrides) overrides.set(path, referenceOf(word, true));
-  return { ...flags.lock, overrides, updates: flags.updates };
+  return { ...flags.lock, overrides, updates: flags.updates, appliesSettings: true, ask: userAsker() };
 }
 
 /** Locks a flake and opens its outputs. */

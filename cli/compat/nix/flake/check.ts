@@ -27,7 +27,7 @@ export async function check(argv: readonly string[]): Promise<number> {
   request.common.hasBuildOutput = argv.includes("-L") || argv.includes("--print-build-logs");
   using command = new FlakeCommand(request, { isReadOnly: !options.isBuilt });
   const { evaluation, context } = command;
-  const locked = command.lock();
+  const locked = command.lock({ appliesSettings: true });
   const checker = new OutputChecker(evaluation, {
     system: context.settings.config.system,
     checksAllSystems: options.checksAllSystems,

@@ -62,6 +62,7 @@ export class FlakeCommand implements Disposable {
   lock(options: LockOptions = {}, reference = this.reference): LockedFlake {
     return lockFlake(this.evaluation, reference, {
       ...lockOptions(this.context, this.evaluation, this.request.flags),
+      appliesSettings: false,
       ...options,
     });
   }

@@ -8,7 +8,7 @@ export function lock(argv: readonly string[]): number {
   const request = parseFlakeRequest("nix flake lock", argv);
   request.common.settings.set("tarball-ttl", "0");
   using command = new FlakeCommand(request);
-  command.lock({ isWritten: true, failsOnUnlocked: true });
+  command.lock({ isWritten: true, failsOnUnlocked: true, appliesSettings: true });
   return 0;
 }
 
@@ -33,7 +33,11 @@ export function update(argv: readonly string[]): number {
   }
   request.common.settings.set("tarball-ttl", "0");
   using command = new FlakeCommand({ ...request, words: [flake] });
-  command.lock({ isWritten: true, isRecreated: request.flags.updates.size === 0 });
+  command.lock({
+    isWritten: true,
+    isRecreated: request.flags.updates.size === 0,
+    appliesSettings: true,
+  });
   return 0;
 }
 
