@@ -10,6 +10,8 @@ import { describePlan, type RealisePlan } from "../../store/index.ts";
 import type { CommonFlags } from "./commandLine.ts";
 import { say } from "./output.ts";
 
+/** Nix's level "info". */
+const DEFAULT_VERBOSITY = 3;
 /** Nix's limit of calls within calls. */
 const MAX_CALL_DEPTH = 10_000;
 
@@ -18,8 +20,10 @@ export function openContext(
   flags: CommonFlags,
   options: { readonly isReadOnly?: boolean | undefined } = {},
 ): StoreContext {
+  // Not an option of nix.conf: fetchers tell more where more is wanted.
+  const verbosity: [string, string] = ["verbosity", String(DEFAULT_VERBOSITY + flags.verbosity)];
   const context = createStoreContext({
-    settings: flags.settings,
+    settings: flags.verbosity > 0 ? new Map([...flags.settings, verbosity]) : flags.settings,
     store: flags.store,
     isReadOnly: options.isReadOnly ?? flags.isReadOnly,
     maxCallDepth: MAX_CALL_DEPTH,

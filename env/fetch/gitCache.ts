@@ -73,10 +73,15 @@ async function openClone(url: string, shallow: boolean, signal: AbortSignal): Pr
   return directory;
 }
 
-/** Bare clones lie in our own cache, or where `NIX_CACHE_HOME` says that caches lie. */
+/**
+ * Bare clones lie where Nix has them, under the same names: a clone of a large repository serves both. A cache of our
+ * own that was asked for (`DEVSHELL_CACHE_DIR`) holds them all.
+ */
 function cloneDirectory(): string {
   const given = process.env["NIX_CACHE_HOME"];
-  return join(given !== undefined && given !== "" ? given : cacheDirectory(), "gitv3");
+  if (given !== undefined && given !== "") return join(given, "gitv3");
+  if ((process.env["DEVSHELL_CACHE_DIR"] ?? "") !== "") return join(cacheDirectory(), "gitv3");
+  return join(cacheDirectory(), "..", "nix", "gitv3");
 }
 
 async function fetchRevision(

@@ -39,6 +39,14 @@ export function ttlMs(context: FetchContext): number {
   return (Number.isFinite(seconds) ? seconds : DEFAULT_TTL_S) * 1000;
 }
 
+/** Nix's level "chatty". */
+const CHATTY = 5;
+
+/** Tells of what is only of interest where much is asked to be told. */
+export function tellChatty(context: FetchContext, message: string): void {
+  if (Number(context.setting("verbosity") ?? 0) >= CHATTY) process.stderr.write(`${message}\n`);
+}
+
 export function stringOf(attributes: InputAttributes, name: string): ByteString | undefined {
   const value = attributes.get(name);
   return typeof value === "string" ? value : undefined;

@@ -105,7 +105,9 @@ export function controlBuiltins(runtime: Runtime): readonly Definition[] {
       return force(e2);
     }),
     define2("deepSeq", "e1 e2", "Evaluates `e1` and all it holds, then returns `e2`.", (_, e1, e2) => {
+      calls.depth++; // the call of this, which Nix's limit counts too
       forceDeep(e1);
+      calls.depth--;
       return force(e2);
     }),
     define2("trace", "e1 e2", "Shows `e1` on standard error, then returns `e2`.", (_, e1, e2) =>

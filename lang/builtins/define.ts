@@ -4,6 +4,7 @@ import {
   Thunk,
   call1,
   call2,
+  callPlaces,
   evalError,
   primOp1,
   primOp2,
@@ -102,6 +103,9 @@ function runCall2(data: Env): Value {
   const { fn, first, second } = data as unknown as Call;
   return call2(fn, first, second!, functionPos(fn));
 }
+
+callPlaces.set(runCall1, (data) => functionPos((data as unknown as Call).fn));
+callPlaces.set(runCall2, (data) => functionPos((data as unknown as Call).fn));
 
 /** Where a function was written: the place of calls that builtins delay. */
 export function functionPos(fn: Value): Pos {

@@ -1,3 +1,4 @@
+import { calls, enterLevel } from "./callDepth.ts";
 import { addFrame, evalError, EvalError } from "./error.ts";
 import { describeValue, showType } from "./describe.ts";
 import { NO_POS, type Pos } from "./position.ts";
@@ -238,8 +239,41 @@ export function getAttr(set: AttrSet, name: string, context: string): Slot {
 /** Forces everything inside a value, each part once. */
 export function forceDeep(slot: Slot): Value {
   const value = force(slot);
-  visitDeep(value, new Set());
+  if (calls.limit === Infinity) visitDeep(value, new Set());
+  else visitLimited(value, NO_POS, new Set());
   return value;
+}
+
+/** Code of thunks that are calls: where the function was written, which is the place of such a call. */
+export const callPlaces = new WeakMap<(env: Env) => Value, (env: Env) => Pos>();
+
+/** As {@link visitDeep} where calls within calls are limited: each level counts as one, as in Nix. */
+function visitLimited(slot: Slot, attrPos: Pos, seen: Set<unknown>): void {
+  let pos: Pos = NO_POS;
+  if (slot instanceof Thunk && slot.code !== null)
+    pos = callPlaces.get(slot.code)?.(slot.data as Env) ?? NO_POS;
+  enterLevel(pos);
+  const value = force(slot, pos === NO_POS ? attrPos : pos);
+  if (value instanceof AttrSet && !seen.has(value)) {
+    seen.add(value);
+    const { shape, values } = value.flatten();
+    let i = Math.max(0, shape.find("outPath"));
+    try {
+      if (i > 0) visitLimited(values[i]!, shape.positions?.[i] ?? NO_POS, seen);
+      for (i = 0; i < values.length; i++) visitLimited(values[i]!, shape.positions?.[i] ?? NO_POS, seen);
+    } catch (error) {
+      throw addFrame(error, `while evaluating the attribute '${shape.names[i]!}'`, shape.positions?.[i]);
+    }
+  } else if (isList(value) && !seen.has(value)) {
+    seen.add(value);
+    let i = 0;
+    try {
+      for (; i < value.length; i++) visitLimited(value[i]!, NO_POS, seen);
+    } catch (error) {
+      throw addFrame(error, `while evaluating list element at index ${i}`);
+    }
+  }
+  calls.depth--;
 }
 
 /** Measured on firefox of nixpkgs, which forces its configuration deeply: no closure, no sorting here. */

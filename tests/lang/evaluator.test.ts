@@ -177,6 +177,7 @@ describe("failures", () => {
     ["turned into a string", '"${g 0}"'],
     ["printed as XML", "builtins.toXML (f 0)"],
     ["printed as JSON", "builtins.toJSON (f 0)"],
+    ["evaluated deeply", "builtins.deepSeq (f 0) 1"],
   ])("a limit of calls bounds endless values that are %s", (_, expression) => {
     const endless = "let f = n: { inner = f (n + 1); }; g = n: { __toString = _: g (n + 1); }; in";
     expect(failureOf(`${endless} ${expression}`, { maxCallDepth: 50 })).toContain("LANG_STACK_OVERFLOW");
@@ -185,6 +186,7 @@ describe("failures", () => {
   it("a limit of calls leaves values alone that are not as deep", () => {
     const nested = "let f = n: if n == 0 then { } else { inner = f (n - 1); }; in";
     expect(evaluate(`${nested} f 40 == f 40`, { maxCallDepth: 50 })).toBe("true");
+    expect(evaluate(`${nested} builtins.deepSeq (f 20) 1`, { maxCallDepth: 50 })).toBe("1");
     const pairs = `${nested} builtins.all (n: f 9 == f 9) (builtins.genList (n: n) 100)`;
     expect(evaluate(pairs, { maxCallDepth: 50 })).toBe("true");
   });
