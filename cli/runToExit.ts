@@ -18,7 +18,7 @@ export async function runToExit(
     status = await run();
   } catch (error) {
     status = printError(error, {
-      hasTrace: argv.includes("--show-trace"),
+      hasTrace: isDropIn ? await isTraceShown(argv) : argv.includes("--show-trace"),
       isJson: options.isEventStream === true,
       dropIn: isDropIn ? name : undefined,
     });
@@ -35,4 +35,16 @@ function flush(stream: NodeJS.WriteStream): Promise<void> {
     if (stream.writableLength === 0) resolve();
     else stream.write("", () => resolve());
   });
+}
+
+/** As the command line says, or `show-trace` in nix.conf. */
+async function isTraceShown(argv: readonly string[]): Promise<boolean> {
+  const given = argv.findLast((word) => word === "--show-trace" || word === "--no-show-trace");
+  if (given !== undefined) return given === "--show-trace";
+  try {
+    const { resolveStoreSettings } = await import("../store/index.ts");
+    return resolveStoreSettings(process.env).config.raw.get("show-trace") === "true";
+  } catch {
+    return false; // what is wrong with the settings is what is being told
+  }
 }

@@ -4,6 +4,7 @@ export interface FormatErrorOptions {
   /** All frames of the trace, instead of the first few. */
   readonly showTrace?: boolean;
   readonly colour?: boolean;
+  readonly level?: "error" | "warning";
   /** Source lines byte for byte, for a reader that is no terminal: to be written with `bytesOfShown`. */
   readonly isRaw?: boolean;
 }
@@ -25,7 +26,8 @@ export function formatError(error: unknown, options: FormatErrorOptions = {}): s
     const message = error instanceof Error ? error.message : String(error);
     return `${paint.red("error:")} ${message}`;
   }
-  const prefix = `${paint.red("error:")} `;
+  const level = options.level ?? "error";
+  const prefix = `${level === "error" ? paint.red("error:") : paint.yellow("warning:")} `;
   let body = "";
   if (error.trace.length > 0)
     body += `${formatTrace(error.trace, options.showTrace ?? false, paint, showLine)}\n${prefix}`;
@@ -34,7 +36,7 @@ export function formatError(error: unknown, options: FormatErrorOptions = {}): s
   const suggestions = formatSuggestions(error.suggestions, paint);
   if (suggestions !== "") body += `${suggestions}\n`;
   if (error.hint !== undefined) body += `${paint.cyan("hint:")} ${shownText(error.hint)}\n`;
-  const margin = " ".repeat("error: ".length);
+  const margin = " ".repeat(`${level}: `.length);
   // A quoted text's last line feed stands, as in Nix: an empty line ends it.
   const last = error.message.endsWith("\n") ? `\n${margin}` : "";
   return `${indent(prefix, margin, body.trimEnd())}${last}`;

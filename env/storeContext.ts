@@ -398,18 +398,28 @@ export class StoreContext implements Disposable {
   }
 
   #fetchNow(request: FetchRequest): FetchResult {
-    if (request.kind === "closure")
-      throw new DevshellError("EVAL_FETCH", "Cannot fetch: builtins.fetchClosure is not built yet");
+    const text = (name: string): string | undefined => {
+      const value = request.attributes.get(name);
+      return typeof value === "string" ? textOfBytes(value) : undefined;
+    };
+    if (request.kind === "closure") {
+      const task = {
+        kind: "fetchClosure",
+        fromStore: text("fromStore") ?? "",
+        fromPath: text("fromPath") ?? "",
+        toPath: text("toPath"),
+        isInputAddressed: request.attributes.get("inputAddressed") === true,
+      } as const;
+      const closure = fetchResult(this.#runTask(task));
+      this.tracker.storePath(closure.storePath);
+      return closure;
+    }
     if (request.kind !== "url" && request.kind !== "tarball") {
       if (!isPinned(request)) this.tracker.impure("a tree that nothing pins");
       const tree = this.#trees.fetch(request);
       this.tracker.storePath(tree.storePath);
       return tree;
     }
-    const text = (name: string): string | undefined => {
-      const value = request.attributes.get(name);
-      return typeof value === "string" ? textOfBytes(value) : undefined;
-    };
     const url = text("url");
     if (url === undefined) throw new DevshellError("EVAL_FETCH", "Cannot fetch: 'url' is missing");
     const sha256 = text("sha256") ?? text("narHash") ?? text("hash");

@@ -72,7 +72,6 @@ export async function downloadTree(
 function checkedFile(url: string, isArchive: boolean): string {
   let path: string;
   try {
-    if (!/^file:\//i.test(url)) throw new Error("a relative path");
     path = fileURLToPath(url.replace(/[?#].*$/s, ""));
   } catch {
     throw new DevshellError(

@@ -290,7 +290,7 @@ export class StoreHost implements EvalHost {
   }
 
   warn(message: ByteString, isFromProgram = false): void {
-    this.#options.onMessage("warning", isFromProgram ? `evaluation warning: ${message}` : message);
+    this.#options.onMessage("warning", isFromProgram ? evaluationWarning(message) : message);
   }
 
   #note(created: StorePath, references: readonly StorePath[]): void {
@@ -443,4 +443,13 @@ function isMissing(error: unknown): boolean {
 
 function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && "code" in error && error.code === code;
+}
+
+/** Lines stand below the message's beginning, unless it begins with a line of its own. */
+function evaluationWarning(message: ByteString): ByteString {
+  const prefix = "evaluation warning:";
+  if (message.startsWith("\n")) return prefix + message.trimEnd();
+  const margin = " ".repeat(prefix.length + 1);
+  const lines = message.trimEnd().split("\n");
+  return lines.map((line, i) => ((i === 0 ? `${prefix} ` : margin) + line).trimEnd()).join("\n");
 }

@@ -24,6 +24,14 @@ export type SyncTask =
       /** Counts a revision's ancestors at once. */
       readonly isLocking: boolean;
     }
+  | {
+      readonly kind: "fetchClosure";
+      readonly fromStore: string;
+      readonly fromPath: ByteString;
+      /** `""`: to be told which it would be. */
+      readonly toPath?: ByteString | undefined;
+      readonly isInputAddressed: boolean;
+    }
   | { readonly kind: "countRevisions"; readonly directory: string; readonly rev: string };
 
 /** An input's attribute as JSON has it; integers are numbers. */

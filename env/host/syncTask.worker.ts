@@ -9,12 +9,14 @@ import { debianBuilders } from "../../packages/index.ts";
 import {
   LocalStore,
   downstreamPlaceholder,
+  fetchClosure,
   knownOutputPaths,
   makeFixedOutputPath,
   parseBuiltElement,
   parseStorePath,
   realise,
   resolveStoreSettings,
+  settingsForClosure,
   throwFailure,
   type DerivedPath,
   type StorePath,
@@ -37,8 +39,11 @@ async function main(): Promise<void> {
       overrides: new Map(request.settings),
       store: request.store,
     });
-    using store = LocalStore.open(settings);
-    reply = await run(request.task, store, settings.config.raw);
+    const { task } = request;
+    using store = LocalStore.open(
+      task.kind === "fetchClosure" ? settingsForClosure(settings, task.fromStore) : settings,
+    );
+    reply = await run(task, store, settings.config.raw);
   } catch (error) {
     reply =
       error instanceof DevshellError
@@ -71,6 +76,8 @@ async function run(
       return fetchPath(task, store);
     case "fetchTree":
       return fetchTreeInput(task, store, settings);
+    case "fetchClosure":
+      return fetchClosureTask(task, store);
     case "countRevisions":
       return {
         kind: "counted",
@@ -107,6 +114,23 @@ async function fetchTreeInput(
     warnings,
     history: tree.history,
   };
+}
+
+async function fetchClosureTask(
+  { fromStore, fromPath, toPath, isInputAddressed }: Extract<SyncTask, { kind: "fetchClosure" }>,
+  store: LocalStore,
+): Promise<SyncTaskReply> {
+  const request = {
+    fromStore,
+    fromPath: parseStorePath(store.storeDir, fromPath),
+    toPath: toPath === undefined ? undefined : targetOf(toPath, store),
+    isInputAddressed,
+  };
+  return fetched(store, await fetchClosure(store, request, signalOfProcess()));
+}
+
+function targetOf(toPath: ByteString, store: LocalStore): StorePath | "" {
+  return toPath === "" ? "" : parseStorePath(store.storeDir, toPath);
 }
 
 /** Aborted when this process is told to end: the programs it runs end with it. */

@@ -1,4 +1,13 @@
-import { encodeNix32, hashBytes, type ByteString, type Hash, type HashAlgorithm } from "../../core/index.ts";
+import {
+  DevshellError,
+  bytesOfText,
+  encodeNix32,
+  formatError,
+  hashBytes,
+  type ByteString,
+  type Hash,
+  type HashAlgorithm,
+} from "../../core/index.ts";
 import type { ContextElement, IngestionMethod, InstantiateRequest } from "../host.ts";
 import { printJson, quoteJson } from "../print/index.ts";
 import {
@@ -18,6 +27,7 @@ import {
   makeString,
   quoteAttrName,
   showPos,
+  sourcePos,
   type Pos,
   type Runtime,
   type Slot,
@@ -451,8 +461,9 @@ class DerivationWriter {
   }
 
   #warn(pos: Pos, message: string): void {
-    const at = pos === NO_POS ? "" : `\n       at ${showPos(pos)}`;
-    this.#runtime.host.warn(`${message}${at}`);
+    const frame = { message: `while evaluating derivation '${this.#name}'` };
+    const warning = new DevshellError("LANG_WARNING", message, { pos: sourcePos(pos), trace: [frame] });
+    this.#runtime.host.warn(bytesOfText(formatError(warning, { level: "warning" })));
   }
 
   #instantiate(): Value {

@@ -25,7 +25,7 @@ import { define1, failure, type Definition } from "./define.ts";
 import { fetchInput } from "../flake/fetchInput.ts";
 import { parseFlakeReference, type FlakeAttributes } from "../flake/flakeReference.ts";
 import { parseHashAllowEmpty } from "./hashes.ts";
-import { nameProblem } from "./storePaths.ts";
+import { isStorePath, nameProblem } from "./storePaths.ts";
 
 type FetchAttributes = Map<ByteString, ByteString | bigint | boolean>;
 
@@ -149,6 +149,14 @@ function fetchTree(runtime: Runtime, argument: Slot, who: "fetchGit" | "fetchTre
 /** What the host is asked for a tree; only what is locked, where evaluation is pure. @throws EvalError */
 export function treeRequest(runtime: Runtime, given: FlakeAttributes, who: string): FetchRequest {
   const { attributes, reference, isLocked } = fetchInput(resolved(runtime, given));
+  const url = attributes.get("url");
+  if (attributes.get("type") !== "git" && typeof url === "string" && /^file:(?!\/)/.test(url))
+    throw evalError(
+      "eval",
+      `tarball '${url}' must use an absolute path. The 'file' scheme does not support relative paths.`,
+      NO_POS,
+      { frame: `while fetching the input '${reference}'` },
+    );
   if (runtime.settings.isPure && !isLocked) {
     if (!attributes.has("narHash"))
       throw failure(`in pure evaluation mode, '${who}' doesn't fetch unlocked input '${reference}'`);
@@ -294,25 +302,30 @@ function fetchClosure(runtime: Runtime, argument: Slot): Value {
   const attributes: FetchAttributes = new Map();
   set.forEachSorted((name, slot, pos) => {
     const frame = `while evaluating the attribute '${name}' passed to builtins.fetchClosure`;
-    if (name === "fromPath" || (name === "toPath" && force(slot) !== ""))
-      attributes.set(name, coerceToString(runtime, slot, new Set(), pos, frame, { copyToStore: false }));
-    else if (name === "toPath") attributes.set(name, "");
+    if (name === "fromPath" || (name === "toPath" && force(slot, pos) !== "")) {
+      const path = coerceToString(runtime, slot, new Set(), pos, frame, { copyToStore: false });
+      if (!isStorePath(runtime.host.storeDir, path))
+        throw evalError("eval", `path '${path}' is not in the Nix store`, NO_POS, { frame, framePos: pos });
+      attributes.set(name, path);
+    } else if (name === "toPath") attributes.set(name, "");
     else if (name === "fromStore") attributes.set(name, forceStringNoContext(slot, pos, frame));
     else if (name === "inputAddressed") attributes.set(name, forceBool(slot, pos, frame));
     else throw failure(`attribute '${name}' isn't supported in call to 'fetchClosure'`);
   });
-  for (const required of ["fromPath", "fromStore"])
+  const require = (required: string): void => {
     if (!attributes.has(required))
       throw failure(`attribute '${required}' is missing in call to 'fetchClosure'`);
+  };
+  require("fromPath");
   if (attributes.get("inputAddressed") === true && attributes.has("toPath"))
     throw failure(
-      "attribute 'toPath' is incompatible with 'inputAddressed = true' in call to 'fetchClosure'",
+      "attribute 'inputAddressed' is set to true, but 'toPath' is also set. Please remove one of them",
     );
-  const url = attributes.get("fromStore");
-  if (typeof url === "string" && !/^https?:\/\//.test(url))
+  require("fromStore");
+  const url = String(attributes.get("fromStore"));
+  if (!/^(?:https?|file):\/\//.test(url))
     throw failure("'fetchClosure' only supports http:// and https:// stores");
-  if (typeof url === "string" && url.includes("?"))
-    throw failure(`'fetchClosure' does not support URL query parameters (in '${url}')`);
+  if (url.includes("?")) throw failure(`'fetchClosure' does not support URL query parameters (in '${url}')`);
   return pathString(runtime.host.fetch({ kind: "closure", attributes }).storePath);
 }
 

@@ -7,7 +7,7 @@ import {
   type HashAlgorithm,
 } from "../../core/index.ts";
 import type { IngestionMethod, StorePath } from "../types.ts";
-import { makeFixedOutputPath } from "./storePath.ts";
+import { makeFixedOutputPath, storePathName } from "./storePath.ts";
 
 /** How a path's address follows from its content: `fixed:r:sha256:…`, `fixed:sha1:…`, `text:sha256:…`. */
 export interface ContentAddress {
@@ -60,6 +60,24 @@ export function pathOfContentAddress(
   isSelfReferring = false,
 ): StorePath {
   return makeFixedOutputPath(storeDir, name, { ...address, references, isSelfReferring });
+}
+
+/** Whether a path follows from what is said of its content: then that needs no signature, only the check. */
+export function isContentAddressed(
+  storeDir: string,
+  { path, references, contentAddress }: AddressedPathInfo,
+): boolean {
+  if (contentAddress === undefined) return false;
+  const others = references.filter((reference) => reference !== path);
+  const address = parseContentAddress(contentAddress);
+  const isSelfReferring = others.length < references.length;
+  return pathOfContentAddress(storeDir, storePathName(path), address, others, isSelfReferring) === path;
+}
+
+interface AddressedPathInfo {
+  readonly path: StorePath;
+  readonly references: readonly StorePath[];
+  readonly contentAddress?: string | undefined;
 }
 
 function methodOfPrefix(prefix: string | undefined): IngestionMethod {

@@ -1,6 +1,8 @@
 export { realise, type RealiseRequestOptions } from "./realise.ts";
 export { throwFailure, type RealiseReport } from "./report.ts";
 export { describePlan, renderSize, type RealisePlan } from "./plan.ts";
+export { fetchClosure, settingsForClosure, type ClosureRequest } from "./fetchClosure.ts";
+export { makeContentAddressed, type ObjectSource } from "./makeContentAddressed.ts";
 export { builderInput } from "./buildEnvironment.ts";
 export { readDerivationOptions } from "./derivationOptions.ts";
 export { printJson } from "./structuredAttrs.ts";

@@ -1,3 +1,4 @@
+import { isContentAddressed } from "../format/contentAddress.ts";
 import { hasTrustedSignature, parsePublicKey, type NarInfo, type PublicKey } from "../format/narInfo.ts";
 import type { StorePath, StoreSettings } from "../types.ts";
 import { openBinaryCache, type Substituter } from "./binaryCache.ts";
@@ -81,6 +82,7 @@ export class SubstituterSet {
   #isTrusted(info: NarInfo, substituter: Substituter): boolean {
     const { config } = this.#settings;
     if (!config.requireSignatures || substituter.isTrusted) return true;
+    if (isContentAddressed(this.#settings.storeDir, info)) return true;
     this.#keys ??= config.trustedPublicKeys.map(parsePublicKey);
     return hasTrustedSignature(info, this.#keys);
   }

@@ -5,6 +5,8 @@ import { TestHost } from "./support/testHost.ts";
 
 const FEATURES = new Set(["flakes", "fetch-tree", "fetch-closure", "dynamic-derivations"]);
 
+const OBJECT = "/nix/store/ncn0hkynlzd1ndnrdj7yk8s382ly7rm6-golden-doc";
+
 /** Every builtin function: its arity, arguments it refuses, and what it then says. */
 const TABLE: readonly (readonly [name: string, arity: number, args: string, message: RegExp])[] = [
   ["abort", 1, '"x"', /evaluation aborted with the following error message: 'x'/],
@@ -118,6 +120,30 @@ const TABLE: readonly (readonly [name: string, arity: number, args: string, mess
   ["zipAttrsWith", 2, "(n: v: v) [ 1 ]", /expected a set but found an integer: 1/],
 ];
 
+/** Further ways in which they fail. */
+const MORE: readonly (readonly [name: string, args: string, message: RegExp])[] = [
+  ["fetchClosure", "{ fromPath = 1; }", /cannot coerce an integer to a string/],
+  ["fetchClosure", '{ fromPath = "/x"; }', /path '\/x' is not in the Nix store/],
+  ["fetchClosure", "{ inputAddressed = 1; }", /expected a Boolean/],
+  ["fetchClosure", "{ x = 1; }", /attribute 'x' isn't supported in call to 'fetchClosure'/],
+  ["fetchClosure", `{ fromPath = "${OBJECT}"; }`, /attribute 'fromStore' is missing/],
+  [
+    "fetchClosure",
+    `{ fromPath = "${OBJECT}"; toPath = ""; inputAddressed = true; }`,
+    /'inputAddressed' is set to true, but 'toPath' is also set/,
+  ],
+  [
+    "fetchClosure",
+    `{ fromPath = "${OBJECT}"; fromStore = "ssh://x"; }`,
+    /only supports http:\/\/ and https:\/\/ stores/,
+  ],
+  [
+    "fetchClosure",
+    `{ fromPath = "${OBJECT}"; fromStore = "https://x?a=b"; }`,
+    /does not support URL query parameters \(in 'https:\/\/x\?a=b'\)/,
+  ],
+];
+
 const CONSTANTS = [
   "builtins",
   "currentSystem",
@@ -151,6 +177,10 @@ describe("builtins", () => {
     if (!(primOp instanceof PrimOp)) return;
     expect([primOp.arity, primOp.parameters.length]).toEqual([arity, arity]);
     expect(primOp.doc).toMatch(/\.$/);
+    expect(errorOf(`builtins.${name} ${args}`, { features: FEATURES })).toMatch(message);
+  });
+
+  it.each(MORE)("%s %s fails well", (name, args, message) => {
     expect(errorOf(`builtins.${name} ${args}`, { features: FEATURES })).toMatch(message);
   });
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { textOfBytes } from "../../core/index.ts";
 import { createEvaluator } from "../../lang/index.ts";
 import type { EvalHost } from "../../lang/index.ts";
+import { TestHost } from "./support/testHost.ts";
 
 function evaluatorWith(level: "warn" | "fatal", rule: string) {
   const warnings: string[] = [];
@@ -84,5 +85,24 @@ describe("the built-in search path", () => {
     const run = (text: string) => evaluator.evalText(text, "/", { kind: "string", text });
     expect(evaluator.findFile("own")).toBe("/built-in");
     expect(run("builtins.length builtins.nixPath")).toBe(1);
+  });
+});
+
+describe("an identifier `or`", () => {
+  it.each([
+    ["let or = 1; in [ (x: x) or ]", "((x: x) or)"],
+    ["let or = 1; in (x: x) (y: y) or", "((y: y) or)"],
+    ["let or = 1; in { a = 2; }.a or (x: x) or", "((x: x) or)"],
+  ])("is warned of in %s", (text, shown) => {
+    const host = new TestHost();
+    createEvaluator(host).parse(text, "/", { kind: "string", text });
+    expect(host.messages.join()).toContain(shown);
+  });
+
+  it("is not where it means the same with parentheses", () => {
+    const host = new TestHost();
+    const text = "let or = x: x; f = x: x; in map or [ (f or) ]";
+    createEvaluator(host).parse(text, "/", { kind: "string", text });
+    expect(host.messages).toEqual([]);
   });
 });

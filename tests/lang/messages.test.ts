@@ -31,7 +31,7 @@ describe("messages of an evaluation", () => {
     const expr =
       '(derivation { name = "x"; system = "s"; builder = "b"; __structuredAttrs = true; maxSize = 1; }).drvPath';
     expect(messagesOf(expr).join("\n")).toMatch(
-      /^warning: 'structuredAttrs' disables the effect of the derivation attribute 'maxSize'/,
+      /while evaluating derivation 'x'\n\n {9}warning: 'structuredAttrs' disables the effect of the derivation attribute 'maxSize'/,
     );
   });
 });

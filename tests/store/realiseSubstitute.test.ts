@@ -140,15 +140,21 @@ describe("substitution", () => {
       expect(report.failures.map((failure) => failure.message).join("\n")).toContain(message);
       expect(t.store.allValidPaths()).toEqual([]);
     }
-    // The narinfo's own words are signed: a changed one is not trusted.
-    await using cache = temporaryCache((dir) => {
-      cpSync(`${FIXTURES}/cache-none`, dir, { recursive: true });
-      const info = `${dir}/${TEXT.slice(11, 43)}.narinfo`;
-      writeFileSync(info, readFileSync(info, "latin1").replace("NarSize: 128", "NarSize: 129"));
-    });
-    await using t = new EmptyStore([`file://${cache.dir}`]);
-    expect((await t.fetch(TEXT)).exitStatus).toBe(1);
-    expect(t.warnings()).toContain("ignoring substitute");
+    // The narinfo's own words are signed: a changed one is not trusted, unless the content alone decides.
+    for (const [path, size] of [
+      [TREE, 744],
+      [TEXT, 128],
+    ] as const) {
+      await using cache = temporaryCache((dir) => {
+        cpSync(`${FIXTURES}/cache-none`, dir, { recursive: true });
+        const info = `${dir}/${path.slice(11, 43)}.narinfo`;
+        writeFileSync(info, readFileSync(info, "latin1").replace(`NarSize: ${size}`, `NarSize: ${size + 1}`));
+      });
+      await using t = new EmptyStore([`file://${cache.dir}`]);
+      expect((await t.fetch(path)).exitStatus).toBe(1);
+      expect(t.warnings().includes("ignoring substitute")).toBe(path === TREE);
+      expect(t.store.isValidPath(path)).toBe(false);
+    }
   });
 
   it("takes a path from the next cache where the first has lost the file, and mends damaged paths", async () => {

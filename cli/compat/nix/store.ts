@@ -10,6 +10,7 @@ import { runCollection } from "../nixStore/garbage.ts";
 import { printLine, say, writeStandardOutput } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
 import { inStore, storePathOf } from "../storeArgument.ts";
+import { rewriteToContent } from "./makeContentAddressed.ts";
 import { newInstallableFlags, takeInstallableFlag, targetsOf } from "./installables.ts";
 
 interface StoreRequest {
@@ -61,10 +62,16 @@ export async function store(argv: readonly string[]): Promise<number> {
     });
     return await reportFailures(report);
   }
+  if (name === "make-content-addressed")
+    return await rewriteToContent(
+      context,
+      targetsOf(context, flags, installables, rest),
+      given.has("--json"),
+    );
   const action = name === undefined ? undefined : ACTIONS[name];
   if (action === undefined)
     throw new DevshellError("CLI_NOT_BUILT", `Cannot run "nix store ${name ?? ""}": it is not built yet`, {
-      hint: `there are ${Object.keys(ACTIONS).join(", ")}, repair`,
+      hint: `there are ${Object.keys(ACTIONS).join(", ")}, make-content-addressed, repair`,
     });
   return await action({ context, words: rest, values, given });
 }
