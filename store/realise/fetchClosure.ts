@@ -2,7 +2,7 @@ import { DevshellError } from "../../core/index.ts";
 import type { NarInfo } from "../format/narInfo.ts";
 import { isContentAddressed } from "../format/contentAddress.ts";
 import type { StorePath, StoreSettings, ValidPathInfo } from "../types.ts";
-import { openBinaryCache } from "./binaryCache.ts";
+import { openBinaryCache, type NarDownload } from "./binaryCache.ts";
 import { makeContentAddressed, type ObjectSource, type ObjectTarget } from "./makeContentAddressed.ts";
 import { realise } from "./realise.ts";
 import { throwFailure } from "./report.ts";
@@ -102,17 +102,11 @@ export async function cacheSource(
   };
 }
 
-async function* downloaded({
-  nar,
-  discard,
-}: {
-  readonly nar: AsyncIterable<Buffer>;
-  discard(): Promise<void>;
-}): AsyncGenerator<Buffer> {
+async function* downloaded(download: NarDownload): AsyncGenerator<Buffer> {
   try {
-    yield* nar;
+    yield* download.nar;
   } finally {
-    await discard();
+    await download.discard();
   }
 }
 
