@@ -159,7 +159,7 @@ function placeOfRemote(remote: string, env: Environment, confDir: string): Place
       parameters.get(name) ?? (base === undefined ? env[variable] || usual : `${base}${usual}`),
     );
   return {
-    storeDir: base === undefined ? storeDir : (parameters.get("store") ?? DEFAULT_STORE_DIR),
+    storeDir,
     realStoreDir: normalDirectory(
       '"real" of the store\'s address',
       parameters.get("real") ?? (base === undefined ? storeDir : `${base}${DEFAULT_STORE_DIR}`),
