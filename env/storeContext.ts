@@ -46,6 +46,8 @@ export interface StoreContextOptions {
   /** `nix.conf` options of the command line. */
   readonly settings?: ReadonlyMap<string, string> | undefined;
   readonly onEvent?: ((event: ContextEvent) => void) | undefined;
+  /** Told what only who debugs wants to know. */
+  readonly onDebug?: ((text: ByteString) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Evaluation only computes: nothing is written to the store. */
   readonly isReadOnly?: boolean | undefined;
@@ -309,6 +311,7 @@ export class StoreContext implements Disposable {
       realise: (elements) => this.#realiseNow(elements),
       fetch: (request) => this.#fetchNow(request),
       resolveFlake: (attributes, scope) => this.registries.resolve(new Map(attributes), scope),
+      onDebug: this.#options.onDebug,
       onMessage: (level, text) => this.message(level, textOfBytes(text)),
     });
     this.#hosts.push(host);
@@ -393,6 +396,14 @@ export class StoreContext implements Disposable {
         "EVAL_IFD",
         "Cannot build during evaluation because the option 'allow-import-from-derivation' is disabled",
       );
+    const [built] = elements.filter((element) => element.startsWith("!"));
+    if (built !== undefined && this.settings.config.raw.get("trace-import-from-derivation") === "true") {
+      const [, output = "", ...path] = built.split("!");
+      this.message(
+        "warning",
+        `built '${path.join("!")}^${output}' during evaluation due to an import from derivation`,
+      );
+    }
     const reply = this.#runTask({ kind: "realise", elements });
     return new Map(reply.kind === "realised" ? reply.rewrites : []);
   }

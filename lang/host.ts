@@ -60,6 +60,8 @@ export interface EvalHost {
 
   /** `builtins.trace`'s message, without the "trace: " before it. */
   trace(message: ByteString): void;
+  /** What only who debugs wants to know. */
+  debug?(message: ByteString): void;
   /** @param isFromProgram it comes from `builtins.warn`: an "evaluation warning: ", not a "warning: " of ours */
   warn(message: ByteString, isFromProgram?: boolean): void;
 }

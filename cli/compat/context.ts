@@ -12,6 +12,7 @@ import { say } from "./output.ts";
 
 /** Nix's level "info". */
 const DEFAULT_VERBOSITY = 3;
+const DEBUG_VERBOSITY = 4;
 /** Nix's limit of calls within calls. */
 const MAX_CALL_DEPTH = 10_000;
 
@@ -28,6 +29,7 @@ export function openContext(
     isReadOnly: options.isReadOnly ?? flags.isReadOnly,
     maxCallDepth: MAX_CALL_DEPTH,
     onEvent: (event) => report(event, flags),
+    onDebug: flags.verbosity >= DEBUG_VERBOSITY ? say : undefined,
   });
   for (const [from, to] of flags.flakeOverrides) {
     const [original, target] = [from, to].map((text) =>

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, statSync } from "node:fs";
+import { existsSync, lstatSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { DevshellError, bytesOfText, textOfBytes, type ByteString } from "../../core/index.ts";
 import { flakeReference, parseFlakeReference, type FlakeReference } from "../../lang/index.ts";
@@ -63,7 +63,11 @@ function parseFlake(
     return { reference: flakeReference(attributes), fragment };
   }
   if (SCHEME.test(location)) {
-    const attributes = parseFlakeReference(bytesOfText(location), { isRelativeAllowed: true, isFlake });
+    const attributes = parseFlakeReference(bytesOfText(location), {
+      isRelativeAllowed: true,
+      isFlake,
+      warn: (message) => options.notice?.(`warning: ${message}`),
+    });
     return { reference: absolute(flakeReference(attributes), options.directory), fragment };
   }
   return { reference: parsePath(location, options, isFlake), fragment };
@@ -98,11 +102,19 @@ function absolute(reference: FlakeReference, directory: string): FlakeReference 
 
 /** A path names the flake around it, in its Git repository where it lies in one. */
 function parsePath(location: string, options: ParseFlakeOptions, isFlake: boolean): FlakeReference {
-  const [given = "", query = ""] = location.split("?", 2);
-  const path = resolve(options.directory, given);
+  const mark = location.indexOf("?");
+  const given = mark < 0 ? location : location.slice(0, mark);
+  const query = mark < 0 ? "" : location.slice(mark + 1);
+  const path = realPath(resolve(options.directory, given));
   const suffix = query === "" ? "" : `?${query}`;
   const read = (url: string): FlakeReference =>
-    flakeReference(parseFlakeReference(bytesOfText(url), { isRelativeAllowed: true, isFlake }));
+    flakeReference(
+      parseFlakeReference(bytesOfText(url), {
+        isRelativeAllowed: true,
+        isFlake,
+        warn: (message) => options.notice?.(`warning: ${message}`),
+      }),
+    );
   if (!isFlake) return read(`path:${encodePath(bytesOfText(path))}${suffix}`);
   const root = findFlake(path, options);
   let dir = "";
@@ -132,6 +144,15 @@ function inRepository(
   if (existsSync(join(repository, ".git", "shallow"))) parameters.push("shallow=1");
   const suffix = parameters.length === 0 ? "" : `?${parameters.join("&")}`;
   return read(`git+file://${encodePath(bytesOfText(repository))}${suffix}`);
+}
+
+/** Links are followed: a flake lies where its files are. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path; // said to be missing where it is used
+  }
 }
 
 /** The directory of the flake that a path lies in. */

@@ -41,6 +41,7 @@ export interface StoreHostOptions {
   readonly realise: (elements: readonly ContextElement[]) => ReadonlyMap<ByteString, ByteString>;
   readonly fetch: (request: FetchRequest) => FetchResult;
   readonly resolveFlake?: EvalHost["resolveFlake"];
+  readonly onDebug?: EvalHost["debug"];
   readonly onMessage: (level: "trace" | "warning", text: ByteString) => void;
   readonly now?: number | undefined;
 }
@@ -56,6 +57,7 @@ export class StoreHost implements EvalHost {
   readonly #now: number;
   readonly extraGlobals?: NonNullable<EvalHost["extraGlobals"]>;
   readonly resolveFlake?: NonNullable<EvalHost["resolveFlake"]>;
+  readonly debug?: NonNullable<EvalHost["debug"]>;
   readonly #options: StoreHostOptions;
   readonly #hasher: DerivationHasher;
   readonly #realStoreDir: string;
@@ -75,6 +77,7 @@ export class StoreHost implements EvalHost {
     this.#now = options.now ?? Math.floor(Date.now() / 1000);
     if (options.extraGlobals !== undefined) this.extraGlobals = options.extraGlobals;
     if (options.resolveFlake !== undefined) this.resolveFlake = options.resolveFlake;
+    if (options.onDebug !== undefined) this.debug = options.onDebug;
     this.#hasher = new DerivationHasher(this.storeDir, (drvPath) => options.store.readDerivation(drvPath));
   }
 

@@ -86,6 +86,7 @@ export function fetchFlake(
     attributes.set(name, value);
   }
   if (isSameAttributes(attributes, locked.attributes)) return flake;
+  runtime.host.debug?.(`refetching input '${formatFlakeReference(attributes)}' due to self attribute`);
   attributes.delete("narHash");
   const again = fetchTree(runtime, attributes);
   return read({ attributes: again.attributes, dir: locked.dir }, again.storePath);

@@ -17,6 +17,8 @@ export interface ParseReferenceOptions {
   readonly isRelativeAllowed?: boolean | undefined;
   /** False where a plain file will do: what is downloaded is then unpacked by its name only. */
   readonly isFlake?: boolean | undefined;
+  /** Told of parameters that are none, which are then passed over; without it they are errors. */
+  readonly warn?: ((message: string) => void) | undefined;
 }
 
 /** Reads a flake reference in its URL form. @throws EvalError */
@@ -25,8 +27,10 @@ export function parseFlakeReference(text: string, options: ParseReferenceOptions
   const notAbsolute = (): Error => failure(`flake reference '${text}' is not an absolute path`);
   const hash = text.indexOf("#");
   if (hash >= 0) throw failure(`unexpected fragment '${text.slice(hash + 1)}' in flake reference '${text}'`);
-  const [location = "", query = ""] = text.split("?", 2);
-  const parameters = parseQuery(query);
+  const mark = text.indexOf("?");
+  const location = mark < 0 ? text : text.slice(0, mark);
+  const query = mark < 0 ? "" : text.slice(mark + 1);
+  const parameters = parseQuery(query, options.warn);
   const indirect = /^(?:flake:)?([a-zA-Z][a-zA-Z0-9_-]*)(?:\/([^/]+))?(?:\/([0-9a-fA-F]{40}))?$/.exec(
     location,
   );
@@ -205,12 +209,16 @@ function setRevision(
   }
 }
 
-function parseQuery(query: string): [string, string][] {
+function parseQuery(query: string, warn: ParseReferenceOptions["warn"]): [string, string][] {
   if (query === "") return [];
-  return query.split("&").map((part) => {
+  return query.split("&").flatMap((part): [string, string][] => {
     const equals = part.indexOf("=");
-    if (equals < 0) throw failure(`invalid URL query parameter '${part}'`);
-    return [decodeUrl(part.slice(0, equals)), decodeUrl(part.slice(equals + 1))];
+    if (equals < 0) {
+      if (warn === undefined) throw failure(`invalid URL query parameter '${part}'`);
+      if (part !== "") warn(`dubious URI query '${part}' is missing equal sign '=', ignoring`);
+      return [];
+    }
+    return [[decodeUrl(part.slice(0, equals)), decodeUrl(part.slice(equals + 1))]];
   });
 }
 

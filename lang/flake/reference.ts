@@ -43,8 +43,10 @@ export function isSameAttributes(a: FlakeAttributes, b: FlakeAttributes): boolea
 export function canonicalReference(reference: FlakeReference): FlakeReference {
   const url = reference.attributes.get("url");
   if (typeof url !== "string" || reference.dir === "") return reference;
-  const [location = "", query] = url.split("?", 2);
-  if (query === undefined) return reference;
+  const mark = url.indexOf("?");
+  if (mark < 0) return reference;
+  const location = url.slice(0, mark);
+  const query = url.slice(mark + 1);
   const parameters = query.split("&").filter((parameter) => parameter !== `dir=${reference.dir}`);
   const rest = parameters.length === 0 ? location : `${location}?${parameters.join("&")}`;
   return { dir: reference.dir, attributes: new Map(reference.attributes).set("url", rest) };
