@@ -4,23 +4,42 @@ import {
   evaluationFacts,
   findEvalRecord,
   hasLinks,
+  isSameInput,
   writeEvalRecord,
   type EvalLink,
   type DevSpec,
+  type EvalKey,
   type EnvironmentRequest,
   type EvalRecord,
   type StoreContext,
 } from "../env/index.ts";
 
+/** One of a command's several results: what a command line of its own would print. */
+export interface Part {
+  /** That command line. */
+  readonly words: readonly string[];
+  /** What it says on standard error although evaluation says nothing. */
+  readonly messages: ByteString;
+  readonly print: () => void;
+  /** Says that where the rest is printed again; at most once for all parts. */
+  readonly warn: () => void;
+}
+
 /** What a command says of its evaluation, so that its output can be kept. */
 export interface Keeper {
+  /** Evaluates and prints one of the command's several results, or prints it again. */
+  part(context: StoreContext, part: Part): void;
   /** What is printed on standard error from here on (progress, builds) is no part of the evaluation. */
   endMessages(): void;
   /** Evaluation is done: what the command prints follows from what was read. */
   keep(context: StoreContext, links?: readonly EvalLink[]): void;
 }
 
-const NO_KEEPER: Keeper = { endMessages: () => undefined, keep: () => undefined };
+const NO_KEEPER: Keeper = {
+  part: (_context, { print }) => print(),
+  endMessages: () => undefined,
+  keep: () => undefined,
+};
 
 /**
  * Runs a command whose output is kept, and printed again instead of running it while all that its evaluation read is
@@ -33,19 +52,43 @@ export async function keepEvaluation(
   argv: readonly string[],
   run: (keeper: Keeper) => Promise<number> | number,
 ): Promise<number> {
-  const key = evalKey(name, argv, { isTerminal: process.stdout.isTTY === true });
-  if (key === undefined || argv.some((word) => READING_FLAGS.has(word))) return run(NO_KEEPER);
+  const keyOf = (words: readonly string[]): EvalKey | undefined =>
+    words.some((word) => READING_FLAGS.has(word))
+      ? undefined
+      : evalKey(name, words, { isTerminal: process.stdout.isTTY === true });
+  const key = keyOf(argv);
+  if (key === undefined) return run(NO_KEEPER);
+  const startedMs = Date.now();
   const known = findEvalRecord(key);
   if (known !== undefined && hasLinks(known)) {
     process.stderr.write(known.messages, "latin1");
     process.stdout.write(known.output, "latin1");
     return 0;
   }
-  const startedMs = Date.now();
   using output = new CopiedStream(process.stdout);
   using messages = new CopiedStream(process.stderr);
+  const knownParts: EvalRecord[] = [];
+  const made: { readonly key: EvalKey; readonly record: EvalRecord }[] = [];
   let kept: Omit<EvalRecord, "output"> | undefined;
   const status = await run({
+    part: (context, part) => {
+      const partKey = keyOf(part.words);
+      const again = partKey === undefined ? undefined : findEvalRecord(partKey);
+      if (again !== undefined && again.messages === part.messages) {
+        knownParts.push(again);
+        part.warn();
+        process.stdout.write(again.output, "latin1");
+        return;
+      }
+      const printed = output.bytes.length;
+      part.print();
+      const facts = evaluationFacts(context);
+      if (facts === undefined || partKey === undefined) return;
+      // A trace is seen once: the parts after it would trace, too, if they were evaluated alone.
+      if (messages.bytes !== "" && messages.bytes !== part.messages) return;
+      const record = { ...facts, links: [], messages: part.messages, output: output.bytes.slice(printed) };
+      made.push({ key: partKey, record });
+    },
     endMessages: () => messages.close(),
     keep: (context, links = []) => {
       const facts = evaluationFacts(context);
@@ -53,12 +96,28 @@ export async function keepEvaluation(
     },
   });
   if (status !== 0 || kept === undefined) return status;
+  const whole = withParts({ ...kept, output: output.bytes }, knownParts);
   try {
-    writeEvalRecord(key, { ...kept, output: output.bytes }, startedMs);
+    if (whole !== undefined) writeEvalRecord(key, whole, startedMs);
+    for (const { key: partKey, record } of made) writeEvalRecord(partKey, record, startedMs);
   } catch {
     // a cache that cannot be written holds less
   }
   return status;
+}
+
+/** A record of what was evaluated and what was known; undefined where something changed in between. */
+function withParts(record: EvalRecord, parts: readonly EvalRecord[]): EvalRecord | undefined {
+  if (parts.length === 0) return record;
+  const inputs = new Map<string, EvalRecord["inputs"][number]>();
+  for (const input of [record, ...parts].flatMap((each) => each.inputs)) {
+    const name = `${input.kind} ${input.kind === "variable" ? input.name : input.path}`;
+    const other = inputs.get(name);
+    if (other !== undefined && !isSameInput(other, input)) return undefined;
+    inputs.set(name, other ?? input);
+  }
+  const required = new Set([record, ...parts].flatMap((each) => each.required));
+  return { ...record, inputs: [...inputs.values()], required: [...required] };
 }
 
 /** Whether what decides which spec is meant was recorded: of data specs and of a search upward not all is. */

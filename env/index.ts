@@ -44,6 +44,7 @@ export { makeEnvironment, type MakeObserver } from "./makeEnvironment.ts";
 export { autoArguments, evaluateSpec, openEvaluation } from "./evaluate/evaluateSpec.ts";
 export { listAttributes, type AttributeList } from "./evaluate/listAttributes.ts";
 export { derivationsOf, readDerivationValue, type FoundDerivation } from "./evaluate/findDerivations.ts";
+export { isSameInput } from "./inputTracker.ts";
 export { instantiateDerivations } from "./instantiateSpec.ts";
 export { StoreContext, createStoreContext, type ContextEvent } from "./storeContext.ts";
 export * from "./flake/index.ts";

@@ -12,7 +12,7 @@ import {
   type CompatEvaluation,
   type ExpressionSource,
 } from "./evaluate.ts";
-import { printBytes, printHelp, printLine, printVersion, warnNoRoot } from "./output.ts";
+import { printBytes, printHelp, printLine, printVersion, ROOT_WARNING, warnNoRoot } from "./output.ts";
 
 type Output = "plain" | "raw" | "xml" | "json";
 
@@ -30,15 +30,18 @@ interface Request {
   readonly root: string | undefined;
 }
 
+/** Attributes that are kept each for itself. */
+const MAX_PARTS = 20;
+
 /** `nix-instantiate`: writes derivations, or evaluates, parses, or looks files up. */
 export async function runNixInstantiate(argv: readonly string[]): Promise<number> {
   const request = parse(argv);
   if (request.action === "help") return printHelp("nix-instantiate");
   if (request.action === "version") return printVersion("nix-instantiate");
-  return keepEvaluation("nix-instantiate", argv, (keeper) => run(request, keeper));
+  return keepEvaluation("nix-instantiate", argv, (keeper) => run(request, argv, keeper));
 }
 
-function run(request: Request, keeper: Keeper): number {
+function run(request: Request, argv: readonly string[], keeper: Keeper): number {
   using context = openContext(request.flags, { isReadOnly: request.isReadOnly });
   const evaluation = openCompatEvaluation(context, request.flags);
   if (request.action === "findFile") {
@@ -51,16 +54,53 @@ function run(request: Request, keeper: Keeper): number {
       printLine(printExpr(evaluation.parse(source)));
       continue;
     }
-    for (const { value, pos } of selectValues(
-      evaluation,
-      evaluation.evaluate(source),
-      request.attributePaths,
-    ))
-      if (request.action === "eval") printEvaluated(request, evaluation, value, pos);
-      else roots = instantiate(request, context, evaluation, value, roots);
+    let root: Value | undefined;
+    const print = (attributePaths: readonly string[]): void => {
+      root ??= evaluation.evaluate(source);
+      for (const { value, pos } of selectValues(evaluation, root, attributePaths))
+        if (request.action === "eval") printEvaluated(request, evaluation, value, pos);
+        else roots = instantiate(request, context, evaluation, value, roots);
+    };
+    const parts = partsOf(request, argv);
+    if (parts.length === 0) print(request.attributePaths);
+    const isWarned = isRootWarned(request);
+    for (const { attributePath, words } of parts)
+      keeper.part(context, {
+        words,
+        messages: isWarned ? `${ROOT_WARNING}\n` : "",
+        print: () => print([attributePath]),
+        warn: () => {
+          if (isWarned) warnNoRoot();
+        },
+      });
   }
   if (roots === 0) keeper.keep(context);
   return 0;
+}
+
+/**
+ * Of several attributes of one expression, each is kept for itself: what only one of them reads may change.
+ * @returns none where they are not to be told apart
+ */
+function partsOf(
+  request: Request,
+  argv: readonly string[],
+): { readonly attributePath: string; readonly words: readonly string[] }[] {
+  const { attributePaths, words, isStdin, root } = request;
+  const isOne = words.length + (isStdin ? 1 : 0) <= 1;
+  const isUsual = request.action === "eval" || request.action === "instantiate";
+  if (attributePaths.length < 2 || attributePaths.length > MAX_PARTS || !isOne || !isUsual) return [];
+  const others: string[] = [];
+  const found: string[] = [];
+  for (let at = 0; at < argv.length; at++)
+    if (argv[at] === "-A" || argv[at] === "--attr") found.push(argv[++at] ?? "");
+    else others.push(argv[at] ?? "");
+  if (root !== undefined || found.join("\0") !== attributePaths.join("\0")) return [];
+  return found.map((attributePath) => ({ attributePath, words: [...others, "-A", attributePath] }));
+}
+
+function isRootWarned({ flags, root, action, isReadOnly }: Request): boolean {
+  return action === "instantiate" && root === undefined && flags.isRootWarned && !isReadOnly;
 }
 
 function parse(argv: readonly string[]): Request {
@@ -186,18 +226,19 @@ function printEvaluated(request: Request, evaluation: CompatEvaluation, value: V
 
 /** @returns how many roots there are now */
 function instantiate(
-  { flags, root, isReadOnly }: Request,
+  request: Request,
   context: StoreContext,
   evaluation: CompatEvaluation,
   value: Value,
   roots: number,
 ): number {
+  const { root } = request;
   const found = evaluation.derivationsOf(value);
   evaluation.host.flush();
   for (const { drvPath, outputName } of found) {
     const suffix = outputName === "out" ? "" : `!${outputName}`;
     if (root === undefined) {
-      if (flags.isRootWarned && !isReadOnly) warnNoRoot();
+      if (isRootWarned(request)) warnNoRoot();
       printLine(`${drvPath}${suffix}`);
       continue;
     }

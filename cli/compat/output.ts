@@ -29,11 +29,14 @@ export function printHelp(name: string): number {
   return 0;
 }
 
+export const ROOT_WARNING =
+  "warning: you did not specify '--add-root'; the result might be removed by the garbage collector";
+
 /** Once, as Nix does, where something is printed that nothing protects. */
 export function warnNoRoot(): void {
   if (isRootWarned) return;
   isRootWarned = true;
-  say("warning: you did not specify '--add-root'; the result might be removed by the garbage collector");
+  say(ROOT_WARNING);
 }
 
 let isRootWarned = false;

@@ -78,7 +78,7 @@ export function findEvalRecord(
   } catch {
     // a cache that cannot be written stays as it is
   }
-  return record;
+  return { ...record, inputs: verified.inputs };
 }
 
 /** Whether a record's links are where its command put them. */

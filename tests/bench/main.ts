@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { benchDebian } from "./debian.ts";
 import { benchEntry } from "./entry.ts";
 import { benchEval } from "./eval.ts";
+import { benchEvalCache } from "./evalCache.ts";
 import { benchNixpkgs } from "./nixpkgs.ts";
 import { benchStore } from "./store.ts";
 import { benchView } from "./view.ts";
@@ -12,6 +13,7 @@ import { benchView } from "./view.ts";
 const BENCHMARKS: Readonly<Record<string, (scratch: string) => void | Promise<void>>> = {
   eval: benchEval,
   nixpkgs: benchNixpkgs,
+  "eval-cache": benchEvalCache,
   entry: benchEntry,
   store: benchStore,
   debian: benchDebian,

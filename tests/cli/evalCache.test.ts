@@ -111,6 +111,26 @@ describe("a command line that was run before", () => {
     expect(existsSync(drvPath)).toBe(true);
   });
 
+  it("keeps each of several attributes for itself", () => {
+    const both = ["--eval", "-A", "alone", "-A", "traced"];
+    write("default.nix", "{ alone = import ./alone.nix; traced = import ./part.nix; }");
+    write("alone.nix", "1");
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SETTLING_MS);
+    expect(run("nix-instantiate", both).out).toBe('1\n"one"\n');
+    expect(recall("nix-instantiate", ["--eval", "-A", "traced"])?.out).toBe('"one"\n');
+    write("part.nix", '"two"');
+    expect(recall("nix-instantiate", ["--eval", "-A", "alone"])?.out).toBe("1\n");
+    expect(recall("nix-instantiate", ["--eval", "-A", "traced"])).toBeUndefined();
+    expect(run("nix-instantiate", both).out).toBe('1\n"two"\n');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SETTLING_MS);
+    // Of what was printed again and what was evaluated.
+    expect(run("nix-instantiate", both).out).toBe('1\n"two"\n');
+    expect(recall("nix-instantiate", both)?.out).toBe('1\n"two"\n');
+    write("alone.nix", "2");
+    expect(recall("nix-instantiate", both)).toBeUndefined();
+    expect(run("nix-instantiate", both).out).toBe('2\n"two"\n');
+  });
+
   it("is built and linked again where the link is gone", () => {
     const path = run("nix-build", ["-A", "drv"]).out;
     expect(existsSync(path.trim())).toBe(true);

@@ -15,6 +15,13 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) % bound;
   }
 
+  /** Some of the items, in their order; one at least. */
+  some<T>(items: readonly T[], count: number): T[] {
+    const left = [...items];
+    while (left.length > count) left.splice(this.below(left.length), 1);
+    return left;
+  }
+
   pick<T>(items: readonly T[]): T {
     return items[this.below(items.length)]!;
   }

@@ -69,12 +69,15 @@ const LINKS: readonly (readonly [string, readonly string[]])[] = [
 export class World {
   readonly root: string;
   readonly #random: Random;
+  /** Few, so that they meet: another world has others. */
+  readonly #kinds: readonly (typeof MUTATIONS)[number][];
   /** Names of what was done, for messages. */
   readonly history: string[] = [];
 
   constructor(root: string, random: Random) {
     this.root = root;
     this.#random = random;
+    this.#kinds = random.some(MUTATIONS, 6);
     for (const name of FILES) this.#write(name, CONTENTS[0]!);
     for (const name of NIX_FILES) this.#write(name, NIX_CONTENTS[0]!);
     this.#write("otherlib/one.nix", NIX_CONTENTS[1]!);
@@ -90,7 +93,7 @@ export class World {
 
   /** Does one thing to the world. */
   mutate(): void {
-    const mutation = this.#random.pick(MUTATIONS);
+    const mutation = this.#random.pick(this.#kinds);
     const what = this.#mutations[mutation]();
     this.history.push(`${mutation} ${what}`);
   }

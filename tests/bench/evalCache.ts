@@ -1,0 +1,83 @@
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { compare, show, type Contender } from "./measure.ts";
+import { findPeerNix } from "./peer.ts";
+
+const LAUNCHER = resolve(import.meta.dirname, "../../cli/devshell");
+/** Longer than a record of a file that was just written is for Node alone. */
+const SETTLING_MS = 50;
+
+/**
+ * Repeated evaluation with what the first one left, against real Nix, which evaluates each time: nothing changed, a
+ * file touched, a file edited that is not read, that one of two attributes reads, that all is read through.
+ */
+export function benchEvalCache(scratch: string): void {
+  const peer = findPeerNix(scratch);
+  const tree = process.env["NIXPKGS"];
+  if (peer === undefined || tree === undefined || !existsSync(join(tree, "pkgs/top-level"))) {
+    console.log(
+      `skipped: ${peer === undefined ? "PEER_NIX" : "NIXPKGS"} names no directory with what is needed`,
+    );
+    return;
+  }
+  const bin = join(scratch, "drop-in");
+  const project = join(scratch, "project");
+  for (const directory of [bin, project]) mkdirSync(directory);
+  symlinkSync(LAUNCHER, join(bin, "nix-instantiate"));
+  const write = (name: string, text: string): void => writeFileSync(join(project, name), text);
+  const system = `(import ${tree}/nixos { configuration = ./system.nix; }).system`;
+  write("own.nix", '"0"');
+  write(
+    "system.nix",
+    `{ ... }: { boot.loader.grub.device = "/dev/sda"; fileSystems."/" = { device = "/dev/sda1"; fsType = "ext4"; }; services.sshd.enable = true; }`,
+  );
+  const expression = (comment: string): string => `# ${comment}
+    with import ${tree} { }; {
+      inherit hello pan firefox;
+      nixos = ${system};
+      own = derivation { name = import ./own.nix; system = "x"; builder = "b"; };
+    }`;
+  write("default.nix", expression("0"));
+  let edits = 0;
+  const edit: Record<string, (() => void) | undefined> = {
+    "nothing changed": undefined,
+    "a file touched": () => write("own.nix", '"0"'),
+    "an unread file edited": () => write("unread.nix", `${edits++}`),
+    "a file of one attribute edited": () => write("own.nix", `"${edits++}"`),
+    "the file of all edited": () => write("default.nix", expression(`${edits++}`)),
+  };
+  const report = (change: string, attributes: readonly string[]): void => {
+    const words = [
+      "--store",
+      "dummy://",
+      ...attributes.flatMap((name) => ["-A", `${name}.drvPath`]),
+      "--eval",
+    ];
+    const prepare = edit[change];
+    const contender = (name: string, program: string, env: Contender["env"]): Contender => ({
+      name: `${name}: ${attributes.join(" ")}, ${change}`,
+      argv: [program, ...words],
+      env,
+      cwd: project,
+      prepare: () => {
+        prepare?.();
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SETTLING_MS);
+      },
+    });
+    const ours = { ...peer.env, DEVSHELL_CACHE_DIR: join(scratch, "cache"), HOME: scratch };
+    const result = compare(
+      contender("devshell", join(bin, "nix-instantiate"), ours),
+      contender("Nix", join(peer.bin, "nix-instantiate"), { ...peer.env, HOME: scratch }),
+    );
+    const cpu = result.a.cpuMs / result.b.cpuMs;
+    console.log(
+      `${attributes.join(" ")}, ${change}: wall ${result.ratio.toFixed(3)}, cpu ${cpu.toFixed(3)} (${show(result.a)} : ${show(result.b)})`,
+    );
+  };
+  for (const name of ["hello", "pan", "firefox", "nixos"]) report("nothing changed", [name]);
+  report("an unread file edited", ["hello"]);
+  report("a file touched", ["hello", "own"]);
+  report("a file of one attribute edited", ["hello", "own"]);
+  report("a file of one attribute edited", ["own", "hello"]);
+  report("the file of all edited", ["hello"]);
+}
