@@ -1,3 +1,12 @@
+export {
+  APP_PLACES,
+  PACKAGE_PLACES,
+  SHELL_PLACES,
+  findFlakeOutput,
+  outputPathsOf,
+  type FlakeOutput,
+  type FlakePlaces,
+} from "./flakeOutputs.ts";
 export { lockFlake, openFlake, type FlakeEvaluation, type LockOptions } from "./lockFlake.ts";
 export {
   parseInstallable,

@@ -1,5 +1,10 @@
 import { bytesOfText, textOfBytes } from "../../../core/index.ts";
 import {
+  findFlakeOutput,
+  outputPathsOf,
+  PACKAGE_PLACES,
+  type FlakeOutput,
+  type FlakePlaces,
   parseInstallable,
   workingDirectory,
   type LockOptions,
@@ -21,8 +26,6 @@ import {
   type FlakeOutputs,
 } from "./flakeOutputs.ts";
 import { splitOutputs } from "./outputs.ts";
-import { PACKAGES, attributePathsOf, findOutput, type FlakePlaces } from "./places.ts";
-import type { SelectedValue } from "./selectedValue.ts";
 import { targetOfFlakeOutput, targetsOfValue } from "./targets.ts";
 
 /** What the words of a `nix` subcommand are looked up in, and how. */
@@ -37,7 +40,7 @@ export interface InstallableFlags {
 export interface Installable {
   readonly word: string;
   /** Undefined for what is a path of the store. */
-  readonly value: (() => SelectedValue) | undefined;
+  readonly value: (() => FlakeOutput) | undefined;
   /** The flake, of what is in one. */
   readonly flake?: (() => FlakeOutputs) | undefined;
   /** What is to be built for it. */
@@ -86,7 +89,7 @@ export function openInstallables(
   common: CommonFlags,
   flags: InstallableFlags,
   words: readonly string[],
-  places: FlakePlaces = PACKAGES,
+  places: FlakePlaces = PACKAGE_PLACES,
 ): Installables {
   let opened: CompatEvaluation | undefined;
   const evaluation = (): CompatEvaluation => (opened ??= openCompatEvaluation(context, common));
@@ -111,8 +114,8 @@ export function valuesOf(
   common: CommonFlags,
   flags: InstallableFlags,
   words: readonly string[],
-  places: FlakePlaces = PACKAGES,
-): { readonly evaluation: CompatEvaluation; readonly values: readonly SelectedValue[] } {
+  places: FlakePlaces = PACKAGE_PLACES,
+): { readonly evaluation: CompatEvaluation; readonly values: readonly FlakeOutput[] } {
   const { all, evaluation } = openInstallables(context, common, flags, words, places);
   const values = all.map(({ word, value }) => {
     if (value !== undefined) return value();
@@ -127,7 +130,7 @@ export function targetsOf(
   common: CommonFlags,
   flags: InstallableFlags,
   words: readonly string[],
-  places: FlakePlaces = PACKAGES,
+  places: FlakePlaces = PACKAGE_PLACES,
 ): DerivedPath[] {
   const { all, evaluation } = openInstallables(context, common, flags, words, places);
   const targets = all.flatMap((installable) => installable.targets());
@@ -143,7 +146,7 @@ function ofExpression(
 ): Installable {
   const { prefix, outputs } = splitOutputs(word);
   const attribute = prefix === "." ? "" : prefix;
-  const value = once((): SelectedValue => {
+  const value = once((): FlakeOutput => {
     const [selected] = selectValues(evaluation(), root(), [attribute]);
     return { value: selected?.value ?? null, pos: selected?.pos ?? NO_POS, path: [] };
   });
@@ -189,12 +192,12 @@ function ofFlake(scope: FlakeScope, word: string): Installable {
     notice: (line) => say(bytesOfText(line)),
   });
   const flake = once(() => openFlakeOutputs(context, evaluation(), reference, options()));
-  const value = once((): SelectedValue => {
+  const value = once((): FlakeOutput => {
     const { outputs: root, shown } = flake();
-    return findOutput(
+    return findFlakeOutput(
       root,
       shown,
-      attributePathsOf(textOfBytes(fragment), places, context.settings.config.system),
+      outputPathsOf(textOfBytes(fragment), places, context.settings.config.system),
     );
   });
   return {

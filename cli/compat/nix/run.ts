@@ -1,5 +1,5 @@
 import { DevshellError, bytesOfText, textOfBytes } from "../../../core/index.ts";
-import { readDerivationValue, type StoreContext } from "../../../env/index.ts";
+import { APP_PLACES, type FlakeOutput, readDerivationValue, type StoreContext } from "../../../env/index.ts";
 import {
   AttrSet,
   contextOf,
@@ -24,8 +24,6 @@ import {
   takeInstallableFlag,
   valuesOf,
 } from "./installables.ts";
-import { APPS } from "./places.ts";
-import type { SelectedValue } from "./selectedValue.ts";
 
 /** A program, and what must be built for it. */
 export interface App {
@@ -49,7 +47,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   flags.hasBuildOutput = argv.includes("-L") || argv.includes("--print-build-logs");
   const [word = ".", ...args] = words;
   using context = openInstallableContext(flags, installables, { name: "nix run" });
-  const { evaluation, values } = valuesOf(context, flags, installables, [word], APPS);
+  const { evaluation, values } = valuesOf(context, flags, installables, [word], APP_PLACES);
   const [selected] = values;
   if (selected === undefined) throw new Error("a word selected nothing");
   const app = appOf(context, evaluation, selected);
@@ -62,7 +60,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 }
 
 /** What a value is to run as: `type = "app"` where apps are, a derivation elsewhere. */
-export function appOf(context: StoreContext, evaluation: CompatEvaluation, selected: SelectedValue): App {
+export function appOf(context: StoreContext, evaluation: CompatEvaluation, selected: FlakeOutput): App {
   const { path } = selected;
   const value = evaluation.evaluator.autoCall(selected.value, evaluation.autoArguments);
   const shown = textOfBytes(path.join("."));

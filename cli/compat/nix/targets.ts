@@ -1,5 +1,5 @@
 import { bytesOfText, textOfBytes, type ByteString } from "../../../core/index.ts";
-import { readDerivationValue, type StoreContext } from "../../../env/index.ts";
+import { type FlakeOutput, readDerivationValue, type StoreContext } from "../../../env/index.ts";
 import {
   AttrSet,
   PathValue,
@@ -20,14 +20,13 @@ import {
 } from "../../../lang/index.ts";
 import { isStorePath, parseBuiltElement, parseStorePath, type DerivedPath } from "../../../store/index.ts";
 import type { CompatEvaluation } from "../evaluate.ts";
-import type { SelectedValue } from "./selectedValue.ts";
 import type { Outputs } from "./outputs.ts";
 
 /** What a flake's output means to have built: a derivation, a path or a string that names one store path. */
 export function targetOfFlakeOutput(
   context: StoreContext,
   evaluation: CompatEvaluation,
-  { value, pos, path }: SelectedValue,
+  { value, pos, path }: FlakeOutput,
   outputs: Outputs,
 ): DerivedPath {
   const shown = textOfBytes(path.join("."));
@@ -53,7 +52,7 @@ export function targetOfFlakeOutput(
 export function targetsOfValue(
   context: StoreContext,
   evaluation: CompatEvaluation,
-  { value, pos }: SelectedValue,
+  { value, pos }: FlakeOutput,
   outputs: Outputs,
   frame: string,
 ): DerivedPath[] {

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { DevshellError, bytesOfText, textOfBytes } from "../../../../core/index.ts";
-import type { StoreContext } from "../../../../env/index.ts";
+import { findFlakeOutput, type StoreContext } from "../../../../env/index.ts";
 import { isProgram } from "../../../../io/index.ts";
 import { AttrSet, force, type Slot } from "../../../../lang/index.ts";
 import { usageError } from "../../commandLine.ts";
@@ -10,7 +10,6 @@ import { say } from "../../output.ts";
 import { becomeProgram } from "../becomeProgram.ts";
 import { builtPathsOf } from "../builtPaths.ts";
 import { environmentOf, newEnvironmentFlags, takeEnvironmentFlag } from "../environmentFlags.ts";
-import { findOutput } from "../places.ts";
 import { targetOfFlakeOutput } from "../targets.ts";
 import { quoteAlways } from "./environmentFile.ts";
 import {
@@ -127,7 +126,7 @@ async function interactiveBash(
     const target = targetOfFlakeOutput(
       context,
       evaluation,
-      findOutput(outputs, "nixpkgs", [path]),
+      findFlakeOutput(outputs, "nixpkgs", [path]),
       undefined,
     );
     evaluation.host.flush();

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { DevshellError, bytesOfText, textOfBytes, type ByteString } from "../../../../core/index.ts";
-import { workingDirectory, type StoreContext } from "../../../../env/index.ts";
+import { SHELL_PLACES, workingDirectory, type StoreContext } from "../../../../env/index.ts";
 import type { StorePath } from "../../../../store/index.ts";
 import { parseCommandLine, type CommonFlags, type MoreWords } from "../../commandLine.ts";
 import { say } from "../../output.ts";
@@ -16,7 +16,6 @@ import {
   type InstallableFlags,
   type Installables,
 } from "../installables.ts";
-import { SHELLS } from "../places.ts";
 import { buildEnvironment } from "./environmentDerivation.ts";
 import {
   environmentScript,
@@ -74,7 +73,7 @@ export async function openDevEnvironment(
   request: DevRequest,
 ): Promise<DevEnvironment> {
   const { flags, installables, words } = request;
-  const found = openInstallables(context, flags, installables, words, SHELLS);
+  const found = openInstallables(context, flags, installables, words, SHELL_PLACES);
   const targets = found.all.flatMap((installable) => installable.targets());
   if (found.all.some(({ value }) => value !== undefined)) found.evaluation().host.flush();
   const [target] = targets;

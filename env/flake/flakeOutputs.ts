@@ -1,4 +1,4 @@
-import { DevshellError, bytesOfText, textOfBytes } from "../../../core/index.ts";
+import { DevshellError, bytesOfText, textOfBytes } from "../../core/index.ts";
 import {
   AttrSet,
   EvalError,
@@ -8,8 +8,16 @@ import {
   suggest,
   type Pos,
   type Slot,
-} from "../../../lang/index.ts";
-import type { SelectedValue } from "./selectedValue.ts";
+  type Value,
+} from "../../lang/index.ts";
+
+/** A value that was found among a flake's outputs. */
+export interface FlakeOutput {
+  readonly value: Value;
+  readonly pos: Pos;
+  /** From the outputs on. */
+  readonly path: readonly string[];
+}
 
 /** Where a command looks in a flake's outputs; `%` stands for the system. */
 export interface FlakePlaces {
@@ -19,23 +27,23 @@ export interface FlakePlaces {
   readonly prefixes: readonly string[];
 }
 
-export const PACKAGES: FlakePlaces = {
+export const PACKAGE_PLACES: FlakePlaces = {
   defaults: ["packages.%.default", "defaultPackage.%"],
   prefixes: ["packages.%.", "legacyPackages.%."],
 };
 
-export const SHELLS: FlakePlaces = {
-  defaults: ["devShells.%.default", "devShell.%", ...PACKAGES.defaults],
-  prefixes: ["devShells.%.", ...PACKAGES.prefixes],
+export const SHELL_PLACES: FlakePlaces = {
+  defaults: ["devShells.%.default", "devShell.%", ...PACKAGE_PLACES.defaults],
+  prefixes: ["devShells.%.", ...PACKAGE_PLACES.prefixes],
 };
 
-export const APPS: FlakePlaces = {
-  defaults: ["apps.%.default", "defaultApp.%", ...PACKAGES.defaults],
-  prefixes: ["apps.%.", ...PACKAGES.prefixes],
+export const APP_PLACES: FlakePlaces = {
+  defaults: ["apps.%.default", "defaultApp.%", ...PACKAGE_PLACES.defaults],
+  prefixes: ["apps.%.", ...PACKAGE_PLACES.prefixes],
 };
 
 /** The attribute paths that a fragment may mean; one that begins with `.` means what it says. */
-export function attributePathsOf(fragment: string, places: FlakePlaces, system: string): string[] {
+export function outputPathsOf(fragment: string, places: FlakePlaces, system: string): string[] {
   const here = (path: string): string => path.replace("%", system);
   if (fragment === "") return places.defaults.map(here);
   if (fragment.startsWith(".")) return [fragment.slice(1)];
@@ -47,7 +55,7 @@ export function attributePathsOf(fragment: string, places: FlakePlaces, system: 
  * @param shown the flake, for messages
  * @throws {DevshellError} `FLAKE_NO_ATTRIBUTE`, with what may have been meant
  */
-export function findOutput(outputs: Slot, shown: string, paths: readonly string[]): SelectedValue {
+export function findFlakeOutput(outputs: Slot, shown: string, paths: readonly string[]): FlakeOutput {
   const missing: Missing[] = [];
   for (const path of paths) {
     const names = parseAttrPath(bytesOfText(path));
