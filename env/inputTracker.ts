@@ -156,6 +156,12 @@ export class InputTracker {
     else this.#inputs.set(`type ${path}`, { kind: "type", path, type });
   }
 
+  /** Forgets what was recorded of paths: they were written since, and are to be read again. */
+  forget(paths: ReadonlySet<ByteString>): void {
+    for (const [key, input] of this.#inputs)
+      if (input.kind !== "variable" && paths.has(input.path)) this.#inputs.delete(key);
+  }
+
   variable(name: string, value: ByteString | undefined): void {
     this.#inputs.set(`variable ${name}`, { kind: "variable", name, value });
   }

@@ -1,7 +1,9 @@
 import { DevshellError, bytesOfText } from "../core/index.ts";
 import { AttrSet } from "../lang/index.ts";
 import { parseStorePath } from "../store/index.ts";
-import { evaluateSpec, type EvaluateOptions, type SpecEvaluation } from "./evaluate/evaluateSpec.ts";
+import { interactiveBashOf } from "./evaluate/evaluateFlake.ts";
+import { evaluateSpec, type SpecEvaluation } from "./evaluate/evaluateSpec.ts";
+import type { EvaluateOptions } from "./evaluate/selection.ts";
 import {
   derivationsOf,
   isDerivation,
@@ -99,16 +101,21 @@ function oneDerivation(
 }
 
 /**
- * nixpkgs' Bash with line editing, where the search path has nixpkgs, as nix-shell starts it. The embedded
+ * nixpkgs' Bash with line editing, where the search path or a flake's inputs have nixpkgs, as nix-shell starts it. The embedded
  * collection's environments have their own.
  */
 function interactiveShell(
   context: StoreContext,
-  { spec, evaluator, host }: SpecEvaluation,
+  { spec, evaluator, host, flake }: SpecEvaluation,
 ): InstantiatedSpec["shell"] {
-  if ((process.env["NIX_BUILD_SHELL"] ?? "") !== "" || context.mode !== "impure") return undefined;
-  if (collectionOf(spec) === "debian") return undefined;
+  if ((process.env["NIX_BUILD_SHELL"] ?? "") !== "" || collectionOf(spec) === "debian") return undefined;
+  if (flake === undefined && context.mode !== "impure") return undefined;
   try {
+    if (flake !== undefined) {
+      const bash = evaluator.run(() => interactiveBashOf(context, flake.flake));
+      if (bash === undefined) return undefined;
+      return { drvPath: readDerivationValue({ evaluator, host }, bash).drvPath, output: "out" };
+    }
     if (evaluator.findFile("nixpkgs") === undefined) return undefined;
     const value = evaluator.evalText("(import <nixpkgs> { }).bashInteractive", "/", {
       kind: "string",

@@ -76,7 +76,7 @@ async function makeIn(
   const { inputs } = context.tracker;
   const record = writeRecord({
     request,
-    isOneOff: instantiated.spec.kind !== "data" && instantiated.spec.kind !== "file",
+    isOneOff: !isProject(instantiated.spec),
     environment,
     inputs,
     warnings: [...warnings],
@@ -88,7 +88,13 @@ async function makeIn(
   return { environment, record, inputs, warnings: [...warnings] };
 }
 
-/** That others held a lock for a while is soon forgotten. */
+/** A spec that lies in a directory of its own. */
+function isProject(spec: DevSpec): boolean {
+  return spec.kind === "data" || spec.kind === "file" || (spec.kind === "flake" && spec.path !== undefined);
+}
+
+/** That others held a lock for a while, or that one was written, is soon forgotten. */
 function isLastingWarning(event: ContextEvent): event is Extract<ContextEvent, { kind: "message" }> {
-  return event.kind === "message" && event.level === "warning" && !event.text.startsWith("waiting for ");
+  if (event.kind !== "message" || event.level !== "warning") return false;
+  return !/^(?:waiting for|creating lock file|updating lock file) /.test(event.text);
 }

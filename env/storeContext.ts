@@ -93,7 +93,6 @@ export class StoreContext implements Disposable {
   readonly tracker: InputTracker;
   readonly signal: AbortSignal | undefined;
   readonly isReadOnly: boolean;
-  readonly mode: EvaluationMode;
   readonly maxCallDepth: number | undefined;
   #store: LocalStore | undefined;
   readonly #options: StoreContextOptions;
@@ -101,6 +100,7 @@ export class StoreContext implements Disposable {
   readonly #trees: TreeFetcher;
   readonly #flakeOverrides: RegistryEntry[] = [];
   #registries: FlakeRegistries | undefined;
+  #mode: EvaluationMode;
   #collection: DebianCollection | undefined;
 
   constructor(options: StoreContextOptions = {}) {
@@ -115,7 +115,7 @@ export class StoreContext implements Disposable {
     });
     this.signal = options.signal;
     this.isReadOnly = options.isReadOnly ?? false;
-    this.mode = options.mode ?? modeOf(this.settings);
+    this.#mode = options.mode ?? modeOf(this.settings);
     this.maxCallDepth = Number(this.settings.config.raw.get("max-call-depth")) || options.maxCallDepth;
     this.tracker = new InputTracker(this.settings.storeDir);
     this.#trees = new TreeFetcher({
@@ -162,6 +162,15 @@ export class StoreContext implements Disposable {
     this.#store?.[Symbol.dispose]();
     this.#store = undefined;
     this.#registries = undefined;
+  }
+
+  get mode(): EvaluationMode {
+    return this.#mode;
+  }
+
+  /** Evaluations opened from now on are pure, unless the command line says that they are not to be. */
+  becomePure(): void {
+    if (this.#options.settings?.get("pure-eval") !== "false") this.#mode = "pure";
   }
 
   emit(event: ContextEvent): void {
@@ -245,14 +254,7 @@ export class StoreContext implements Disposable {
     this.tracker.impure("a registry of flakes");
     return readRemoteRegistry(url, {
       ttlMs: 1000 * Number(this.settings.config.raw.get("tarball-ttl") ?? DEFAULT_TTL_S),
-      download: (wanted) =>
-        this.#fetchNow({
-          kind: "url",
-          attributes: new Map([
-            ["url", bytesOfText(wanted)],
-            ["name", "flake-registry.json"],
-          ]),
-        }).storePath,
+      download: (wanted) => this.#download("url", wanted, "flake-registry.json", undefined).storePath,
       warn: (text) => this.message("warning", text),
     });
   }
@@ -440,7 +442,11 @@ export class StoreContext implements Disposable {
         `in pure evaluation mode, 'fetch${title(request.kind)}' requires a 'sha256' argument`,
       );
     const name = text("name") ?? (request.kind === "tarball" ? "source" : baseName(url));
-    const task = { kind: "fetch", fetcher: request.kind, url, name, sha256 } as const;
+    return this.#download(request.kind, url, name, sha256);
+  }
+
+  #download(fetcher: "url" | "tarball", url: string, name: string, sha256: string | undefined): FetchResult {
+    const task = { kind: "fetch", fetcher, url, name, sha256 } as const;
     if (sha256 === undefined || sha256 === "") this.tracker.impure("a download that nothing pins");
     const fetched = fetchResult(this.#runTask(task));
     this.tracker.storePath(fetched.storePath);

@@ -49,7 +49,14 @@ export type DevSpec =
       readonly root: string;
     }
   | { readonly kind: "data"; readonly path: string; readonly root: string; readonly data: DataSpec }
-  | { readonly kind: "flake"; readonly path: string; readonly root: string };
+  | {
+      readonly kind: "flake";
+      /** Its `flake.nix`, where that was found in a directory. */
+      readonly path: string | undefined;
+      readonly root: string;
+      /** The reference with what it names in the flake, relative to the root: `.`, `nixpkgs#hello`. */
+      readonly installable: string;
+    };
 
 /** A data spec (`devshell.yaml` and its siblings), validated. */
 export interface DataSpec {

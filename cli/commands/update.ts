@@ -15,7 +15,7 @@ export async function run({ words, flags }: Invocation): Promise<number> {
   return withDisplay(flags, "the project's spec", false, async ({ onEvent, signal }) => {
     using context = createStoreContext({ onEvent, signal });
     const spec = await discoverSpec(request, context.tracker);
-    const lock = join(spec.root, "devshell.lock");
+    const lock = join(spec.root, spec.kind === "flake" ? "flake.lock" : "devshell.lock");
     const before = readLock(lock);
     onEvent({ kind: "stage", stage: "evaluate" });
     const evaluation = evaluateSpec(context, spec, request, { isShell: true, isUpdate: true });
@@ -25,7 +25,7 @@ export async function run({ words, flags }: Invocation): Promise<number> {
     const after = readLock(lock);
     if (after === undefined)
       throw new DevshellError("CLI_NO_LOCK", "Cannot update: this spec pins nothing", {
-        hint: "only what comes from <debian> is locked yet",
+        hint: "only what comes from <debian> and the inputs of flakes are locked",
       });
     if (flags.has("json")) process.stdout.write(`${JSON.stringify({ lock, isChanged: before !== after })}\n`);
     else process.stdout.write(before === after ? `${lock} is up to date\n` : `${lock} brought up to date\n`);

@@ -35,7 +35,9 @@ export async function realiseEnvironment(
   );
   // As `nix develop` has it; elsewhere `$out` is the store path, as nix-shell has it.
   const outputsDir =
-    collectionOf(spec) === "debian" ? bytesOfText(join(request.directory, "outputs")) : undefined;
+    collectionOf(spec) === "debian" || spec.kind === "flake"
+      ? bytesOfText(join(request.directory, "outputs"))
+      : undefined;
   const variables = derivationVariables(store, derivation, { filesDir, outputsDir });
   const isPure = request.pure ?? (spec.kind === "data" && spec.data.pure);
   const hostPath = process.env["PATH"] ?? "";

@@ -12,6 +12,8 @@ import {
   type Slot,
   type Value,
 } from "../../lang/index.ts";
+import type { EvaluateOptions, SelectedValue } from "./selection.ts";
+import { openFlakeSpec, selectFlakeOutputs, type OpenedFlake } from "./evaluateFlake.ts";
 import type { StoreHost } from "../host/storeHost.ts";
 import { specExpression } from "../spec/specExpression.ts";
 import type { StoreContext } from "../storeContext.ts";
@@ -24,22 +26,8 @@ export interface SpecEvaluation {
   readonly host: StoreHost;
   /** One for each of `-A`, else one. */
   readonly values: readonly SelectedValue[];
-}
-
-export interface SelectedValue {
-  /** Empty for the whole. */
-  readonly attribute: string;
-  readonly slot: Slot;
-  /** What functions on the way are called with. */
-  readonly autoArguments: AttrSet;
-}
-
-export interface EvaluateOptions {
-  /** Functions that ask for `inNixShell` get `true`. */
-  readonly isShell: boolean;
-  /** Pins of `devshell.lock` are made anew. */
-  readonly isUpdate?: boolean | undefined;
-  readonly showTrace?: boolean | undefined;
+  /** Of a spec that is one. */
+  readonly flake?: OpenedFlake | undefined;
 }
 
 export interface OpenEvaluationOptions {
@@ -60,6 +48,8 @@ export function evaluateSpec(
   options: EvaluateOptions,
 ): SpecEvaluation {
   const isProject = spec.kind === "data" || spec.kind === "file";
+  // A flake's evaluation is pure unless the settings say otherwise, as in Nix.
+  if (spec.kind === "flake") context.becomePure();
   const { host, evaluator } = openEvaluation(context, {
     directory: request.directory,
     includes: request.includes ?? [],
@@ -67,6 +57,11 @@ export function evaluateSpec(
     isUpdate: options.isUpdate,
     showTrace: options.showTrace,
   });
+  if (spec.kind === "flake") {
+    const flake = openFlakeSpec(context, evaluator, spec, options);
+    const values = evaluator.run(() => selectFlakeOutputs(context, flake, request, options));
+    return { spec, evaluator, host, values, flake };
+  }
   const source = specExpression(spec);
   if ("drvPath" in source) throw new DevshellError("SPEC_DERIVATION", "Cannot evaluate a derivation file");
   const root =

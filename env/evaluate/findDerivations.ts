@@ -11,7 +11,8 @@ import {
   type Slot,
 } from "../../lang/index.ts";
 import { parseStorePath, type StorePath } from "../../store/index.ts";
-import type { SelectedValue, SpecEvaluation } from "./evaluateSpec.ts";
+import type { SpecEvaluation } from "./evaluateSpec.ts";
+import type { SelectedValue } from "./selection.ts";
 
 /** A derivation as an expression gave it. */
 export interface FoundDerivation {

@@ -3,7 +3,9 @@ import { AttrSet, force, forceString, type Slot } from "../../lang/index.ts";
 import { runInterruptibly } from "../interruptible.ts";
 import type { StoreContext } from "../storeContext.ts";
 import type { DevSpec, EnvironmentRequest } from "../types.ts";
-import { evaluateSpec, type SelectedValue, type SpecEvaluation } from "./evaluateSpec.ts";
+import { flakeOutputSets, openFlakeSpec } from "./evaluateFlake.ts";
+import { evaluateSpec, openEvaluation, type SpecEvaluation } from "./evaluateSpec.ts";
+import type { SelectedValue } from "./selection.ts";
 import { isDerivation } from "./findDerivations.ts";
 
 /** What `-A` can name in a spec. */
@@ -39,6 +41,8 @@ export function listAttributes(
   if (spec.kind === "data" || spec.kind === "packages" || spec.kind === "derivation") return NONE;
   const { base, leaf } = splitPrefix(options.prefix);
   return runInterruptibly(() => {
+    if (spec.kind === "flake" && base === "")
+      return listFlakeOutputs(context, spec, request, leaf, options.limit);
     const attributes = base === "" ? [] : [base];
     const evaluation = evaluated(context, spec, { ...request, attributes });
     const [selected] = evaluation?.values ?? [];
@@ -61,6 +65,36 @@ export function listAttributes(
   });
 }
 
+/** What a flake has for shells, then its packages; their values are not looked at. */
+function listFlakeOutputs(
+  context: StoreContext,
+  spec: Extract<DevSpec, { kind: "flake" }>,
+  request: EnvironmentRequest,
+  leaf: string,
+  limit: number,
+): AttributeList {
+  const start = bytesOfText(leaf);
+  const sets = flakeSets(context, spec, request);
+  const names = new Set(sets.flatMap((set) => set.sortedNames()));
+  const fitting = [...names].filter((name) => name.startsWith(start) && isSelectable(name)).toSorted();
+  return {
+    attributes: fitting.slice(0, limit).map((name) => ({ name: quoted(textOfBytes(name)), kind: "unknown" })),
+    isTruncated: fitting.length > limit,
+  };
+}
+
+function flakeSets(
+  context: StoreContext,
+  spec: Extract<DevSpec, { kind: "flake" }>,
+  request: EnvironmentRequest,
+): AttrSet[] {
+  context.becomePure();
+  const { directory, includes = [] } = request;
+  const { evaluator } = openEvaluation(context, { directory, includes });
+  const opened = openFlakeSpec(context, evaluator, spec, {});
+  return evaluator.run(() => flakeOutputSets(context, opened));
+}
+
 /** Undefined where there is no such place. */
 function evaluated(
   context: StoreContext,
@@ -73,7 +107,7 @@ function evaluated(
     const isAbsent =
       error instanceof DevshellError &&
       (request.attributes ?? []).length > 0 &&
-      error.message.includes("in selection path");
+      (error.code === "FLAKE_NO_ATTRIBUTE" || error.message.includes("in selection path"));
     if (isAbsent) return undefined;
     throw error;
   }

@@ -21,6 +21,8 @@ export interface TreeFetcherOptions {
 export class TreeFetcher {
   readonly #options: TreeFetcherOptions;
   readonly #known = new Map<string, FetchResult>();
+  /** What trees were read from. */
+  readonly #tracked = new Set<ByteString>();
 
   constructor(options: TreeFetcherOptions) {
     this.#options = options;
@@ -29,6 +31,8 @@ export class TreeFetcher {
   /** What is fetched from now on is fetched anew: files that were fetched have been written. */
   forget(): void {
     this.#known.clear();
+    this.#options.tracker.forget(this.#tracked);
+    this.#tracked.clear();
   }
 
   fetch({ kind, attributes, reference = "", isFinal = false, isLocking = false }: FetchRequest): FetchResult {
@@ -88,6 +92,7 @@ export class TreeFetcher {
   /** What the fetch read outside the store: an environment is stale when it changes. */
   #track(path: ByteString): void {
     const { tracker } = this.#options;
+    this.#tracked.add(path);
     const stat = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
     const type = stat === undefined ? undefined : typeOf(stat);
     tracker.type(path, type);

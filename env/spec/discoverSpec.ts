@@ -67,6 +67,7 @@ async function namedSpec(file: string, directory: string, tracker: InputTracker)
   if (/^<[^<>]+>$/.test(file)) return { kind: "searchPath", entry: file.slice(1, -1), root: directory };
   const path = isAbsolute(file) ? resolve(file) : resolve(directory, file);
   if (!isThere(path)) {
+    if (isFlakeWord(file)) return { kind: "flake", path: undefined, root: directory, installable: file };
     tracker.type(bytesOfText(path), undefined);
     throw new DevshellError("SPEC_NOT_FOUND", `Cannot find "${file}": ${path} does not exist`, {
       hint: "name a spec, its directory, or an entry of the search path: '<debian>'",
@@ -83,9 +84,14 @@ async function namedSpec(file: string, directory: string, tracker: InputTracker)
   if (isData) return await dataSpec(path, tracker);
   if (basename(path) === "flake.nix") {
     tracker.file(bytesOfText(path));
-    return { kind: "flake", path, root: dirname(path) };
+    return { kind: "flake", path, root: dirname(path), installable: "." };
   }
   return { kind: "file", path, root: dirname(path), isFound: false };
+}
+
+/** `.#name`, `github:owner/repository`: no file, but what is found in a flake. */
+function isFlakeWord(word: string): boolean {
+  return word.includes("#") || /^[a-z][a-z0-9+.-]*:/.test(word);
 }
 
 async function searchSpec(start: string, tracker: InputTracker): Promise<DevSpec> {
@@ -140,7 +146,7 @@ async function specIn(directory: string, tracker: InputTracker): Promise<DevSpec
     refuseUnreadable(path, tracker);
     if (name === "flake.nix") {
       tracker.file(bytesOfText(path));
-      return { kind: "flake", path, root: directory };
+      return { kind: "flake", path, root: directory, installable: "." };
     }
     return { kind: "file", path, root: directory, isFound: true };
   }

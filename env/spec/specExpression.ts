@@ -9,7 +9,7 @@ export interface SpecExpression {
   readonly baseDirectory: string;
 }
 
-/** @throws {DevshellError} for kinds of specs that are not built yet */
+/** @throws for a flake, which is no expression */
 export function specExpression(
   spec: DevSpec,
 ): SpecExpression | { readonly file: string } | { readonly drvPath: string } {
@@ -27,10 +27,7 @@ export function specExpression(
     case "derivation":
       return { drvPath: spec.drvPath };
     case "flake":
-      throw new DevshellError("SPEC_FLAKE", `Cannot use "${spec.path}": flakes are not built yet`, {
-        pos: { origin: { kind: "file", path: spec.path }, line: 1, column: 1 },
-        hint: "write a shell.nix or a devshell.yaml beside it",
-      });
+      throw new Error("a flake is no expression");
   }
 }
 

@@ -1,9 +1,7 @@
 import { DevshellError } from "../../../core/index.ts";
 import { usageError } from "../commandLine.ts";
 import { printHelp, printVersion } from "../output.ts";
-
-/** A subcommand's own part. @returns the exit status */
-export type NixCommand = (argv: readonly string[]) => Promise<number> | number;
+import type { NixCommand } from "./types.ts";
 
 const LOADERS: Readonly<Record<string, () => Promise<NixCommand>>> = {
   build: async () => (await import("./build.ts")).build,

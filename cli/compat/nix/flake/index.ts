@@ -1,7 +1,7 @@
 import { DevshellError } from "../../../../core/index.ts";
 import { usageError } from "../../commandLine.ts";
 import { say } from "../../output.ts";
-import type { NixCommand } from "../index.ts";
+import type { NixCommand } from "../types.ts";
 
 const LOADERS: Readonly<Record<string, () => Promise<NixCommand>>> = {
   archive: async () => (await import("./archive.ts")).archive,

@@ -1,0 +1,161 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import {
+  createStoreContext,
+  discoverSpec,
+  listAttributes,
+  loadCachedEnvironment,
+  makeEnvironment,
+  type EnvironmentRequest,
+} from "../../env/index.ts";
+
+const VARIABLES = [
+  "NIX_STORE_DIR",
+  "NIX_STATE_DIR",
+  "NIX_LOG_DIR",
+  "NIX_CONF_DIR",
+  "NIX_PATH",
+  "NIX_CONFIG",
+  "NIX_BUILD_SHELL",
+  "DEVSHELL_CACHE_DIR",
+];
+
+const FLAKE = `{
+  inputs.dep.url = "path:./dep";
+  outputs = { self, dep }: let
+    mk = attributes: derivation ({
+      name = "demo";
+      system = "SYSTEM";
+      builder = "/bin/bash";
+      args = [ "-c" ": > $out" ];
+      used = import ./used.nix;
+      greeting = dep.greeting;
+    } // attributes);
+  in {
+    devShells.SYSTEM = { default = mk { which = "default"; }; other = mk { which = "other"; }; };
+    packages.SYSTEM = { default = mk { which = "package"; }; tool = mk { which = "tool"; }; };
+  };
+}
+`;
+
+describe("a flake as the spec", { timeout: 60_000 }, () => {
+  let root: string;
+  let project: string;
+  const saved = new Map<string, string | undefined>();
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), "devshell-flake-"));
+    project = join(root, "a project");
+    mkdirSync(join(project, "dep"), { recursive: true });
+    for (const name of VARIABLES) saved.set(name, process.env[name]);
+    process.env["NIX_STORE_DIR"] = join(root, "store");
+    process.env["NIX_STATE_DIR"] = join(root, "state");
+    process.env["NIX_LOG_DIR"] = join(root, "log");
+    process.env["NIX_CONF_DIR"] = join(root, "conf");
+    process.env["NIX_PATH"] = "";
+    process.env["NIX_CONFIG"] =
+      "sandbox = false\nsubstitute = false\nbuild-users-group =\nflake-registry =\nsystem = x86_64-linux";
+    process.env["NIX_BUILD_SHELL"] = "/bin/bash";
+    process.env["DEVSHELL_CACHE_DIR"] = join(root, "cache");
+    write("flake.nix", FLAKE.replaceAll("SYSTEM", "x86_64-linux"));
+    write("dep/flake.nix", '{ outputs = { self }: { greeting = "hello"; }; }');
+    write("used.nix", '"one"');
+  });
+  afterEach(() => {
+    for (const [name, value] of saved)
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    execFileSync("chmod", ["-R", "u+w", root]);
+    rmSync(root, { recursive: true, force: true });
+  });
+
+  function write(name: string, text: string): void {
+    writeFileSync(join(project, name), text);
+  }
+
+  function request(more: Partial<EnvironmentRequest> = {}): EnvironmentRequest {
+    return { directory: project, selection: [], ...more };
+  }
+
+  async function variable(name: string, more: Partial<EnvironmentRequest> = {}): Promise<unknown> {
+    const { environment } = await makeEnvironment(request(more));
+    const value = environment.variables.get(name);
+    return value?.kind === "exported" ? value.value : undefined;
+  }
+
+  it("opens its default shell, locks its inputs, and stands for the outputs with a directory", async () => {
+    const { environment, warnings } = await makeEnvironment(request());
+    const value = (name: string): unknown => environment.variables.get(name)?.value;
+    expect(value("which")).toBe("default");
+    expect(value("greeting")).toBe("hello");
+    expect(value("out")).toBe(join(project, "outputs/out"));
+    expect(environment.spec).toMatchObject({
+      kind: "flake",
+      path: join(project, "flake.nix"),
+      root: project,
+    });
+    const lock = JSON.parse(readFileSync(join(project, "flake.lock"), "utf8")) as { nodes: object };
+    expect(Object.keys(lock.nodes)).toEqual(["dep", "root"]);
+    // That a lock was written is told once, not on each entry.
+    expect(warnings).toEqual([]);
+  });
+
+  it("goes stale when its files change, not by the lock it wrote itself", async () => {
+    await makeEnvironment(request());
+    expect(loadCachedEnvironment(project, [])?.changed).toEqual([]);
+    write("used.nix", '"two"');
+    expect(loadCachedEnvironment(project, [])?.changed).not.toEqual([]);
+    expect(await variable("used")).toBe("two");
+    expect(loadCachedEnvironment(project, [])?.changed).toEqual([]);
+    rmSync(join(project, "flake.lock"));
+    expect(loadCachedEnvironment(project, [])?.changed).not.toEqual([]);
+    write("dep/flake.nix", '{ outputs = { self }: { greeting = "changed"; }; }');
+    expect(await variable("greeting")).toBe("changed");
+    expect(existsSync(join(project, "flake.lock"))).toBe(true);
+  });
+
+  it("opens other outputs: shells before packages", async () => {
+    expect(await variable("which", { attributes: ["other"] })).toBe("other");
+    expect(await variable("which", { files: [".#other"] })).toBe("other");
+    expect(await variable("which", { files: [".#tool"] })).toBe("tool");
+    expect(await variable("which", { files: [".#packages.x86_64-linux.default"] })).toBe("package");
+    await expect(makeEnvironment(request({ files: [".#othr"] }))).rejects.toMatchObject({
+      code: "FLAKE_NO_ATTRIBUTE",
+      message: `flake 'path:${project.replace(" ", "%20")}' does not provide attribute 'devShells.x86_64-linux.othr', 'packages.x86_64-linux.othr', 'legacyPackages.x86_64-linux.othr' or 'othr'`,
+      suggestions: ["other"],
+    });
+  });
+
+  it("takes the default package where there is no shell", async () => {
+    write("flake.nix", FLAKE.replaceAll("SYSTEM", "x86_64-linux").replace("devShells", "noShells"));
+    expect(await variable("which")).toBe("package");
+  });
+
+  it("is evaluated purely", async () => {
+    write("used.nix", 'builtins.getEnv "HOME"');
+    expect(await variable("used")).toBe("");
+    write("used.nix", "/etc/passwd");
+    await expect(makeEnvironment(request())).rejects.toThrow("in pure evaluation mode");
+  });
+
+  it("takes no arguments, and one attribute", async () => {
+    const given = { name: "x", kind: "string", value: "y" } as const;
+    await expect(makeEnvironment(request({ arguments: [given] }))).rejects.toMatchObject({
+      code: "SPEC_FLAKE_ARGUMENTS",
+    });
+    await expect(
+      makeEnvironment(request({ files: [".#other"], attributes: ["tool"] })),
+    ).rejects.toMatchObject({ code: "SPEC_CONFLICT" });
+  });
+
+  it("lists what -A can name", async () => {
+    using context = createStoreContext({});
+    const spec = await discoverSpec(request(), context.tracker);
+    const list = (prefix: string): string[] =>
+      listAttributes(context, spec, request(), { prefix, limit: 100 }).attributes.map(({ name }) => name);
+    expect(list("")).toEqual(["default", "other", "tool"]);
+    expect(list("o")).toEqual(["other"]);
+  });
+});
