@@ -28,6 +28,7 @@ export {
   printNarInfo,
   publicKeyOf,
   signPathInfo,
+  type SecretKey,
 } from "./format/narInfo.ts";
 export { NarReader } from "./format/narReader.ts";
 export { listNar, restoreNar } from "./format/narRestore.ts";

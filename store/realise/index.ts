@@ -2,6 +2,13 @@ export { realise, type RealiseRequestOptions } from "./realise.ts";
 export { throwFailure, type RealiseReport } from "./report.ts";
 export { describePlan, renderSize, type RealisePlan } from "./plan.ts";
 export { fetchClosure, settingsForClosure, type ClosureRequest } from "./fetchClosure.ts";
+export {
+  cacheTargetOf,
+  initialiseCache,
+  isCached,
+  writeToCache,
+  type CacheTarget,
+} from "./writeBinaryCache.ts";
 export { makeContentAddressed, type ObjectSource } from "./makeContentAddressed.ts";
 export { builderInput } from "./buildEnvironment.ts";
 export { readDerivationOptions } from "./derivationOptions.ts";

@@ -1,11 +1,24 @@
-import type { DerivedPath, LocalStore, StorePath } from "../../../store/index.ts";
+import { readFileSync } from "node:fs";
+import {
+  cacheTargetOf,
+  initialiseCache,
+  isCached,
+  parseSecretKey,
+  writeToCache,
+  type CacheTarget,
+  type DerivedPath,
+  type LocalStore,
+  type SecretKey,
+  type StorePath,
+} from "../../../store/index.ts";
 import { parseCommandLine, usageError } from "../commandLine.ts";
 import { openContext } from "../context.ts";
+import { say } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
 import { copyPaths, targetSettings } from "./copyPaths.ts";
 import { newInstallableFlags, takeInstallableFlag, targetsOf } from "./installables.ts";
 
-/** `nix copy --to STORE` and `--from STORE`, between stores of this machine. */
+/** `nix copy --to STORE` and `--from STORE`, between stores of this machine, and to binary caches on it. */
 export async function copy(argv: readonly string[]): Promise<number> {
   const words: string[] = [];
   const installables = newInstallableFlags();
@@ -29,7 +42,9 @@ export async function copy(argv: readonly string[]): Promise<number> {
     throw usageError("nix copy", "you must pass '--from' and/or '--to'");
   using context = openContext(from === undefined ? flags : { ...flags, store: from });
   const source = context.store;
-  const settings = targetSettings(source, flags.settings, to ?? flags.store);
+  const cache = to?.startsWith("file://") === true ? cacheTargetOf(to, source.storeDir, readKey) : undefined;
+  const settings =
+    cache === undefined ? targetSettings(source, flags.settings, to ?? flags.store) : undefined;
   let paths: StorePath[];
   if (isAll) paths = source.allValidPaths();
   else {
@@ -39,8 +54,26 @@ export async function copy(argv: readonly string[]): Promise<number> {
     paths = targets.flatMap((each) => outputsOf(source, each));
   }
   const wanted = isWhole ? source.closureOf(paths) : paths;
-  await copyPaths(source, settings, wanted, { checksSignatures });
+  if (cache !== undefined) await copyToCache(source, cache, wanted);
+  else if (settings !== undefined) await copyPaths(source, settings, wanted, { checksSignatures });
   return 0;
+}
+
+async function copyToCache(
+  source: LocalStore,
+  cache: CacheTarget,
+  wanted: readonly StorePath[],
+): Promise<void> {
+  initialiseCache(cache);
+  for (const path of source.topologicalSort(wanted)) {
+    if (isCached(cache, path)) continue;
+    say(`copying path '${path}' to '${cache.directory}'...`);
+    await writeToCache(cache, source.pathInfo(path), source.realPath(path));
+  }
+}
+
+function readKey(file: string): SecretKey {
+  return parseSecretKey(readFileSync(file, "utf8"));
 }
 
 function outputsOf(store: LocalStore, target: DerivedPath): StorePath[] {
