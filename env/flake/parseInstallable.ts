@@ -47,7 +47,8 @@ export function parseReference(text: string, options: ParseFlakeOptions): FlakeR
   return reference;
 }
 
-const ID = /^[a-zA-Z][a-zA-Z0-9_-]*(?:\/[^#?:]+)?$/;
+/** `nixpkgs`, `nixpkgs/branch`, `nixpkgs/branch/revision`. */
+const ID = /^[a-zA-Z][a-zA-Z0-9_-]*(?:\/[a-zA-Z0-9@][a-zA-Z0-9_./@+-]*)?$/;
 const SCHEME = /^[a-z][a-z0-9+.-]*:/;
 
 function parseFlake(
@@ -58,10 +59,7 @@ function parseFlake(
   const location = hash < 0 ? text : text.slice(0, hash);
   const fragment = hash < 0 ? "" : decode(bytesOfText(text.slice(hash + 1)));
   const isFlake = options.isFlake ?? true;
-  if (ID.test(location) && isIdentifier(location)) {
-    const attributes = parseFlakeReference(bytesOfText(location));
-    return { reference: flakeReference(attributes), fragment };
-  }
+  if (ID.test(location)) return { reference: parseIdentifier(location), fragment };
   if (SCHEME.test(location)) {
     const attributes = parseFlakeReference(bytesOfText(location), {
       isRelativeAllowed: true,
@@ -73,12 +71,15 @@ function parseFlake(
   return { reference: parsePath(location, options, isFlake), fragment };
 }
 
-/** `nixpkgs`, `nixpkgs/branch`, `nixpkgs/branch/revision`, and no path. */
-function isIdentifier(location: string): boolean {
-  const [, first, second, ...rest] = location.split("/");
-  if (first === undefined) return true;
-  if (rest.length > 0) return false;
-  return second === undefined ? first !== "" : /^[0-9a-fA-F]{40}$/.test(second);
+function parseIdentifier(location: string): FlakeReference {
+  const [, , revision, ...others] = location.split("/");
+  if (revision !== undefined && (others.length > 0 || !/^[0-9a-fA-F]{40}$/.test(revision)))
+    throw new DevshellError(
+      "FLAKE_REFERENCE",
+      `in flake URL 'flake:${location}', '${[revision, ...others].join("/")}' is not a commit hash`,
+      { hint: "put './' in front of a path" },
+    );
+  return flakeReference(parseFlakeReference(bytesOfText(location)));
 }
 
 /** Makes the paths of `path:` and `git+file:` absolute. */
