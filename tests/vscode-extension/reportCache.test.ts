@@ -1,12 +1,14 @@
 // The last good report, kept between windows; and what another process says, before it is believed.
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -60,10 +62,16 @@ describe("the report cache", () => {
     expect(readdirSync(directory)).toHaveLength(1);
   });
 
-  test("without a folder of its own it keeps nothing", async () => {
-    const cache = createReportCache(undefined);
+  test("what nobody wrote for three months goes at a window's first write", async () => {
+    const { directory, cache } = cacheIn();
     await cache.write(FOLDER, [], REPORT);
-    expect(cache.read(FOLDER, [])).toBeUndefined();
+    await cache.write(FOLDER, ["-A", "new"], REPORT);
+    const old = readdirSync(directory).map((name) => join(directory, name));
+    utimesSync(old[0] ?? "", 1e9, 1e9);
+    const next = createReportCache(directory);
+    await next.write("file:///other", [], REPORT);
+    expect(readdirSync(directory)).toHaveLength(2);
+    expect(existsSync(old[0] ?? "")).toBe(false);
   });
 
   test.each([

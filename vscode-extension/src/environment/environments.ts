@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import {
   EventEmitter,
   l10n,
@@ -71,7 +72,7 @@ class FolderEnvironments implements StartableEnvironments {
     this.#log = log;
     this.#baseEnvironment = baseEnvironment;
     this.#launch = launch;
-    this.#cache = createReportCache(context.storageUri?.fsPath);
+    this.#cache = createReportCache(join(context.globalStorageUri.fsPath, "reports"));
   }
 
   get all(): readonly FolderEnvironment[] {

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { rm, writeFile } from "node:fs/promises";
+import { readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { EnvironmentReport } from "../../../cli/protocol/types.ts";
 import { isEnvironmentReport } from "../cli/reportShape.ts";
@@ -18,11 +18,19 @@ export interface ReportCache {
 const VERSION = 1;
 const SIZE_LIMIT_BYTES = 64 * 1024 * 1024;
 
-/** @param directory the extension's own for this workspace; undefined: nothing is kept */
-export function createReportCache(directory: string | undefined): ReportCache {
+/** What was not written for so long goes. */
+const KEPT_MS = 90 * 24 * 3600 * 1000;
+/** The oldest beyond these go, too. */
+const KEPT_FILES = 1000;
+
+/**
+ * @param directory the extension's own, shared by all windows: a workspace's own storage is another one while an
+ *   earlier window's extension host still ends
+ */
+export function createReportCache(directory: string): ReportCache {
   const fileOf = (folder: string, selection: readonly string[]): string =>
     join(
-      directory ?? "",
+      directory,
       `report-${createHash("sha256")
         .update(JSON.stringify([folder, selection]))
         .digest("hex")
@@ -30,10 +38,10 @@ export function createReportCache(directory: string | undefined): ReportCache {
     );
   /** What is being written for each file: only the last that was asked for takes its place. */
   const writing = new Map<string, string>();
+  let pruning: Promise<void> | undefined;
 
   return {
     read(folder, selection) {
-      if (directory === undefined) return undefined;
       try {
         const value = JSON.parse(readBounded(fileOf(folder, selection))) as {
           readonly version?: unknown;
@@ -50,7 +58,6 @@ export function createReportCache(directory: string | undefined): ReportCache {
     },
 
     async write(folder, selection, report) {
-      if (directory === undefined) return;
       const file = fileOf(folder, selection);
       const temporary = `${file}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
       writing.set(file, temporary);
@@ -66,15 +73,29 @@ export function createReportCache(directory: string | undefined): ReportCache {
         if (writing.get(file) === temporary) writing.delete(file);
         await rm(temporary, { force: true });
       }
+      await (pruning ??= prune(directory).catch(() => undefined)); // only upkeep
     },
 
     async remove(folder, selection) {
-      if (directory === undefined) return;
       const file = fileOf(folder, selection);
       writing.delete(file);
       rmSync(file, { force: true });
     },
   };
+}
+
+/** Once in a window's life. Another window may remove the same files. */
+async function prune(directory: string): Promise<void> {
+  const oldest = Date.now() - KEPT_MS;
+  const files = await Promise.all(
+    (await readdir(directory)).map(async (name) => {
+      const path = join(directory, name);
+      return { path, writtenMs: (await stat(path).catch(() => undefined))?.mtimeMs ?? Infinity };
+    }),
+  );
+  files.sort((a, b) => b.writtenMs - a.writtenMs);
+  for (const [index, { path, writtenMs }] of files.entries())
+    if (index >= KEPT_FILES || writtenMs < oldest) await rm(path, { force: true });
 }
 
 function readBounded(file: string): string {
