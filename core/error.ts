@@ -1,6 +1,11 @@
 /** Where a text came from: a file, or a text given by the user (`-E`, standard input, the search path). */
 export type SourceOrigin =
-  | { readonly kind: "file"; readonly path: string }
+  | {
+      readonly kind: "file";
+      readonly path: string;
+      /** What messages name instead: where a file of the store came from. */
+      readonly shown?: string | undefined;
+    }
   | { readonly kind: "string"; readonly text: string }
   | { readonly kind: "stdin"; readonly text: string };
 

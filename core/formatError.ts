@@ -99,7 +99,7 @@ function showPlace(pos: SourcePos | undefined): string {
 function nameOfOrigin(pos: SourcePos): string {
   switch (pos.origin.kind) {
     case "file":
-      return shownText(pos.origin.path);
+      return shownText(pos.origin.shown ?? pos.origin.path);
     case "string":
       return "«string»";
     case "stdin":

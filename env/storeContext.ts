@@ -36,6 +36,7 @@ import { readRemoteRegistry } from "./flake/registryCache.ts";
 import { pathOfEntry, searchPathEntries, urlOfEntry } from "./host/searchPath.ts";
 import { StoreHost } from "./host/storeHost.ts";
 import { fetchResult, runSyncTask, type SyncTask } from "./host/syncTask.ts";
+import { TreeDisplay } from "./host/treeDisplay.ts";
 import { TreeFetcher } from "./host/treeFetcher.ts";
 import { InputTracker, statOf, typeOf } from "./inputTracker.ts";
 import type { EnvironmentEvent } from "./types.ts";
@@ -98,6 +99,7 @@ export class StoreContext implements Disposable {
   readonly #options: StoreContextOptions;
   readonly #hosts: StoreHost[] = [];
   readonly #trees: TreeFetcher;
+  readonly #treeDisplay: TreeDisplay;
   readonly #flakeOverrides: RegistryEntry[] = [];
   #registries: FlakeRegistries | undefined;
   #mode: EvaluationMode;
@@ -118,6 +120,7 @@ export class StoreContext implements Disposable {
     this.#mode = options.mode ?? modeOf(this.settings);
     this.maxCallDepth = Number(this.settings.config.raw.get("max-call-depth")) || options.maxCallDepth;
     this.tracker = new InputTracker(this.settings.storeDir);
+    this.#treeDisplay = new TreeDisplay(this.settings.storeDir);
     this.#trees = new TreeFetcher({
       run: (task) => this.#runTask(task),
       fetchNow: (attributes, reference, isFinal) =>
@@ -131,6 +134,7 @@ export class StoreContext implements Disposable {
               isFinal,
             }),
       tracker: this.tracker,
+      trees: this.#treeDisplay,
       warn: (text) => this.message("warning", text),
     });
     for (const name of DECIDING_VARIABLES) this.tracker.variable(name, bytesOfVariable(name));
@@ -313,6 +317,7 @@ export class StoreContext implements Disposable {
       realise: (elements) => this.#realiseNow(elements),
       fetch: (request) => this.#fetchNow(request),
       resolveFlake: (attributes, scope) => this.registries.resolve(new Map(attributes), scope),
+      trees: this.#treeDisplay,
       onDebug: this.#options.onDebug,
       onMessage: (level, text) => this.message(level, textOfBytes(text)),
     });

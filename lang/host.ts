@@ -60,6 +60,10 @@ export interface EvalHost {
 
   /** `builtins.trace`'s message, without the "trace: " before it. */
   trace(message: ByteString): void;
+  /** What messages call a path that was copied into the store; `undefined`: the path itself. */
+  displayPath?(path: ByteString): ByteString | undefined;
+  /** Why there is no such path, where more is known than that. */
+  explainMissing?(path: ByteString): ByteString | undefined;
   /** What only who debugs wants to know. */
   debug?(message: ByteString): void;
   /** @param isFromProgram it comes from `builtins.warn`: an "evaluation warning: ", not a "warning: " of ours */

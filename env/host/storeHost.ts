@@ -23,6 +23,7 @@ import {
 } from "../../store/index.ts";
 import { entriesOf, statOf, typeOf, typeOfEntry, variableBytes, type InputTracker } from "../inputTracker.ts";
 import { readSharedBytes } from "../readSharedBytes.ts";
+import type { TreeDisplay } from "./treeDisplay.ts";
 import type { AccessRules } from "./accessRules.ts";
 import type { EvaluationStore } from "./evaluationStore.ts";
 
@@ -42,6 +43,8 @@ export interface StoreHostOptions {
   readonly fetch: (request: FetchRequest) => FetchResult;
   readonly resolveFlake?: EvalHost["resolveFlake"];
   readonly onDebug?: EvalHost["debug"];
+  /** Where trees of the store came from. */
+  readonly trees?: TreeDisplay | undefined;
   readonly onMessage: (level: "trace" | "warning", text: ByteString) => void;
   readonly now?: number | undefined;
 }
@@ -301,6 +304,14 @@ export class StoreHost implements EvalHost {
     for (const path of references) if (path !== created) this.#referred.add(path);
   }
 
+  displayPath(path: ByteString): ByteString | undefined {
+    return this.#options.trees?.show(path);
+  }
+
+  explainMissing(path: ByteString): ByteString | undefined {
+    return this.#options.trees?.explainMissing(path);
+  }
+
   #check(path: ByteString): void {
     const { rules } = this.#options;
     rules.check(path);
@@ -424,7 +435,9 @@ export class StoreHost implements EvalHost {
     switch (error.code) {
       case "ENOENT":
       case "ENOTDIR":
-        return new DevshellError("EVAL_FILE", `path '${path}' does not exist`, { cause: error });
+        return new DevshellError("EVAL_FILE", this.explainMissing(path) ?? `path '${path}' does not exist`, {
+          cause: error,
+        });
       case "EACCES":
       case "EPERM":
         // Some commands go on without it.

@@ -1,8 +1,9 @@
 import { lstatSync } from "node:fs";
-import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
-import type { FetchRequest, FetchResult } from "../../lang/index.ts";
+import { DevshellError, bytesOfText, fsPath, textOfBytes, type ByteString } from "../../core/index.ts";
+import { formatFlakeReference, type FetchRequest, type FetchResult } from "../../lang/index.ts";
 import { typeOf, type InputTracker } from "../inputTracker.ts";
-import type { FetchedTree, InputAttributes } from "../fetch/index.ts";
+import { locate, type FetchedTree, type InputAttributes } from "../fetch/index.ts";
+import type { TreeDisplay, TreeOrigin } from "./treeDisplay.ts";
 import type { SyncTask, SyncTaskReply, WireValue } from "./syncTask.ts";
 
 export interface TreeFetcherOptions {
@@ -14,6 +15,8 @@ export interface TreeFetcherOptions {
     isFinal: boolean,
   ) => FetchedTree | undefined;
   readonly tracker: InputTracker;
+  /** Told where what is in the store now came from. */
+  readonly trees: TreeDisplay;
   readonly warn: (message: string) => void;
 }
 
@@ -50,6 +53,8 @@ export class TreeFetcher {
     const result =
       this.#fetchHere(given, reference, isFinal) ?? this.#fetch(wire, reference, isFinal, isLocking);
     this.#known.set(key, result);
+    const origin = originOf(given, result);
+    if (origin !== undefined) this.#options.trees.add(result.storePath, origin);
     return result;
   }
 
@@ -100,6 +105,20 @@ export class TreeFetcher {
     else if (type === "directory") tracker.directory(path);
     else if (type === "symlink") tracker.symlink(path);
   }
+}
+
+/** What messages call a tree; paths are in the store under the name of the store. */
+function originOf(given: InputAttributes, { attributes }: FetchResult): TreeOrigin | undefined {
+  const type = given.get("type");
+  const url = given.get("url");
+  if (type === "path" || type === "hg") return undefined;
+  if (type === "git" && typeof url === "string" && !given.has("rev") && !given.has("ref")) {
+    const location = locate(url);
+    if (location.kind === "local") return { shown: bytesOfText(location.directory), isWorkTree: true };
+  }
+  const input = new Map(attributes);
+  if (type !== "git") input.set("type", String(type));
+  return { shown: bytesOfText(`«${textOfBytes(formatFlakeReference(input))}»`), isWorkTree: false };
 }
 
 function fetching<T>(reference: ByteString, run: () => T): T {

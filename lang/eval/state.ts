@@ -150,7 +150,7 @@ export class EvalState implements Runtime, CompileContext {
   parseFile(path: ByteString): Expr {
     const file = this.resolveImport(path);
     const directory = file.slice(0, Math.max(1, file.lastIndexOf("/")));
-    return this.parse(this.host.readFile(file), directory, { kind: "file", path: file });
+    return this.parse(this.host.readFile(file), directory, this.#originOf(file));
   }
 
   importFile(path: ByteString, pos: Pos): Value {
@@ -181,13 +181,14 @@ export class EvalState implements Runtime, CompileContext {
     return this.#evalFile(this.resolveImport(path), names, false);
   }
 
+  #originOf(file: ByteString): SourceOrigin {
+    return { kind: "file", path: file, shown: this.host.displayPath?.(file) };
+  }
+
   #evalFile(file: ByteString, outer: Map<string, Slot> | undefined, isMain: boolean): Value {
     const internal = this.#internalFiles.get(file);
     const text = internal ?? this.host.readFile(file);
-    const expr = this.parse(text, file.slice(0, Math.max(1, file.lastIndexOf("/"))), {
-      kind: "file",
-      path: file,
-    });
+    const expr = this.parse(text, file.slice(0, Math.max(1, file.lastIndexOf("/"))), this.#originOf(file));
     const extra = this.host.extraGlobals?.(file);
     let names = outer;
     if (extra !== undefined) {
@@ -219,7 +220,8 @@ export class EvalState implements Runtime, CompileContext {
       file = this.host.resolveSymlinks(file);
       type = this.host.fileType(file);
     }
-    if (type === undefined) throw evalError("eval", `path '${path}' does not exist`);
+    if (type === undefined)
+      throw evalError("eval", this.host.explainMissing?.(path) ?? `path '${path}' does not exist`);
     if (type === "directory") file = file === "/" ? "/default.nix" : `${file}/default.nix`;
     this.#resolvedPaths.set(path, file);
     return file;

@@ -54,7 +54,8 @@ interface Written {
 export function readFlake(runtime: Runtime, place: FlakePlace): Flake {
   const { directory, resolved, lockPath } = place;
   const file = canonicalPath(`${directory}/flake.nix`);
-  if (runtime.host.fileType(file) === undefined) throw failure(`path '${file}' does not exist`);
+  if (runtime.host.fileType(file) === undefined)
+    throw failure(runtime.host.explainMissing?.(file) ?? `path '${file}' does not exist`);
   const expr = runtime.parseFile(file);
   if (expr.kind !== "attrs") throw failure(`file '${file}' must be an attribute set`);
   const top = runtime.importFile(file, 0);

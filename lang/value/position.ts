@@ -129,6 +129,7 @@ export function showPos(pos: Pos): string {
   const place = sourcePos(pos);
   if (place === undefined) return NONE;
   const { origin, line, column } = place;
-  const where = origin.kind === "file" ? origin.path : origin.kind === "stdin" ? STDIN : STRING;
+  const where =
+    origin.kind === "file" ? (origin.shown ?? origin.path) : origin.kind === "stdin" ? STDIN : STRING;
   return `${where}:${line}:${column}`;
 }

@@ -57,7 +57,7 @@ function run(argv: readonly string[], keeper: Keeper): number {
           bytesOfText("while generating the eval command output"),
         ),
       );
-    else if (isJson) printJsonLine(printJson(evaluator.runtime, result, used, pos), layout);
+    else if (isJson) printJsonLine(printJson(evaluator.runtime, result, used, pos, false), layout);
     else
       printLine(
         printValue(result, { force: true, derivationPaths: true, errors: "throwTopLevel", context: used }),
