@@ -37,6 +37,13 @@ export interface Evaluator {
     baseDir: ByteString,
     origin: SourceOrigin,
   ): Value;
+  /** The definitions of a text such as `a = 1; inherit b;`, among these variables, as a set. */
+  evalBindingsIn(
+    names: ReadonlyMap<string, Slot>,
+    text: ByteString,
+    baseDir: ByteString,
+    origin: SourceOrigin,
+  ): Value;
   /** As `import`: a directory means its `default.nix`; evaluated once. */
   evalFile(path: ByteString): Value;
   /** Calls a function that takes a set with what is given (`--arg`, `--argstr`); other values stay. */
@@ -70,6 +77,8 @@ export function createEvaluator(host: EvalHost, options: EvaluatorOptions = {}):
     evalText: (text, baseDir, origin) => state.guard(() => state.evalText(text, baseDir, origin)),
     evalTextIn: (names, text, baseDir, origin) =>
       state.guard(() => state.evalTextIn(names, text, baseDir, origin)),
+    evalBindingsIn: (names, text, baseDir, origin) =>
+      state.guard(() => state.evalBindingsIn(names, text, baseDir, origin)),
     evalFile: (path) => state.guard(() => state.evalMainFile(path)),
     autoCall: (value, args) => state.guard(() => autoCall(value, args)),
     selectAttrPath: (value, path, args) => state.guard(() => selectAttrPath(value, path, args)),

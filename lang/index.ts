@@ -35,5 +35,5 @@ export {
   type PrintOptions,
   type XmlOptions,
 } from "./print/index.ts";
-export { printExpr, type Expr } from "./syntax/index.ts";
+export { docCommentAt, printExpr, type Expr } from "./syntax/index.ts";
 export * from "./value/index.ts";

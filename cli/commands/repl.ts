@@ -1,3 +1,4 @@
+import { bytesOfText } from "../../core/index.ts";
 import { autoArguments, createStoreContext, openEvaluation } from "../../env/index.ts";
 import type { Invocation } from "../invocation.ts";
 import { ReplSession } from "../repl/replSession.ts";
@@ -15,20 +16,33 @@ export async function run({ words, flags }: Invocation): Promise<number> {
     },
   });
   const { directory, includes = [], files = [], expression } = request;
-  const { evaluator, host } = openEvaluation(context, { directory, includes });
   const session = new ReplSession({
     context,
-    evaluator,
-    host,
-    autoArguments: autoArguments(evaluator, request),
+    open: () => {
+      const { evaluator, host } = openEvaluation(context, { directory, includes });
+      return { evaluator, host, autoArguments: autoArguments(evaluator, request) };
+    },
     directory,
     print: (text) => process.stdout.write(text, "latin1"),
+    notice: (text) => process.stderr.write(text, "latin1"),
+    given:
+      expression === undefined
+        ? []
+        : [
+            {
+              name: expression,
+              evaluate: ({ evaluator }) => {
+                const text = bytesOfText(expression);
+                return evaluator.evalText(text, bytesOfText(directory), { kind: "string", text });
+              },
+            },
+          ],
+    hasTrace: flags.has("showTrace"),
   });
   for (const file of files) session.load(file);
-  if (expression !== undefined) session.addAttributes(session.evaluate(expression));
+  session.loadGiven();
   await runRepl(session, {
-    hasTrace: flags.has("showTrace"),
-    greeting: "The Nix language, by devshell; :? lists commands",
+    greeting: process.stdin.isTTY ? "The Nix language, by devshell; :? lists commands" : "",
   });
   return 0;
 }

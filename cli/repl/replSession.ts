@@ -1,63 +1,71 @@
 import { resolve } from "node:path";
-import { DevshellError, bytesOfText, textOfBytes, type ByteString } from "../../core/index.ts";
-import { derivationsOf, type StoreContext } from "../../env/index.ts";
+import { DevshellError, bytesOfText, textOfBytes } from "../../core/index.ts";
+import { derivationsOf, type FoundDerivation, type StoreContext } from "../../env/index.ts";
 import {
   AttrSet,
-  Lambda,
-  PrimOp,
-  delay,
+  EvalError,
   printValue,
+  quoteAttrName,
   showType,
   type Evaluator,
   type PrintOptions,
   type Slot,
   type Value,
 } from "../../lang/index.ts";
-import { throwFailure } from "../../store/index.ts";
+import { printError } from "../printError.ts";
+import { completeLine } from "./completeLine.ts";
 
-export interface ReplOptions {
-  readonly context: StoreContext;
+export interface ReplEvaluation {
   readonly evaluator: Evaluator;
   readonly host: Parameters<typeof derivationsOf>[0]["host"];
   /** What functions of loaded files are called with. */
   readonly autoArguments: AttrSet;
-  readonly directory: string;
-  /** Gets what is to be shown, in bytes. */
-  readonly print: (text: ByteString) => void;
 }
 
-/** What came of an input: `more` asks for a further line of it. */
-export type ReplOutcome = "done" | "more" | "quit";
+export interface ReplOptions {
+  readonly context: StoreContext;
+  /** A new evaluator, which has read nothing yet. */
+  readonly open: () => ReplEvaluation;
+  readonly directory: string;
+  /** Gets what is to be shown, in bytes. */
+  readonly print: (text: string) => void;
+  /** Gets what is told besides (what was loaded), in bytes. */
+  readonly notice: (text: string) => void;
+  /** A flake's attributes; absent where there are no flakes. */
+  readonly openFlake?: ((reference: string, evaluation: ReplEvaluation) => AttrSet) | undefined;
+  /** Sets named on the command line, added at the start and by every `:r`. */
+  readonly given?: readonly GivenSet[];
+  readonly hasTrace?: boolean;
+}
 
-export const REPL_HELP = `The following commands are available:
+export interface GivenSet {
+  readonly name: string;
+  readonly evaluate: (evaluation: ReplEvaluation) => Value;
+}
 
-  <expr>         Evaluate and print the expression
-  <x> = <expr>   Give the expression a name
-  :a, :add <expr>   Add the attributes of a set to the names
-  :b <expr>      Build a derivation
-  :doc <expr>    Show the documentation of a function
-  :l, :load <path>  Load a file, and add its attributes to the names
-  :p, :print <expr>  Evaluate and print the expression with all that is in it
-  :q, :quit      Leave
-  :r, :reload    Load all files again
-  :t <expr>      Describe the type of an expression
-  :?, :help      Show this text
-`;
-
-/** As far as a set or list is shown without \`:p\`. */
-const SHALLOW: PrintOptions = { force: true, derivationPaths: true, maxDepth: 1, prettyIndent: 2 };
+/** All that is in a value. */
 const DEEP: PrintOptions = { force: true, derivationPaths: true, prettyIndent: 2 };
-const ASSIGNMENT = /^([a-zA-Z_][a-zA-Z0-9_'-]*)\s*=(?!=)(.*)$/s;
-const COMMAND = /^:(\S+)\s*(.*)$/s;
+/** A definition whose value may go on in the next line. */
+const BEGUN = /^[a-zA-Z_"$][^=;]*=(?!=)/;
+/** So many names of a set that was added are told. */
+const MAX_SHOWN_NAMES = 20;
 
-/** One conversation with the evaluator: names that were given, files that were loaded. */
+/** One conversation with the evaluator: names that were given, files and flakes that were loaded. */
 export class ReplSession {
-  readonly #options: ReplOptions;
+  readonly options: ReplOptions;
+  /** Whether errors are shown with their whole trace. */
+  hasTrace: boolean;
+  /** The set that was added last. */
+  lastLoaded: AttrSet | undefined;
   readonly #names = new Map<string, Slot>();
-  readonly #loaded: string[] = [];
+  #evaluation: ReplEvaluation;
+  #files: string[] = [];
+  #flakes: string[] = [];
 
   constructor(options: ReplOptions) {
-    this.#options = options;
+    this.options = options;
+    this.hasTrace = options.hasTrace ?? false;
+    this.#evaluation = options.open();
   }
 
   /** Names that were given or loaded. */
@@ -65,44 +73,89 @@ export class ReplSession {
     return [...this.#names.keys()];
   }
 
-  /**
-   * Does what a line (or several) says.
-   * @param isLast nothing can follow: what is unfinished is wrong
-   * @throws {DevshellError} what it fails with
-   */
-  async run(input: string, isLast = false): Promise<ReplOutcome> {
-    const text = input.trim();
-    if (text === "") return "done";
-    const command = COMMAND.exec(text);
-    try {
-      if (command !== null) return await this.#command(command[1] ?? "", (command[2] ?? "").trim());
-      const assignment = ASSIGNMENT.exec(text);
-      if (assignment === null) this.#print(this.evaluate(text), SHALLOW);
-      else this.#assign(assignment[1] ?? "", (assignment[2] ?? "").trim().replace(/;$/, ""));
-      return "done";
-    } catch (error) {
-      if (!isLast && isUnfinished(error)) return "more";
-      throw error;
-    }
+  get evaluator(): Evaluator {
+    return this.#evaluation.evaluator;
+  }
+
+  /** Takes a text as definitions, and their names. @returns whether it is that, and no expression */
+  define(text: string): boolean {
+    const bindings = this.#bindings(text);
+    bindings?.forEachSorted((name, slot) => this.#names.set(name, slot));
+    return bindings !== undefined;
   }
 
   /** The value of an expression among the names. */
   evaluate(text: string): Value {
     const bytes = bytesOfText(text);
-    return this.#options.evaluator.evalTextIn(this.#names, bytes, bytesOfText(this.#options.directory), {
+    return this.evaluator.evalTextIn(this.#names, bytes, bytesOfText(this.options.directory), {
       kind: "string",
       text: bytes,
     });
   }
 
+  /** The derivations that an expression stands for; their files are written. */
+  derivations(text: string): readonly FoundDerivation[] {
+    const { evaluator, host, autoArguments } = this.#evaluation;
+    const found = derivationsOf({ evaluator, host }, { slot: this.evaluate(text), autoArguments });
+    host.flush();
+    return found;
+  }
+
   /** Loads a file as `:l` does. */
   load(path: string): void {
-    if (!this.#loaded.includes(path)) this.#loaded.push(path);
-    const { evaluator, autoArguments, directory } = this.#options;
+    const { evaluator, autoArguments } = this.#evaluation;
     const file = /^<[^<>]+>$/.test(path)
       ? evaluator.findFile(bytesOfText(path.slice(1, -1)))
-      : bytesOfText(resolve(directory, path));
+      : bytesOfText(resolve(this.options.directory, path));
     this.addAttributes(evaluator.autoCall(evaluator.evalFile(file), autoArguments));
+    this.#files = [...this.#files.filter((known) => known !== path), path];
+  }
+
+  /** Loads a flake as `:lf` does. */
+  loadFlake(reference: string): void {
+    const { openFlake } = this.options;
+    if (openFlake === undefined)
+      throw new DevshellError("REPL_NO_FLAKES", `Cannot load "${reference}": flakes are for \`nix repl\``);
+    if (reference === "")
+      throw new DevshellError(
+        "REPL_NO_FLAKE",
+        "cannot use ':load-flake' without a path specified. (Use '.' for the current working directory.)",
+      );
+    this.addAttributes(openFlake(reference, this.#evaluation));
+    this.#flakes = [...this.#flakes.filter((known) => known !== reference), reference];
+  }
+
+  /** Adds what the command line gave. */
+  loadGiven(): void {
+    for (const { evaluate } of this.options.given ?? []) this.addAttributes(evaluate(this.#evaluation));
+  }
+
+  /** What was read is read anew from now on; names keep their values. */
+  forgetFiles(): void {
+    this.#evaluation = this.options.open();
+  }
+
+  /** Drops all names, and loads files and flakes again; those that fail stay to be tried again. */
+  reload(): void {
+    this.forgetFiles();
+    this.#names.clear();
+    const [files, flakes] = [this.#files, this.#flakes];
+    const again = (what: string, load: () => void): boolean => {
+      this.options.notice(bytesOfText(`Loading ${what}...\n`));
+      try {
+        load();
+        return true;
+      } catch (error) {
+        printError(error, { hasTrace: this.hasTrace });
+        return false;
+      }
+    };
+    for (const file of files)
+      if (!again(`"${file}"`, () => this.load(file))) this.#files = [...this.#files, file];
+    for (const { name, evaluate } of this.options.given ?? [])
+      again(`installable '${name}'`, () => this.addAttributes(evaluate(this.#evaluation)));
+    for (const flake of flakes)
+      if (!again(`flake '${flake}'`, () => this.loadFlake(flake))) this.#flakes = [...this.#flakes, flake];
   }
 
   /** Adds a set's attributes to the names. */
@@ -113,133 +166,60 @@ export class ReplSession {
         `expected a set but found ${showType(value)}, while evaluating an attribute set to be merged in the global scope`,
       );
     value.forEachSorted((name, slot) => this.#names.set(name, slot));
-    this.#options.print(`Added ${value.size} variables.\n`);
+    this.lastLoaded = value;
+    const shown = value.sortedNames().slice(0, MAX_SHOWN_NAMES).map(quoteAttrName);
+    this.options.notice(`Added ${value.size} variables.\n${shown.join(", ")}\n`);
+    if (value.size > MAX_SHOWN_NAMES)
+      this.options.notice(`... and ${value.size - MAX_SHOWN_NAMES} more; view with :ll\n`);
   }
 
   /** Names, or attributes of what precedes the last dot, that continue a line. */
   complete(line: string): [string[], string] {
-    const word = /[a-zA-Z_][a-zA-Z0-9_'.-]*$/.exec(line)?.[0] ?? "";
-    const dot = word.lastIndexOf(".");
-    const start = word.slice(dot + 1);
-    const prefix = word.slice(0, dot + 1);
-    const found = (dot < 0 ? this.#globalNames() : this.#attributesOf(word.slice(0, dot)))
-      .filter((name) => name.startsWith(start))
-      .toSorted();
-    return [found.map((name) => prefix + name), word];
+    return completeLine(line, {
+      names: this.names.map(textOfBytes),
+      builtins: this.evaluator.runtime.builtins,
+      evaluate: (text) => this.evaluate(text),
+    });
   }
 
-  async #command(name: string, argument: string): Promise<ReplOutcome> {
-    const { print, evaluator } = this.#options;
-    switch (name) {
-      case "q":
-      case "quit":
-        return "quit";
-      case "?":
-      case "help":
-        print(REPL_HELP);
-        return "done";
-      case "a":
-      case "add":
-        this.addAttributes(this.evaluate(argument));
-        return "done";
-      case "l":
-      case "load":
-        this.load(argument);
-        return "done";
-      case "r":
-      case "reload":
-        for (const file of this.#loaded) this.load(file);
-        return "done";
-      case "t":
-        print(`${showType(this.evaluate(argument))}\n\n`);
-        return "done";
-      case "p":
-      case "print":
-        this.#print(evaluator.force(this.evaluate(argument)), DEEP);
-        return "done";
-      case "doc":
-        print(bytesOfText(documentationOf(this.evaluate(argument))));
-        return "done";
-      case "b":
-        await this.#build(argument);
-        return "done";
-      default:
-        throw new DevshellError("REPL_COMMAND", `unknown command ':${name}'`, { hint: "`:?` lists them" });
-    }
+  print(value: Value, options: PrintOptions = DEEP): void {
+    this.options.print(`${printValue(value, { ...options, errors: "throwTopLevel" })}\n\n`);
   }
 
-  /** Parses at once, evaluates when the name is first used. */
-  #assign(name: string, text: string): void {
-    const { evaluator, directory } = this.#options;
-    const names = new Map(this.#names);
-    const bytes = bytesOfText(text);
-    const base = bytesOfText(directory);
-    // As a function's body it is parsed and its variables are looked up, but nothing is evaluated.
-    const body = bytesOfText(`_: ${text}`);
-    evaluator.evalTextIn(names, body, base, { kind: "string", text: body });
-    this.#names.set(
-      name,
-      delay(() => evaluator.evalTextIn(names, bytes, base, { kind: "string", text: bytes })),
-    );
-  }
-
-  async #build(text: string): Promise<void> {
-    const { context, evaluator, host, autoArguments, print } = this.#options;
-    const found = derivationsOf({ evaluator, host }, { slot: this.evaluate(text), autoArguments });
-    host.flush();
-    throwFailure(
-      await context.tryRealise(found.map(({ drvPath }) => ({ kind: "built", drvPath, outputs: "*" }))),
-    );
-    for (const { drvPath } of found) {
-      print("\nThis derivation produced the following outputs:\n");
-      for (const [output, path] of context.store.queryDerivationOutputs(drvPath))
-        if (path !== undefined) print(`  ${output} -> ${path}\n`);
-    }
-  }
-
-  #print(value: Value, options: PrintOptions): void {
-    this.#options.print(`${printValue(value, { ...options, errors: "throwTopLevel" })}\n\n`);
-  }
-
-  #globalNames(): string[] {
-    const { builtins } = this.#options.evaluator.runtime;
-    return [
-      ...this.#names.keys(),
-      ...KEYWORDS,
-      ...builtins.sortedNames().filter((name) => GLOBAL_BUILTINS.has(name)),
-    ];
-  }
-
-  /** Nothing where the expression fails: a completion must not complain. */
-  #attributesOf(text: string): string[] {
+  /** What a text defines; `undefined` where it is no definition, but an expression. */
+  #bindings(text: string): AttrSet | undefined {
+    const base = bytesOfText(this.options.directory);
+    const parse = (source: string): AttrSet => {
+      const bytes = bytesOfText(source);
+      const origin = { kind: "string", text: bytesOfText(text) } as const;
+      return this.evaluator.evalBindingsIn(this.#names, bytes, base, origin) as AttrSet;
+    };
+    let unfinished: unknown;
     try {
-      const value = this.evaluate(text);
-      return value instanceof AttrSet ? value.sortedNames().map(textOfBytes) : [];
-    } catch {
-      return [];
+      return parse(text);
+    } catch (error) {
+      if (!isSyntaxError(error)) throw error;
+      if (isUnfinished(error) && BEGUN.test(text)) unfinished = error;
+    }
+    try {
+      return parse(`${text};`);
+    } catch (error) {
+      if (!isSyntaxError(error) || isUnfinished(error)) throw error;
+      if (unfinished !== undefined) throw unfinished;
+      return undefined;
     }
   }
 }
 
-const KEYWORDS = ["builtins", "let", "with", "inherit", "rec", "if", "then", "else", "assert"] as const;
-/** Builtins that have their name without `builtins.` too. */
-const GLOBAL_BUILTINS: ReadonlySet<string> = new Set(
-  `abort baseNameOf break derivation derivationStrict dirOf false fetchGit fetchMercurial fetchTarball fetchTree
-   fromTOML import isNull map null placeholder removeAttrs scopedImport throw toString true`.split(/\s+/),
-);
+function isSyntaxError(error: unknown): boolean {
+  return error instanceof EvalError && error.kind === "parse";
+}
 
 /** The text itself ends too early; a file that does is just wrong. */
-function isUnfinished(error: unknown): boolean {
+export function isUnfinished(error: unknown): boolean {
   return (
     error instanceof DevshellError &&
     error.message.includes("unexpected end of file") &&
     error.pos?.origin.kind === "string"
   );
-}
-
-function documentationOf(value: Value): string {
-  if (value instanceof PrimOp && value.doc !== undefined)
-    return `**Synopsis:** \`builtins.${value.name}\` ${value.parameters.map((name) => `*${name}*`).join(" ")}\n\n${value.doc}\n\n`;
-  if (value instanceof Lambda && value.code.doc !== undefined) return `${value.code.doc.trim()}\n\n`;
-  throw new DevshellError("REPL_NO_DOC", "value does not have documentation");
 }

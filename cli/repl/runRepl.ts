@@ -1,6 +1,7 @@
 import { createInterface } from "node:readline";
 import { printError } from "../printError.ts";
-import type { ReplOutcome, ReplSession } from "./replSession.ts";
+import type { ReplSession } from "./replSession.ts";
+import { runInput, type ReplOutcome } from "./runInput.ts";
 
 const PROMPT = "nix-repl> ";
 const PROMPT_MORE = "          ";
@@ -9,10 +10,7 @@ const PROMPT_MORE = "          ";
  * Reads lines until their end or `:q`; at a terminal with a prompt, history and completion. What fails is printed, and
  * the conversation goes on.
  */
-export async function runRepl(
-  session: ReplSession,
-  options: { readonly hasTrace: boolean; readonly greeting: string },
-): Promise<void> {
+export async function runRepl(session: ReplSession, options: { readonly greeting: string }): Promise<void> {
   const isTerminal = process.stdin.isTTY && process.stdout.isTTY;
   using lines = createInterface({
     input: process.stdin,
@@ -20,6 +18,8 @@ export async function runRepl(
     terminal: isTerminal,
     completer: (line: string) => session.complete(line),
   });
+  // Nix's own tests ask for it: what is typed, among what is printed.
+  const isEchoed = process.env["_NIX_TEST_REPL_ECHO"] !== undefined;
   let pending = "";
   const prompt = (): void => {
     if (!isTerminal) return;
@@ -31,17 +31,18 @@ export async function runRepl(
     process.stdout.write("\n");
     prompt();
   });
-  if (isTerminal) process.stdout.write(`${options.greeting}\n\n`);
+  if (options.greeting !== "") process.stderr.write(`${options.greeting}\n${isTerminal ? "\n" : ""}`);
   prompt();
   const run = async (input: string, isLast: boolean): Promise<ReplOutcome> => {
     try {
-      return await session.run(input, isLast);
+      return await runInput(session, input, isLast);
     } catch (error) {
-      printError(error, options);
+      printError(error, { hasTrace: session.hasTrace });
       return "done";
     }
   };
   for await (const line of lines) {
+    if (isEchoed) process.stdout.write(`${pending === "" ? PROMPT : PROMPT_MORE}${line}\n`);
     const input = pending === "" ? line : `${pending}\n${line}`;
     const outcome = await run(input, false);
     if (outcome === "quit") return;

@@ -59,7 +59,7 @@ export function controlBuiltins(runtime: Runtime): readonly Definition[] {
       (_, s) => {
         throw evalError(
           "throw",
-          message(s, "while evaluating the error message passed to builtin.throw").trimEnd(),
+          message(s, "while evaluating the error message passed to builtin.throw"),
         );
       },
       { isGlobal: true },

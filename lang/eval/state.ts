@@ -1,6 +1,6 @@
 import { formatError, type ByteString, type SourceOrigin } from "../../core/index.ts";
 import type { ContextElement, EvalHost } from "../host.ts";
-import { parse, type Expr } from "../syntax/index.ts";
+import { parse, parseBindings, type Expr, type ParseOptions } from "../syntax/index.ts";
 import { calls } from "../value/callDepth.ts";
 import { addFrame, asDevshellError, evalError } from "../value/error.ts";
 import { force } from "../value/force.ts";
@@ -79,16 +79,18 @@ export class EvalState implements Runtime, CompileContext {
 
   /** Parses a text; relative paths in it are relative to `baseDir`. */
   parse(text: ByteString, baseDir: ByteString, origin: SourceOrigin): Expr {
-    return parse(registerSource(origin, text), {
+    return parse(registerSource(origin, text), this.#parseOptions(baseDir));
+  }
+
+  #parseOptions(baseDir: ByteString): ParseOptions {
+    const { isPure, features, lints } = this.settings;
+    return {
       baseDir,
-      homeDir: this.settings.isPure
-        ? undefined
-        : (this.host.environmentVariable("HOME") ?? "/homeless-shelter"),
-      allowsPipes: this.settings.features.has("pipe-operators"),
+      homeDir: isPure ? undefined : (this.host.environmentVariable("HOME") ?? "/homeless-shelter"),
+      allowsPipes: features.has("pipe-operators"),
       warn: (message) => this.host.warn(message),
-      lint:
-        this.settings.lints.size === 0 ? undefined : (rule, message, pos) => this.#lint(rule, message, pos),
-    });
+      lint: lints.size === 0 ? undefined : (rule, message, pos) => this.#lint(rule, message, pos),
+    };
   }
 
   /** @param message for URLs the literal itself: the level words the rest */
@@ -123,6 +125,17 @@ export class EvalState implements Runtime, CompileContext {
     origin: SourceOrigin,
   ): Value {
     return this.#prepare(this.parse(text, baseDir, origin), names)();
+  }
+
+  /** The definitions of a text such as `a = 1; inherit b;`, which do not see one another. */
+  evalBindingsIn(
+    names: ReadonlyMap<string, Slot>,
+    text: ByteString,
+    baseDir: ByteString,
+    origin: SourceOrigin,
+  ): Value {
+    const bindings = parseBindings(registerSource(origin, text), this.#parseOptions(baseDir));
+    return this.#prepare(bindings, names)();
   }
 
   evalExpr(expr: Expr): Value {

@@ -1,5 +1,6 @@
 export type * from "./ast.ts";
 export { FROM_WITH, GLOBAL, UNRESOLVED, expand, pathOf, posOfExpr } from "./ast.ts";
+export { docCommentAt } from "./docComment.ts";
 export { nameLambda } from "./attrs.ts";
-export { parse, type ParseOptions } from "./parser.ts";
+export { parse, parseBindings, type ParseOptions } from "./parser.ts";
 export { printExpr, showAttrPath } from "./print.ts";

@@ -1,6 +1,6 @@
 import { bytesOfText } from "../../core/index.ts";
 import { evalError } from "../value/error.ts";
-import type { Source } from "../value/position.ts";
+import type { Pos, Source } from "../value/position.ts";
 
 /** Keywords and punctuation are their own kinds. */
 export type TokenKind =
@@ -129,11 +129,15 @@ export class Lexer {
   value = "";
   readonly #allowsPipes: boolean;
 
-  constructor(source: Source, allowsPipes: boolean) {
+  /** Gets the doc comments (`/** … *\/`), by the place of what follows them. */
+  readonly #docComments: Map<Pos, string> | undefined;
+
+  constructor(source: Source, allowsPipes: boolean, docComments?: Map<Pos, string>) {
     this.source = source;
     this.text = source.text;
     this.at = 0;
     this.#allowsPipes = allowsPipes;
+    this.#docComments = docComments;
   }
 
   /** Moves to the next token. */
@@ -141,6 +145,7 @@ export class Lexer {
     const text = this.text;
     let at = this.at;
     let code = text.charCodeAt(at);
+    let doc: string | undefined;
     for (;;) {
       if (code === 32 || code === 10 || code === 13 || code === 9) {
         code = text.charCodeAt(++at);
@@ -150,11 +155,14 @@ export class Lexer {
       } else if (code === 47 && text.charCodeAt(at + 1) === 42) {
         const end = text.indexOf("*/", at + 2);
         if (end < 0) break;
+        if (this.#docComments !== undefined && /^\/\*\*[^/*]/.test(text.slice(at, at + 4)))
+          doc = text.slice(at, end + 2);
         at = end + 2;
         code = text.charCodeAt(at);
       } else break;
     }
     this.start = at;
+    if (doc !== undefined) this.#docComments?.set(this.source.base + at, doc);
     if (at >= text.length) {
       this.at = at;
       this.kind = "end";

@@ -24,6 +24,8 @@ export interface ParseOptions {
   readonly lint?: ((rule: LintRule, message: string, pos: Pos) => void) | undefined;
   /** Told of what is allowed and will not stay so. */
   readonly warn?: ((message: string) => void) | undefined;
+  /** Gets the doc comments, by the place of the function or attribute that each is of. */
+  readonly docComments?: Map<Pos, string> | undefined;
 }
 
 export type LintRule = "lint-absolute-path-literals" | "lint-short-path-literals" | "lint-url-literals";
@@ -34,6 +36,11 @@ export type LintRule = "lint-absolute-path-literals" | "lint-short-path-literals
  */
 export function parse(source: Source, options: ParseOptions): Expr {
   return new Parser(source, options).parseAll();
+}
+
+/** Parses `a = 1; inherit b;`, with no braces around. */
+export function parseBindings(source: Source, options: ParseOptions): AttrsExpr {
+  return new Parser(source, options).parseBindings();
 }
 
 type Associativity = "left" | "right" | "none";
@@ -84,7 +91,7 @@ class Parser {
   #parseDeferred: ((pos: Pos) => Expr) | undefined;
 
   constructor(source: Source, options: ParseOptions) {
-    this.#lexer = new Lexer(source, options.allowsPipes ?? false);
+    this.#lexer = new Lexer(source, options.allowsPipes ?? false, options.docComments);
     this.#base = source.base;
     this.#options = options;
   }
@@ -94,6 +101,14 @@ class Parser {
     const expr = this.#function();
     if (!this.#is("end")) throw this.#unexpected("end of file");
     return expr;
+  }
+
+  parseBindings(): AttrsExpr {
+    this.#lexer.next();
+    if (this.#is("end")) throw this.#unexpected();
+    const attrs = newAttrs(this.#pos);
+    this.#bindings(attrs, "end", "'inherit' or end of file");
+    return attrs;
   }
 
   get #pos(): Pos {
@@ -190,7 +205,7 @@ class Parser {
   #lambda(argument: string | undefined, formals: Formals | undefined, pos: Pos): Expr {
     const body = this.#function();
     if (formals !== undefined) checkFormals(formals.list, argument, pos);
-    return {
+    const lambda: Expr = {
       kind: "lambda",
       argument,
       formals: formals?.list,
@@ -200,6 +215,8 @@ class Parser {
       name: undefined,
       frameSize: 0,
     };
+    this.#document(lambda, pos);
+    return lambda;
   }
 
   /** After `{` of an expression that may be a function: tells patterns from sets. */
@@ -249,8 +266,7 @@ class Parser {
           lexer.next();
           return { list, hasEllipsis: false };
         }
-        if (!this.#is("identifier"))
-          throw this.#unexpected(list.length > 0 ? "identifier or '...' or '}'" : undefined);
+        if (!this.#is("identifier")) throw this.#unexpected("identifier or '...' or '}'");
         pending = { name: lexer.value, pos: this.#pos };
         lexer.next();
       }
@@ -474,7 +490,7 @@ class Parser {
   }
 
   /** Bindings up to and with the closing token. */
-  #bindings(attrs: AttrsExpr, end: "}" | "in", expected: string): void {
+  #bindings(attrs: AttrsExpr, end: "}" | "in" | "end", expected: string): void {
     const lexer = this.#lexer;
     for (;;) {
       switch (lexer.kind) {
@@ -510,7 +526,8 @@ class Parser {
   #deferred(attrs: AttrsExpr): boolean {
     const lexer = this.#lexer;
     DEFERRABLE.lastIndex = lexer.at;
-    if (this.#options.lint !== undefined || !DEFERRABLE.test(lexer.text)) return false;
+    if (this.#options.lint !== undefined || this.#options.docComments !== undefined) return false;
+    if (!DEFERRABLE.test(lexer.text)) return false;
     this.#parseDeferred ??= deferredParser(lexer.source, this.#options);
     const value: Expr = {
       kind: "deferred",
@@ -545,6 +562,7 @@ class Parser {
     this.#expect("=", "'.' or '='");
     const value = this.#function();
     this.#expect(";");
+    this.#document(value, pos);
     addAttrPath(attrs, path, value, pos);
   }
 
@@ -592,6 +610,16 @@ class Parser {
           throw this.#unexpected();
       }
     }
+  }
+
+  /** The comment before an attribute is its function's, and of the functions that this gives; an own one wins. */
+  #document(expr: Expr, pos: Pos): void {
+    const comments = this.#options.docComments;
+    const comment = comments?.get(pos);
+    if (comments === undefined || comment === undefined) return;
+    for (let inner = expr; inner.kind === "lambda"; inner = inner.body)
+      if (inner.pos === pos || !comments.has(inner.pos)) comments.set(inner.pos, comment);
+      else return;
   }
 
   #attrPath(): AttrName[] {

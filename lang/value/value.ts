@@ -89,8 +89,6 @@ export interface LambdaCode {
   /** `undefined` for `x: …`. In the order written. */
   readonly formals: readonly Formal[] | undefined;
   readonly hasEllipsis: boolean;
-  /** The text of its doc comment, if any. */
-  readonly doc?: string | undefined;
   call1(env: Env, argument: Slot, pos: Pos): Value;
   /** For `x: y: …`: both at once, without the function in between. */
   readonly call2: ((env: Env, first: Slot, second: Slot, pos: Pos) => Value) | undefined;

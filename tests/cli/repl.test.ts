@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ReplSession } from "../../cli/repl/replSession.ts";
+import { runInput } from "../../cli/repl/runInput.ts";
 import { autoArguments, createStoreContext, openEvaluation } from "../../env/index.ts";
 
 // `nix repl` through the launcher and the bundle (`npm test` makes it first); completion by itself.
@@ -27,6 +28,7 @@ function environment(): Record<string, string> {
   return {
     PATH: "/usr/bin:/bin",
     HOME: root,
+    EDITOR: join(root, "ed.sh"),
     DEVSHELL_CACHE_DIR: join(root, "cache"),
     NIX_STORE_DIR: join(root, "store"),
     NIX_STATE_DIR: join(root, "var"),
@@ -83,9 +85,8 @@ describe("nix repl", () => {
     const { out, err } = repl(
       ":l set.nix\nloaded\n:a { z = 9; }\nz\n:t z\n:t deep\n:doc map\n:nope\n:q\n1\n",
     );
-    expect(out).toContain(
-      "Added 2 variables.\n1\n\nAdded 1 variables.\n9\n\nan integer\n\na set\n\n**Synopsis:** `builtins.map`",
-    );
+    expect(out).toContain("1\n\n9\n\nan integer\n\na set\n\n**Synopsis:** `builtins.map`");
+    expect(err).toContain("Added 2 variables.\ndeep, loaded\nAdded 1 variables.\nz\n");
     expect(out.endsWith("1\n\n")).toBe(false);
     expect(err).toContain("unknown command ':nope'");
     expect(repl("loaded\n", "--file", "set.nix", "--arg", "n", "5").out).toContain("5\n");
@@ -95,14 +96,54 @@ describe("nix repl", () => {
   it("loads again what has changed", () => {
     writeFileSync(join(root, "changing.nix"), "{ v = 1; }");
     const session = `:l changing.nix\nv\nbuiltins.toFile "x" "y"\n:r\nv\n`;
-    expect(repl(session).out.match(/Added 1 variables\.\n1\n/g)?.length).toBe(2);
+    const { out, err } = repl(session);
+    expect(out.match(/^1$/gm)?.length).toBe(2);
+    expect(err).toContain('Loading "changing.nix"...\nAdded 1 variables.\nv\n');
+  });
+
+  it("takes definitions as sets do", () => {
+    expect(repl("x = { p = 10; }\ninherit (x) p; q = 20\np + q\na.b = 1; a.c = 2\na.b + a.c\n").out).toBe(
+      "30\n\n3\n\n",
+    );
+    expect(repl("x = ''\n  hello\n''\nx\n").out).toBe('"hello\\n"\n\n');
+  });
+
+  it("prints strings as they are with :p, lists what was added, and shows whole traces on demand", () => {
+    expect(repl(':p "a\\tb"\n:a { b = 1; "a b" = 2; }\n:ll\n').out).toBe('a\tb\n\n"a b"\nb\n\n');
+    expect(repl(":ll\n").err).toContain("nothing has been loaded yet");
+    const { out, err } = repl(":te\n:te maybe\n:te false\n");
+    expect(out).toBe("showing error traces\n\nnot showing error traces\n\n");
+    expect(err).toContain("unexpected argument 'maybe'");
+  });
+
+  it("loads flakes, and again those that changed", () => {
+    mkdirSync(join(root, "flake"), { recursive: true });
+    writeFileSync(join(root, "flake/flake.nix"), "{ outputs = _: { foo = 1; bar.baz = 2; }; }");
+    const features = ["--extra-experimental-features", "flakes"];
+    expect(repl("foo + baz\n", "./flake", "./flake#bar", ...features).out).toBe("3\n\n");
+    const { out, err } = repl(":lf ./none\n:lf ./flake\n:r\nfoo\n", ...features);
+    expect(out).toBe("1\n\n");
+    expect(err).toContain("Loading flake './flake'...");
+    expect(err).not.toContain("Loading flake './none'");
+  });
+
+  it("opens an editor where a function was written, or with a copy", () => {
+    writeFileSync(join(root, "edited.nix"), "{\n  f = x: x;\n}");
+    writeFileSync(join(root, "ed.sh"), '#!/bin/sh\necho "edits $*"; cat "$1"\n', { mode: 0o755 });
+    const { out } = repl(":l edited.nix\n:e f\n:e derivation\n");
+    expect(out).toContain(`edits ${join(root, "edited.nix")}\n{\n  f = x: x;\n}`);
+    expect(out).toContain("derivationStrict");
   });
 
   it("builds", () => {
-    const make = `derivation { name = "made"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo hi > $out" ]; }`;
+    const make = `derivation { name = "made"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo hi > $out; echo built" ]; }`;
     const built = repl(`:b ${make}\n`).out;
     const path = /This derivation produced the following outputs:\n {2}out -> (\S+)\n/.exec(built)?.[1] ?? "";
     expect(readFileSync(path, "utf8")).toBe("hi\n");
+    const linked = repl(`:bl ${make}\n:log ${make}\n`);
+    expect(linked.out).toMatch(/^built$/m);
+    expect(linked.out).toContain(`  ./repl-result-out -> ${path}\n`);
+    expect(readlinkSync(join(root, "repl-result-out"))).toBe(path);
     expect(repl(":b 1\n").err).toContain("does not evaluate to a derivation");
   });
 });
@@ -116,30 +157,31 @@ describe("devshell repl", () => {
       input: "loaded + 1\n:q\n",
       encoding: "utf8",
     });
-    expect([status, stdout]).toEqual([0, "Added 2 variables.\n8\n\n"]);
+    expect([status, stdout]).toEqual([0, "8\n\n"]);
     const given = spawnSync(DEVSHELL, ["repl", "-E", "{ a = 1; }"], {
       cwd: root,
       env: environment(),
       input: "a\n",
       encoding: "utf8",
     });
-    expect(given.stdout).toBe("Added 1 variables.\n1\n\n");
+    expect([given.stdout, given.stderr]).toEqual(["1\n\n", "Added 1 variables.\na\n"]);
   });
 });
 
 describe("completion", () => {
   it("knows names, builtins and attributes of what was given", async () => {
     using context = createStoreContext({ store: "dummy://", isReadOnly: true });
-    const { evaluator, host } = openEvaluation(context, { directory: "/", includes: [] });
     const session = new ReplSession({
       context,
-      evaluator,
-      host,
-      autoArguments: autoArguments(evaluator, { directory: "/" }),
+      open: () => {
+        const { evaluator, host } = openEvaluation(context, { directory: "/", includes: [] });
+        return { evaluator, host, autoArguments: autoArguments(evaluator, { directory: "/" }) };
+      },
       directory: "/",
       print: () => undefined,
+      notice: () => undefined,
     });
-    await session.run("mine = { alpha.beta = 1; almost = 2; }");
+    await runInput(session, "mine = { alpha.beta = 1; almost = 2; }");
     expect(session.complete("1 + mi")).toEqual([["mine"], "mi"]);
     expect(session.complete("mine.al")).toEqual([["mine.almost", "mine.alpha"], "mine.al"]);
     expect(session.complete("mine.alpha.")).toEqual([["mine.alpha.beta"], "mine.alpha."]);

@@ -1,12 +1,13 @@
 import { DevshellError } from "../../../core/index.ts";
 import { workingDirectory } from "../../../env/index.ts";
-import { NIX_VERSION } from "../../../lang/index.ts";
+import { EMPTY_SET, EvalError, NIX_VERSION, type Value } from "../../../lang/index.ts";
 import { ReplSession } from "../../repl/replSession.ts";
 import { runRepl } from "../../repl/runRepl.ts";
 import { parseCommandLine } from "../commandLine.ts";
 import { openContext } from "../context.ts";
-import { openCompatEvaluation } from "../evaluate.ts";
+import { openCompatEvaluation, type CompatEvaluation } from "../evaluate.ts";
 import { printBytes } from "../output.ts";
+import { openFlakeOutputs, referenceOf, type FlakeOutputs } from "./flakeOutputs.ts";
 import { newInstallableFlags, takeInstallableFlag } from "./installables.ts";
 
 /** `nix repl`: a conversation with the evaluator. */
@@ -19,30 +20,65 @@ export async function repl(argv: readonly string[]): Promise<number> {
     words.push(word);
     return true;
   });
-  const [reference] = words;
-  if (reference !== undefined)
-    throw new DevshellError(
-      "CLI_FLAKE_NOT_BUILT",
-      `Cannot load "${reference}" as a flake: nix repl with flakes is not built yet`,
-      { hint: "give --file FILE or --expr EXPRESSION" },
-    );
   using context = openContext(flags);
-  const evaluation = openCompatEvaluation(context, flags);
-  const { evaluator, host, autoArguments } = evaluation;
+  const { expression, file } = installables;
+  // A flake is opened by the evaluator that is in use then.
+  let evaluation = openCompatEvaluation(context, flags);
+  const open = (word: string): FlakeOutputs =>
+    openFlakeOutputs(context, evaluation, referenceOf(word), { isWritten: false });
   const session = new ReplSession({
     context,
-    evaluator,
-    host,
-    autoArguments,
+    open: () => (evaluation = openCompatEvaluation(context, flags)),
     directory: workingDirectory(),
     print: printBytes,
-  });
-  if (installables.file !== undefined) session.load(installables.file);
-  if (installables.expression !== undefined)
-    session.addAttributes(evaluation.evaluate({ kind: "text", text: installables.expression }));
-  await runRepl(session, {
+    notice: (text) => process.stderr.write(text, "latin1"),
+    openFlake: (reference) => open(reference).flake,
+    given:
+      expression !== undefined
+        ? [
+            {
+              name: expression,
+              evaluate: () => evaluation.evaluate({ kind: "text", text: expression }),
+            },
+          ]
+        : words.map((word) => ({ name: word, evaluate: () => flakeValue(evaluation, word, open) })),
     hasTrace: flags.settings.get("show-trace") === "true",
-    greeting: `Nix ${NIX_VERSION} by devshell\nType :? for help.`,
+  });
+  if (file !== undefined) session.load(file);
+  session.loadGiven();
+  await runRepl(session, {
+    greeting: flags.verbosity < 0 ? "" : `Nix ${NIX_VERSION}\nType :? for help.`,
   });
   return 0;
+}
+
+/** What `FLAKE#ATTRIBUTE` names: of the outputs, or of the packages for this system. */
+function flakeValue(
+  { evaluator, host }: CompatEvaluation,
+  word: string,
+  open: (reference: string) => FlakeOutputs,
+): Value {
+  const [reference = "", fragment = ""] = word.split("#");
+  const { outputs, shown } = open(reference);
+  if (fragment === "") return evaluator.force(outputs);
+  const tried = [
+    `packages.${host.currentSystem}.${fragment}`,
+    `legacyPackages.${host.currentSystem}.${fragment}`,
+    fragment,
+  ];
+  for (const path of tried) {
+    try {
+      return evaluator.force(evaluator.selectAttrPath(outputs, path, EMPTY_SET).slot);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+  }
+  throw new DevshellError(
+    "CLI_NO_ATTRIBUTE",
+    `flake '${shown}' does not provide attribute ${tried.map((path) => `'${path}'`).join(" or ")}`,
+  );
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof EvalError && error.kind === "missingAttribute";
 }

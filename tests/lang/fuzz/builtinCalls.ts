@@ -133,7 +133,6 @@ const TABLE = `
   zipAttrsWith: function2 sets -> set
   toPath: string -> string
   pathExists: path -> bool
-  parseFlakeRef: string -> set
   warn: string any -> any
   scopedImport: set path -> any
   import: path -> any

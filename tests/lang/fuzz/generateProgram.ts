@@ -1,14 +1,5 @@
 import { BUILTIN_CALLS, GLOBAL_NAMES, type Kind } from "./builtinCalls.ts";
-import {
-  NAMES,
-  attributeName,
-  flakeReference,
-  float,
-  integer,
-  path,
-  stringFor,
-  stringOf,
-} from "./literals.ts";
+import { NAMES, attributeName, float, integer, path, stringFor, stringOf } from "./literals.ts";
 import type { Random } from "./random.ts";
 
 interface Variable {
@@ -251,10 +242,7 @@ class Generator {
       case "contextSet":
         return random.pick([
           "{ }",
-          '{ "/nix/store/00000000000000000000000000000000-a" = { path = true; }; }',
-          '{ "/nix/store/00000000000000000000000000000000-a.drv" = { outputs = [ "out" ]; }; }',
-          '{ "/nix/store/00000000000000000000000000000000-a.drv" = { allOutputs = true; }; }',
-          '{ "/nix/store/00000000000000000000000000000000-a" = { outputs = [ "out" ]; }; }',
+          `(builtins.getContext ${simple("context")})`,
           '{ "/x" = { path = true; }; }',
           simple("set"),
         ]);
@@ -428,9 +416,7 @@ class Generator {
     const prefix =
       GLOBAL_NAMES.has(call.name) && random.chance(0.7) ? "" : random.chance(0.97) ? "builtins." : "__";
     const given = random.chance(0.95) ? call.parameters : call.parameters.slice(0, -1);
-    const words = given.map((kind) =>
-      call.name === "parseFlakeRef" ? flakeReference(random) : this.#simple(kind, scope, depth - 1),
-    );
+    const words = given.map((kind) => this.#simple(kind, scope, depth - 1));
     return [`${prefix}${call.name}`, ...words].join(this.#random.chance(0.97) ? " " : this.#space());
   }
 

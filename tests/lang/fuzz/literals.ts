@@ -84,12 +84,6 @@ const ALGORITHMS = [
 const STORE_NAMES = [
   "a", "x.txt", "", "a b", ".x", "..", ".", "a/b", "-", "ä", "a".repeat(212), ".-x", "..-x",
 ];
-// prettier-ignore
-const FLAKE_REFERENCES = [
-  "nixpkgs", "github:a/b", "git+https://x.org/y?ref=z", "path:/a", "./x", "/abs", "nixpkgs/rev", "github:a", "?",
-  "#", "", "gitlab:a/b/c", "tarball+https://x/y.tar.gz", "https://x.org/a.zip", "sourcehut:~a/b", "flake:x",
-  "git+file:///x?dir=a&rev=1",
-];
 
 /** An attribute's name as it may stand in a set or after a dot. */
 export function attributeName(random: Random): string {
@@ -150,10 +144,6 @@ export function stringFor(random: Random, kind: Kind): string | undefined {
     default:
       return undefined;
   }
-}
-
-export function flakeReference(random: Random): string {
-  return quoted(random.pick(FLAKE_REFERENCES));
 }
 
 /** Backslashes stay: the tables have them as the language's strings do. */

@@ -98,10 +98,12 @@ function run(
       cwd: directory,
       env: {
         HOME: directory,
+        XDG_CACHE_HOME: join(tmpdir(), "fuzz-nix-state"),
+        XDG_DATA_HOME: join(tmpdir(), "fuzz-nix-state"),
         // Not below the directory, which programs may look at.
         NIX_STATE_DIR: join(tmpdir(), "fuzz-nix-state"),
         NIX_CONF_DIR: directory,
-        NIX_CONFIG: "experimental-features = nix-command flakes",
+        NIX_CONFIG: "experimental-features = nix-command flakes\nsubstituters =",
         NIX_PATH: "",
       },
       stdio: ["pipe", "pipe", "ignore"],
