@@ -1,27 +1,15 @@
 import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  utimesSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, realpathSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { encodeNix32, fsPath, hashBytes, type ByteString } from "../../core/index.ts";
-import { formatIndex, indexPath, readIndex } from "../cache/recordPaths.ts";
 import { currentInput, isSameInput, isUntouchedInput } from "../inputTracker.ts";
 import type { InputStat, TrackedInput } from "../types.ts";
+import { putFirst, recordsOf } from "./evalIndex.ts";
 import { evalCacheDirectory, type EvalKey } from "./evalKey.ts";
 import { pruneEvalRecords } from "./pruneEvalRecords.ts";
 import { renderEvalCheck } from "./renderEvalCheck.ts";
 import type { EvalRecord } from "./types.ts";
+import { writeDurably } from "./writeDurably.ts";
 
 interface RecordJson extends EvalRecord {
   readonly version: 1;
@@ -33,7 +21,6 @@ interface RecordJson extends EvalRecord {
 
 const MAX_INPUTS = 50_000;
 const MAX_OUTPUT_BYTES = 8 << 20;
-const MAX_INDEX_ENTRIES = 100;
 /** File times move in steps of up to 10 ms, on some file systems of 1 or 2 s. */
 const TICK_MS = 20;
 const COARSE_TICK_MS = 2100;
@@ -53,7 +40,7 @@ export function writeEvalRecord(key: EvalKey, record: EvalRecord, startedMs: num
   mkdirSync(records, { recursive: true, mode: 0o700 });
   const base = join(records, encodeNix32(randomBytes(20)));
   writeForms(base, key, record, verified);
-  addToIndex(cache, key, `${base}.sh`);
+  putFirst(cache, key, base);
   pruneEvalRecords(cache);
   return true;
 }
@@ -64,21 +51,21 @@ export function findEvalRecord(
   environment: NodeJS.ProcessEnv = process.env,
 ): EvalRecord | undefined {
   const cache = evalCacheDirectory(environment);
-  const path = readIndex(indexPath(cache, key.directory)).find((entry) => entry.key === key.text)?.record;
-  if (path === undefined || !path.startsWith(`${cache}/records/`)) return undefined;
-  const base = path.replace(/\.sh$/, "");
-  const record = readRecord(`${base}.json`, key);
-  if (record === undefined) return undefined;
-  if (!record.required.every((required) => existsSync(fsPath(required)))) return undefined;
-  const verified = verify(record.inputs, record.readMs, environment);
-  if (verified === undefined) return undefined;
-  try {
-    if (!isSameText(`${base}.sh`, shellForm(record, verified))) writeForms(base, key, record, verified);
-    markUsed(base);
-  } catch {
-    // a cache that cannot be written stays as it is
+  for (const base of recordsOf(cache, key)) {
+    const record = readRecord(`${base}.json`, key);
+    if (record?.required.every((path) => existsSync(fsPath(path))) !== true) continue;
+    const verified = verify(record.inputs, record.readMs, environment);
+    if (verified === undefined) continue;
+    try {
+      if (!isSameText(`${base}.sh`, shellForm(record, verified))) writeForms(base, key, record, verified);
+      markUsed(base);
+      putFirst(cache, key, base);
+    } catch {
+      // a cache that cannot be written stays as it is
+    }
+    return { ...record, inputs: verified.inputs };
   }
-  return { ...record, inputs: verified.inputs };
+  return undefined;
 }
 
 /** Whether a record's links are where its command put them. */
@@ -158,24 +145,6 @@ function isSameText(path: string, text: ByteString): boolean {
   }
 }
 
-/** Whole or not at all, also where the machine stops: the launcher runs it as it is. */
-function writeDurably(path: string, bytes: Uint8Array): void {
-  const temporary = `${path}.tmp-${process.pid}`;
-  try {
-    const file = openSync(temporary, "w", 0o600);
-    try {
-      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
-}
-
 function readRecord(path: string, key: EvalKey): RecordJson | undefined {
   try {
     const [, sum, text = ""] = /^([0-9a-f]{64})\n(.*)$/s.exec(readFileSync(path, "utf8")) ?? [];
@@ -199,17 +168,4 @@ function markUsed(base: string): void {
   if (!existsSync(path)) writeFileSync(path, "", { mode: 0o600 });
   const now = new Date();
   utimesSync(path, now, now);
-}
-
-/** Two writers at once: the later wins, and the other's next run evaluates. */
-function addToIndex(cache: string, key: EvalKey, record: string): void {
-  const path = indexPath(cache, key.directory);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const others = readIndex(path).filter((entry) => entry.key !== key.text && existsSync(entry.record));
-  const superseded = readIndex(path).find((entry) => entry.key === key.text);
-  const entries = [...others.slice(1 - MAX_INDEX_ENTRIES), { key: key.text, record }];
-  writeDurably(path, Buffer.from(formatIndex(entries)));
-  if (superseded === undefined || !superseded.record.startsWith(`${cache}/records/`)) return;
-  for (const extension of ["sh", "json", "used"])
-    rmSync(superseded.record.replace(/sh$/, extension), { force: true });
 }

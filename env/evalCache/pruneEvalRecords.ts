@@ -1,16 +1,9 @@
-import {
-  existsSync,
-  lstatSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  rmdirSync,
-  writeFileSync,
-  renameSync,
-} from "node:fs";
+import { existsSync, lstatSync, readFileSync, readdirSync, rmSync, rmdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { formatIndex, indexPath, readIndex } from "../cache/recordPaths.ts";
+import { removeRecord } from "./evalIndex.ts";
 import { evalCacheDirectory } from "./evalKey.ts";
+import { writeDurably } from "./writeDurably.ts";
 
 const MAX_RECORDS = 500;
 const MAX_BYTES = 64 << 20;
@@ -81,7 +74,7 @@ function storedRecords(cache: string): StoredRecord[] {
 function forget(cache: string, id: string): void {
   const base = join(cache, "records", id);
   const directory = directoryOf(`${base}.json`);
-  for (const extension of ["sh", "json", "used"]) rmSync(`${base}.${extension}`, { force: true });
+  removeRecord(base);
   if (directory !== undefined) tidyIndex(cache, directory);
 }
 
@@ -91,9 +84,7 @@ function tidyIndex(cache: string, directory: string): void {
   const entries = readIndex(path).filter(({ record }) => existsSync(record));
   try {
     if (entries.length > 0) {
-      const temporary = `${path}.tmp-${process.pid}`;
-      writeFileSync(temporary, formatIndex(entries), { mode: 0o600 });
-      renameSync(temporary, path);
+      writeDurably(path, Buffer.from(formatIndex(entries)));
       return;
     }
     rmSync(path, { force: true });

@@ -111,6 +111,19 @@ describe("a command line that was run before", () => {
     expect(existsSync(drvPath)).toBe(true);
   });
 
+  it("is answered again where a file is edited back", () => {
+    const args = ["--eval", "-A", "traced"];
+    const first = run("nix-instantiate", args);
+    write("part.nix", '"two"');
+    expect(run("nix-instantiate", args).out).toBe('"two"\n');
+    write("part.nix", '"one"');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SETTLING_MS);
+    // By its content, which Node compares, and then by its stat.
+    expect(recall("nix-instantiate", args)).toBeUndefined();
+    expect(run("nix-instantiate", args)).toEqual(first);
+    expect(recall("nix-instantiate", args)).toEqual(first);
+  });
+
   it("keeps each of several attributes for itself", () => {
     const both = ["--eval", "-A", "alone", "-A", "traced"];
     write("default.nix", "{ alone = import ./alone.nix; traced = import ./part.nix; }");

@@ -1,0 +1,40 @@
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { formatIndex, indexPath, readIndex, type IndexEntry } from "../cache/recordPaths.ts";
+import type { EvalKey } from "./evalKey.ts";
+import { writeDurably } from "./writeDurably.ts";
+
+const MAX_ENTRIES = 100;
+/** Of one command line: a file that is edited back, or another branch, finds its own. */
+const MAX_VERSIONS = 4;
+
+/** A key's records, without `.sh`; the one that answered last comes first. */
+export function recordsOf(cache: string, key: EvalKey): string[] {
+  return readIndex(indexPath(cache, key.directory))
+    .filter((entry) => entry.key === key.text && isOurs(cache, entry))
+    .map(({ record }) => record.slice(0, -".sh".length));
+}
+
+/** Puts a record first, where the launcher finds it. Two at once: the later wins, and the other is found no more. */
+export function putFirst(cache: string, key: EvalKey, base: string): void {
+  const path = indexPath(cache, key.directory);
+  const first: IndexEntry = { key: key.text, record: `${base}.sh` };
+  const known = readIndex(path);
+  if (known.find((entry) => entry.key === key.text)?.record === first.record) return;
+  const others = known.filter((entry) => entry.record !== first.record && existsSync(entry.record));
+  const versions = others.filter((entry) => entry.key === key.text);
+  const outdated = new Set(versions.slice(MAX_VERSIONS - 1));
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const entries = [first, ...others.filter((entry) => !outdated.has(entry))].slice(0, MAX_ENTRIES);
+  writeDurably(path, Buffer.from(formatIndex(entries)));
+  for (const entry of others)
+    if (!entries.includes(entry) && isOurs(cache, entry)) removeRecord(entry.record.slice(0, -".sh".length));
+}
+
+export function removeRecord(base: string): void {
+  for (const extension of ["sh", "json", "used"]) rmSync(`${base}.${extension}`, { force: true });
+}
+
+function isOurs(cache: string, { record }: IndexEntry): boolean {
+  return record.startsWith(`${cache}/records/`) && record.endsWith(".sh") && !record.includes("/../");
+}
