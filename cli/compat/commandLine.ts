@@ -177,6 +177,12 @@ const VALUED = new Set([
   "warn-large-path-threshold",
 ]);
 
+/** Whether a flag sets an option of `nix.conf` to the word that follows. */
+export function isValuedSetting(word: string): boolean {
+  const option = word.slice(2);
+  return word.startsWith("--") && (VALUED.has(option) || VALUED.has(option.replace(/^extra-/, "")));
+}
+
 /** Flags that only matter to other versions or front ends, with the number of words they take. */
 const IGNORED: Readonly<Record<string, number>> = {
   "--log-format": 1,

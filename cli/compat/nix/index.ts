@@ -1,5 +1,5 @@
 import { DevshellError } from "../../../core/index.ts";
-import { usageError } from "../commandLine.ts";
+import { isValuedSetting, usageError } from "../commandLine.ts";
 import { printHelp, printVersion } from "../output.ts";
 import type { NixCommand } from "./types.ts";
 
@@ -34,7 +34,8 @@ export async function runNix(argv: readonly string[]): Promise<number> {
     if (word === "--help") return printHelp("nix");
     words.shift();
     leading.push(word);
-    for (let count = VALUES[word] ?? 0; count > 0; count--) leading.push(words.shift() ?? "");
+    for (let count = VALUES[word] ?? (isValuedSetting(word) ? 1 : 0); count > 0; count--)
+      leading.push(words.shift() ?? "");
   }
   const [name, ...rest] = words;
   if (name === undefined) throw usageError("nix", "no subcommand specified");
