@@ -2,21 +2,52 @@ import { bytesOfText } from "../../core/index.ts";
 export { formatFloat } from "../print/floats.ts";
 
 const KEYWORDS = new Set(["if", "then", "else", "assert", "with", "let", "in", "rec", "inherit"]);
-const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_'-]*$/;
+const LONGEST_KEYWORD = 7;
 
 /** An attribute's name as it would have to be written. */
 export function quoteAttrName(name: string): string {
-  return IDENTIFIER.test(name) && !KEYWORDS.has(name) ? name : quoteString(name);
+  return isIdentifier(name) && !(name.length <= LONGEST_KEYWORD && KEYWORDS.has(name))
+    ? name
+    : quoteString(name);
+}
+
+/** `[A-Za-z_][A-Za-z0-9_'-]*`, by hand: a third of the time of the expression, and printing asks for every name. */
+function isIdentifier(name: string): boolean {
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    // a letter of either case, or _
+    if (((code | 32) >= 97 && (code | 32) <= 122 && code < 128) || code === 95) continue;
+    // a digit, ' or -
+    if (i > 0 && ((code >= 48 && code <= 57) || code === 39 || code === 45)) continue;
+    return false;
+  }
+  return name !== "";
 }
 
 /** A string literal of the language; what is cut off is counted. */
 export function quoteString(text: string, maxLength = Number.MAX_SAFE_INTEGER): string {
   const shown = text.length > maxLength ? text.slice(0, maxLength) : text;
-  const escaped = shown.replace(/["\\\n\r\t]|\$(?=\{)/g, (char) => ESCAPES[char] ?? `\\${char}`);
   const rest = text.length - shown.length;
   return rest === 0
-    ? `"${escaped}"`
-    : `"${escaped}" ${bytesOfText(`«${rest} byte${rest === 1 ? "" : "s"} elided»`)}`;
+    ? `"${escapeString(shown)}"`
+    : `"${escapeString(shown)}" ${bytesOfText(`«${rest} byte${rest === 1 ? "" : "s"} elided»`)}`;
 }
 
-const ESCAPES: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+/** Backslashes before quotes, backslashes, line ends, tabs and what would begin an interpolation. */
+function escapeString(text: string): string {
+  let escaped = "";
+  let copied = 0;
+  for (let i = 0; i < text.length; i++) {
+    const escape = ESCAPES[text.charCodeAt(i)];
+    if (escape === undefined || (escape === "\\$" && text.charCodeAt(i + 1) !== 123)) continue;
+    escaped += text.slice(copied, i) + escape;
+    copied = i + 1;
+  }
+  return copied === 0 ? text : escaped + text.slice(copied);
+}
+
+/** By character, up to the last that is escaped. */
+const ESCAPES: readonly (string | undefined)[] = Array.from(
+  { length: 93 },
+  (_, code) => ({ 9: "\\t", 10: "\\n", 13: "\\r", 34: '\\"', 36: "\\$", 92: "\\\\" })[code],
+);
