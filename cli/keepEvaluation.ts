@@ -27,6 +27,8 @@ export interface Part {
 
 /** What a command says of its evaluation, so that its output can be kept. */
 export interface Keeper {
+  /** Whether anything can be kept; where not, nobody need record what is read. */
+  readonly isKeeping: boolean;
   /** Evaluates and prints one of the command's several results, or prints it again. */
   part(context: StoreContext, part: Part): void;
   /** What is printed on standard error from here on (progress, builds) is no part of the evaluation. */
@@ -36,6 +38,7 @@ export interface Keeper {
 }
 
 const NO_KEEPER: Keeper = {
+  isKeeping: false,
   part: (_context, { print }) => print(),
   endMessages: () => undefined,
   keep: () => undefined,
@@ -71,6 +74,7 @@ export async function keepEvaluation(
   const made: { readonly key: EvalKey; readonly record: EvalRecord }[] = [];
   let kept: Omit<EvalRecord, "output"> | undefined;
   const status = await run({
+    isKeeping: true,
     part: (context, part) => {
       const partKey = keyOf(part.words);
       const again = partKey === undefined ? undefined : findEvalRecord(partKey);

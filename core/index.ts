@@ -20,6 +20,7 @@ export {
   type HashAlgorithm,
   type HashEncoding,
 } from "./hash.ts";
+export { NIX_VERSION } from "./nixVersion.ts";
 export { packageRoot } from "./packageRoot.ts";
 export { quoteForShell } from "./quoteForShell.ts";
 export { WorkerPool, serveWorker, spawnWorker, type WorkerCall } from "./worker.ts";

@@ -23,10 +23,14 @@ export class InputTracker {
   readonly #inputs = new Map<string, TrackedInput>();
   readonly #storePrefix: string;
   readonly #storePaths = new Set<ByteString>();
+  readonly #isRecording: boolean;
   #impurity: string | undefined;
 
-  constructor(storeDir: string) {
+  /** @param isRecording whether anybody will ask for the inputs: hashing them is a tenth of reading many files */
+  constructor(storeDir: string, isRecording = true) {
     this.#storePrefix = `${storeDir}/`;
+    this.#isRecording = isRecording;
+    if (!isRecording) this.impure("what was read, which nobody recorded");
   }
 
   /** In the order first read. A path's type alone is left out where more of it was read. */
@@ -72,7 +76,7 @@ export class InputTracker {
       return readFileSync(fsPath(path));
     }
     const bytes = readSharedBytes(fsPath(end), Number(endStat.size));
-    this.#add("file", end, contentOfFile(bytes, endStat), endStat);
+    if (this.#isRecording) this.#add("file", end, contentOfFile(bytes, endStat), endStat);
     return bytes;
   }
 
@@ -107,6 +111,7 @@ export class InputTracker {
    * imported, and most lie beside one another.
    */
   canonical(path: ByteString): void {
+    if (!this.#isRecording) return;
     for (
       let at = path;
       at.length > 1 && !this.isImmutable(at) && !this.#inputs.has(`direct ${at}`);
@@ -129,19 +134,19 @@ export class InputTracker {
 
   /** Records a file whose content somebody else reads. */
   file(path: ByteString): void {
-    if (this.isImmutable(path) || this.#inputs.has(`file ${path}`)) return;
+    if (!this.#isRecording || this.isImmutable(path) || this.#inputs.has(`file ${path}`)) return;
     this.readFile(path);
   }
 
   symlink(path: ByteString): void {
-    if (this.isImmutable(path) || this.#inputs.has(`symlink ${path}`)) return;
+    if (!this.#isRecording || this.isImmutable(path) || this.#inputs.has(`symlink ${path}`)) return;
     const stat = statOf(path);
     if (stat === undefined) return;
     this.#add("symlink", path, hashOf(readlinkSync(fsPath(path), "buffer")), stat);
   }
 
   directory(path: ByteString, entries?: readonly Dirent<Buffer>[]): void {
-    if (this.isImmutable(path) || this.#inputs.has(`directory ${path}`)) return;
+    if (!this.#isRecording || this.isImmutable(path) || this.#inputs.has(`directory ${path}`)) return;
     const [end, stat] = this.followLinks(path);
     if (stat === undefined || this.isImmutable(end)) return;
     this.#add("directory", end, directoryContent(entries ?? entriesOf(end)), stat);
@@ -149,7 +154,7 @@ export class InputTracker {
 
   /** Records that a path had this type; `undefined` for absent. */
   type(path: ByteString, type: string | undefined): void {
-    if (this.isImmutable(path)) return;
+    if (!this.#isRecording || this.isImmutable(path)) return;
     const known = this.#inputs.get(`type ${path}`);
     if (known?.kind === "type" && known.type !== type) this.impure(`"${path}", which changed meanwhile`);
     if (type === undefined) this.#inputs.set(`absent ${path}`, { kind: "absent", path });

@@ -50,6 +50,8 @@ export interface StoreContextOptions {
   /** Told what only who debugs wants to know. */
   readonly onDebug?: ((text: ByteString) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Whether what is read is recorded, so that a result can be kept; it is unless this is false. */
+  readonly isRecording?: boolean | undefined;
   /** Evaluation only computes: nothing is written to the store. */
   readonly isReadOnly?: boolean | undefined;
   readonly mode?: EvaluationMode | undefined;
@@ -119,7 +121,7 @@ export class StoreContext implements Disposable {
     this.isReadOnly = options.isReadOnly ?? false;
     this.#mode = options.mode ?? modeOf(this.settings);
     this.maxCallDepth = Number(this.settings.config.raw.get("max-call-depth")) || options.maxCallDepth;
-    this.tracker = new InputTracker(this.settings.storeDir);
+    this.tracker = new InputTracker(this.settings.storeDir, options.isRecording);
     this.#treeDisplay = new TreeDisplay(this.settings.storeDir);
     this.#trees = new TreeFetcher({
       run: (task) => this.#runTask(task),

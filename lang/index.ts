@@ -1,10 +1,4 @@
-export {
-  NIX_VERSION,
-  compareVersions,
-  parseDerivationName,
-  parseNixHash,
-  splitVersion,
-} from "./builtins/index.ts";
+export { compareVersions, parseDerivationName, parseNixHash, splitVersion } from "./builtins/index.ts";
 export { Regex, RegexError } from "./builtins/regex/regex.ts";
 export { fixGitUrl, parseUrl } from "./builtins/url.ts";
 export { autoCall, parseAttrPath, selectAttrPath } from "./eval/index.ts";

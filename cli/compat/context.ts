@@ -19,7 +19,7 @@ const MAX_CALL_DEPTH = 10_000;
 /** The store and the evaluator's surroundings, as the flags say; what happens is told on standard error. */
 export function openContext(
   flags: CommonFlags,
-  options: { readonly isReadOnly?: boolean | undefined } = {},
+  options: { readonly isReadOnly?: boolean | undefined; readonly isRecording?: boolean | undefined } = {},
 ): StoreContext {
   // Not an option of nix.conf: fetchers tell more where more is wanted.
   const verbosity: [string, string] = ["verbosity", String(DEFAULT_VERBOSITY + flags.verbosity)];
@@ -27,6 +27,7 @@ export function openContext(
     settings: flags.verbosity > 0 ? new Map([...flags.settings, verbosity]) : flags.settings,
     store: flags.store,
     isReadOnly: options.isReadOnly ?? flags.isReadOnly,
+    isRecording: options.isRecording,
     maxCallDepth: MAX_CALL_DEPTH,
     onEvent: (event) => report(event, flags),
     onDebug: flags.verbosity >= DEBUG_VERBOSITY ? say : undefined,

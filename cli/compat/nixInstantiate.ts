@@ -42,18 +42,22 @@ export async function runNixInstantiate(argv: readonly string[]): Promise<number
 }
 
 function run(request: Request, argv: readonly string[], keeper: Keeper): number {
-  using context = openContext(request.flags, { isReadOnly: request.isReadOnly });
+  using context = openContext(request.flags, {
+    isReadOnly: request.isReadOnly,
+    isRecording: keeper.isKeeping,
+  });
   const evaluation = openCompatEvaluation(context, request.flags);
   if (request.action === "findFile") {
     for (const word of request.words) printLine(evaluation.evaluator.findFile(bytesOfText(word)));
     return 0;
   }
+  if (request.action === "parse") {
+    printParsed(request, evaluation);
+    keeper.keep(context);
+    return 0;
+  }
   let roots = 0;
   for (const source of sourcesOf(request)) {
-    if (request.action === "parse") {
-      printLine(printExpr(evaluation.parse(source)));
-      continue;
-    }
     let root: Value | undefined;
     const print = (attributePaths: readonly string[]): void => {
       root ??= evaluation.evaluate(source);
@@ -102,6 +106,23 @@ function partsOf(
 function isRootWarned({ flags, root, action, isReadOnly }: Request): boolean {
   return action === "instantiate" && root === undefined && flags.isRootWarned && !isReadOnly;
 }
+
+/** Prints many small files' trees together: a write for each is a tenth of the time. */
+function printParsed(request: Request, evaluation: CompatEvaluation): void {
+  let text = "";
+  try {
+    for (const source of sourcesOf(request)) {
+      text += `${printExpr(evaluation.parse(source))}\n`;
+      if (text.length < PRINTED_TOGETHER) continue;
+      printBytes(text);
+      text = "";
+    }
+  } finally {
+    printBytes(text);
+  }
+}
+
+const PRINTED_TOGETHER = 1 << 16;
 
 function parse(argv: readonly string[]): Request {
   const words: string[] = [];

@@ -1,4 +1,5 @@
 import { readSync, writeSync } from "node:fs";
+import { NIX_VERSION } from "../../core/index.ts";
 
 /** Prints a line of bytes. */
 export function printLine(line: string): void {
@@ -15,8 +16,7 @@ export function say(line: string): void {
 }
 
 /** `nix-store (devshell) 2.34.8`: the version is that of the Nix whose behaviour this is. */
-export async function printVersion(name: string): Promise<number> {
-  const { NIX_VERSION } = await import("../../lang/index.ts");
+export function printVersion(name: string): number {
   process.stdout.write(`${name} (devshell) ${NIX_VERSION}\n`);
   return 0;
 }

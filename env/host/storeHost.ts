@@ -68,6 +68,8 @@ export class StoreHost implements EvalHost {
   #pending = new Map<StorePath, MadeDerivation>();
   /** Path and name → where it was added: one source tree is named by many derivations. */
   readonly #added = new Map<string, StorePath>();
+  /** Directories that are known to be their own canonical form. */
+  readonly #directories = new Set<ByteString>();
   /** What evaluation put into the store, and what refers to it. */
   readonly #created = new Set<StorePath>();
   readonly #referred = new Set<StorePath>();
@@ -168,8 +170,14 @@ export class StoreHost implements EvalHost {
     this.#check(path);
     try {
       const physical = this.#physical(path);
+      if (this.#isDirect(physical)) {
+        this.#options.tracker.canonical(path);
+        return path;
+      }
       const real = realpathSync.native(fsPath(physical), "buffer").toString("latin1");
       if (real === physical) {
+        for (let at = directoryOf(physical); at !== "" && !this.#directories.has(at); at = directoryOf(at))
+          this.#directories.add(at);
         this.#options.tracker.canonical(path);
         return path;
       }
@@ -178,6 +186,20 @@ export class StoreHost implements EvalHost {
     } catch (error) {
       throw this.#fileError(error, path);
     }
+  }
+
+  /**
+   * Whether a path is known to be its own canonical form: it lies in a directory that is, and is no link. The native
+   * call looks at every directory on the way, for each of thousands of files.
+   */
+  #isDirect(physical: ByteString): boolean {
+    const directory = directoryOf(physical);
+    if (directory === "" || /\/(?:\.{0,2}\/|\.{0,2}$)/.test(physical)) return false;
+    if (!this.#directories.has(directory)) {
+      if (!this.#isDirect(directory)) return false;
+      this.#directories.add(directory);
+    }
+    return statOf(physical)?.isSymbolicLink() === false;
   }
 
   environmentVariable(name: ByteString): ByteString | undefined {
@@ -468,4 +490,8 @@ function evaluationWarning(message: ByteString): ByteString {
   const margin = " ".repeat(prefix.length + 1);
   const lines = message.trimEnd().split("\n");
   return lines.map((line, i) => ((i === 0 ? `${prefix} ` : margin) + line).trimEnd()).join("\n");
+}
+
+function directoryOf(path: ByteString): ByteString {
+  return path.slice(0, path.lastIndexOf("/"));
 }

@@ -1,3 +1,4 @@
+import { NIX_VERSION } from "../../core/index.ts";
 import { AttrSet, Thunk, type Runtime, type Slot } from "../value/index.ts";
 import { ARITHMETIC_BUILTINS } from "./arithmetic.ts";
 import { ATTRIBUTE_BUILTINS } from "./attrs.ts";
@@ -18,8 +19,6 @@ export { treeValue } from "./fetch.ts";
 export { parseNixHash } from "./hashes.ts";
 export { compareVersions, parseDerivationName, splitVersion } from "./versions.ts";
 
-/** The Nix whose language this is; `builtins.nixVersion`. */
-export const NIX_VERSION = "2.34.8";
 /** `builtins.langVersion`. */
 const LANGUAGE_VERSION = 6;
 

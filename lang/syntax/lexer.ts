@@ -55,18 +55,14 @@ type Punctuation =
   | "="
   | ",";
 
-const KEYWORDS: ReadonlySet<string> = new Set<Keyword>([
-  "if",
-  "then",
-  "else",
-  "assert",
-  "with",
-  "let",
-  "in",
-  "rec",
-  "inherit",
-  "or",
-]);
+/** Each as the very string that the parser compares with: V8 then compares addresses. */
+const KEYWORDS: ReadonlyMap<string, Keyword> = new Map(
+  (["if", "then", "else", "assert", "with", "let", "in", "rec", "inherit", "or"] as const).map((word) => [
+    word,
+    word,
+  ]),
+);
+const LONGEST_KEYWORD = 7;
 
 /** How a token is called in "unexpected …". */
 export function describeToken(kind: TokenKind): string {
@@ -186,7 +182,7 @@ export class Lexer {
     const word = text.slice(start, end);
     this.at = end;
     this.value = word;
-    this.kind = KEYWORDS.has(word) ? (word as Keyword) : "identifier";
+    this.kind = (end - start <= LONGEST_KEYWORD ? KEYWORDS.get(word) : undefined) ?? "identifier";
   }
 
   /** `scheme:rest`; longer than any identifier or path that starts at the same place. */

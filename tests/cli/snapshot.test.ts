@@ -48,7 +48,7 @@ function evaluate(home: string, env: Record<string, string> = {}) {
     join(home, "cli/devshell"),
     ["eval", "-E", "builtins.nixVersion"],
     {
-      env: { PATH: "/usr/bin:/bin", HOME: root, DEVSHELL_CACHE_DIR: join(root, "cache"), ...env },
+      env: { PATH: "/usr/bin:/bin", HOME: root, DEVSHELL_EVAL_CACHE: "off", ...env },
       encoding: "utf8",
     },
   );

@@ -1,6 +1,6 @@
-import { DevshellError } from "../../../core/index.ts";
+import { DevshellError, NIX_VERSION } from "../../../core/index.ts";
 import { workingDirectory } from "../../../env/index.ts";
-import { EMPTY_SET, EvalError, NIX_VERSION, type Value } from "../../../lang/index.ts";
+import { EMPTY_SET, EvalError, type Value } from "../../../lang/index.ts";
 import { ReplSession } from "../../repl/replSession.ts";
 import { runRepl } from "../../repl/runRepl.ts";
 import { parseCommandLine } from "../commandLine.ts";
