@@ -4,11 +4,11 @@ import {
   autoArguments,
   derivationsOf,
   openEvaluation,
-  workingDirectory,
   type FoundDerivation,
   type StoreContext,
 } from "../../env/index.ts";
 import type { AttrSet, Evaluator, Expr, Value } from "../../lang/index.ts";
+import { baseDirectory } from "./baseDirectory.ts";
 import type { CommonFlags } from "./commandLine.ts";
 import { standardInput } from "./output.ts";
 
@@ -32,8 +32,8 @@ export interface CompatEvaluation {
 }
 
 export function openCompatEvaluation(context: StoreContext, flags: CommonFlags): CompatEvaluation {
-  const directory = workingDirectory();
-  const baseDirectory = bytesOfText(directory);
+  const directory = baseDirectory();
+  const baseBytes = bytesOfText(directory);
   const { evaluator, host } = openEvaluation(context, { directory, includes: flags.includes });
   const given = autoArguments(evaluator, { arguments: flags.arguments, directory });
   const pathOfFile = (file: string): ByteString => {
@@ -50,7 +50,7 @@ export function openCompatEvaluation(context: StoreContext, flags: CommonFlags):
     kind: "string" | "stdin",
   ): readonly [ByteString, ByteString, { kind: "string" | "stdin"; text: ByteString }] => [
     text,
-    baseDirectory,
+    baseBytes,
     { kind, text },
   ];
   return {

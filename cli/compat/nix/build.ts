@@ -3,7 +3,7 @@ import { bytesOfText, textOfBytes } from "../../../core/index.ts";
 import type { StoreContext } from "../../../env/index.ts";
 import type { DerivedPath, OutputName, StorePath } from "../../../store/index.ts";
 import { parseCommandLine } from "../commandLine.ts";
-import { printLine } from "../output.ts";
+import { printLine, standardInput } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
 import { builtPathsOf } from "./builtPaths.ts";
 import {
@@ -22,6 +22,7 @@ export async function build(argv: readonly string[]): Promise<number> {
   let isJson = false;
   let isPrinting = false;
   let isRebuild = false;
+  let hasStdin = false;
   const flags = parseCommandLine("nix build", argv, (word, next) => {
     if (takeInstallableFlag(installables, word, next)) return true;
     if (word === "-o" || word === "--out-link") outLink = next();
@@ -30,10 +31,12 @@ export async function build(argv: readonly string[]): Promise<number> {
     else if (word === "--json") isJson = true;
     else if (word === "--print-out-paths") isPrinting = true;
     else if (word === "--rebuild") isRebuild = true;
+    else if (word === "--stdin") hasStdin = true;
     else if (word.startsWith("-")) return false;
     else words.push(word);
     return true;
   });
+  if (hasStdin) words.push(...wordsOfStandardInput());
   // Logs are shown with -L only; failures quote their ends.
   flags.hasBuildOutput = argv.includes("-L") || argv.includes("--print-build-logs");
   using context = openInstallableContext(flags, installables, { name: "nix build" });
@@ -53,6 +56,12 @@ export async function build(argv: readonly string[]): Promise<number> {
     }
   });
   return 0;
+}
+
+/** One installable a line, or word. */
+function wordsOfStandardInput(): string[] {
+  const text = Buffer.concat([...standardInput()].map((chunk) => Buffer.from(chunk))).toString("utf8");
+  return text.split(/\s+/).filter((word) => word !== "");
 }
 
 function linkOutput(

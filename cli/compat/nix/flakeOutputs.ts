@@ -4,7 +4,6 @@ import {
   lockFlake,
   openFlake,
   parseReference,
-  workingDirectory,
   type LockOptions,
   type StoreContext,
 } from "../../../env/index.ts";
@@ -20,6 +19,7 @@ import {
 } from "../../../lang/index.ts";
 import { userAsker } from "../askUser.ts";
 import { usageError } from "../commandLine.ts";
+import { baseDirectory } from "../baseDirectory.ts";
 import type { CompatEvaluation } from "../evaluate.ts";
 import { say } from "../output.ts";
 
@@ -137,7 +137,7 @@ export function openFlakeOutputs(
 /** Reads a reference of the command line; paths are relative to where the command runs. */
 export function referenceOf(word: string, isMissingAllowed = false): FlakeReference {
   return parseReference(word, {
-    directory: workingDirectory(),
+    directory: baseDirectory(),
     isMissingAllowed,
     notice: (line) => say(bytesOfText(line)),
   });

@@ -1,13 +1,18 @@
 import { DevshellError } from "../../../core/index.ts";
 import { isValuedSetting, usageError } from "../commandLine.ts";
 import { printHelp, printVersion } from "../output.ts";
+import { expandScript } from "./scriptWords.ts";
 import type { NixCommand } from "./types.ts";
 
 const LOADERS: Readonly<Record<string, () => Promise<NixCommand>>> = {
   build: async () => (await import("./build.ts")).build,
   copy: async () => (await import("./copy.ts")).copy,
+  "why-depends": async () => (await import("./whyDepends.ts")).whyDepends,
+  edit: async () => (await import("./edit.ts")).edit,
   eval: async () => (await import("./eval.ts")).evaluate,
   flake: async () => (await import("./flake/index.ts")).flake,
+  fmt: async () => (await import("./formatter.ts")).fmt,
+  formatter: async () => (await import("./formatter.ts")).formatter,
   hash: async () => (await import("./hash.ts")).hash,
   log: async () => (await import("./log.ts")).log,
   "path-info": async () => (await import("./pathInfo.ts")).pathInfo,
@@ -28,7 +33,7 @@ const LOADERS: Readonly<Record<string, () => Promise<NixCommand>>> = {
 /** `nix SUBCOMMAND`: those that scripts need most. */
 export async function runNix(argv: readonly string[]): Promise<number> {
   const leading: string[] = [];
-  const words = [...argv];
+  const words = [...expandScript(argv)];
   for (let word = words[0]; word !== undefined && word.startsWith("-"); word = words[0]) {
     if (word === "--version") return printVersion("nix");
     if (word === "--help") return printHelp("nix");
@@ -39,7 +44,9 @@ export async function runNix(argv: readonly string[]): Promise<number> {
   }
   const [name, ...rest] = words;
   if (name === undefined) throw usageError("nix", "no subcommand specified");
-  if (rest.includes("--help")) return printHelp(`nix ${name}`);
+  // After `--` and `-c` stand the words of another program.
+  const end = rest.findIndex((word) => word === "--" || word === "-c" || word === "--command");
+  if (rest.slice(0, end < 0 ? undefined : end).includes("--help")) return printHelp(`nix ${name}`);
   const load = LOADERS[name];
   if (load === undefined)
     throw new DevshellError("CLI_NOT_BUILT", `Cannot run "nix ${name}": it is not built yet`, {

@@ -6,13 +6,13 @@ import {
   type FlakeOutput,
   type FlakePlaces,
   parseInstallable,
-  workingDirectory,
   type LockOptions,
   type StoreContext,
 } from "../../../env/index.ts";
 import { NO_POS, type Value } from "../../../lang/index.ts";
 import { isInStore, type DerivedPath } from "../../../store/index.ts";
 import { usageError, type CommonFlags } from "../commandLine.ts";
+import { baseDirectory } from "../baseDirectory.ts";
 import { openContext } from "../context.ts";
 import { openCompatEvaluation, selectValues, type CompatEvaluation } from "../evaluate.ts";
 import { say } from "../output.ts";
@@ -188,7 +188,7 @@ function ofFlake(scope: FlakeScope, word: string): Installable {
   if (common.arguments.length > 0)
     throw usageError("nix", "'--arg' and '--argstr' are incompatible with flakes");
   const { reference, fragment, outputs } = parseInstallable(word, {
-    directory: workingDirectory(),
+    directory: baseDirectory(),
     notice: (line) => say(bytesOfText(line)),
   });
   const flake = once(() => openFlakeOutputs(context, evaluation(), reference, options()));

@@ -1,0 +1,90 @@
+import { resolve } from "node:path";
+import { DevshellError, bytesOfText } from "../../../core/index.ts";
+import type { FlakePlaces, StoreContext } from "../../../env/index.ts";
+import { isInStore } from "../../../store/index.ts";
+import { parseCommandLine, usageError, type CommonFlags } from "../commandLine.ts";
+import { printLine } from "../output.ts";
+import { reportFailures } from "../reportFailures.ts";
+import { becomeProgram } from "./becomeProgram.ts";
+import { builtPathsOf } from "./builtPaths.ts";
+import {
+  newInstallableFlags,
+  openInstallableContext,
+  openInstallables,
+  takeInstallableFlag,
+  type InstallableFlags,
+} from "./installables.ts";
+import { appOf, type App } from "./run.ts";
+
+const FORMATTERS: FlakePlaces = { defaults: ["formatter.%"], prefixes: [] };
+
+/** `nix formatter run` and `nix formatter build`. */
+export async function formatter(argv: readonly string[]): Promise<number> {
+  const [action, ...rest] = argv;
+  if (action === "run") return await fmt(rest);
+  if (action === "build") return await buildFormatter(rest);
+  throw usageError("nix formatter", `'${action ?? ""}' is not a recognised command; there are run, build`);
+}
+
+/** `nix fmt`: runs the flake's formatter over what is named. */
+export async function fmt(argv: readonly string[]): Promise<number> {
+  const words: string[] = [];
+  const installables = newInstallableFlags();
+  const flags = parseCommandLine("nix fmt", argv, (word, next, { isLiteral }) => {
+    if (!isLiteral && takeInstallableFlag(installables, word, next)) return true;
+    if (!isLiteral && word.startsWith("-")) return false;
+    words.push(word);
+    return true;
+  });
+  using context = openInstallableContext(flags, installables, { name: "nix fmt" });
+  const { app, sourcePath, status } = await builtFormatter(context, flags, installables);
+  if (status !== 0) return status;
+  const environment = Object.fromEntries(
+    Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+  if (sourcePath !== undefined) environment["PRJ_ROOT"] = sourcePath;
+  return becomeProgram(context, app.program, words, environment);
+}
+
+async function buildFormatter(argv: readonly string[]): Promise<number> {
+  const installables = newInstallableFlags();
+  let outLink: string | undefined = "result";
+  const flags = parseCommandLine("nix formatter build", argv, (word, next) => {
+    if (takeInstallableFlag(installables, word, next)) return true;
+    if (word === "-o" || word === "--out-link") outLink = next();
+    else if (word === "--no-link") outLink = undefined;
+    else return false;
+    return true;
+  });
+  using context = openInstallableContext(flags, installables, { name: "nix formatter build" });
+  const { app, status } = await builtFormatter(context, flags, installables);
+  if (status !== 0) return status;
+  if (outLink !== undefined)
+    for (const [index, target] of app.targets.entries())
+      for (const [output, path] of builtPathsOf(context, target)) {
+        const numbered = index === 0 ? outLink : `${outLink}-${index}`;
+        context.store.addRoot(
+          bytesOfText(resolve(output === "out" ? numbered : `${numbered}-${output}`)),
+          path,
+        );
+      }
+  printLine(bytesOfText(app.program));
+  return 0;
+}
+
+async function builtFormatter(
+  context: StoreContext,
+  flags: CommonFlags,
+  installables: InstallableFlags,
+): Promise<{ readonly app: App; readonly sourcePath: string | undefined; readonly status: number }> {
+  const opened = openInstallables(context, flags, installables, ["."], FORMATTERS);
+  const [installable] = opened.all;
+  if (installable?.value === undefined) throw new Error("a flake has no value");
+  const app = appOf(context, opened.evaluation(), installable.value());
+  opened.evaluation().host.flush();
+  const report = await context.tryRealise(app.targets);
+  if (report.failures.length === 0 && !isInStore(context.settings.storeDir, bytesOfText(app.program)))
+    throw new DevshellError("CLI_APP", `app program '${app.program}' is not in the Nix store`);
+  const status = (await reportFailures(report)) > 0 ? 1 : 0;
+  return { app, sourcePath: installable.flake?.().sourcePath, status };
+}
