@@ -3,6 +3,9 @@ import type { StoreContext } from "../../../env/index.ts";
 import { findInPath, findProgram, isProgram } from "../../../io/index.ts";
 import { withoutInternals } from "../../launcher.ts";
 
+/** Where programs are looked for without PATH, as `execvp` does. */
+const USUAL_PATH = "/bin:/usr/bin";
+
 /**
  * This process becomes a program: it has our process's number, its own environment and the caller's limits.
  * @param program a path, or a name that is looked up in the environment's PATH
@@ -20,7 +23,7 @@ export function becomeProgram(
       "CLI_NOT_BUILT",
       `Cannot run "${program}": running programs of a store that lies elsewhere ("${realStoreDir}" for "${storeDir}") is not built yet`,
     );
-  const path = program.includes("/") ? program : findInPath(program, environment["PATH"] ?? "");
+  const path = program.includes("/") ? program : findInPath(program, environment["PATH"] ?? USUAL_PATH);
   if (path === undefined || !isProgram(path))
     throw new DevshellError(
       "CLI_NOT_EXECUTABLE",
@@ -30,12 +33,12 @@ export function becomeProgram(
   // Evaluation has a deep stack; a program gets the caller's limit back, which only a shell can set.
   const limit = process.env["DEVSHELL_STACK"];
   const shell = findProgram("sh");
-  if (limit !== undefined && shell !== undefined)
-    process.execve?.(
-      shell,
-      ["sh", "-c", 'ulimit -S -s "$1" 2>/dev/null; shift; exec "$@"', "sh", limit, path, ...args],
-      given,
-    );
+  if (limit !== undefined && shell !== undefined) {
+    // What shells set by themselves is no variable of the caller's.
+    const added = ["PWD", "OLDPWD", "SHLVL", "_"].filter((name) => !Object.hasOwn(given, name));
+    const script = `ulimit -S -s "$1" 2>/dev/null; shift; unset ${added.join(" ")} devshell; exec "$@"`;
+    process.execve?.(shell, ["sh", "-c", script, "sh", limit, path, ...args], given);
+  }
   process.execve?.(path, [path, ...args], given);
   throw new DevshellError("CLI_NOT_EXECUTABLE", `unable to execute '${program}': this Node cannot`);
 }

@@ -1,5 +1,4 @@
 import { DevshellError, bytesOfText, textOfBytes } from "../../../core/index.ts";
-import { findInPath } from "../../../io/index.ts";
 import { EvalError, coerceToString, type Value } from "../../../lang/index.ts";
 import { parseCommandLine } from "../commandLine.ts";
 import type { CompatEvaluation } from "../evaluate.ts";
@@ -31,8 +30,7 @@ export function edit(argv: readonly string[]): number {
   const environment = Object.fromEntries(
     Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
   );
-  const path = program.includes("/") ? program : (findInPath(program, environment["PATH"] ?? "") ?? program);
-  return becomeProgram(context, path, [...args, file], environment);
+  return becomeProgram(context, program, [...args, file], environment);
 }
 
 function positionOf(

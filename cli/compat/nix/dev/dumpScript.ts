@@ -114,7 +114,7 @@ devshell_places=()
 if [[ -e \${NIX_ATTRS_SH_FILE-} ]]; then
   devshell_places=("\${outputs[@]}")
 else
-  for devshell_output in $outputs; do devshell_places+=("\${!devshell_output}"); done
+  for devshell_output in \${outputs:-out}; do devshell_places+=("\${!devshell_output}"); done
 fi
 devshell_dump >"\${devshell_places[0]}"
 for devshell_output in "\${devshell_places[@]:1}"; do : >"$devshell_output"; done

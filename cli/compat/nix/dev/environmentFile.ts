@@ -60,9 +60,8 @@ export function environmentJson(file: EnvironmentFile): ByteString {
 
 /** The outputs' names with the places that stand for them in the environment. */
 export function outputPlaces(file: EnvironmentFile): Map<string, ByteString> {
-  const outputs = file.variables.get("outputs");
-  if (outputs === undefined)
-    throw new DevshellError("ENV_NO_OUTPUTS", "derivation does not have an 'outputs' attribute");
+  // A derivation that names no outputs has the one.
+  const outputs = file.variables.get("outputs") ?? { kind: "var", value: "out" };
   if (outputs.kind === "associative") return new Map(outputs.value);
   const names =
     outputs.kind === "array" ? outputs.value : outputs.value.split(/\s+/).filter((name) => name !== "");
