@@ -1,5 +1,15 @@
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -164,6 +174,55 @@ describe("a command line that was run before", () => {
       run("nix-instantiate", args, {}, "1");
       expect(recall("nix-instantiate", args), args.join(" ")).toBeUndefined();
     }
+  });
+
+  it("is run again where what it built or fetched is gone, and whenever nothing pins what it fetched", () => {
+    write("fetched", "text");
+    const sha256 = createHash("sha256").update("text").digest("hex");
+    const url = `file://${join(root, "project/fetched")}`;
+    write(
+      "default.nix",
+      `{
+        built = import (derivation { name = "b"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo 7 > $out" ]; });
+        pinned = builtins.readFile (builtins.fetchurl { url = "${url}"; sha256 = "${sha256}"; });
+        unpinned = builtins.readFile (builtins.fetchurl "${url}");
+      }`,
+    );
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SETTLING_MS);
+    const ask = (name: string): readonly string[] => ["eval", "-f", "default.nix", name];
+    const outputs = ["built", "pinned", "unpinned"].map((name) => run("nix", ask(name)).out);
+    expect(outputs).toEqual(["7\n", '"text"\n', '"text"\n']);
+    expect(recall("nix", ask("built"))?.out).toBe("7\n");
+    expect(recall("nix", ask("pinned"))?.out).toBe('"text"\n');
+    expect(recall("nix", ask("unpinned"))).toBeUndefined();
+    run("nix-collect-garbage", []);
+    for (const name of ["built", "pinned"]) expect(recall("nix", ask(name)), name).toBeUndefined();
+    expect(run("nix", ask("built")).out).toBe("7\n");
+    expect(recall("nix", ask("built"))?.out).toBe("7\n");
+  });
+
+  it("is answered rightly while others write, are killed, and damage what is kept", async () => {
+    const args = ["--eval", "-A", "traced"];
+    const expected = run("nix-instantiate", args).out;
+    for (let round = 0; round < 4; round++) {
+      write("part.nix", `"${round}"`);
+      const writers = [0, 1, 2].map(() =>
+        spawn(join(root, "bin/nix-instantiate"), args, {
+          cwd: join(root, "project"),
+          env: environment(),
+          stdio: "ignore",
+        }),
+      );
+      const ends = writers.map((writer) => once(writer, "exit"));
+      setTimeout(() => writers[0]?.kill("SIGKILL"), 20 * round);
+      await Promise.all(ends);
+      const records = join(root, "cache/eval-1/records");
+      for (const name of readdirSync(records))
+        if (name.endsWith(round % 2 === 0 ? ".sh" : ".json")) truncateSync(join(records, name), 100 * round);
+      expect(run("nix-instantiate", args).out).toBe(`"${round}"\n`);
+    }
+    write("part.nix", '"one"');
+    expect(run("nix-instantiate", args).out).toBe(expected);
   });
 
   it("is shown and forgotten by gc --eval-cache", () => {
