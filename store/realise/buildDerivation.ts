@@ -13,6 +13,7 @@ import {
   type BuilderExit,
   type BuilderLaunch,
 } from "./builderProcess.ts";
+import { runPostBuildHook } from "./postBuildHook.ts";
 import { compareOutputs, registerOutputs } from "./registerBuild.ts";
 import { SANDBOX_BUILD_DIR, checkSandboxStore, launchInSandbox } from "./sandbox.ts";
 import { Scratch, existsAt } from "./scratch.ts";
@@ -44,6 +45,7 @@ export async function buildDerivation(request: BuildRequest): Promise<void> {
         );
     if (request.mode === "check") await compareOutputs(request, scratch);
     else await registerOutputs(request, scratch);
+    if (request.builtin === undefined) await runPostBuildHook(request);
   } catch (error) {
     request.signal.throwIfAborted();
     await scratch.keepIfWanted(request.onLine);
