@@ -5,6 +5,9 @@ import { dirname } from "node:path";
 import { startupSnapshot } from "node:v8";
 import { packageRoot } from "../core/index.ts";
 import { runEvalCommand } from "./evalCommand.ts";
+import { warmUp } from "./warmUp.ts";
+
+warmUp();
 
 startupSnapshot.setDeserializeMainFunction(() => {
   // Places of the package's own files are part of the snapshot.

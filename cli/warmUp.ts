@@ -1,0 +1,190 @@
+import type { EvalHost } from "../lang/index.ts";
+import { createEvaluator, printJson, printValue } from "../lang/index.ts";
+import { DerivationHasher, makeDerivation } from "../store/index.ts";
+
+/**
+ * Evaluates what package collections are made of, for nothing: a start-up snapshot keeps the compiled form of functions
+ * that have run (the parser, the evaluator, builtins, the printing and hashing of derivations), and whoever starts from
+ * it need not compile them. Touches no file. Measured on nixpkgs' hello: 9 % less CPU
+ * @returns the program's value as printed; the same every time
+ */
+export function warmUp(): string {
+  const evaluator = createEvaluator(memoryHost());
+  const value = evaluator.evalText(FILES.get("/warm/default.nix")!, "/warm", {
+    kind: "file",
+    path: "/warm/default.nix",
+  });
+  return evaluator.run(() => {
+    printJson(evaluator.runtime, value, new Set());
+    return printValue(value);
+  });
+}
+
+const refuse = (): never => {
+  throw new Error("the warm-up asks for more than its host has");
+};
+
+function memoryHost(): EvalHost {
+  const storeDir = "/nix/store";
+  const hasher = new DerivationHasher(storeDir, refuse);
+  return {
+    storeDir,
+    currentSystem: "x86_64-linux",
+    currentTime: 0,
+    readFile: (path) => FILES.get(path) ?? refuse(),
+    fileType: (path) => (FILES.has(path) ? "regular" : path === "/warm/lib" ? "directory" : undefined),
+    resolveSymlinks: (path) => path,
+    environmentVariable: () => undefined,
+    addPath: ({ name }) => `${storeDir}/${"0".repeat(32)}-${name}`,
+    instantiate: (request) => {
+      const { drvPath, outputs } = makeDerivation(request, hasher, refuse);
+      return { drvPath, outputs };
+    },
+    readDirectory: refuse,
+    resolveSearchPathEntry: refuse,
+    addText: refuse,
+    ensurePath: refuse,
+    derivationClosure: refuse,
+    references: () => [],
+    realise: () => new Map(),
+    fetch: refuse,
+    trace: refuse,
+    warn: refuse,
+  };
+}
+
+const FILES: ReadonlyMap<string, string> = new Map([
+  [
+    "/warm/default.nix",
+    `# Forms and builtins in the shapes that package collections use.
+let
+  lib = import ./lib;
+  inherit (lib) fix extends optional optionals makeOverridable version;
+  stdenv = { name, buildInputs ? [ ], outputs ? [ "out" ], passthru ? { }, ... }@args: lib.addPassthru passthru (derivation (
+    removeAttrs args [ "passthru" "buildInputs" "meta" ] // {
+      inherit outputs;
+      system = "x86_64-linux";
+      builder = "/bin/sh";
+      args = [ "-e" ./builder.sh ];
+      buildInputs = map (x: x.dev or x) (builtins.filter (x: x != null) buildInputs);
+      flags = [ "a" 1 true null ] ++ optional (name != "") "b" ++ optionals false [ "c" ];
+    }
+  ));
+  fetch = { url, sha256, name ? baseNameOf url }: derivation {
+    inherit name url;
+    system = "builtin";
+    builder = "builtin:fetchurl";
+    outputHash = sha256;
+    outputHashAlgo = "sha256";
+    outputHashMode = if lib.hasSuffix ".tar.gz" name then "flat" else "recursive";
+    preferLocalBuild = true;
+  };
+  base = self: with self; {
+    callPackage = lib.callPackageWith self;
+    src = fetch { url = "mirror://x/a-\${version}.tar.gz"; sha256 = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="; };
+    a = callPackage ./package.nix { };
+    b = (a.override { flag = true; }).overrideAttrs (old: { pname = old.name + "-b"; });
+    c = callPackage ({ a, b, c ? null, ... }: stdenv { name = "c"; buildInputs = [ a b c ]; passthru = { inherit a; }; }) { c = null; };
+    inherit stdenv lib fetch;
+  };
+  overlay = self: super: { d = super.a // { meta = super.a.meta or { } // { priority = 10; }; }; } // {
+    e = lib.recurseIntoAttrs { inherit (self) c; "x-\${toString 1}" = rec { y = 2; z = y; }; };
+  };
+  all = fix (extends overlay base);
+in
+assert version == "1.10" -> !(all ? nothing) && all.e ? c.name || false;
+{
+  drvs = [ all.a.drvPath all.b.drvPath all.c.drvPath all.d.outPath all.e.c.a.name ];
+  inherit (lib) numbers strings sets lists checks;
+  text = ''
+    one ''\${two} \${version}
+      three
+  '';
+}
+`,
+  ],
+  [
+    "/warm/package.nix",
+    `{ stdenv, lib, fetch, src, flag ? false }:
+
+stdenv rec {
+  name = "a-\${version}";
+  version = "2.10";
+  inherit src;
+  outputs = [ "out" "dev" ];
+  buildInputs = lib.optional flag src ++ [ ];
+  configureFlags = [ (lib.enableFeature flag "nls") "--with=\${src}" ];
+  patchPhase = ''
+    # comment
+    sed -i "s/a/b/" Makefile
+  '' + lib.optionalString flag ''
+    \tmore
+  '';
+  meta = with lib; { description = "A program"; license = licenses.gpl; platforms = platforms.all; };
+}
+`,
+  ],
+  ["/warm/builder.sh", ""],
+  [
+    "/warm/lib/default.nix",
+    `let
+  inherit (builtins) length elemAt head tail substring stringLength attrNames concatLists listToAttrs isAttrs;
+  fix = f: let x = f x; in x;
+  extends = f: rattrs: self: let super = rattrs self; in super // f self super;
+  optional = cond: elem: if cond then [ elem ] else [ ];
+  optionals = cond: elems: if cond then elems else [ ];
+  optionalString = cond: string: if cond then string else "";
+  nameValuePair = name: value: { inherit name value; };
+  mapAttrs' = f: set: listToAttrs (map (attr: f attr set.\${attr}) (attrNames set));
+  foldr = op: nul: list: let len = length list; go = n: if n == len then nul else op (elemAt list n) (go (n + 1)); in go 0;
+  hasSuffix = suffix: content: let n = stringLength content; m = stringLength suffix; in n >= m && substring (n - m) n content == suffix;
+  recursiveUpdate = a: b: builtins.zipAttrsWith (n: vs: if length vs > 1 && isAttrs (head vs) then recursiveUpdate (head vs) (elemAt vs 1) else head (tail ([ null ] ++ vs))) [ a b ];
+  makeOverridable = f: origArgs: let
+    result = f origArgs;
+    overrideWith = newArgs: origArgs // (if builtins.isFunction newArgs then newArgs origArgs else newArgs);
+  in if isAttrs result then result // {
+    override = newArgs: makeOverridable f (overrideWith newArgs);
+    overrideAttrs = fdrv: makeOverridable (args: result // fdrv result) origArgs;
+    \${if result ? nothing then "nothing" else null} = 1;
+  } else { inherit result; __functor = self: x: x; };
+  callPackageWith = autoArgs: fn: args: let
+    f = if builtins.isFunction fn then fn else import fn;
+    auto = builtins.intersectAttrs (builtins.functionArgs f) autoArgs;
+  in makeOverridable f (auto // args);
+in
+rec {
+  inherit fix extends optional optionals optionalString makeOverridable callPackageWith hasSuffix;
+  version = builtins.concatStringsSep "." [ "1" "10" ];
+  addPassthru = passthru: drv: drv // passthru // { inherit passthru; meta.available = true; };
+  recurseIntoAttrs = set: set // { recurseForDerivations = true; };
+  enableFeature = enable: feature: "--\${if enable then "enable" else "disable"}-\${feature}";
+  licenses = mapAttrs' (n: v: nameValuePair n ({ shortName = n; } // v)) { gpl = { free = true; }; };
+  platforms = { all = [ "x86_64-linux" ]; };
+  numbers = [ (1 + 2 * 3 - 4 / 2) (1.5 + 1) (-1) (builtins.lessThan 1 2) (builtins.bitAnd 6 3) (foldr (a: b: a + b) 0 [ 1 2 3 ]) ];
+  strings = [
+    (builtins.replaceStrings [ "a" "b" ] [ "b" "a" ] "abc") (builtins.match "([a-z]+)-(.*)" "ab-12")
+    (builtins.split "," "a,b") (builtins.compareVersions "1.2" "1.10") (builtins.parseDrvName "a-1.2")
+    (builtins.hashString "sha256" "a") (builtins.fromJSON (builtins.toJSON { a = [ 1 null "x" ]; }))
+    (substring 0 1 "abc") (toString [ 1 ./package.nix ]) (baseNameOf ./lib) (dirOf "/a/b") (builtins.unsafeDiscardStringContext "a")
+  ];
+  sets = [
+    (recursiveUpdate { a.b = 1; c = 2; } { a.d = 3; }) (builtins.mapAttrs (n: v: n + toString v) { x = 1; })
+    (builtins.intersectAttrs { a = 1; } { a = 2; b = 3; }) (builtins.catAttrs "a" [ { a = 1; } { } ])
+    (builtins.groupBy (x: if x > 1 then "big" else "small") [ 1 2 3 ]) (builtins.attrValues { b = 1; a = 2; })
+    (builtins.hasAttr "a" { }) ({ a = 1; }.b or "c") (builtins.getAttr "a" { a = 1; })
+  ];
+  lists = [
+    (builtins.sort (a: b: a < b) [ 3 1 2 ]) (builtins.foldl' (a: b: a + b) 0 [ 1 2 ]) (builtins.genList (x: x * x) 4)
+    (builtins.concatMap (x: [ x x ]) [ 1 ]) (builtins.elem 1 [ 1 2 ]) (builtins.all (x: x) [ true ]) (builtins.any (x: x) [ false ])
+    (builtins.partition (x: x > 1) [ 1 2 ]) (concatLists [ [ 1 ] [ 2 ] ]) ([ 1 ] == [ 1 ] && { a = 1; } != { a = 2; })
+    (map (x: x.key) (builtins.genericClosure { startSet = [ { key = 1; } ]; operator = x: if x.key < 3 then [ { key = x.key + 1; } ] else [ ]; }))
+  ];
+  checks = [
+    (builtins.tryEval (throw "x")) (builtins.seq 1 (builtins.deepSeq [ 1 ] 2)) (builtins.addErrorContext "x" 3)
+    (builtins.typeOf 1.0) (builtins.isString "a" || builtins.isList [ ] || builtins.isBool true || builtins.isInt 1)
+    (builtins.pathExists ./nothing) (builtins.functionArgs ({ a, b ? 1 }: a)) (with { inherit (licenses) gpl; }; gpl)
+  ];
+}
+`,
+  ],
+]);
