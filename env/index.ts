@@ -48,3 +48,4 @@ export { isSameInput } from "./inputTracker.ts";
 export { instantiateDerivations } from "./instantiateSpec.ts";
 export { StoreContext, createStoreContext, type ContextEvent } from "./storeContext.ts";
 export * from "./flake/index.ts";
+export { prefetchFile, type PrefetchRequest } from "./fetch/index.ts";

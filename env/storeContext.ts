@@ -376,13 +376,17 @@ export class StoreContext implements Disposable {
       if (entry.startsWith("flake:")) return this.#fetchFlakeEntry(entry.slice("flake:".length));
       return pathOfEntry(entry, directory);
     }
-    return this.#fetchNow({
-      kind: "tarball",
-      attributes: new Map([
-        ["url", bytesOfText(url)],
-        ["name", "source"],
-      ]),
-    }).storePath;
+    const attributes = new Map([
+      ["url", bytesOfText(url)],
+      ["name", "source"],
+    ]);
+    try {
+      return this.#fetchNow({ kind: "tarball", attributes }).storePath;
+    } catch (error) {
+      if (!(error instanceof DevshellError)) throw error;
+      this.message("warning", `Nix search path entry '${textOfBytes(entry)}' cannot be downloaded, ignoring`);
+      return undefined;
+    }
   }
 
   /** The tree of a flake that an element of the search path names. */

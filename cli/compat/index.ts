@@ -11,6 +11,7 @@ const LOADERS: Readonly<Record<string, () => Promise<CompatCommand>>> = {
   "nix-env": async () => (await import("./nixEnv/index.ts")).runNixEnv,
   "nix-hash": async () => (await import("./nixHash.ts")).runNixHash,
   "nix-instantiate": async () => (await import("./nixInstantiate.ts")).runNixInstantiate,
+  "nix-prefetch-url": async () => (await import("./nixPrefetchUrl.ts")).runNixPrefetchUrl,
   "nix-shell": async () => (await import("./nixShell.ts")).runNixShell,
   "nix-store": async () => (await import("./nixStore/index.ts")).runNixStore,
 };

@@ -41,7 +41,8 @@ export async function fetchGitTree(attributes: InputAttributes, context: FetchCo
   } else if (tree.attributes.has("rev") && !tree.attributes.has("ref"))
     tree.attributes.set("ref", await defaultRef(location, attributes, context));
   const { history } = tree;
-  if (history !== undefined)
+  // What a shallow clone cannot count, a lock goes without.
+  if (history !== undefined && !(await isShallow(history.directory, context.signal)))
     tree.attributes.set("revCount", await countRevisions(history.directory, history.rev, context.signal));
   return { ...tree, history: undefined };
 }
@@ -267,11 +268,15 @@ async function commitTime(directory: string, rev: string, { signal }: FetchConte
 
 /** Counts a revision's ancestors and itself. @throws {DevshellError} `FETCH_GIT` in a shallow repository */
 export async function countRevisions(directory: string, rev: string, signal: AbortSignal): Promise<bigint> {
-  const shallow = await runGit(["-C", directory, "rev-parse", "--is-shallow-repository"], { signal });
-  if (shallow.trim() === "true")
+  if (await isShallow(directory, signal))
     throw new DevshellError(
       "FETCH_GIT",
       `'${directory}' is a shallow Git repository, so 'revCount' is not available`,
     );
   return BigInt((await runGit(["-C", directory, "rev-list", "--count", rev, "--"], { signal })).trim());
+}
+
+async function isShallow(directory: string, signal: AbortSignal): Promise<boolean> {
+  const answer = await runGit(["-C", directory, "rev-parse", "--is-shallow-repository"], { signal });
+  return answer.trim() === "true";
 }

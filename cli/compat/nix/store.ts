@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
-import { DevshellError, bytesOfText, fsPath } from "../../../core/index.ts";
+import { DevshellError, bytesOfText, formatHash, fsPath, parseHash } from "../../../core/index.ts";
 import { dumpNar } from "../../../store/index.ts";
-import type { StoreContext } from "../../../env/index.ts";
+import { prefetchFile, type StoreContext } from "../../../env/index.ts";
 import { parseCommandLine, usageError } from "../commandLine.ts";
 import { openContext } from "../context.ts";
 import { algorithmOf } from "../nixHash.ts";
@@ -35,10 +35,20 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   optimize: optimise,
   "path-from-hash-part": pathFromHashPart,
   ping,
+  "prefetch-file": prefetch,
   verify,
 };
 
-const VALUED = new Set(["--mode", "--name", "-n", "--hash-algo", "--max", "--sigs-needed"]);
+const VALUED = new Set([
+  "--expected-hash",
+  "--hash-type",
+  "--mode",
+  "--name",
+  "-n",
+  "--hash-algo",
+  "--max",
+  "--sigs-needed",
+]);
 
 /** `nix store ACTION`. */
 export async function store(argv: readonly string[]): Promise<number> {
@@ -79,12 +89,14 @@ export async function store(argv: readonly string[]): Promise<number> {
 const GIVEN = new Set([
   "--all",
   "--dry-run",
+  "--executable",
   "--flat",
   "--ignore-liveness",
   "--json",
   "--no-contents",
   "--no-trust",
   "--recursive",
+  "--unpack",
   "-r",
 ]);
 
@@ -166,4 +178,23 @@ async function verify({ context, given }: StoreRequest): Promise<number> {
   const { problems } = await context.store.verify({ checkContents: !given.has("--no-contents") });
   for (const problem of problems) say(problem);
   return problems.length === 0 ? 0 : 1;
+}
+
+async function prefetch({ context, words, values, given }: StoreRequest): Promise<number> {
+  const [url] = words;
+  if (url === undefined || words.length > 1) throw usageError("nix store prefetch-file", "expected one URL");
+  const expected = values.get("--expected-hash");
+  const algorithm = algorithmOf(values.get("--hash-algo") ?? values.get("--hash-type") ?? "sha256");
+  const { storePath, hash } = await prefetchFile(context.store, {
+    url,
+    name: values.get("--name"),
+    algorithm,
+    expected: expected === undefined ? undefined : parseHash(expected, algorithm),
+    isUnpacked: given.has("--unpack"),
+    isExecutable: given.has("--executable"),
+  });
+  const shown = formatHash(hash, "sri");
+  if (given.has("--json")) printLine(JSON.stringify({ hash: shown, storePath }));
+  else say(`Downloaded '${url}' to '${storePath}' (hash '${shown}').`);
+  return 0;
 }
