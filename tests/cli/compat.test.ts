@@ -291,7 +291,7 @@ describe("the rest of the family", () => {
     );
   });
 
-  it.each(["nix-channel", "nix-copy-closure", "nix-daemon", "nix-prefetch-url", "nix-env"])(
+  it.each(["nix-channel", "nix-copy-closure", "nix-daemon", "nix-env"])(
     "%s says that it is not built yet",
     (name) => {
       const { status, err } = run(name, ["-i", "x"]);
@@ -299,6 +299,17 @@ describe("the rest of the family", () => {
       expect(err).toContain("not built yet");
     },
   );
+
+  it("nix-prefetch-url prints the hash and, where asked, the path", () => {
+    writeFileSync(join(root, "fetched.txt"), "hi\n");
+    const url = `file://${root}/fetched.txt`;
+    expect(output("nix-prefetch-url", url)).toBe("1r3v22qkypccqifzbww5lrn6hf1chi23m6zzkyvb8bvg457nxslq");
+    expect(output("nix-prefetch-url", "--type", "md5", "--print-path", url)).toMatch(
+      /^764efa883dda1e11db47671c4a3bbd9e\n\/.*-fetched\.txt$/,
+    );
+    expect(run("nix-prefetch-url", [url, "0".repeat(52)]).status).toBe(1);
+    expect(output("nix", "store", "prefetch-file", "--json", url)).toContain('"hash":"sha256-');
+  });
 
   it("says so of subcommands, too", () => {
     const { status, err } = run("nix", ["profile", "list"]);
