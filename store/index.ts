@@ -49,8 +49,19 @@ export {
 } from "./format/storePath.ts";
 export { hashFlat, hashMismatch } from "./local/contentHash.ts";
 export { FileLock, PathLocks } from "./local/fileLock.ts";
-export { canonicalise, deleteTree } from "./local/files.ts";
+export { canonicalise, deleteTree, makeDirectories } from "./local/files.ts";
 export { LocalStore } from "./local/localStore.ts";
+export {
+  addGeneration,
+  deleteGenerations,
+  profileToken,
+  readGenerations,
+  switchGeneration,
+  type Generation,
+  type GenerationChoice,
+  type Generations,
+} from "./local/profiles.ts";
+export { replaceSymlink } from "./local/roots.ts";
 export type { GcOptions, IncomingPathInfo, LocalStoreOptions } from "./local/types.ts";
 export { readStoreConfig, resolveStoreSettings } from "./settings.ts";
 export type {

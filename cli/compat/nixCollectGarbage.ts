@@ -1,7 +1,11 @@
 import { parseCommandLine } from "./commandLine.ts";
 import { openContext } from "./context.ts";
+import { dropGenerationsBelow } from "./dropGenerations.ts";
+import { profileDirectories } from "./nixEnv/profilePath.ts";
 import { printHelp, printVersion } from "./output.ts";
 import { readFreedBytes, runCollection } from "./nixStore/garbage.ts";
+import { readTimeSpec } from "./timeSpec.ts";
+import type { GenerationChoice } from "../../store/index.ts";
 
 /** `nix-collect-garbage`: deletes what no root keeps; `-d` and its like drop old generations of profiles first. */
 export async function runNixCollectGarbage(argv: readonly string[]): Promise<number> {
@@ -38,8 +42,12 @@ export async function runNixCollectGarbage(argv: readonly string[]): Promise<num
   if ((action as string) === "version") return printVersion("nix-collect-garbage");
   using context = openContext(flags);
   if (olderThan !== undefined) {
-    const { dropGenerations } = await import("./dropGenerations.ts");
-    dropGenerations(context.settings, olderThan, isDryRun);
+    const choice: GenerationChoice =
+      olderThan === "old"
+        ? { kind: "old" }
+        : { kind: "olderThan", ms: readTimeSpec("nix-collect-garbage", olderThan) };
+    for (const directory of profileDirectories(context.settings))
+      dropGenerationsBelow(context.store, directory, choice, isDryRun);
   }
   if (isDryRun) return 0;
   return await runCollection(context.store, { action: "deleteDead", maxFreedBytes });

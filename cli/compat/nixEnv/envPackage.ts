@@ -9,6 +9,7 @@ import {
   evalError,
   force,
   forceAttrs,
+  forceBool,
   forceList,
   forceString,
   forceStringNoContext,
@@ -29,13 +30,15 @@ export type PackageOutputs = readonly (readonly [name: ByteString, path: StorePa
 export class EnvPackage {
   /** Where it was found: `a.b.c`; names with other characters are never looked at. */
   readonly attributePath: string;
-  readonly name: ByteString;
+  name: ByteString;
   /** Its outputs could not be evaluated: passed over. */
   hasFailed = false;
   readonly #runtime: Runtime;
   readonly #attrs: AttrSet;
   #outputs: PackageOutputs | undefined;
   #parsedName: ReturnType<typeof parseDerivationName> | undefined;
+  /** Metadata that a user has set: in place of the expression's. */
+  readonly #givenMeta = new Map<ByteString, Value>();
 
   /** @throws EvalError where the derivation has no name */
   constructor(runtime: Runtime, attributePath: string, attrs: AttrSet) {
@@ -50,6 +53,15 @@ export class EnvPackage {
   /** The name without its version, and the version. */
   get parsedName(): ReturnType<typeof parseDerivationName> {
     return (this.#parsedName ??= parseDerivationName(this.name));
+  }
+
+  rename(name: ByteString): void {
+    this.name = name;
+    this.#parsedName = undefined;
+  }
+
+  get hasSystem(): boolean {
+    return this.#attrs.has("system");
   }
 
   get system(): ByteString {
@@ -79,12 +91,50 @@ export class EnvPackage {
     return (this.#outputs ??= this.#findOutputs(hasPaths));
   }
 
+  /** The outputs that a user environment gets: the one that was chosen, `meta.outputsToInstall`, or all. */
+  outputsToInstall(): PackageOutputs {
+    const outputs = this.outputs(true);
+    const specified = this.#attrs.get("outputSpecified");
+    const isSpecified =
+      specified !== undefined &&
+      forceBool(
+        specified,
+        this.#attrs.posOf("outputSpecified"),
+        "while evaluating the 'outputSpecified' attribute of a derivation",
+      );
+    if (isSpecified) {
+      const only = outputs.find(([name]) => name === this.outputName);
+      if (only === undefined) throw evalError("eval", `derivation does not have output '${this.outputName}'`);
+      return [only];
+    }
+    const wanted = this.metaValue("outputsToInstall");
+    if (wanted === undefined) return outputs;
+    const bad = (): Error => evalError("eval", "this derivation has bad 'meta.outputsToInstall'");
+    if (!isList(wanted)) throw bad();
+    const names = new Set(
+      wanted.map((item) => {
+        const value = force(item);
+        if (!isStringValue(value)) throw bad();
+        return textOf(value);
+      }),
+    );
+    const chosen = outputs.filter(([name]) => names.has(name));
+    if (chosen.length < names.size) throw bad();
+    return chosen;
+  }
+
   metaNames(): readonly ByteString[] {
-    return this.#meta()?.sortedNames() ?? [];
+    return [...new Set([...(this.#meta()?.sortedNames() ?? []), ...this.#givenMeta.keys()])].sort();
+  }
+
+  setMeta(name: ByteString, value: Value): void {
+    this.#givenMeta.set(name, value);
   }
 
   /** A value of `meta`, evaluated to its depth; `undefined` where it is none that metadata can be. */
   metaValue(name: ByteString): Value | undefined {
+    const given = this.#givenMeta.get(name);
+    if (given !== undefined) return given;
     const meta = this.#meta();
     const slot = meta?.get(name);
     if (slot === undefined) return undefined;
@@ -95,6 +145,20 @@ export class EnvPackage {
   metaString(name: ByteString): ByteString {
     const value = this.metaValue(name);
     return value !== undefined && isStringValue(value) ? textOf(value) : "";
+  }
+
+  /** Which of two packages hides the other's files: the lower number. Numbers were strings once. */
+  get priority(): bigint {
+    const value = this.metaValue("priority");
+    if (value !== undefined && isInteger(value)) return BigInt(value);
+    const text = value !== undefined && isStringValue(value) ? textOf(value) : "";
+    return /^-?\d{1,18}$/.test(text) ? BigInt(text) : 0n;
+  }
+
+  /** Whether it is to stay as it is when others are installed or upgraded. */
+  get isKept(): boolean {
+    const value = this.metaValue("keep");
+    return value === true || (value !== undefined && isStringValue(value) && textOf(value) === "true");
   }
 
   #findOutputs(hasPaths: boolean): PackageOutputs {

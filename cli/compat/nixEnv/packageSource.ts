@@ -1,12 +1,12 @@
-import { existsSync, readlinkSync } from "node:fs";
-import { homedir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { DevshellError, bytesOfText, fsPath, type ByteString } from "../../../core/index.ts";
 import { AttrSet, EMPTY_SET, NO_POS, delay, type Value } from "../../../lang/index.ts";
 import type { CompatEvaluation } from "../evaluate.ts";
 import { say } from "../output.ts";
 import type { EnvPackage } from "./envPackage.ts";
 import { findPackages } from "./findPackages.ts";
+import { homeDirectory } from "./profilePath.ts";
 
 const MAX_EXPRESSIONS = 1024;
 
@@ -41,24 +41,8 @@ export function installedPackages(evaluation: CompatEvaluation, profile: string)
   return findPackages(evaluator, value, { autoArguments: EMPTY_SET, prefix: "", skipsFailures: false });
 }
 
-/** The profile in use: `-p`, `NIX_PROFILE`, or where `~/.nix-profile` points. Nothing is made. */
-export function profileInUse(given: string | undefined): string {
-  if (given !== undefined) return resolve(given);
-  const { NIX_PROFILE: variable } = process.env;
-  if (variable !== undefined && variable !== "") return resolve(variable);
-  const link = join(homeDirectory(), ".nix-profile");
-  try {
-    return resolve(dirname(link), readlinkSync(link));
-  } catch {
-    return link;
-  }
-}
-
-function homeDirectory(): string {
-  return process.env["HOME"] ?? homedir();
-}
-
-function loadExpressions(evaluation: CompatEvaluation, file: string | undefined): Value {
+/** The value of `-f`, or of all in `~/.nix-defexpr`. */
+export function loadExpressions(evaluation: CompatEvaluation, file: string | undefined): Value {
   if (file === undefined && !existsSync(join(homeDirectory(), ".nix-defexpr"))) return EMPTY_SET;
   const { evaluator, host } = evaluation;
   const path = evaluation.resolveFile(file ?? join(homeDirectory(), ".nix-defexpr"));

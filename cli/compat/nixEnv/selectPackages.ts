@@ -7,21 +7,26 @@ const MAX_PROPOSALS = 3;
 /**
  * The packages that words name: `hello`, `hello-2.10`, a POSIX extended regular expression for the whole name, `*`.
  * In the words' order, each once.
+ * @param narrow chooses among those that one word names
  * @throws {DevshellError} where a word names none
  */
-export function selectPackages(packages: readonly EnvPackage[], words: readonly string[]): EnvPackage[] {
+export function selectPackages(
+  packages: readonly EnvPackage[],
+  words: readonly string[],
+  narrow: (hits: readonly EnvPackage[]) => readonly EnvPackage[] = (hits) => hits,
+): EnvPackage[] {
   const selected = new Set<EnvPackage>();
   for (const word of words.length === 0 ? ["*"] : words) {
     const selector = bytesOfText(word);
-    const isHit = matcherOf(selector);
-    const hits = packages.filter(isHit);
-    for (const each of hits) selected.add(each);
+    const hits = packages.filter(packageMatcher(selector));
+    for (const each of narrow(hits)) selected.add(each);
     if (hits.length === 0 && selector !== "*") throw noMatch(packages, selector);
   }
   return [...selected];
 }
 
-function matcherOf(selector: ByteString): (each: EnvPackage) => boolean {
+/** Whether a package is one that the selector names. */
+export function packageMatcher(selector: ByteString): (each: EnvPackage) => boolean {
   const { name, version } = parseDerivationName(selector);
   const expression = name === "*" ? undefined : expressionOf(name);
   const known = new Map<ByteString, boolean>();

@@ -1,0 +1,73 @@
+import { lstatSync, readlinkSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { bytesOfText } from "../../../core/index.ts";
+import { makeDirectories, replaceSymlink, type StoreSettings } from "../../../store/index.ts";
+
+/** The profile in use: `-p`, `NIX_PROFILE`, or where `~/.nix-profile` points. Nothing is made. */
+export function profileInUse(given: string | undefined): string {
+  return namedProfile(given) ?? linkedProfile(join(homeDirectory(), ".nix-profile"));
+}
+
+/** As {@link profileInUse}; a user's first profile gets its place and the link to it, as Nix would make them. */
+export function profileToChange(given: string | undefined, settings: StoreSettings): string {
+  const named = namedProfile(given);
+  if (named !== undefined) return named;
+  const link = userProfileLink(settings);
+  const profile = join(profilesDirectory(settings), "profile");
+  makeDirectories(bytesOfText(dirname(profile)));
+  if (!isThere(link)) replaceSymlink(bytesOfText(link), bytesOfText(profile));
+  // Where NixOS and its like look for root's.
+  const shared = join(settings.stateDir, "profiles/default");
+  if (isRoot() && !isThere(shared)) replaceSymlink(bytesOfText(shared), bytesOfText(profile));
+  return linkedProfile(link);
+}
+
+/** The symlink in the home directory that tells which profile a user's shells have on `PATH`. */
+export function userProfileLink(settings: StoreSettings): string {
+  return settings.config.raw.get("use-xdg-base-directories") === "true"
+    ? join(stateHome(), "profile")
+    : join(homeDirectory(), ".nix-profile");
+}
+
+/** Where this user's profiles and all users' are. */
+export function profileDirectories({ stateDir }: StoreSettings): readonly string[] {
+  return [join(stateDir, "profiles"), join(stateHome(), "profiles")];
+}
+
+export function homeDirectory(): string {
+  return process.env["HOME"] ?? homedir();
+}
+
+function namedProfile(given: string | undefined): string | undefined {
+  const name = given ?? process.env["NIX_PROFILE"] ?? "";
+  return name === "" ? undefined : resolve(name);
+}
+
+function linkedProfile(link: string): string {
+  try {
+    return resolve(dirname(link), readlinkSync(link));
+  } catch {
+    return link;
+  }
+}
+
+/** Also a link to a profile that has no generation yet. */
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+function profilesDirectory({ stateDir }: StoreSettings): string {
+  return isRoot() ? join(stateDir, "profiles/per-user/root") : join(stateHome(), "profiles");
+}
+
+function stateHome(): string {
+  return (
+    process.env["NIX_STATE_HOME"] ??
+    join(process.env["XDG_STATE_HOME"] ?? join(homeDirectory(), ".local/state"), "nix")
+  );
+}
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0;
+}
