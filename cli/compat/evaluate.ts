@@ -38,7 +38,7 @@ export function openCompatEvaluation(context: StoreContext, flags: CommonFlags):
   const given = autoArguments(evaluator, { arguments: flags.arguments, directory });
   const pathOfFile = (file: string): ByteString => {
     if (/^<[^<>]+>$/.test(file)) return evaluator.findFile(bytesOfText(file.slice(1, -1)));
-    if (/^(https?|file|channel):/.test(file)) {
+    if (/^(https?|file|channel|flake):/.test(file)) {
       const fetched = host.resolveSearchPathEntry(bytesOfText(file));
       if (fetched === undefined) throw new DevshellError("EVAL_FETCH", `Cannot fetch "${file}"`);
       return fetched;

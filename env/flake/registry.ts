@@ -90,15 +90,13 @@ export class FlakeRegistries {
   }
 
   #match(kinds: readonly RegistryKind[], attributes: FlakeAttributes): ResolvedFlake | undefined {
-    for (const kind of kinds)
-      try {
-        const found = match(this.#registry(kind), attributes);
-        if (found !== undefined) return found;
-      } catch (error) {
-        // without the network, what needs no registry still works
-        if (attributes.get("type") === "indirect" || !(error instanceof DevshellError)) throw error;
-        this.#surroundings.warn(error.message);
-      }
+    const isIndirect = attributes.get("type") === "indirect";
+    for (const kind of kinds) {
+      // what names its place already needs no network: a global registry redirects names only
+      if (kind === "global" && !isIndirect && !isAbsolute(this.#surroundings.globalRegistry)) continue;
+      const found = match(this.#registry(kind), attributes);
+      if (found !== undefined) return found;
+    }
     return undefined;
   }
 

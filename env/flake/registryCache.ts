@@ -33,11 +33,13 @@ export function readRemoteRegistry(url: string, { ttlMs, download, warn }: Regis
     renameSync(`${copy}.${process.pid}`, copy);
     return text;
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = reason.startsWith("unable to download")
+      ? reason
+      : `unable to download '${url}': ${reason}`;
     const known = statSync(copy, { throwIfNoEntry: false });
-    if (known === undefined)
-      throw new DevshellError("FLAKE_REGISTRY", `unable to download '${url}': ${message}`, { cause: error });
-    warn(`unable to download '${url}': ${message}; using cached version`);
+    if (known === undefined) throw new DevshellError("FLAKE_REGISTRY", message, { cause: error });
+    warn(`${message}; using cached version`);
     return readFileSync(copy, "utf8");
   }
 }
