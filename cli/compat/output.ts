@@ -22,9 +22,9 @@ export function printVersion(name: string): number {
 }
 
 /** Help of a drop-in command: what it does is Nix's, so its manual page is Nix's too. */
-export function printHelp(name: string): number {
+export function printHelp(name: string, summary?: string): number {
   process.stdout.write(
-    `${name}: as Nix's command of this name, by devshell.\nSee https://nix.dev/manual/nix/stable/command-ref/${name}\n`,
+    `${name}${summary === undefined ? "" : ` - ${summary}`}: as Nix's command of this name, by devshell.\nSee https://nix.dev/manual/nix/stable/command-ref/${name}\n`,
   );
   return 0;
 }

@@ -40,7 +40,8 @@ export async function build(argv: readonly string[]): Promise<number> {
   // Logs are shown with -L only; failures quote their ends.
   flags.hasBuildOutput = argv.includes("-L") || argv.includes("--print-build-logs");
   using context = openInstallableContext(flags, installables, { name: "nix build" });
-  const targets = targetsOf(context, flags, installables, words);
+  // Nothing on standard input means nothing, not the default.
+  const targets = hasStdin && words.length === 0 ? [] : targetsOf(context, flags, installables, words);
   const report = await context.tryRealise(targets, {
     dryRun: isDryRun,
     mode: flags.isRepair ? "repair" : isRebuild ? "check" : "normal",

@@ -20,10 +20,10 @@ const FORMATTERS: FlakePlaces = { defaults: ["formatter.%"], prefixes: [] };
 
 /** `nix formatter run` and `nix formatter build`. */
 export async function formatter(argv: readonly string[]): Promise<number> {
-  const [action, ...rest] = argv;
-  if (action === "run") return await fmt(rest);
-  if (action === "build") return await buildFormatter(rest);
-  throw usageError("nix formatter", `'${action ?? ""}' is not a recognised command; there are run, build`);
+  const at = argv.findIndex((word) => word === "run" || word === "build");
+  if (at < 0) throw usageError("nix formatter", "no subcommand specified; there are run, build");
+  const rest = argv.toSpliced(at, 1);
+  return argv[at] === "run" ? await fmt(rest) : await buildFormatter(rest);
 }
 
 /** `nix fmt`: runs the flake's formatter over what is named. */

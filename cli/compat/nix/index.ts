@@ -2,6 +2,7 @@ import { DevshellError } from "../../../core/index.ts";
 import { isValuedSetting, usageError } from "../commandLine.ts";
 import { printHelp, printVersion } from "../output.ts";
 import { expandScript } from "./scriptWords.ts";
+import { SUMMARIES } from "./summaries.ts";
 import type { NixCommand } from "./types.ts";
 
 const LOADERS: Readonly<Record<string, () => Promise<NixCommand>>> = {
@@ -46,7 +47,8 @@ export async function runNix(argv: readonly string[]): Promise<number> {
   if (name === undefined) throw usageError("nix", "no subcommand specified");
   // After `--` and `-c` stand the words of another program.
   const end = rest.findIndex((word) => word === "--" || word === "-c" || word === "--command");
-  if (rest.slice(0, end < 0 ? undefined : end).includes("--help")) return printHelp(`nix ${name}`);
+  if (rest.slice(0, end < 0 ? undefined : end).includes("--help"))
+    return printHelp(`nix ${name}`, SUMMARIES[name]);
   const load = LOADERS[name];
   if (load === undefined)
     throw new DevshellError("CLI_NOT_BUILT", `Cannot run "nix ${name}": it is not built yet`, {
