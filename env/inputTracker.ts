@@ -125,6 +125,13 @@ export class InputTracker {
     this.#inputs.set(`access ${path}`, { kind: "access", path, isWritable: isWritable(path) });
   }
 
+  /** Records a store object where it lies on this side of a mount namespace. */
+  object(path: ByteString): void {
+    const stat = statOf(path);
+    if (stat === undefined) this.type(path, undefined);
+    else this.#inputs.set(`object ${path}`, { kind: "object", path, stat: inputStat(stat) });
+  }
+
   /** Records a file by its stat alone: a program of ours, too large to be hashed. */
   program(path: ByteString): void {
     const stat = statOf(path);
@@ -191,6 +198,7 @@ export function currentInput(input: TrackedInput, environment: NodeJS.ProcessEnv
     switch (input.kind) {
       case "direct":
         return stat.isSymbolicLink() ? { kind: "type", path, type: "symlink" } : input;
+      case "object":
       case "program":
         return { ...input, stat: inputStat(stat) };
       case "file":
@@ -223,6 +231,8 @@ export function isSameInput(a: TrackedInput, b: TrackedInput): boolean {
       return true;
     case "access":
       return b.kind === "access" && a.isWritable === b.isWritable;
+    case "object":
+      return b.kind === "object" && isSameStat(a.stat, b.stat);
     case "program":
       // Not by ctime: a link more of an installed program leaves it as it was.
       return b.kind === "program" && isSameStat({ ...a.stat, ctimeNs: b.stat.ctimeNs }, b.stat);

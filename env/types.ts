@@ -103,6 +103,8 @@ export type TrackedInput =
   /** It is no link, or was not there: so a path through it was its own canonical form. */
   | { readonly kind: "direct"; readonly path: ByteString }
   | { readonly kind: "access"; readonly path: ByteString; readonly isWritable: boolean }
+  /** Something in the store: built again, its content may be another, and its inode or ctime is. */
+  | { readonly kind: "object"; readonly path: ByteString; readonly stat: InputStat }
   /** Only its stat is compared. */
   | { readonly kind: "program"; readonly path: ByteString; readonly stat: InputStat }
   | { readonly kind: "variable"; readonly name: string; readonly value: ByteString | undefined };

@@ -222,6 +222,7 @@ export function watchedPaths(inputs: readonly TrackedInput[]): ByteString[] {
       case "variable":
       case "direct":
       case "access":
+      case "object":
       case "program":
         break;
       default:

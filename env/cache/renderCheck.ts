@@ -31,6 +31,7 @@ export function renderCheck(inputs: readonly TrackedInput[], existing: readonly 
         text += `[ ${input.isWritable ? "" : "! "}-w ${quoteSh(input.path)} ] || return 1\n`;
         break;
       case "symlink":
+      case "object":
       case "program":
         break;
       case "file":

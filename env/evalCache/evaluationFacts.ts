@@ -10,11 +10,9 @@ export function evaluationFacts(context: StoreContext): Pick<EvalRecord, "inputs
   if (tracker.impurity !== undefined || settings.config.raw.get("eval-cache") === "false") return undefined;
   trackPrograms(tracker);
   const { storeDir, realStoreDir = storeDir } = settings;
-  const required = new Set<ByteString>([...tracker.storePaths, ...context.createdRoots()]);
-  return {
-    inputs: tracker.inputs,
-    required: [...required].map((path) => realStoreDir + path.slice(storeDir.length)),
-  };
+  const realPath = (path: ByteString): ByteString => realStoreDir + path.slice(storeDir.length);
+  for (const path of tracker.storePaths) tracker.object(realPath(path));
+  return { inputs: tracker.inputs, required: context.createdRoots().map(realPath) };
 }
 
 /** Another Node or another bundle may answer otherwise; another machine's system may be another. */

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   readdirSync,
   rmSync,
   truncateSync,
@@ -199,6 +200,23 @@ describe("a command line that was run before", () => {
     for (const name of ["built", "pinned"]) expect(recall("nix", ask(name)), name).toBeUndefined();
     expect(run("nix", ask("built")).out).toBe("7\n");
     expect(recall("nix", ask("built"))?.out).toBe("7\n");
+  });
+
+  it("is run again where what it read in the store was built anew, with another content", () => {
+    write(
+      "build.nix",
+      'derivation { name = "b"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo $$ > $out" ]; }',
+    );
+    write("default.nix", "{ built = import (import ./build.nix); }");
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SETTLING_MS);
+    const args = ["eval", "-f", "default.nix", "built"];
+    const first = run("nix", args).out;
+    expect(recall("nix", args)?.out).toBe(first);
+    run("nix-collect-garbage", []);
+    const path = run("nix-build", ["build.nix", "--no-out-link"]).out.trim();
+    const second = readFileSync(path, "utf8");
+    expect(recall("nix", args)).toBeUndefined();
+    expect(run("nix", args).out).toBe(second);
   });
 
   it("is answered rightly while others write, are killed, and damage what is kept", async () => {

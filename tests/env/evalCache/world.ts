@@ -19,7 +19,7 @@ import type { Random } from "./random.ts";
 const EXPRESSION = `{ arg ? "none" }:
 let
   orNull = path: read: if builtins.pathExists path then read path else null;
-  drv = name: more: derivation ({ inherit name; system = "x"; builder = "b"; } // more);
+  drv = name: more: (derivation ({ inherit name; system = "x"; builder = "b"; } // more)).drvPath;
 in {
   inherit arg;
   read = orNull ./data/a builtins.readFile;
