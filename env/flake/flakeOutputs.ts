@@ -37,6 +37,12 @@ export const SHELL_PLACES: FlakePlaces = {
   prefixes: ["devShells.%.", ...PACKAGE_PLACES.prefixes],
 };
 
+/** Where packages are searched for. */
+export const SEARCH_PLACES: FlakePlaces = {
+  defaults: ["packages.%", "legacyPackages.%"],
+  prefixes: PACKAGE_PLACES.prefixes,
+};
+
 export const APP_PLACES: FlakePlaces = {
   defaults: ["apps.%.default", "defaultApp.%", ...PACKAGE_PLACES.defaults],
   prefixes: ["apps.%.", ...PACKAGE_PLACES.prefixes],
@@ -56,14 +62,33 @@ export function outputPathsOf(fragment: string, places: FlakePlaces, system: str
  * @throws {DevshellError} `FLAKE_NO_ATTRIBUTE`, with what may have been meant
  */
 export function findFlakeOutput(outputs: Slot, shown: string, paths: readonly string[]): FlakeOutput {
+  const { value: found } = foundOutputs(outputs, shown, paths).next();
+  if (found === undefined) throw new Error("nothing was found, and nothing thrown");
+  return found;
+}
+
+/** As {@link findFlakeOutput}: each of the paths that the outputs have. */
+export function findFlakeOutputs(outputs: Slot, shown: string, paths: readonly string[]): FlakeOutput[] {
+  return [...foundOutputs(outputs, shown, paths)];
+}
+
+function* foundOutputs(
+  outputs: Slot,
+  shown: string,
+  paths: readonly string[],
+): Generator<FlakeOutput, undefined> {
   const missing: Missing[] = [];
+  let isFound = false;
   for (const path of paths) {
     const names = parseAttrPath(bytesOfText(path));
     const found = attemptPath(outputs, names);
     if (found === undefined) continue;
-    if ("slot" in found) return { value: force(found.slot), pos: found.pos, path: names };
-    missing.push(found);
+    if ("slot" in found) {
+      isFound = true;
+      yield { value: force(found.slot), pos: found.pos, path: names };
+    } else missing.push(found);
   }
+  if (isFound) return;
   throw new DevshellError(
     "FLAKE_NO_ATTRIBUTE",
     `flake '${shown}' does not provide attribute ${listOf(paths)}`,

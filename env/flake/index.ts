@@ -1,8 +1,10 @@
 export {
   APP_PLACES,
   PACKAGE_PLACES,
+  SEARCH_PLACES,
   SHELL_PLACES,
   findFlakeOutput,
+  findFlakeOutputs,
   outputPathsOf,
   type FlakeOutput,
   type FlakePlaces,

@@ -1,6 +1,7 @@
 import { bytesOfText, textOfBytes } from "../../../core/index.ts";
 import {
   findFlakeOutput,
+  findFlakeOutputs,
   outputPathsOf,
   PACKAGE_PLACES,
   type FlakeOutput,
@@ -41,6 +42,8 @@ export interface Installable {
   readonly word: string;
   /** Undefined for what is a path of the store. */
   readonly value: (() => FlakeOutput) | undefined;
+  /** All that the word may mean in a flake; of others, the one. */
+  readonly values?: (() => readonly FlakeOutput[]) | undefined;
   /** The flake, of what is in one. */
   readonly flake?: (() => FlakeOutputs) | undefined;
   /** What is to be built for it. */
@@ -192,17 +195,13 @@ function ofFlake(scope: FlakeScope, word: string): Installable {
     notice: (line) => say(bytesOfText(line)),
   });
   const flake = once(() => openFlakeOutputs(context, evaluation(), reference, options()));
-  const value = once((): FlakeOutput => {
-    const { outputs: root, shown } = flake();
-    return findFlakeOutput(
-      root,
-      shown,
-      outputPathsOf(textOfBytes(fragment), places, context.settings.config.system),
-    );
-  });
+  const paths = (): string[] => outputPathsOf(textOfBytes(fragment), places, context.settings.config.system);
+  const value = once(() => findFlakeOutput(flake().outputs, flake().shown, paths()));
+  const values = (): FlakeOutput[] => findFlakeOutputs(flake().outputs, flake().shown, paths());
   return {
     word,
     value,
+    values,
     flake,
     targets: () => [targetOfFlakeOutput(context, evaluation(), value(), outputs)],
   };

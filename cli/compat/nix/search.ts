@@ -1,4 +1,5 @@
 import { DevshellError, bytesOfText, textOfBytes } from "../../../core/index.ts";
+import { SEARCH_PLACES } from "../../../env/index.ts";
 import {
   AttrSet,
   EvalError,
@@ -14,8 +15,8 @@ import { printLine } from "../output.ts";
 import {
   newInstallableFlags,
   openInstallableContext,
+  openInstallables,
   takeInstallableFlag,
-  valuesOf,
 } from "./installables.ts";
 import { printJsonLine, takeJsonLayout, type JsonLayout } from "./prettyJson.ts";
 
@@ -52,12 +53,16 @@ export function search(argv: readonly string[]): number {
   if (!flags.settings.has("allow-import-from-derivation"))
     flags.settings.set("allow-import-from-derivation", "false");
   using context = openInstallableContext(flags, installables, { name: "nix search", isReadOnly: true });
-  const { evaluation, values } = valuesOf(context, flags, installables, [root]);
+  const { all, evaluation } = openInstallables(context, flags, installables, [root], SEARCH_PLACES);
+  const [installable] = all;
+  if (installable?.value === undefined)
+    throw usageError("nix search", `installable '${root}' does not correspond to a Nix language value`);
+  const isFlake = installable.values !== undefined;
   const found: FoundPackage[] = [];
-  for (const { value } of values)
+  for (const { value, path } of installable.values?.() ?? [installable.value()])
     visitPackages(
-      evaluation.evaluator.autoCall(value, evaluation.autoArguments),
-      root === "" ? [] : root.split("."),
+      evaluation().evaluator.autoCall(value, evaluation().autoArguments),
+      isFlake ? path.map(textOfBytes) : root === "" ? [] : root.split("."),
       true,
       (each) => {
         const fields = [each.attribute, each.name, each.description];
