@@ -3,7 +3,7 @@ import { bytesOfText, textOfBytes } from "../../../core/index.ts";
 import type { StoreContext } from "../../../env/index.ts";
 import type { DerivedPath, OutputName, StorePath } from "../../../store/index.ts";
 import { parseCommandLine } from "../commandLine.ts";
-import { printLine, standardInput } from "../output.ts";
+import { printLine, say, standardInput } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
 import { builtPathsOf } from "./builtPaths.ts";
 import {
@@ -47,7 +47,12 @@ export async function build(argv: readonly string[]): Promise<number> {
     mode: flags.isRepair ? "repair" : isRebuild ? "check" : "normal",
   });
   // Unlike nix-build, `nix` knows one status for what failed.
-  if (report.failures.length > 0) return (await reportFailures(report)) > 0 ? 1 : 0;
+  if (report.failures.length > 0) {
+    const status = (await reportFailures(report)) > 0 ? 1 : 0;
+    const failed = report.results.filter((result) => result.status === "failed").map(showTarget);
+    if (failed.length > 1) say(`error: build of ${failed.join(", ")} failed`);
+    return status;
+  }
   if (isJson) printLine(jsonOf(context, targets));
   if (isDryRun) return 0;
   targets.forEach((target, index) => {
@@ -63,6 +68,11 @@ export async function build(argv: readonly string[]): Promise<number> {
 function wordsOfStandardInput(): string[] {
   const text = Buffer.concat([...standardInput()].map((chunk) => Buffer.from(chunk))).toString("utf8");
   return text.split(/\s+/).filter((word) => word !== "");
+}
+
+function showTarget({ target }: { readonly target: DerivedPath }): string {
+  if (target.kind === "opaque") return `'${target.path}'`;
+  return `'${target.drvPath}^${target.outputs === "*" ? "*" : target.outputs.join(",")}'`;
 }
 
 function linkOutput(

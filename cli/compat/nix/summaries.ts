@@ -9,7 +9,7 @@ export const SUMMARIES: Readonly<Record<string, string>> = {
   env: "run commands in changed environments",
   eval: "evaluate an expression",
   flake: "manage flakes",
-  fmt: "reformat your code with the flake's formatter",
+  fmt: "reformat your code with the formatter that the flake builds",
   formatter: "build or run the formatter of the flake",
   hash: "compute and convert hashes",
   log: "show the log of a build",
