@@ -8,6 +8,7 @@ import {
   forceAttrs,
   forceString,
   isDerivation,
+  quoteAttrName,
   showPos,
   showType,
   type Evaluator,
@@ -107,7 +108,9 @@ export class OutputChecker {
 
   #members(inner: Check): Check {
     return (slot, path, pos) =>
-      forceAttrs(slot, pos, "").forEachSorted((name, item, at) => inner(item, `${path}.${name}`, at));
+      forceAttrs(slot, pos, "").forEachSorted((name, item, at) =>
+        inner(item, `${path}.${quoteAttrName(name)}`, at),
+      );
   }
 
   #bySystem(inner: Check): Check {
@@ -118,7 +121,7 @@ export class OutputChecker {
             new DevshellError("FLAKE_CHECK", `'${system}' is not a valid system type, at ${showPos(at)}`),
           );
         if (this.#options.checksAllSystems || system === this.#options.system)
-          inner(item, `${path}.${system}`, at);
+          inner(item, `${path}.${quoteAttrName(system)}`, at);
         else this.omittedSystems.add(system);
       });
   }
@@ -188,7 +191,7 @@ export class OutputChecker {
       const value: Value = set;
       if (isDerivation(value)) throw failure("jobset should not be a derivation at top-level");
       set.forEachSorted((name, item, at) => {
-        const inner = `${path}.${name}`;
+        const inner = `${path}.${quoteAttrName(name)}`;
         if (!isDerivation(forceAttrs(item, at, "") as Value)) return this.#hydraJobs(item, inner, at);
         say(`checking Hydra job '${inner}'...`);
         return void this.#derivation(item, inner, at);

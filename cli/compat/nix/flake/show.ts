@@ -7,6 +7,7 @@ import {
   force,
   forceString,
   printLockJson,
+  quoteAttrName,
   showReference,
   type LockJson,
   type Slot,
@@ -69,7 +70,7 @@ class OutputViewer {
   }
 
   visit(slot: Slot, path: readonly string[], header: ByteString, prefix: string): JsonObject {
-    say(`evaluating '${path.map(quoteName).join(".")}'...`);
+    say(`evaluating '${path.join(".")}'...`);
     const json: JsonObject = new Map();
     try {
       this.#show(slot, path, header, prefix, json);
@@ -91,7 +92,7 @@ class OutputViewer {
         if (isForeign) return this.#omit(path, header, " (use '--all-systems' to show)");
         return this.#orImport(path, header, () => {
           if (isDerivationSet(slot)) describe();
-          else say(`warning: ${path.map(quoteName).join(".")}.name is not a derivation`);
+          else say(`warning: ${path.join(".")}.name is not a derivation`);
         });
       case "jobs":
         return this.#orImport(path, header, () => (isDerivationSet(slot) ? describe() : enter()));
@@ -129,7 +130,7 @@ class OutputViewer {
       const isLast = index === members.length - 1;
       const tree = bytesOfText(prefix + (isLast ? TREE.last : TREE.branch));
       const next = prefix + (isLast ? TREE.none : TREE.line);
-      const inner = `${GREEN}${tree}${PLAIN}${BOLD}${name}${PLAIN}`;
+      const inner = `${GREEN}${tree}${PLAIN}${BOLD}${quoteAttrName(name)}${PLAIN}`;
       json.set(name, this.visit(item, [...path, name], inner, next));
     });
   }
@@ -161,7 +162,7 @@ class OutputViewer {
   }
 
   #omit(path: readonly string[], header: ByteString, why: string): void {
-    if (this.#options.isJson) say(`warning: ${path.map(quoteName).join(".")} omitted${why}`);
+    if (this.#options.isJson) say(`warning: ${path.join(".")} omitted${why}`);
     else printLine(`${header} ${MAGENTA}omitted${PLAIN}${why}`);
   }
 
@@ -173,7 +174,7 @@ class OutputViewer {
       if (!(error instanceof DevshellError) || !error.message.includes("allow-import-from-derivation"))
         throw error;
       const why = "omitted due to use of import from derivation";
-      if (this.#options.isJson) say(`warning: ${path.map(quoteName).join(".")} ${why}`);
+      if (this.#options.isJson) say(`warning: ${path.join(".")} ${why}`);
       else printLine(`${header} ${MAGENTA}${why}${PLAIN}`);
     }
   }
@@ -231,7 +232,7 @@ function hasContent(slot: Slot, path: readonly string[]): boolean {
 function setOf(slot: Slot, path: readonly string[]): AttrSet {
   const value = force(slot);
   if (value instanceof AttrSet) return value;
-  throw evalError("type", `'${path.map(quoteName).join(".")}' is not an attribute set`);
+  throw evalError("type", `'${path.join(".")}' is not an attribute set`);
 }
 
 function isDerivationSet(slot: Slot): boolean {
@@ -247,9 +248,4 @@ function stringOf(set: AttrSet, name: string): ByteString | undefined {
 function descriptionOf(set: AttrSet): ByteString | undefined {
   const meta = set.get("meta");
   return meta === undefined ? undefined : stringOf(setOf(meta, ["meta"]), "description");
-}
-
-/** A name of an attribute path, quoted where it could be read otherwise. */
-export function quoteName(name: string): string {
-  return /^[a-zA-Z_][a-zA-Z0-9_'-]*$/.test(name) ? name : `"${name}"`;
 }
