@@ -57,10 +57,7 @@ export function controlBuiltins(runtime: Runtime): readonly Definition[] {
       "s",
       "Fails with a message; `tryEval` can catch it.",
       (_, s) => {
-        throw evalError(
-          "throw",
-          message(s, "while evaluating the error message passed to builtin.throw"),
-        );
+        throw evalError("throw", message(s, "while evaluating the error message passed to builtin.throw"));
       },
       { isGlobal: true },
     ),

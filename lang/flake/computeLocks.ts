@@ -191,7 +191,7 @@ class Locker {
     const relative = relativePathOf(reference);
     const parent = relative === undefined ? undefined : override === undefined ? task.path : override.parent;
     const base = override === undefined ? task.directory : override.directory;
-    const place = relative === undefined ? undefined : () => this.#placeOf(base, relative);
+    const place = relative === undefined ? undefined : () => this.#placeOf(base, relative, input.isFlake);
     this.#seen.add(key);
     const wanted: WantedInput = { name, path, reference, parent, place, isFlake: input.isFlake };
     const oldEdge = this.#options.updates.has(key) ? undefined : task.old?.inputs.get(name);
@@ -206,17 +206,20 @@ class Locker {
     else this.#renew(task, wanted, own, isFromCommandLine);
   }
 
-  /** Where a relative path leads. @throws EvalError where that is outside of the tree, and evaluation is pure */
-  #placeOf(directory: ByteString, relative: ByteString): ByteString {
+  /** Where a relative path leads. @throws EvalError where that is outside of the tree */
+  #placeOf(directory: ByteString, relative: ByteString, isFlake: boolean): ByteString {
     const { host, settings } = this.#runtime;
     const place = canonicalPath(`${directory}/${relative}`);
     const top = directory.slice(host.storeDir.length + 1).split("/")[0] ?? "";
-    if (settings.isPure && !`${place}/`.startsWith(`${host.storeDir}/${top}/`))
+    if (`${place}/`.startsWith(`${host.storeDir}/${top}/`)) return place;
+    const file = isFlake ? canonicalPath(`${place}/flake.nix`) : place;
+    if (settings.isPure)
       throw evalError(
         "restricted",
-        `access to absolute path '${place}' is forbidden in pure evaluation mode (use '--impure' to override)`,
+        `access to absolute path '${file}' is forbidden in pure evaluation mode (use '--impure' to override)`,
       );
-    return place;
+    if (host.fileType(file) === undefined) return place;
+    throw failure(`relative path '${relative}' points outside of its flake's tree '${host.storeDir}/${top}'`);
   }
 
   /** Takes an input from the old lock file; fetches it only where its own inputs cannot be told from there. */

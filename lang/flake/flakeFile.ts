@@ -57,7 +57,11 @@ export function readFlake(runtime: Runtime, place: FlakePlace): Flake {
   if (runtime.host.fileType(file) === undefined)
     throw failure(runtime.host.explainMissing?.(file) ?? `path '${file}' does not exist`);
   const expr = runtime.parseFile(file);
-  if (expr.kind !== "attrs") throw failure(`file '${file}' must be an attribute set`);
+  if (expr.kind !== "attrs")
+    throw addFrame(
+      failure(`file '${file}' must be an attribute set`),
+      `while evaluating the file '${file}':`,
+    );
   const top = runtime.importFile(file, 0);
   if (!(top instanceof AttrSet)) throw failure(`file '${file}' must be an attribute set`);
   const reader = new FlakeReader(runtime, directory, lockPath);
@@ -225,18 +229,12 @@ class FlakeReader {
   #url(written: Written): string {
     const value = this.#value(written);
     if (value !== undefined && isStringValue(value)) return textOf(value);
-    if (value instanceof PathValue) return `path:${this.#relative(value.path, written.pos)}`;
+    if (value instanceof PathValue) return `path:${this.#relative(value.path)}`;
     throw failure(`expected a string or a path but got ${typeOf(value)} at ${showPos(written.pos)}`);
   }
 
-  /** From the flake's directory to another place in its tree. */
-  #relative(path: ByteString, pos: Pos): ByteString {
-    const { storeDir } = this.#runtime.host;
-    const top = this.#directory.slice(storeDir.length + 1).split("/")[0] ?? "";
-    if (!`${path}/`.startsWith(`${storeDir}/${top}/`))
-      throw failure(
-        `input attribute path '${path}' at ${showPos(pos)} must be in the same source tree as ${this.#directory}`,
-      );
+  /** From the flake's directory to another place; whether that is in its tree is seen when it is locked. */
+  #relative(path: ByteString): ByteString {
     const from = this.#directory.split("/");
     const to = path.split("/");
     let common = 0;
@@ -302,6 +300,6 @@ export function parseInputPath(text: string): InputPath {
   const steps = text.split("/").filter((step) => step !== "");
   for (const step of steps)
     if (!/^[a-zA-Z][a-zA-Z0-9_-]*$/.test(step))
-      throw failure(`invalid flake input attribute path element '${bytesOfText(step)}'`);
+      throw evalError("usage", `invalid flake input attribute path element '${bytesOfText(step)}'`);
   return steps;
 }
