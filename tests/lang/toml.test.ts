@@ -1,4 +1,7 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { DevshellError, textOfBytes } from "../../core/index.ts";
 import { errorOf, evaluate } from "./support/evaluate.ts";
 
 const TIMESTAMPS = { features: new Set(["parse-toml-timestamps"]) };
@@ -66,5 +69,26 @@ describe("TOML", () => {
       '{ a = { _type = "timestamp"; value = "07:32:00"; }; }',
     );
     expect(errorOf('builtins.fromTOML "a = 2023-02-29"', TIMESTAMPS)).toMatch(/invalid date/);
+  });
+});
+
+/** A document, and what Nix 2.34 makes of it: a value, or a message with its excerpts. */
+const GOLDEN = JSON.parse(
+  readFileSync(join(import.meta.dirname, "golden/toml.json"), "utf8"),
+) as readonly (readonly [document: string, answer: string])[];
+
+describe("TOML of all shapes", () => {
+  it.each(GOLDEN)("%j", (document, answer) => {
+    // A string of Nix knows no escape for control characters: they stand as they are.
+    const quoted = JSON.stringify(document).replaceAll("\\u0001", "\u0001");
+    const given = (): string => {
+      try {
+        return evaluate(`builtins.fromTOML ${quoted}`);
+      } catch (error) {
+        if (error instanceof DevshellError) return `error: ${textOfBytes(error.message).trimEnd()}`;
+        throw error;
+      }
+    };
+    expect(given()).toBe(answer);
   });
 });
