@@ -57,6 +57,8 @@ async function runNamed(name: string, argv: readonly string[], script?: readonly
 
 /** `devshell --json`: standard error is lines of JSON to its end. */
 function isEventStream(argv: readonly string[]): boolean {
+  // A drop-in command's own `--json` says what it prints.
+  if (process.env["DEVSHELL_ARGV0"]?.startsWith("nix") === true) return false;
   const command = findCommand(argv[0] ?? "enter")?.name ?? "enter";
   return command === "enter" && argv.includes("--json");
 }

@@ -161,6 +161,8 @@ describe("nix-env --query", () => {
         "",
       ].join("\n"),
     );
+    // A failure is told as ever.
+    expect(query("-f", "none.nix", "-qa", "--json").err).toMatch(/^error: path '.*' does not exist\n$/);
     // Half a package is printed as far as it is known.
     expect(JSON.parse(available("-qa", "-A", "late", "--json", "--out-path"))).toEqual({
       late: {
