@@ -1,6 +1,7 @@
 import {
   AttrSet,
   Lambda,
+  MAX_LIST_LENGTH,
   NO_POS,
   addFrame,
   call1,
@@ -29,9 +30,6 @@ import {
   type Definition,
 } from "./define.ts";
 import { sortByLess } from "./sort.ts";
-
-/** Longer lists than this cannot be made. */
-const MAX_LENGTH = 2 ** 32 - 1;
 
 const PARTITION_SHAPE = internShape(["right", "wrong"]);
 
@@ -165,7 +163,7 @@ export const LIST_BUILTINS: readonly Definition[] = [
         NO_POS,
         "while evaluating the second argument passed to builtins.genList",
       );
-      if (count < 0 || count > MAX_LENGTH) throw failure(`cannot create list of size ${count}`);
+      if (count < 0 || count > MAX_LIST_LENGTH) throw failure(`cannot create list of size ${count}`);
       const fn = forceFunction(
         generator,
         NO_POS,

@@ -42,8 +42,6 @@ export function printJson(
   return new JsonPrinter(runtime, context, outerLevels).run(slot, pos, copyToStore);
 }
 
-/** Values nested deeper are an error, as in Nix, where `max-call-depth` says so. */
-const MAX_DEPTH = 10_000;
 const OUTER_LEVELS = 2;
 const CHUNK_PIECES = 4096;
 const MAX_KEPT_NAMES = 64;
@@ -62,7 +60,7 @@ class JsonPrinter {
   constructor(runtime: Runtime, context: Set<ContextElement>, outerLevels: number) {
     this.#runtime = runtime;
     this.#context = context;
-    this.#maxDepth = (runtime.settings.maxCallDepth ?? MAX_DEPTH) - outerLevels;
+    this.#maxDepth = (runtime.settings.maxCallDepth ?? Infinity) - outerLevels;
   }
 
   run(slot: Slot, pos: Pos, copyToStore: boolean): ByteString {

@@ -109,6 +109,11 @@ function classOf(code: number): number {
   return CLASSES[code] ?? 0;
 }
 
+interface Run {
+  start: number;
+  end: number;
+}
+
 /**
  * Cuts a text into tokens, one ahead of the parser. Longest match wins, as in Nix's lexer: `a/b` is a path, `a:b` a
  * URI. Strings and paths with interpolation are read by the parser, which calls back for their pieces.
@@ -124,6 +129,9 @@ export class Lexer {
   /** The current token's text (identifiers, literals, paths). */
   value = "";
   readonly #allowsPipes: boolean;
+  /** The runs of characters of paths and of URIs' schemes met last: in `a.b.c…` they are the same for every name. */
+  readonly #pathRun: Run = { start: 0, end: 0 };
+  readonly #schemeRun: Run = { start: 0, end: 0 };
 
   /** Gets the doc comments (`/** … *\/`), by the place of what follows them. */
   readonly #docComments: Map<Pos, string> | undefined;
@@ -189,8 +197,7 @@ export class Lexer {
   #uri(start: number): boolean {
     const text = this.text;
     if (text.charCodeAt(start) === 95) return false;
-    let end = start + 1;
-    while ((classOf(text.charCodeAt(end)) & SCHEME_CHAR) !== 0) end++;
+    let end = this.#endOfRun(this.#schemeRun, SCHEME_CHAR, start);
     if (text.charCodeAt(end) !== 58 || (classOf(text.charCodeAt(end + 1)) & URI_CHAR) === 0) return false;
     end += 2;
     while ((classOf(text.charCodeAt(end)) & URI_CHAR) !== 0) end++;
@@ -200,12 +207,20 @@ export class Lexer {
     return true;
   }
 
-  /** A path, or the first part of one with interpolation; leaves `at` behind the literal text. */
-  #path(start: number): boolean {
+  #endOfRun(run: Run, kind: number, start: number): number {
+    if (start >= run.start && start < run.end) return run.end;
     const text = this.text;
     let end = start;
-    while ((classOf(text.charCodeAt(end)) & PATH_CHAR) !== 0) end++;
-    if (text.charCodeAt(end) !== 47) return false;
+    while ((classOf(text.charCodeAt(end)) & kind) !== 0) end++;
+    run.start = start;
+    run.end = end;
+    return end;
+  }
+
+  /** A path, or the first part of one with interpolation; leaves `at` behind the literal text. */
+  #path(start: number): boolean {
+    const end = this.#endOfRun(this.#pathRun, PATH_CHAR, start);
+    if (this.text.charCodeAt(end) !== 47) return false;
     return this.#pathFromSlash(start, end, "path");
   }
 

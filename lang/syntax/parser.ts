@@ -1,5 +1,5 @@
 import { bytesOfText, type ByteString } from "../../core/index.ts";
-import { evalError, type EvalError } from "../value/error.ts";
+import { asDevshellError, evalError, type EvalError } from "../value/error.ts";
 import { showPos, type Pos, type Source } from "../value/position.ts";
 import { addAttrDef, addAttrPath, newAttrs } from "./attrs.ts";
 import {
@@ -35,7 +35,12 @@ export type LintRule = "lint-absolute-path-literals" | "lint-short-path-literals
  * @throws EvalError of kind `parse`, worded and placed as Nix's
  */
 export function parse(source: Source, options: ParseOptions): Expr {
-  return new Parser(source, options).parseAll();
+  const parser = new Parser(source, options);
+  try {
+    return parser.parseAll();
+  } catch (error) {
+    throw asDevshellError(error, parser.pos) ?? error;
+  }
 }
 
 /** Parses `a = 1; inherit b;`, with no braces around. */
@@ -106,12 +111,13 @@ class Parser {
   parseBindings(): AttrsExpr {
     this.#lexer.next();
     if (this.#is("end")) throw this.#unexpected();
-    const attrs = newAttrs(this.#pos);
+    const attrs = newAttrs(this.pos);
     this.#bindings(attrs, "end", "'inherit' or end of file");
     return attrs;
   }
 
-  get #pos(): Pos {
+  /** Of the token that is looked at. */
+  get pos(): Pos {
     return this.#base + this.#lexer.start;
   }
 
@@ -122,7 +128,7 @@ class Parser {
   #unexpected(expected?: string): EvalError {
     const found = describeToken(this.#lexer.kind);
     const message = `syntax error, unexpected ${found}${expected === undefined ? "" : `, expecting ${expected}`}`;
-    return evalError("parse", message, this.#pos);
+    return evalError("parse", message, this.pos);
   }
 
   #expect(kind: TokenKind, expected?: string): void {
@@ -133,7 +139,7 @@ class Parser {
   /** A whole expression: function, `assert`, `with`, `let`, `if`, or operators. */
   #function(): Expr {
     const lexer = this.#lexer;
-    const pos = this.#pos;
+    const pos = this.pos;
     switch (lexer.kind) {
       case "identifier": {
         const name = lexer.value;
@@ -232,7 +238,7 @@ class Parser {
     if (this.#is("...")) return { formals: this.#formals(undefined) };
     if (this.#is("identifier")) {
       const name = lexer.value;
-      const namePos = this.#pos;
+      const namePos = this.pos;
       lexer.next();
       if (this.#is(",") || this.#is("?") || this.#is("}"))
         return { formals: this.#formals({ name, pos: namePos }) };
@@ -267,7 +273,7 @@ class Parser {
           return { list, hasEllipsis: false };
         }
         if (!this.#is("identifier")) throw this.#unexpected("identifier or '...' or '}'");
-        pending = { name: lexer.value, pos: this.#pos };
+        pending = { name: lexer.value, pos: this.pos };
         lexer.next();
       }
       let fallback: Expr | undefined;
@@ -292,16 +298,16 @@ class Parser {
     if (this.#is("|>")) {
       let value = left;
       while (this.#is("|>")) {
-        const pipePos = this.#pos;
+        const pipePos = this.pos;
         lexer.next();
-        value = makeCall(this.#binary(0, undefined, this.#pos), value, pipePos);
+        value = makeCall(this.#binary(0, undefined, this.pos), value, pipePos);
       }
       return value;
     }
     if (this.#is("<|")) {
-      const pipePos = this.#pos;
+      const pipePos = this.pos;
       lexer.next();
-      const right = this.#pos;
+      const right = this.pos;
       return makeCall(left, this.#pipeFrom(right), pipePos);
     }
     return left;
@@ -310,9 +316,9 @@ class Parser {
   #pipeFrom(pos: Pos): Expr {
     const left = this.#binary(0, undefined, pos);
     if (!this.#is("<|")) return left;
-    const pipePos = this.#pos;
+    const pipePos = this.pos;
     this.#lexer.next();
-    return makeCall(left, this.#pipeFrom(this.#pos), pipePos);
+    return makeCall(left, this.#pipeFrom(this.pos), pipePos);
   }
 
   #binary(minLevel: number, first: Expr | undefined, startPos: Pos): Expr {
@@ -326,13 +332,13 @@ class Parser {
       const { level, associativity } = info;
       if (associativity === "none" && level === lastLevel) throw this.#unexpected();
       lastLevel = level;
-      const pos = this.#pos;
+      const pos = this.pos;
       lexer.next();
       if (kind === "?") {
         left = { kind: "hasAttr", object: left, path: this.#attrPath() };
         continue;
       }
-      const rightPos = this.#pos;
+      const rightPos = this.pos;
       const right = this.#binary(associativity === "right" ? level : level + 1, undefined, rightPos);
       left = makeBinary(kind, left, right, pos, startPos, rightPos);
     }
@@ -340,10 +346,10 @@ class Parser {
 
   #unary(): Expr {
     const lexer = this.#lexer;
-    const pos = this.#pos;
+    const pos = this.pos;
     if (this.#is("!")) {
       lexer.next();
-      return { kind: "not", operand: this.#binary(NOT_LEVEL, undefined, this.#pos) };
+      return { kind: "not", operand: this.#binary(NOT_LEVEL, undefined, this.pos) };
     }
     if (this.#is("-")) {
       lexer.next();
@@ -354,7 +360,7 @@ class Parser {
 
   #application(first: Expr | undefined, pos: Pos): Expr {
     let fn = this.#select(first, pos);
-    while (startsOperand(this.#lexer.kind)) fn = makeCall(fn, this.#select(undefined, this.#pos, true), pos);
+    while (startsOperand(this.#lexer.kind)) fn = makeCall(fn, this.#select(undefined, this.pos, true), pos);
     return fn;
   }
 
@@ -368,7 +374,7 @@ class Parser {
       let fallback: Expr | undefined;
       if (this.#is("or")) {
         lexer.next();
-        fallback = this.#select(undefined, this.#pos, true);
+        fallback = this.#select(undefined, this.pos, true);
       }
       return { kind: "select", object, path, fallback, pos };
     }
@@ -391,7 +397,7 @@ class Parser {
 
   #simple(): Expr {
     const lexer = this.#lexer;
-    const pos = this.#pos;
+    const pos = this.pos;
     switch (lexer.kind) {
       case "identifier": {
         const name = lexer.value;
@@ -438,7 +444,7 @@ class Parser {
         const items: Expr[] = [];
         while (!this.#is("]")) {
           if (!startsOperand(lexer.kind)) throw this.#unexpected();
-          items.push(this.#select(undefined, this.#pos, true));
+          items.push(this.#select(undefined, this.pos, true));
         }
         lexer.next();
         return { kind: "list", items };
@@ -536,7 +542,7 @@ class Parser {
       resolve: undefined,
     };
     const name = lexer.value;
-    const pos = this.#pos;
+    const pos = this.pos;
     lexer.at = DEFERRABLE.lastIndex;
     lexer.next();
     addAttrPath(attrs, [name], value, pos);
@@ -553,7 +559,7 @@ class Parser {
   /** `a.b.c = …;` @param first a name that was read already */
   #binding(attrs: AttrsExpr, first: { readonly name: string; readonly pos: Pos } | undefined): void {
     const lexer = this.#lexer;
-    const pos = first?.pos ?? this.#pos;
+    const pos = first?.pos ?? this.pos;
     const path: AttrName[] = [first?.name ?? this.#attr()];
     while (this.#is(".")) {
       lexer.next();
@@ -573,7 +579,7 @@ class Parser {
     let index = 0;
     if (this.#is("(")) {
       lexer.next();
-      const fromPos = this.#pos;
+      const fromPos = this.pos;
       const source = this.#function();
       this.#expect(")");
       index = attrs.inheritFrom.length;
@@ -581,7 +587,7 @@ class Parser {
       from = { kind: "inheritFrom", index, pos: fromPos };
     }
     for (;;) {
-      const pos = this.#pos;
+      const pos = this.pos;
       switch (lexer.kind) {
         case ";":
           lexer.next();

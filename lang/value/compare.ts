@@ -89,6 +89,34 @@ export function isDerivation(value: Value): value is AttrSet {
   return type !== undefined && force(type, value.posOf("type")) === "derivation";
 }
 
+interface Difference {
+  readonly left: Slot;
+  readonly right: Slot;
+  /** Lists around it. */
+  readonly levels: number;
+}
+
+/**
+ * The first elements of two lists that are not equal; in lists of the same length within them, theirs. (To ask at
+ * every level whether all within is equal would take time by the square of the depth.)
+ */
+function firstDifference(a: readonly Slot[], b: readonly Slot[], pos: Pos): Difference | undefined {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const left = a[i]!;
+    const right = b[i]!;
+    const x = force(left, pos);
+    const y = force(right, pos);
+    if (left !== right && isList(x) && isList(y) && x.length === y.length) {
+      enterLevel(pos);
+      const inner = firstDifference(x, y, pos);
+      calls.depth--;
+      if (inner !== undefined) return { ...inner, levels: inner.levels + 1 };
+    } else if (!equalValues(left, right, pos)) return { left, right, levels: 1 };
+  }
+  return undefined;
+}
+
 /** `<`: numbers, strings, paths, and lists of them. */
 export function lessThan(left: Slot, right: Slot, pos: Pos): boolean {
   const a = force(left, pos);
@@ -103,15 +131,15 @@ export function lessThan(left: Slot, right: Slot, pos: Pos): boolean {
   if (textA !== undefined && textB !== undefined) return textA < textB;
   if (a instanceof PathValue && b instanceof PathValue) return a.path < b.path;
   if (isList(a) && isList(b)) {
-    for (let i = 0; ; i++) {
-      if (i === b.length) return false;
-      if (i === a.length) return true;
-      if (equalValues(a[i]!, b[i]!, pos)) continue;
-      try {
-        return lessThan(a[i]!, b[i]!, NO_POS);
-      } catch (error) {
-        throw addFrame(error, "while comparing two list elements");
-      }
+    const pair = firstDifference(a, b, pos);
+    if (pair === undefined) return a.length < b.length;
+    try {
+      return lessThan(pair.left, pair.right, NO_POS);
+    } catch (error) {
+      let framed = error;
+      for (let level = 0; level < pair.levels; level++)
+        framed = addFrame(framed, "while comparing two list elements");
+      throw framed;
     }
   }
   const isSameKind = isFunctionValue(a) ? isFunctionValue(b) : showType(a) === showType(b);

@@ -12,6 +12,7 @@ export type EvalErrorKind =
   | "undefinedVariable"
   | "infiniteRecursion"
   | "stackOverflow"
+  | "tooLarge"
   | "restricted"
   | "parse"
   | "usage"
@@ -27,11 +28,15 @@ const CODES: Record<EvalErrorKind, string> = {
   undefinedVariable: "LANG_UNDEFINED_VARIABLE",
   infiniteRecursion: "LANG_INFINITE_RECURSION",
   stackOverflow: "LANG_STACK_OVERFLOW",
+  tooLarge: "LANG_TOO_LARGE",
   restricted: "LANG_RESTRICTED",
   parse: "LANG_PARSE",
   usage: "LANG_USAGE",
   eval: "LANG_EVAL",
 };
+
+/** What a fixed array of V8 holds. */
+export const MAX_LIST_LENGTH = 2 ** 27 - 32;
 
 /** A failure of evaluation. Its message is Nix's own wording; frames are pushed on the way out, innermost first. */
 export class EvalError extends DevshellError {
@@ -91,7 +96,7 @@ const MAX_FRAMES = 20_000;
 
 /**
  * Adds a frame to an error on its way out, and gives back what to throw on: a JavaScript stack overflow becomes
- * Nix's own error for it; anything that is no user's error stays as it is.
+ * Nix's own error for it, and so on; anything that is no user's error stays as it is.
  * @param isAlways shown even when the trace is truncated
  */
 export function addFrame(error: unknown, message: string, pos: Pos = NO_POS, isAlways = false): unknown {
@@ -106,16 +111,21 @@ export function addFrame(error: unknown, message: string, pos: Pos = NO_POS, isA
   return known;
 }
 
-/** Turns a JavaScript stack overflow into an error of ours; gives `undefined` for bugs. */
+/** What a JavaScript engine refuses, by its message's beginning, and how it is told. */
+const REFUSALS: readonly (readonly [start: string, kind: EvalErrorKind, message: string])[] = [
+  ["Maximum call stack", "stackOverflow", "stack overflow; max-call-depth exceeded"],
+  ["Invalid string length", "tooLarge", "cannot create a string of more than 536870888 bytes"],
+  ["Invalid array length", "tooLarge", `cannot create a list of more than ${MAX_LIST_LENGTH} elements`],
+  ["Map maximum size", "tooLarge", "cannot create a set of more than 16777216 attributes"],
+  ["Set maximum size", "tooLarge", "cannot create a set of more than 16777216 attributes"],
+];
+
+/** Turns what the JavaScript engine refuses (a stack overflow, a text too long) into an error of ours. */
 export function asDevshellError(error: unknown, pos: Pos = NO_POS): DevshellError | undefined {
   if (error instanceof DevshellError) return error;
-  if (isStackOverflow(error))
-    return evalError("stackOverflow", "stack overflow; max-call-depth exceeded", pos);
-  return undefined;
-}
-
-export function isStackOverflow(error: unknown): boolean {
-  return error instanceof RangeError && error.message.startsWith("Maximum call stack");
+  if (!(error instanceof RangeError)) return undefined;
+  const refusal = REFUSALS.find(([start]) => error.message.startsWith(start));
+  return refusal === undefined ? undefined : evalError(refusal[1], refusal[2], pos);
 }
 
 /** Whether `builtins.tryEval` catches it. */
