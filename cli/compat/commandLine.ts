@@ -187,8 +187,6 @@ export function isValuedSetting(word: string): boolean {
 const IGNORED: Readonly<Record<string, number>> = {
   "--log-format": 1,
   "--eval-store": 1,
-  "--refresh": 0,
-  "--offline": 0,
   "--impure": 0,
   "--print-build-logs": 0,
   "-L": 0,
@@ -309,6 +307,12 @@ function takeCommon(flags: CommonFlags, word: string, next: () => string, name: 
     case "--repair":
       flags.isRepair = true;
       return true;
+    case "--refresh":
+      settings.set("tarball-ttl", "0");
+      return true;
+    case "--offline":
+      for (const [option, value] of OFFLINE) settings.set(option, value);
+      return true;
     case "--override-flake":
       flags.flakeOverrides.push([next(), next()]);
       return true;
@@ -349,6 +353,14 @@ function takeSetting(settings: Map<string, string>, word: string, next: () => st
   settings.set(option, value);
   return true;
 }
+
+/** What was downloaded once never grows old, and nobody is asked for more than a moment. */
+const OFFLINE: readonly (readonly [option: string, value: string])[] = [
+  ["substitute", "false"],
+  ["tarball-ttl", "4294967295"],
+  ["download-attempts", "1"],
+  ["connect-timeout", "1"],
+];
 
 const NUMBERS = new Set(["cores", "max-jobs", "max-silent-time", "timeout"]);
 
