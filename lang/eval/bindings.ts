@@ -200,12 +200,12 @@ function shapeOf(expr: AttrsExpr): Shape {
 
 /** A set whose slots are compiled and made when first asked for. */
 function compileBig(expr: AttrsExpr, shape: Shape, compiler: Compiler): Code {
-  const makers: (MakeSlot | undefined)[] = Array.from({ length: expr.defs.length });
+  const empty = template(expr.defs.length);
+  const makers: (MakeSlot | undefined)[] = empty.slice();
   const sourcesOf = compileSources(expr, compiler);
   return (env) => {
     const sources = sourcesOf === undefined ? NO_SOURCES : sourcesOf(env);
-    const values: undefined[] = Array.from({ length: makers.length });
-    return new AttrSet(shape, values, null, (index) => {
+    return new AttrSet(shape, empty.slice(), null, (index) => {
       const make = (makers[index] ??= compileDef(expr.defs[index]!, compiler));
       return make(env, env, sources);
     });
