@@ -51,7 +51,7 @@ async function build(request: Request, keeper: Keeper): Promise<number> {
     dryRun: request.isDryRun,
     mode: request.flags.isRepair ? "repair" : request.isCheck ? "check" : "normal",
   });
-  if (report.failures.length > 0) return await reportFailures(report);
+  if (report.failures.length > 0) return reportFailures(report);
   if (request.isDryRun) return 0;
   const counters = new Map<StorePath, number>();
   const paths: StorePath[] = [];

@@ -48,7 +48,7 @@ export async function build(argv: readonly string[]): Promise<number> {
   });
   // Unlike nix-build, `nix` knows one status for what failed.
   if (report.failures.length > 0) {
-    const status = (await reportFailures(report)) > 0 ? 1 : 0;
+    const status = reportFailures(report) > 0 ? 1 : 0;
     const failed = report.results.filter((result) => result.status === "failed").map(showTarget);
     if (failed.length > 1) say(`error: build of ${failed.join(", ")} failed`);
     return status;

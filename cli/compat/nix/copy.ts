@@ -50,7 +50,7 @@ export async function copy(argv: readonly string[]): Promise<number> {
   else {
     const targets = targetsOf(context, flags, installables, words);
     const report = await context.tryRealise(targets);
-    if (report.failures.length > 0) return (await reportFailures(report)) > 0 ? 1 : 0;
+    if (report.failures.length > 0) return reportFailures(report) > 0 ? 1 : 0;
     paths = targets.flatMap((each) => outputsOf(source, each));
   }
   const wanted = isWhole ? source.closureOf(paths) : paths;

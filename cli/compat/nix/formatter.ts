@@ -85,6 +85,6 @@ async function builtFormatter(
   const report = await context.tryRealise(app.targets);
   if (report.failures.length === 0 && !isInStore(context.settings.storeDir, bytesOfText(app.program)))
     throw new DevshellError("CLI_APP", `app program '${app.program}' is not in the Nix store`);
-  const status = (await reportFailures(report)) > 0 ? 1 : 0;
+  const status = reportFailures(report) > 0 ? 1 : 0;
   return { app, sourcePath: installable.flake?.().sourcePath, status };
 }

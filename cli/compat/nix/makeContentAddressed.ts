@@ -10,7 +10,7 @@ export async function rewriteToContent(
   isJson: boolean,
 ): Promise<number> {
   const report = await context.tryRealise(targets);
-  if (report.failures.length > 0) return await reportFailures(report);
+  if (report.failures.length > 0) return reportFailures(report);
   const { store } = context;
   const roots = report.results.flatMap(({ outputs }) => [...outputs.values()]);
   const source = {

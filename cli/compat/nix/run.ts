@@ -53,7 +53,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const app = appOf(context, evaluation, selected);
   evaluation.host.flush();
   const report = await context.tryRealise(app.targets);
-  if (report.failures.length > 0) return (await reportFailures(report)) > 0 ? 1 : 0;
+  if (report.failures.length > 0) return reportFailures(report) > 0 ? 1 : 0;
   if (!isInStore(context.settings.storeDir, bytesOfText(app.program)))
     throw new DevshellError("CLI_APP", `app program '${app.program}' is not in the Nix store`);
   return becomeProgram(context, app.program, args, environmentOf(variables, process.env));

@@ -36,7 +36,7 @@ export async function shell(argv: readonly string[]): Promise<number> {
   using context = openInstallableContext(flags, installables, { name: "nix shell" });
   const targets = targetsOf(context, flags, installables, words);
   const report = await context.tryRealise(targets);
-  if (report.failures.length > 0) return (await reportFailures(report)) > 0 ? 1 : 0;
+  if (report.failures.length > 0) return reportFailures(report) > 0 ? 1 : 0;
   const environment = environmentOf(variables, process.env);
   const directories = programDirectories(
     context,

@@ -70,7 +70,7 @@ export async function store(argv: readonly string[]): Promise<number> {
     const report = await context.tryRealise(targetsOf(context, flags, installables, rest), {
       mode: "repair",
     });
-    return await reportFailures(report);
+    return reportFailures(report);
   }
   if (name === "make-content-addressed")
     return await rewriteToContent(

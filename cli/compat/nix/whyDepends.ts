@@ -40,7 +40,7 @@ export async function whyDepends(argv: readonly string[]): Promise<number> {
   if (target === undefined || dependencyTarget === undefined) throw new Error("a word has no target");
   if (!isDerivation) {
     const report = await context.tryRealise([target]);
-    if (report.failures.length > 0) return (await reportFailures(report)) > 0 ? 1 : 0;
+    if (report.failures.length > 0) return reportFailures(report) > 0 ? 1 : 0;
   }
   const from = pathOf(context, target, isDerivation);
   const to = pathOf(context, dependencyTarget, isDerivation);

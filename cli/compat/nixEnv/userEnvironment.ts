@@ -29,7 +29,7 @@ export async function realisePackages(
     return each.outputsToInstall().map(([, path]) => ({ kind: "opaque", path: path ?? each.outPath }));
   });
   evaluation.host.flush();
-  return await reportFailures(await context.tryRealise(targets, { dryRun: isDryRun }));
+  return reportFailures(await context.tryRealise(targets, { dryRun: isDryRun }));
 }
 
 /**
@@ -66,7 +66,7 @@ export async function installEnvironment(
   const { drvPath } = environment;
   evaluation.host.flush();
   const report = await context.tryRealise([{ kind: "built", drvPath, outputs: ["out"] }]);
-  if (report.failures.length > 0) return await reportFailures(report);
+  if (report.failures.length > 0) return reportFailures(report);
   const path = context.store.queryDerivationOutputs(drvPath).get("out");
   if (path === undefined) throw new Error(`the output of ${drvPath} was built but is not known`);
   return addGeneration(context.store, bytesOfText(profile), path, token) === undefined ? undefined : 0;

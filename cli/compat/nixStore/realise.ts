@@ -25,7 +25,7 @@ export async function realisePaths(operation: StoreOperation): Promise<number> {
     dryRun: given.has("--dry-run"),
     mode: given.has("--repair") ? "repair" : given.has("--check") ? "check" : "normal",
   });
-  if (report.failures.length > 0) return await reportFailures(report);
+  if (report.failures.length > 0) return reportFailures(report);
   if (given.has("--dry-run") || given.has("--ignore-unknown")) return 0;
   for (const [index, target] of targets.entries())
     for (const line of rootedPaths(context, operation, target, index + 1))

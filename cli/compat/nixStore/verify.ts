@@ -55,5 +55,5 @@ export async function repairPaths(operation: StoreOperation): Promise<number> {
     paths.map((path) => ({ kind: "opaque", path })),
     { mode: "repair" },
   );
-  return await reportFailures(report);
+  return reportFailures(report);
 }
