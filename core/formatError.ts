@@ -39,13 +39,20 @@ export function formatError(error: unknown, options: FormatErrorOptions = {}): s
   const margin = " ".repeat(`${level}: `.length);
   // A quoted text's last line feed stands, as in Nix: an empty line ends it.
   const last = error.message.endsWith("\n") ? `\n${margin}` : "";
-  return `${indent(prefix, margin, body.trimEnd())}${last}`;
+  return `${indent(prefix, margin, chomp(body))}${last}`;
+}
+
+/** Without blanks at the end, as Nix means them: other white space is part of a message. */
+function chomp(text: string): string {
+  let end = text.length;
+  while (end > 0 && " \t\n\r".includes(text.charAt(end - 1))) end--;
+  return text.slice(0, end);
 }
 
 function indent(first: string, rest: string, text: string): string {
   return text
     .split("\n")
-    .map((line, i) => `${i === 0 ? first : rest}${line}`.trimEnd())
+    .map((line, i) => chomp(`${i === 0 ? first : rest}${line}`))
     .join("\n");
 }
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { DevshellError, bytesOfText, textOfBytes } from "../../core/index.ts";
-import { isStringValue, quoteAttrName, showType, textOf } from "../../lang/index.ts";
+import { isStringValue, showType, textOf } from "../../lang/index.ts";
 import { throwFailure, type StorePath } from "../../store/index.ts";
 import { printLog } from "../compat/nixStore/buildLog.ts";
 import { launcherPath, withoutInternals } from "../launcher.ts";
@@ -64,7 +64,7 @@ const COMMANDS: ReadonlyMap<string, ReplCommand> = new Map<string, ReplCommand>(
 
 function showLastLoaded({ lastLoaded, options }: ReplSession): void {
   if (lastLoaded === undefined) throw new DevshellError("REPL_NOTHING", "nothing has been loaded yet");
-  const names = lastLoaded.sortedNames().map((name) => `${quoteAttrName(name)}\n`);
+  const names = lastLoaded.sortedNames().map((name) => `${name}\n`);
   options.print(`${names.join("")}\n`);
 }
 

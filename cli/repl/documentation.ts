@@ -5,6 +5,7 @@ import {
   NO_POS,
   PrimOp,
   addFrame,
+  evalError,
   docCommentAt,
   parseAttrPath,
   quoteAttrName,
@@ -35,12 +36,13 @@ function documentationOf(evaluator: Evaluator, value: Value, level = 0): ByteStr
   }
   if (value instanceof Lambda) {
     const { name, pos } = value.code;
-    const what = name === undefined ? "Function " : `Function \`${name}\``;
-    return `${what}\\\n${DEFINED_AT}${showPos(pos)}\n\n${docCommentAt(pos) ?? ""}`;
+    const what = name === undefined ? "Function defined at " : `Function \`${name}\`\\\n${DEFINED_AT}`;
+    return `${what}${showPos(pos)}\n\n${docCommentAt(pos) ?? ""}`;
   }
   const functor = value instanceof AttrSet ? value.get("__functor") : undefined;
-  if (functor === undefined || level > MAX_FUNCTORS) return undefined;
+  if (functor === undefined) return undefined;
   try {
+    if (level > MAX_FUNCTORS) throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded");
     return documentationOf(evaluator, evaluator.call(functor, value), level + 1);
   } catch (error) {
     throw addFrame(error, "while partially calling '__functor' to retrieve documentation", NO_POS);

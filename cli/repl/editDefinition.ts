@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import { DevshellError, fsPath } from "../../core/index.ts";
 import {
   AttrSet,
+  INTERNAL_FILES,
   Lambda,
   PathValue,
   isStringValue,
@@ -19,20 +20,20 @@ interface Place {
   readonly file: string;
   /** 0 where none is known. */
   readonly line: number;
-  /** What it holds, of a file that is part of the language. */
-  readonly text: string;
+  /** What it holds, where that is known: a file of the language's own is none on disk. */
+  readonly text: string | undefined;
 }
 
 /** `:e`: opens $EDITOR where a value was written. */
 export function editDefinition(session: ReplSession, expression: string): void {
   const place = placeOf(session, session.evaluate(expression));
-  const isFile = existsSync(fsPath(place.file));
+  const isFile = place.text === undefined || existsSync(fsPath(place.file));
   if (isFile) openEditor(fsPath(place.file).toString("utf8"), place.line);
   else {
     const directory = mkdtempSync(join(tmpdir(), "devshell-edit-"));
     try {
       const copy = join(directory, basename(place.file));
-      writeFileSync(copy, place.text, { encoding: "latin1", mode: 0o444 });
+      writeFileSync(copy, place.text ?? "", { encoding: "latin1", mode: 0o444 });
       openEditor(copy, place.line);
     } finally {
       rmSync(directory, { recursive: true });
@@ -45,27 +46,18 @@ export function editDefinition(session: ReplSession, expression: string): void {
 function placeOf(session: ReplSession, value: Value): Place {
   if (value instanceof PathValue || isStringValue(value)) {
     const file = value instanceof PathValue ? value.path : textOf(value);
-    if (!file.startsWith("/"))
+    const text = INTERNAL_FILES.get(file);
+    if (text === undefined && !file.startsWith("/"))
       throw new DevshellError("REPL_EDIT", `string '${file}' doesn't represent an absolute path`);
-    const text = existsSync(fsPath(file)) ? "" : textOf(contentsOf(session, file));
     return { file, line: 0, text };
   }
   if (value instanceof Lambda) {
     const place = sourcePos(value.code.pos);
     if (place?.origin.kind !== "file")
       throw new DevshellError("REPL_EDIT", `'${showPos(value.code.pos)}' cannot be shown in an editor`);
-    return { file: place.origin.path, line: place.line, text: place.text ?? "" };
+    return { file: place.origin.path, line: place.line, text: place.text };
   }
   return packagePlace(session, value);
-}
-
-function contentsOf(session: ReplSession, file: string): string {
-  const { evaluator } = session;
-  const read = evaluator.runtime.builtins.get("readFile");
-  if (read === undefined) throw new Error("no builtins.readFile");
-  const value = evaluator.call(read, new PathValue(file));
-  if (!isStringValue(value)) throw new Error("builtins.readFile gives no string");
-  return textOf(value);
 }
 
 /** A package says in `meta.position` where it was written. */
@@ -78,7 +70,7 @@ function packagePlace(session: ReplSession, value: Value): Place {
   const match = isStringValue(text as Value) ? /^(.*):(\d+)$/s.exec(textOf(text as string)) : null;
   if (match === null)
     throw new DevshellError("REPL_EDIT", "Cannot find where this was written: it has no `meta.position`");
-  return { file: match[1]!, line: Number(match[2]), text: "" };
+  return { file: match[1]!, line: Number(match[2]), text: undefined };
 }
 
 /** The usual editors can be told a line. */

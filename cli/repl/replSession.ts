@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { DevshellError, bytesOfText, textOfBytes } from "../../core/index.ts";
+import { DevshellError, bytesOfText, formatError, textOfBytes } from "../../core/index.ts";
 import { derivationsOf, type FoundDerivation, type StoreContext } from "../../env/index.ts";
 import {
   AttrSet,
@@ -36,6 +36,8 @@ export interface ReplOptions {
   /** Sets named on the command line, added at the start and by every `:r`. */
   readonly given?: readonly GivenSet[];
   readonly hasTrace?: boolean;
+  /** Errors are shown as Nix does, not with the place in the user's own files first. */
+  readonly isNix?: boolean;
 }
 
 export interface GivenSet {
@@ -125,13 +127,29 @@ export class ReplSession {
     this.#flakes = [...this.#flakes.filter((known) => known !== reference), reference];
   }
 
-  /** Adds what the command line gave. */
+  /** Tells what failed; the conversation goes on. */
+  showError(error: unknown): void {
+    const { isNix = false } = this.options;
+    if (isNix && error instanceof DevshellError)
+      this.options.notice(bytesOfText(`${formatError(error, { showTrace: this.hasTrace })}\n`));
+    else printError(error, { hasTrace: this.hasTrace });
+  }
+
+  /** Adds what the command line gave; what is no set is told, and left out. */
   loadGiven(): void {
-    for (const { evaluate } of this.options.given ?? []) this.addAttributes(evaluate(this.#evaluation));
+    for (const { evaluate } of this.options.given ?? []) {
+      const value = evaluate(this.#evaluation);
+      try {
+        this.addAttributes(value);
+      } catch (error) {
+        this.showError(error);
+      }
+    }
   }
 
   /** What was read is read anew from now on; names keep their values. */
   forgetFiles(): void {
+    this.options.context.forgetFetched();
     this.#evaluation = this.options.open();
   }
 
@@ -146,7 +164,7 @@ export class ReplSession {
         load();
         return true;
       } catch (error) {
-        printError(error, { hasTrace: this.hasTrace });
+        this.showError(error);
         return false;
       }
     };

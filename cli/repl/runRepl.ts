@@ -1,10 +1,9 @@
 import { createInterface } from "node:readline";
-import { printError } from "../printError.ts";
 import type { ReplSession } from "./replSession.ts";
 import { runInput, type ReplOutcome } from "./runInput.ts";
 
 const PROMPT = "nix-repl> ";
-const PROMPT_MORE = "          ";
+const PROMPT_MORE = "        > ";
 
 /**
  * Reads lines until their end or `:q`; at a terminal with a prompt, history and completion. What fails is printed, and
@@ -37,7 +36,7 @@ export async function runRepl(session: ReplSession, options: { readonly greeting
     try {
       return await runInput(session, input, isLast);
     } catch (error) {
-      printError(error, { hasTrace: session.hasTrace });
+      session.showError(error);
       return "done";
     }
   };

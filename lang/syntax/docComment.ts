@@ -23,5 +23,5 @@ function innerText(comment: string): string {
   const lines = `   ${comment.slice("/**".length, -"*/".length)}`.split("\n");
   const indents = lines.filter((line) => line.trim() !== "").map((line) => /^ */.exec(line)![0].length);
   const indent = Math.min(...indents);
-  return lines.map((line) => `${line.trim() === "" ? "" : line.slice(indent)}\n`).join("");
+  return lines.map((line) => `${line.slice(indent)}\n`).join("");
 }

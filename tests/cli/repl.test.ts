@@ -109,7 +109,7 @@ describe("nix repl", () => {
   });
 
   it("prints strings as they are with :p, lists what was added, and shows whole traces on demand", () => {
-    expect(repl(':p "a\\tb"\n:a { b = 1; "a b" = 2; }\n:ll\n').out).toBe('a\tb\n\n"a b"\nb\n\n');
+    expect(repl(':p "a\\tb"\n:a { b = 1; "a b" = 2; }\n:ll\n').out).toBe("a\tb\n\na b\nb\n\n");
     expect(repl(":ll\n").err).toContain("nothing has been loaded yet");
     const { out, err } = repl(":te\n:te maybe\n:te false\n");
     expect(out).toBe("showing error traces\n\nnot showing error traces\n\n");
@@ -130,9 +130,10 @@ describe("nix repl", () => {
   it("opens an editor where a function was written, or with a copy", () => {
     writeFileSync(join(root, "edited.nix"), "{\n  f = x: x;\n}");
     writeFileSync(join(root, "ed.sh"), '#!/bin/sh\necho "edits $*"; cat "$1"\n', { mode: 0o755 });
-    const { out } = repl(":l edited.nix\n:e f\n:e derivation\n");
+    const { out } = repl(":l edited.nix\n:e f\n:e derivation\n:e <nix/fetchurl.nix>\n");
     expect(out).toContain(`edits ${join(root, "edited.nix")}\n{\n  f = x: x;\n}`);
     expect(out).toContain("derivationStrict");
+    expect(out).toContain("builtin:fetchurl");
   });
 
   it("builds", () => {

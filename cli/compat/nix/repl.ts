@@ -42,6 +42,7 @@ export async function repl(argv: readonly string[]): Promise<number> {
             },
           ]
         : words.map((word) => ({ name: word, evaluate: () => flakeValue(evaluation, word, open) })),
+    isNix: true,
     hasTrace: flags.settings.get("show-trace") === "true",
   });
   if (file !== undefined) session.load(file);
