@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, realpathSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { encodeNix32, fsPath, hashBytes, type ByteString } from "../../core/index.ts";
+import { encodeNix32, fsPath, hashBytes, packageRoot, type ByteString } from "../../core/index.ts";
 import { currentInput, isSameInput, isUntouchedInput } from "../inputTracker.ts";
 import type { InputStat, TrackedInput } from "../types.ts";
 import { putFirst, recordsOf } from "./evalIndex.ts";
@@ -13,6 +13,8 @@ import { writeDurably } from "./writeDurably.ts";
 
 interface RecordJson extends EvalRecord {
   readonly version: 1;
+  /** Another installation may answer otherwise. */
+  readonly package: string;
   /** No input was read before, for the last time. */
   readonly readMs: number;
   readonly directory: string;
@@ -118,6 +120,7 @@ function writeForms(base: string, key: EvalKey, record: EvalRecord, verified: Ve
   const { inputs, readMs } = verified;
   const json: RecordJson = {
     version: 1,
+    package: packageRoot,
     directory: key.directory,
     key: key.text,
     readMs,
@@ -150,7 +153,8 @@ function readRecord(path: string, key: EvalKey): RecordJson | undefined {
     const [, sum, text = ""] = /^([0-9a-f]{64})\n(.*)$/s.exec(readFileSync(path, "utf8")) ?? [];
     if (sum !== checksum(text)) return undefined;
     const json = JSON.parse(text) as RecordJson;
-    if (json.version !== 1 || json.key !== key.text || json.directory !== key.directory) return undefined;
+    if (json.version !== 1 || json.package !== packageRoot) return undefined;
+    if (json.key !== key.text || json.directory !== key.directory) return undefined;
     if (typeof json.readMs !== "number") return undefined;
     if (![json.inputs, json.required, json.links].every(Array.isArray)) return undefined;
     return typeof json.output === "string" && typeof json.messages === "string" ? json : undefined;

@@ -1,4 +1,5 @@
-import type { ByteString } from "../../core/index.ts";
+import { join } from "node:path";
+import { bytesOfText, packageRoot, type ByteString } from "../../core/index.ts";
 import { isVariableName, quoteSh } from "../render/quote.ts";
 import type { TrackedInput } from "../types.ts";
 import type { EvalRecord } from "./types.ts";
@@ -17,7 +18,9 @@ export function renderEvalCheck(record: EvalRecord): ByteString | undefined {
   if (record.output.length > MAX_INLINE_BYTES) return undefined;
   if (record.output.includes("\0") || record.messages.includes("\0")) return undefined;
   if (inputs.some((input) => input.kind === "variable" && !isForShell(input.name))) return undefined;
+  const launcher = bytesOfText(join(packageRoot, "cli/devshell"));
   const conditions = [
+    `[ "$devshell_self" -ef ${quoteSh(launcher)} ]`,
     ...variableConditions(inputs),
     ...each(pathsOf(inputs, "access", true), '[ -w "$devshell_input" ]'),
     ...each(pathsOf(inputs, "access", false), '[ ! -w "$devshell_input" ]'),

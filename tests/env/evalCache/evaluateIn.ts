@@ -1,5 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { packageRoot } from "../../../core/index.ts";
 import { indexPath, readIndex } from "../../../env/cache/recordPaths.ts";
 import { evalCacheDirectory, type EvalKey } from "../../../env/evalCache/evalKey.ts";
 import {
@@ -69,8 +71,12 @@ export function ask(directory: string, command: Command): Answer | undefined {
     (entry) => entry.key === key.text,
   )?.record;
   if (record !== undefined && existsSync(record)) {
-    const script = 'devshell_record=$1; command . "$1" 2>/dev/null && devshell_answer; exit 77';
-    const { status, stdout } = spawnSync("/bin/sh", ["-c", script, "sh", record], { encoding: "latin1" });
+    const launcher = join(packageRoot, "cli/devshell");
+    const script =
+      'devshell_self=$2; devshell_record=$1; command . "$1" 2>/dev/null && devshell_answer; exit 77';
+    const { status, stdout } = spawnSync("/bin/sh", ["-c", script, "sh", record, launcher], {
+      encoding: "latin1",
+    });
     if (status === 0) return { output: stdout, by: "shell" };
   }
   const found = findEvalRecord(key);
