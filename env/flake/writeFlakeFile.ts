@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { existsSync, lstatSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DevshellError, textOfBytes, type ByteString } from "../../core/index.ts";
 import { findProgram } from "../../io/index.ts";
@@ -34,12 +34,24 @@ export function writeFlakeFile(
       "FLAKE_WRITE",
       `input '${textOfBytes(showReference(reference))}' does not support modifying file '${name}'`,
     );
-  writeFileSync(join(directory, name), bytes, "latin1");
+  const file = join(directory, name);
+  refuseLinkOut(directory, file);
+  writeFileSync(file, bytes, "latin1");
   if (reference.attributes.get("type") !== "git") return;
   if (git(directory, ["check-ignore", "--quiet", "--", name]) === 0) return;
   runGit(directory, ["add", "--intent-to-add", "--", name]);
   if (options.commitMessage !== undefined)
     runGit(directory, ["commit", "--quiet", "-F", "-", "--", name], options.commitMessage);
+}
+
+/** A flake of somebody else's must not choose which file of the user's is overwritten. */
+function refuseLinkOut(directory: string, file: string): void {
+  if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return;
+  const target = existsSync(file) ? realpathSync(file) : undefined;
+  if (target?.startsWith(`${realpathSync(directory)}/`) === true) return;
+  throw new DevshellError("FLAKE_WRITE", `Cannot write "${file}": it is a link that leads out of the flake`, {
+    hint: "replace the link by a file",
+  });
 }
 
 function runGit(directory: string, args: readonly string[], input?: string): void {
