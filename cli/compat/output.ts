@@ -51,6 +51,12 @@ export function* standardInput(): Generator<Buffer> {
   }
 }
 
+/** The words of standard input: one installable each. */
+export function wordsOfStandardInput(): string[] {
+  const text = Buffer.concat([...standardInput()].map((chunk) => Buffer.from(chunk))).toString("utf8");
+  return text.split(/\s+/).filter((word) => word !== "");
+}
+
 function readPatiently(buffer: Buffer): number {
   for (;;) {
     try {

@@ -4,6 +4,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   rmSync,
   writeFileSync,
@@ -79,7 +80,7 @@ function nix(
   return { status: result.status, out: result.stdout, err: result.stderr };
 }
 
-describe("installables of flakes", { timeout: 60_000 }, () => {
+describe("installables of flakes", { timeout: 120_000 }, () => {
   it("are looked up in packages, then legacyPackages, then as they stand", () => {
     expect(nix(["eval", ".#number"]).out).toBe("1\n");
     expect(nix(["eval", ".#.number"]).out).toBe("2\n");
@@ -126,7 +127,7 @@ describe("installables of flakes", { timeout: 60_000 }, () => {
   });
 });
 
-describe("nix run and nix shell", { timeout: 60_000 }, () => {
+describe("nix run and nix shell", { timeout: 120_000 }, () => {
   it("run apps and main programs with their words", () => {
     expect(nix(["run", ".#app", "--", "a", "--help"]).out).toBe("tool a --help\n");
     expect(nix(["run", ".#tool", "b"]).out).toBe("tool b\n");
@@ -164,7 +165,7 @@ describe("nix run and nix shell", { timeout: 60_000 }, () => {
   });
 });
 
-describe("nix develop", { timeout: 60_000 }, () => {
+describe("nix develop", { timeout: 120_000 }, () => {
   it("gives a command, or what stands on standard input, the environment of the build", () => {
     const script = 'printf "%s|%s|%s|%s" "$name" "$x" "$out" "$IN_NIX_SHELL"';
     expect(nix(["develop", "-c", "bash", "-c", script]).out).toBe(
@@ -175,6 +176,19 @@ describe("nix develop", { timeout: 60_000 }, () => {
       ".\n",
     );
     expect(nix(["develop", ".#two", "-c", "bash", "-c", "echo $dev"]).out).toBe(`${flake}/outputs/dev\n`);
+  });
+
+  it("is kept by a profile, and opened from it", () => {
+    const profile = join(root, "profile");
+    for (const again of [1, 1, 2]) {
+      expect(
+        nix(["develop", "--profile", profile, ...(again === 2 ? [".#two"] : []), "-c", "true"]).status,
+      ).toBe(0);
+      expect(readlinkSync(profile)).toBe(`profile-${again}-link`);
+    }
+    expect(nix(["develop", join(root, "profile-1-link"), "-c", "bash", "-c", "echo $name"]).out).toBe(
+      "shell-env\n",
+    );
   });
 
   it("prints the environment for Bash and as JSON", () => {
@@ -189,7 +203,7 @@ describe("nix develop", { timeout: 60_000 }, () => {
   });
 });
 
-describe("nix why-depends", { timeout: 60_000 }, () => {
+describe("nix why-depends", { timeout: 120_000 }, () => {
   it("prints the chain", () => {
     const expression = join(root, "chain.nix");
     writeFileSync(
@@ -207,5 +221,41 @@ describe("nix why-depends", { timeout: 60_000 }, () => {
     const { status, err } = nix(["why-depends", "-f", expression, "a", "other"]);
     expect(status).toBe(0);
     expect(err).toContain("'a' does not depend on 'other'");
+  });
+});
+
+describe("nix path-info", { timeout: 120_000 }, () => {
+  it("has two forms of JSON", () => {
+    const file = join(root, "foo");
+    writeFileSync(file, "foo\n");
+    const path = nix(["store", "add-file", file]).out.trim();
+    const store = join(root, "store");
+    const common = {
+      deriver: null,
+      narHash: "sha256-QvtAMbUl/uvi+LCObmqOhvNOapHdA2raiI4xG5zI5pA=",
+      narSize: 120,
+      references: [],
+      signatures: [],
+      storeDir: store,
+    };
+    const old = nix(["path-info", "--json", "--json-format", "1", path]);
+    expect(JSON.parse(old.out)).toMatchObject({
+      [path]: {
+        ...common,
+        ca: "fixed:sha256:0k4lwj58f2w5yh92ilrwy9917pycipbrdrr13vbb3yd02j09vfxm",
+        version: 1,
+      },
+    });
+    const ca = { hash: "sha256-tbudgBSg+bHWHiHnlteNzN8TUvI80ygS9IULh4rklEw=", method: "flat" };
+    expect(
+      JSON.parse(nix(["path-info", "--json", "--json-format", "2", "--stdin"], { input: `${path}\n` }).out),
+    ).toMatchObject({
+      info: { [path.slice(store.length + 1)]: { ...common, ca, version: 2 } },
+      storeDir: store,
+      version: 2,
+    });
+    expect(nix(["path-info", "--json", path]).err).toContain(
+      "'--json' without '--json-format' is deprecated",
+    );
   });
 });

@@ -41,7 +41,7 @@ const FLAKE = `{
 }
 `;
 
-describe("a flake as the spec", { timeout: 60_000 }, () => {
+describe("a flake as the spec", { timeout: 120_000 }, () => {
   let root: string;
   let project: string;
   const saved = new Map<string, string | undefined>();

@@ -3,7 +3,7 @@ import { bytesOfText, textOfBytes } from "../../../core/index.ts";
 import type { StoreContext } from "../../../env/index.ts";
 import type { DerivedPath, OutputName, StorePath } from "../../../store/index.ts";
 import { parseCommandLine } from "../commandLine.ts";
-import { printLine, say, standardInput } from "../output.ts";
+import { printLine, say, wordsOfStandardInput } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
 import { builtPathsOf } from "./builtPaths.ts";
 import {
@@ -62,12 +62,6 @@ export async function build(argv: readonly string[]): Promise<number> {
     }
   });
   return 0;
-}
-
-/** One installable a line, or word. */
-function wordsOfStandardInput(): string[] {
-  const text = Buffer.concat([...standardInput()].map((chunk) => Buffer.from(chunk))).toString("utf8");
-  return text.split(/\s+/).filter((word) => word !== "");
 }
 
 function showTarget({ target }: { readonly target: DerivedPath }): string {

@@ -1,8 +1,13 @@
-import { DevshellError, formatHash } from "../../../core/index.ts";
+import { DevshellError, bytesOfText, formatHash } from "../../../core/index.ts";
 import type { StoreContext } from "../../../env/index.ts";
-import type { DerivedPath, LocalStore, StorePath } from "../../../store/index.ts";
-import { parseCommandLine } from "../commandLine.ts";
-import { printLine } from "../output.ts";
+import {
+  parseContentAddress,
+  type DerivedPath,
+  type LocalStore,
+  type StorePath,
+} from "../../../store/index.ts";
+import { parseCommandLine, usageError } from "../commandLine.ts";
+import { printLine, say, wordsOfStandardInput } from "../output.ts";
 import {
   newInstallableFlags,
   openInstallableContext,
@@ -14,10 +19,15 @@ import {
 export function pathInfo(argv: readonly string[]): number {
   const words: string[] = [];
   const given = new Set<string>();
+  let format: string | undefined;
   const installables = newInstallableFlags();
   const flags = parseCommandLine("nix path-info", argv, (word, next) => {
     if (takeInstallableFlag(installables, word, next)) return true;
     const name = SWITCHES[word];
+    if (word === "--json-format") {
+      format = next();
+      return true;
+    }
     if (name !== undefined) given.add(name);
     else if (word.startsWith("-")) return false;
     else words.push(word);
@@ -25,13 +35,20 @@ export function pathInfo(argv: readonly string[]): number {
   });
   using context = openInstallableContext(flags, installables, { name: "nix path-info" });
   const { store } = context;
+  if (given.has("stdin")) words.push(...wordsOfStandardInput());
+  if (given.has("json")) checkFormat(format);
   const named = given.has("all")
     ? store.allValidPaths()
-    : targetsOf(context, flags, installables, words).flatMap((target) =>
-        pathsOf(context, target, given.has("derivation")),
-      );
+    : given.has("stdin") && words.length === 0
+      ? []
+      : targetsOf(context, flags, installables, words).flatMap((target) =>
+          pathsOf(context, target, given.has("derivation")),
+        );
   const paths = given.has("recursive") ? store.closureOf(named) : named;
-  if (given.has("json")) printLine(jsonOf(store, paths, given.has("closureSize")));
+  if (given.has("json"))
+    printLine(
+      bytesOfText(jsonOf(store, paths, { hasClosure: given.has("closureSize"), isNew: format === "2" })),
+    );
   else for (const path of paths) printLine(lineOf(store, path, given));
   return 0;
 }
@@ -42,6 +59,7 @@ const SWITCHES: Readonly<Record<string, string>> = {
   "--recursive": "recursive",
   "--derivation": "derivation",
   "--json": "json",
+  "--stdin": "stdin",
   "-s": "size",
   "--size": "size",
   "-S": "closureSize",
@@ -71,26 +89,57 @@ function lineOf(store: LocalStore, path: StorePath, given: ReadonlySet<string>):
   return fields.join("\t");
 }
 
-function jsonOf(store: LocalStore, paths: readonly StorePath[], hasClosure: boolean): string {
-  const entries = paths.map((path) => {
-    const info = store.queryPathInfo(path);
-    if (info === undefined) return [path, null] as const;
-    return [
-      path,
-      {
-        ca: info.contentAddress ?? null,
-        ...(hasClosure ? { closureSize: closureBytes(store, path) } : {}),
-        deriver: info.deriver ?? null,
-        narHash: formatHash(info.narHash, "sri"),
-        narSize: info.narSizeBytes,
-        references: info.references,
-        registrationTime: info.registrationTime,
-        signatures: info.signatures,
-        ultimate: info.isUltimate,
-      },
-    ] as const;
-  });
-  return JSON.stringify(Object.fromEntries(entries));
+/** @throws {DevshellError} `CLI_USAGE` */
+function checkFormat(format: string | undefined): void {
+  if (format === undefined)
+    say(
+      "warning: '--json' without '--json-format' is deprecated; please specify '--json-format 1' or '--json-format 2'. This will become an error in a future release.",
+    );
+  else if (format !== "1" && format !== "2")
+    throw usageError("nix path-info", `unknown JSON format '${format}': there are 1 and 2`);
+}
+
+interface JsonOptions {
+  readonly hasClosure: boolean;
+  /** Format 2: base names, and content addresses taken apart. */
+  readonly isNew: boolean;
+}
+
+function jsonOf(store: LocalStore, paths: readonly StorePath[], options: JsonOptions): string {
+  const { isNew } = options;
+  const { storeDir } = store;
+  const shown = (path: StorePath): string => (isNew ? path.slice(storeDir.length + 1) : path);
+  const info = Object.fromEntries(paths.map((path) => [shown(path), entryOf(store, path, shown, options)]));
+  return JSON.stringify(isNew ? { info, storeDir, version: 2 } : info);
+}
+
+function entryOf(
+  store: LocalStore,
+  path: StorePath,
+  shown: (path: StorePath) => string,
+  { hasClosure, isNew }: JsonOptions,
+): unknown {
+  const info = store.queryPathInfo(path);
+  if (info === undefined) return null;
+  const { contentAddress } = info;
+  return {
+    ca: contentAddress === undefined ? null : isNew ? addressJson(contentAddress) : contentAddress,
+    ...(hasClosure ? { closureSize: closureBytes(store, path) } : {}),
+    deriver: info.deriver === undefined ? null : shown(info.deriver),
+    narHash: formatHash(info.narHash, "sri"),
+    narSize: info.narSizeBytes,
+    references: info.references.map(shown),
+    registrationTime: info.registrationTime,
+    signatures: info.signatures,
+    storeDir: store.storeDir,
+    ultimate: info.isUltimate,
+    version: isNew ? 2 : 1,
+  };
+}
+
+function addressJson(text: string): unknown {
+  const { hash, method } = parseContentAddress(text);
+  return { hash: formatHash(hash, "sri"), method };
 }
 
 function closureBytes(store: LocalStore, path: StorePath): number {

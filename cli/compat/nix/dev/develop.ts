@@ -35,7 +35,6 @@ export async function develop(argv: readonly string[]): Promise<number> {
   const variables = newEnvironmentFlags();
   let command: readonly string[] = [];
   let phase: string | undefined;
-  let profile: string | undefined;
   const request = parseDevRequest("nix develop", argv, (word, next, { rest }) => {
     if (takeEnvironmentFlag(variables, word, next)) return true;
     if (word === "-c" || word === "--command") {
@@ -43,16 +42,11 @@ export async function develop(argv: readonly string[]): Promise<number> {
       if (command.length === 0) throw usageError("nix develop", "--command requires at least one argument");
     } else if (word === "--phase") phase = next();
     else if (PHASES[word] !== undefined) phase = PHASES[word];
-    else if (word === "--profile") profile = next();
     else return false;
     return true;
   });
   if (phase !== undefined && command.length > 0)
     throw usageError("nix develop", "you cannot use both '--command' and '--phase'");
-  if (profile !== undefined)
-    throw new DevshellError("CLI_NOT_BUILT", "Cannot keep the environment: --profile is not built yet", {
-      hint: "nix print-dev-env prints it",
-    });
   using context = openDevContext("nix develop", request);
   const environment = await openDevEnvironment(context, request);
   const rcFile = join(mkdtempSync(join(tmpdir(), "nix-shell.")), "rc");

@@ -6,6 +6,7 @@ import { SHELL_PLACES, workingDirectory, type StoreContext } from "../../../../e
 import type { StorePath } from "../../../../store/index.ts";
 import { parseCommandLine, type CommonFlags, type MoreWords } from "../../commandLine.ts";
 import { say } from "../../output.ts";
+import { switchProfile } from "../../switchProfile.ts";
 import { builtPathsOf } from "../builtPaths.ts";
 import {
   newInstallableFlags,
@@ -32,6 +33,8 @@ export interface DevRequest {
   readonly words: readonly string[];
   /** Installable → the directory that stands for its outputs. */
   readonly redirects: readonly (readonly [string, string])[];
+  /** The profile that is to keep the environment. */
+  readonly profile: string | undefined;
 }
 
 /** An environment that was built, and what it was built from. */
@@ -50,17 +53,19 @@ export function parseDevRequest(
 ): DevRequest {
   const words: string[] = [];
   const redirects: [string, string][] = [];
+  let profile: string | undefined;
   const installables = newInstallableFlags();
   const flags = parseCommandLine(name, argv, (word, next, more) => {
     if (more.isLiteral) words.push(word);
     else if (own(word, next, more) || takeInstallableFlag(installables, word, next)) return true;
+    else if (word === "--profile") profile = next();
     else if (word === "--redirect") redirects.push([next(), next()]);
     else if (word.startsWith("-")) return false;
     else words.push(word);
     return true;
   });
   flags.hasBuildOutput = argv.includes("-L") || argv.includes("--print-build-logs");
-  return { flags, installables, words, redirects };
+  return { flags, installables, words, redirects, profile };
 }
 
 export function openDevContext(name: string, { flags, installables }: DevRequest): StoreContext {
@@ -83,6 +88,7 @@ export async function openDevEnvironment(
       `'${words[0] ?? "."}' needs to evaluate to a single derivation, but it evaluated to ${targets.length} derivations`,
     );
   const path = await environmentPath(context, target);
+  if (request.profile !== undefined) switchProfile(context.store, request.profile, path);
   return { file: readEnvironmentFile(bytesOfText(context.store.realPath(path))), path, found };
 }
 
