@@ -1,33 +1,19 @@
 import { spawnSync } from "node:child_process";
-import {
-  existsSync,
-  lstatSync,
-  mkdtempSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { existsSync, lstatSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { TestCommands, type CommandResult, type RunOptions } from "./testCommands.ts";
 
-// The drop-in commands through the launcher and the bundle (`npm test` makes it first).
-const DEVSHELL = resolve(import.meta.dirname, "../../cli/devshell");
-
+let commands: TestCommands;
 let root: string;
 
 beforeAll(() => {
-  root = mkdtempSync(join(tmpdir(), "devshell-compat-"));
-  const made = spawnSync(DEVSHELL, ["compat", join(root, "bin")], { env: environment(), encoding: "utf8" });
-  expect(made.stderr).toBe("");
-  writeFileSync(join(root, "default.nix"), DEFAULT_NIX);
+  commands = new TestCommands({ NIX_CONFIG: "keep-derivations = false\n" });
+  ({ root } = commands);
+  commands.write("default.nix", DEFAULT_NIX);
 });
 
-afterAll(() => {
-  spawnSync("chmod", ["-R", "u+w", root]);
-  rmSync(root, { recursive: true, force: true });
-});
+afterAll(() => commands[Symbol.dispose]());
 
 const DEFAULT_NIX = `
 { text ? "hello" }:
@@ -53,39 +39,8 @@ in rec {
 }
 `;
 
-function environment(extra: Record<string, string> = {}): Record<string, string> {
-  return {
-    PATH: "/usr/bin:/bin",
-    HOME: root,
-    TMPDIR: root,
-    DEVSHELL_CACHE_DIR: join(root, "cache"),
-    NIX_STORE_DIR: join(root, "store"),
-    NIX_STATE_DIR: join(root, "var"),
-    NIX_LOG_DIR: join(root, "log"),
-    NIX_CONF_DIR: join(root, "etc"),
-    NIX_CONFIG: "sandbox = false\nsubstituters =\nkeep-derivations = false\n",
-    ...extra,
-  };
-}
-
-interface Result {
-  readonly status: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-function run(
-  command: string,
-  args: readonly string[],
-  options: { input?: string | Buffer; env?: Record<string, string> } = {},
-): Result {
-  const result = spawnSync(join(root, "bin", command), args, {
-    cwd: root,
-    env: environment(options.env),
-    input: options.input ?? "",
-    encoding: "latin1",
-  });
-  return { status: result.status, out: result.stdout, err: result.stderr };
+function run(command: string, args: readonly string[], options: RunOptions = {}): CommandResult {
+  return commands.run(command, args, { encoding: "latin1", ...options });
 }
 
 /** The output of a command that must succeed, without its last line feed. */
@@ -230,7 +185,11 @@ describe("nix-shell", () => {
       `#! ${root}/bin/nix-shell\n#! nix-shell -E "(import ./default.nix { }).shell" -i bash\necho "$GREETING $1 $PWD"\n`,
       { mode: 0o755 },
     );
-    const { stdout, stderr } = spawnSync(script, ["a b"], { cwd: "/", env: environment(), encoding: "utf8" });
+    const { stdout, stderr } = spawnSync(script, ["a b"], {
+      cwd: "/",
+      env: commands.environment(),
+      encoding: "utf8",
+    });
     expect(stderr).not.toContain("error");
     expect(stdout).toBe("hi a b /\n");
   });
@@ -291,14 +250,11 @@ describe("the rest of the family", () => {
     );
   });
 
-  it.each(["nix-channel", "nix-copy-closure", "nix-daemon", "nix-env"])(
-    "%s says that it is not built yet",
-    (name) => {
-      const { status, err } = run(name, ["-i", "x"]);
-      expect(status).toBe(1);
-      expect(err).toContain("not built yet");
-    },
-  );
+  it.each(["nix-channel", "nix-copy-closure", "nix-daemon"])("%s says that it is not built yet", (name) => {
+    const { status, err } = run(name, ["-i", "x"]);
+    expect(status).toBe(1);
+    expect(err).toContain("not built yet");
+  });
 
   it("nix-prefetch-url prints the hash and, where asked, the path", () => {
     writeFileSync(join(root, "fetched.txt"), "hi\n");

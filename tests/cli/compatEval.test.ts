@@ -1,51 +1,21 @@
-import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { indentJson } from "../../cli/compat/nix/prettyJson.ts";
+import { TestCommands, type CommandResult, type RunOptions } from "./testCommands.ts";
 
-// Evaluation by the drop-in commands, through the launcher and the bundle (`npm test` makes it first).
-const DEVSHELL = resolve(import.meta.dirname, "../../cli/devshell");
-
+let commands: TestCommands;
 let root: string;
 
 beforeAll(() => {
-  root = mkdtempSync(join(tmpdir(), "devshell-compat-eval-"));
-  spawnSync(DEVSHELL, ["compat", join(root, "bin")], { env: environment() });
+  commands = new TestCommands();
+  ({ root } = commands);
 });
 
-afterAll(() => {
-  spawnSync("chmod", ["-R", "u+w", root]);
-  rmSync(root, { recursive: true, force: true });
-});
+afterAll(() => commands[Symbol.dispose]());
 
-function environment(): Record<string, string> {
-  return {
-    PATH: "/usr/bin:/bin",
-    HOME: root,
-    TMPDIR: root,
-    DEVSHELL_CACHE_DIR: join(root, "cache"),
-    NIX_STORE_DIR: join(root, "store"),
-    NIX_STATE_DIR: join(root, "var"),
-    NIX_LOG_DIR: join(root, "log"),
-    NIX_CONF_DIR: join(root, "etc"),
-    NIX_CONFIG: "sandbox = false\nsubstituters =\n",
-  };
-}
-
-function run(
-  command: string,
-  args: readonly string[],
-  options: { readonly input?: string; readonly env?: Record<string, string> } = {},
-): { readonly status: number | null; readonly out: string; readonly err: string } {
-  const result = spawnSync(join(root, "bin", command), args, {
-    cwd: root,
-    env: { ...environment(), ...options.env },
-    input: options.input ?? "",
-    encoding: "utf8",
-  });
-  return { status: result.status, out: result.stdout, err: result.stderr };
+function run(command: string, args: readonly string[], options: RunOptions = {}): CommandResult {
+  return commands.run(command, args, options);
 }
 
 describe("nix eval", () => {
@@ -216,7 +186,8 @@ describe("nix copy", () => {
     expect(references).toMatch(/-input\n$/);
     expect(run("nix-store", ["--store", url, "--verify", "--check-contents"]).status).toBe(0);
     expect(run("nix", ["copy", built]).err).toContain("'--from' and/or '--to'");
-    expect(run("nix", ["copy", "--to", "/elsewhere", built]).err).toContain("Cannot copy from a store");
+    const foreign = `${join(root, "elsewhere")}?store=/elsewhere/store`;
+    expect(run("nix", ["copy", "--to", foreign, built]).err).toContain("Cannot copy from a store");
   });
 });
 

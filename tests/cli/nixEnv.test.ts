@@ -1,13 +1,10 @@
-import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sortAsNix } from "../../cli/compat/nixEnv/sortAsNix.ts";
+import { TestCommands, type CommandResult } from "./testCommands.ts";
 
-// The queries of the drop-in nix-env, through the launcher and the bundle (`npm test` makes it first). What is
-// expected is what Nix 2.34 prints.
-const DEVSHELL = resolve(import.meta.dirname, "../../cli/devshell");
+// What is expected is what Nix 2.34 prints.
 
 const PACKAGES = `let
   make = name: system: extra: derivation ({ inherit name system; builder = "/bin/sh"; } // extra);
@@ -33,43 +30,19 @@ in {
 }
 `;
 
+let commands: TestCommands;
 let root: string;
 
 beforeAll(() => {
-  root = mkdtempSync(join(tmpdir(), "devshell-nix-env-"));
-  writeFileSync(join(root, "packages.nix"), PACKAGES);
-  spawnSync(DEVSHELL, ["compat", join(root, "bin")], { env: environment() });
+  commands = new TestCommands({ NIX_STORE_DIR: "/nix/store", NIX_REMOTE: "dummy://" });
+  ({ root } = commands);
+  commands.write("packages.nix", PACKAGES);
 });
 
-afterAll(() => {
-  rmSync(root, { recursive: true, force: true });
-});
+afterAll(() => commands[Symbol.dispose]());
 
-function environment(): Record<string, string> {
-  return {
-    PATH: "/usr/bin:/bin",
-    HOME: root,
-    TMPDIR: root,
-    DEVSHELL_CACHE_DIR: join(root, "cache"),
-    NIX_STORE_DIR: "/nix/store",
-    NIX_STATE_DIR: join(root, "var"),
-    NIX_CONF_DIR: join(root, "etc"),
-    NIX_CONFIG: "substituters =\n",
-    NIX_REMOTE: "dummy://",
-  };
-}
-
-function query(...words: string[]): {
-  readonly status: number | null;
-  readonly out: string;
-  readonly err: string;
-} {
-  const result = spawnSync(join(root, "bin/nix-env"), words, {
-    cwd: root,
-    env: environment(),
-    encoding: "utf8",
-  });
-  return { status: result.status, out: result.stdout, err: result.stderr };
+function query(...words: string[]): CommandResult {
+  return commands.run("nix-env", words);
 }
 
 function available(...words: string[]): string {

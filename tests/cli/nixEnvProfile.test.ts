@@ -1,11 +1,7 @@
-import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { TestDirectory } from "../store/testStore.ts";
-
-// User environments by the drop-in nix-env, through the launcher and the bundle (`npm test` makes it first).
-const DEVSHELL = resolve(import.meta.dirname, "../../cli/devshell");
+import { TestCommands, type CommandResult } from "./testCommands.ts";
 
 const PACKAGES = `let
   make = name: meta: derivation {
@@ -19,45 +15,22 @@ in [
 ]
 `;
 
-let directory: TestDirectory;
+let commands: TestCommands;
 let profile: string;
 
 beforeAll(() => {
-  directory = new TestDirectory();
-  profile = join(directory.path, "profile");
-  mkdirSync(join(directory.path, "home"));
-  writeFileSync(join(directory.path, "packages.nix"), PACKAGES);
-  spawnSync(DEVSHELL, ["compat", join(directory.path, "bin")], { env: environment() });
+  commands = new TestCommands();
+  profile = join(commands.root, "profile");
+  commands.write("packages.nix", PACKAGES);
 });
-afterAll(() => directory[Symbol.dispose]());
+afterAll(() => commands[Symbol.dispose]());
 
-function environment(): Record<string, string> {
-  const { path } = directory;
-  return {
-    PATH: "/usr/bin:/bin",
-    HOME: join(path, "home"),
-    TMPDIR: path,
-    DEVSHELL_CACHE_DIR: join(path, "cache"),
-    NIX_STORE_DIR: join(path, "store"),
-    NIX_STATE_DIR: join(path, "state"),
-    NIX_LOG_DIR: join(path, "log"),
-    NIX_CONF_DIR: join(path, "conf"),
-    NIX_CONFIG: "substituters =\nsandbox = false\n",
-  };
-}
-
-function nixEnv(...args: string[]): { status: number | null; out: string; said: string } {
-  const program = join(directory.path, "bin/nix-env");
-  const { status, stdout, stderr } = spawnSync(
-    program,
-    ["-p", profile, "-f", join(directory.path, "packages.nix"), ...args],
-    { env: environment(), encoding: "utf8" },
-  );
-  return { status, out: stdout, said: stderr };
+function nixEnv(...args: string[]): CommandResult {
+  return commands.run("nix-env", ["-p", profile, "-f", "packages.nix", ...args]);
 }
 const succeed = (...args: string[]): string => {
-  const { status, out, said } = nixEnv(...args);
-  expect(said).not.toContain("error:");
+  const { status, out, err } = nixEnv(...args);
+  expect(err).not.toContain("error:");
   expect(status).toBe(0);
   return out;
 };
@@ -66,9 +39,9 @@ const installed = (): string[] => succeed("-q").trim().split("\n").filter(Boolea
 
 describe("nix-env", () => {
   it("installs, upgrades, removes and rolls back user environments", () => {
-    expect(nixEnv("-i", "tool-1.0").said).toContain("installing 'tool-1.0'\n");
+    expect(nixEnv("-i", "tool-1.0").err).toContain("installing 'tool-1.0'\n");
     expect([tool(), installed()]).toEqual(["tool-1.0", ["tool-1.0"]]);
-    expect(nixEnv("-u", "--dry-run").said).toContain("upgrading 'tool-1.0' to 'tool-2.0'");
+    expect(nixEnv("-u", "--dry-run").err).toContain("upgrading 'tool-1.0' to 'tool-2.0'");
     expect(tool()).toBe("tool-1.0");
     succeed("-u");
     expect(tool()).toBe("tool-2.0");
@@ -80,12 +53,12 @@ describe("nix-env", () => {
     expect([tool(), installed()]).toEqual(["tool-2.0", ["tool-2.0"]]);
     expect(succeed("-q", "--description", "tool")).toBe('tool-2.0  a "tool"\n');
 
-    expect(nixEnv("--rollback").said).toContain("switching profile from version 5 to 4\n");
+    expect(nixEnv("--rollback").err).toContain("switching profile from version 5 to 4\n");
     expect([readlinkSync(profile), tool()]).toEqual(["profile-4-link", "other-3"]);
     succeed("--switch-generation", "1");
     expect(tool()).toBe("tool-1.0");
     expect(succeed("--list-generations")).toMatch(/^ {3}1 .*\(current\)\n {3}2 .*\n.*\n.*\n {3}5 .*\n$/);
-    expect(nixEnv("--delete-generations", "1").said).toContain("cannot delete current version of profile");
+    expect(nixEnv("--delete-generations", "1").err).toContain("cannot delete current version of profile");
     succeed("--delete-generations", "2", "3");
     expect(
       succeed("--list-generations")
@@ -96,11 +69,11 @@ describe("nix-env", () => {
 
   it("refuses two packages with one file, and keeps what was there", () => {
     const before = readlinkSync(profile);
-    const { status, said } = nixEnv("-i", "-P", "tool-1.0", "tool-2.0");
+    const { status, err } = nixEnv("-i", "-P", "tool-1.0", "tool-2.0");
     expect(status).not.toBe(0);
-    expect(said).toMatch(/conflict for the following files/);
+    expect(err).toMatch(/conflict for the following files/);
     expect(readlinkSync(profile)).toBe(before);
-    expect(nixEnv("-i", "nowhere").said).toContain("selector 'nowhere' matches no derivations");
+    expect(nixEnv("-i", "nowhere").err).toContain("selector 'nowhere' matches no derivations");
     expect(nixEnv("-i", "tool", "--frob").status).not.toBe(0);
   });
 });
