@@ -288,6 +288,7 @@ const MUTATIONS = [
 
 /** Cuts or overwrites one of the cache's files. */
 export function damageOneFile(directory: string, random: Random): string {
+  if (!existsSync(directory)) return "";
   const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) =>
     entry.isFile(),
   );
