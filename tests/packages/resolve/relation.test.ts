@@ -65,6 +65,6 @@ describe("parseRelations", () => {
       `a [${" ".repeat(100_000)}`,
     ])
       expect(() => parseRelations(field, AMD64)).toThrow();
-    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(performance.now() - start).toBeLessThan(20_000);
   });
 });
