@@ -1,6 +1,10 @@
 import { DevshellError, bytesOfShown, formatError } from "../core/index.ts";
 import { inUsersFiles } from "./userTrace.ts";
 
+/** What Nix leaves out of a report that goes to no terminal, although a program wrote it into its message. */
+// eslint-disable-next-line no-control-regex
+const COLOUR_CODES = /\x1b\[[0-?]*[ -/]*[@-~]/g;
+
 /** Ended by the user (Ctrl-C): not a failure to explain. */
 export class Interrupted extends Error {
   override readonly name = "Interrupted";
@@ -44,7 +48,7 @@ export function printError(
     const isRaw = options.dropIn !== undefined && !process.stderr.isTTY;
     const shown = showTrace || options.dropIn !== undefined ? error : inUsersFiles(error);
     const text = formatError(shown, { showTrace, colour: isColoured, isRaw });
-    process.stderr.write(isRaw ? bytesOfShown(`${text}\n`) : `${text}\n`);
+    process.stderr.write(isRaw ? bytesOfShown(`${text.replace(COLOUR_CODES, "")}\n`) : `${text}\n`);
     if (error.code === "LANG_USAGE" && options.dropIn !== undefined)
       process.stderr.write(`Try '${options.dropIn} --help' for more information.\n`);
     return error.exitStatus;

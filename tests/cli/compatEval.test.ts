@@ -57,6 +57,11 @@ describe("nix eval", () => {
     expect([aborted.status, aborted.err]).toEqual([1, expect.stringContaining("while doing it")]);
   });
 
+  it("leaves colours out of reports to no terminal", () => {
+    const { err } = run("nix-instantiate", ["--eval", "-E", 'throw "a \u001B[1;35mb\u001B[0m c"']);
+    expect(err).toMatch(/error: a b c\n$/);
+  });
+
   it("takes the system from eval-system before system", () => {
     const system = ["eval", "--impure", "--raw", "--expr", "builtins.currentSystem", "--system", "foo"];
     expect(run("nix", system).out).toBe("foo");
