@@ -151,7 +151,9 @@ function makeSnapshot(name: string): string[] {
   );
   if (status !== 0) {
     for (const file of [unfinished, join(DIST, node)]) rmSync(file, { force: true });
-    process.stderr.write(`devshell: starts will be slower, V8 makes no snapshot: ${stderr.trim().slice(-1000)}\n`);
+    process.stderr.write(
+      `devshell: starts will be slower, V8 makes no snapshot: ${stderr.trim().slice(-1000)}\n`,
+    );
     return [];
   }
   writeFileSync(join(DIST, node), `${process.execPath}\n`);

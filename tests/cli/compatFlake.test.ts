@@ -1,21 +1,10 @@
 import { spawnSync } from "node:child_process";
-import {
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readlinkSync,
-  realpathSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { chmodSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { TestCommands, type CommandResult, type RunOptions } from "./testCommands.ts";
 
-// Installables by the drop-in `nix`, through the launcher and the bundle (`npm test` makes it first). What is expected
-// is what Nix 2.34 does.
-const DEVSHELL = resolve(import.meta.dirname, "../../cli/devshell");
+// Installables by the drop-in `nix`: what is expected is what Nix 2.34 does.
 
 const FLAKE = `{
   outputs = { self }: let
@@ -37,47 +26,22 @@ const FLAKE = `{
 }
 `;
 
+let commands: TestCommands;
 let root: string;
 let flake: string;
 
 beforeAll(() => {
-  root = realpathSync(mkdtempSync(join(tmpdir(), "devshell-compat-flake-")));
+  commands = new TestCommands({ NIX_CONFIG: "flake-registry =\nsystem = x86_64-linux\n" });
+  ({ root } = commands);
   flake = join(root, "flake");
   mkdirSync(join(flake, "sub"), { recursive: true });
   writeFileSync(join(flake, "flake.nix"), FLAKE);
-  spawnSync(DEVSHELL, ["compat", join(root, "bin")], { env: environment() });
 });
 
-afterAll(() => {
-  spawnSync("chmod", ["-R", "u+w", root]);
-  rmSync(root, { recursive: true, force: true });
-});
+afterAll(() => commands[Symbol.dispose]());
 
-function environment(): Record<string, string> {
-  return {
-    PATH: "/usr/bin:/bin",
-    HOME: root,
-    TMPDIR: root,
-    DEVSHELL_CACHE_DIR: join(root, "cache"),
-    NIX_STORE_DIR: join(root, "store"),
-    NIX_STATE_DIR: join(root, "var"),
-    NIX_LOG_DIR: join(root, "log"),
-    NIX_CONF_DIR: join(root, "etc"),
-    NIX_CONFIG: "sandbox = false\nsubstituters =\nflake-registry =\nsystem = x86_64-linux\n",
-  };
-}
-
-function nix(
-  args: readonly string[],
-  options: { readonly cwd?: string; readonly input?: string; readonly env?: Record<string, string> } = {},
-): { readonly status: number | null; readonly out: string; readonly err: string } {
-  const result = spawnSync(join(root, "bin/nix"), args, {
-    cwd: options.cwd ?? flake,
-    env: { ...environment(), ...options.env },
-    input: options.input ?? "",
-    encoding: "utf8",
-  });
-  return { status: result.status, out: result.stdout, err: result.stderr };
+function nix(args: readonly string[], options: RunOptions = {}): CommandResult {
+  return commands.run("nix", args, { cwd: "flake", ...options });
 }
 
 describe("installables of flakes", { timeout: 120_000 }, () => {
@@ -158,7 +122,7 @@ describe("nix run and nix shell", { timeout: 120_000 }, () => {
     chmodSync(script, 0o755);
     const result = spawnSync(join(root, "bin/nix"), [script, "word"], {
       cwd: "/",
-      env: environment(),
+      env: commands.environment(),
       encoding: "utf8",
     });
     expect(result.stdout).toBe("tool word\n");
@@ -194,7 +158,9 @@ describe("nix develop", { timeout: 120_000 }, () => {
   it("prints the environment for Bash and as JSON", () => {
     const file = join(root, "env.sh");
     writeFileSync(file, `${nix(["print-dev-env"]).out}\nprintf '%s' "$x$hooked"`);
-    expect(spawnSync("/bin/bash", [file], { env: environment(), encoding: "utf8" }).stdout).toBe("a'b\n$c1");
+    expect(spawnSync("/bin/bash", [file], { env: commands.environment(), encoding: "utf8" }).stdout).toBe(
+      "a'b\n$c1",
+    );
     const { variables } = JSON.parse(nix(["print-dev-env", "--json"]).out) as {
       variables: Record<string, unknown>;
     };

@@ -1,55 +1,27 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ReplSession } from "../../cli/repl/replSession.ts";
 import { runInput } from "../../cli/repl/runInput.ts";
 import { autoArguments, createStoreContext, openEvaluation } from "../../env/index.ts";
+import { DEVSHELL, TestCommands, type CommandResult } from "./testCommands.ts";
 
-// `nix repl` through the launcher and the bundle (`npm test` makes it first); completion by itself.
-const DEVSHELL = resolve(import.meta.dirname, "../../cli/devshell");
-
+let commands: TestCommands;
 let root: string;
 
 beforeAll(() => {
-  root = mkdtempSync(join(tmpdir(), "devshell-repl-"));
-  spawnSync(DEVSHELL, ["compat", join(root, "bin")], { env: environment() });
+  commands = new TestCommands({ EDITOR: "./ed.sh" });
+  ({ root } = commands);
   writeFileSync(join(root, "set.nix"), "{ n ? 1 }: { loaded = n; deep.er.x = 2; }");
   writeFileSync(join(root, "broken.nix"), "{ a = ");
 });
 
-afterAll(() => {
-  spawnSync("chmod", ["-R", "u+w", root]);
-  rmSync(root, { recursive: true, force: true });
-});
-
-function environment(): Record<string, string> {
-  return {
-    PATH: "/usr/bin:/bin",
-    HOME: root,
-    EDITOR: join(root, "ed.sh"),
-    DEVSHELL_CACHE_DIR: join(root, "cache"),
-    NIX_STORE_DIR: join(root, "store"),
-    NIX_STATE_DIR: join(root, "var"),
-    NIX_LOG_DIR: join(root, "log"),
-    NIX_CONF_DIR: join(root, "etc"),
-    NIX_CONFIG: "sandbox = false\nsubstituters =\n",
-  };
-}
+afterAll(() => commands[Symbol.dispose]());
 
 /** What a conversation prints. */
-function repl(
-  input: string,
-  ...args: string[]
-): { readonly status: number | null; out: string; err: string } {
-  const result = spawnSync(join(root, "bin/nix"), ["repl", ...args], {
-    cwd: root,
-    env: environment(),
-    input,
-    encoding: "utf8",
-  });
-  return { status: result.status, out: result.stdout, err: result.stderr };
+function repl(input: string, ...args: string[]): CommandResult {
+  return commands.run("nix", ["repl", ...args], { input });
 }
 
 describe("nix repl", () => {
@@ -154,14 +126,14 @@ describe("devshell repl", () => {
     const args = ["repl", "set.nix", "--arg", "n", "7"];
     const { status, stdout } = spawnSync(DEVSHELL, args, {
       cwd: root,
-      env: environment(),
+      env: commands.environment(),
       input: "loaded + 1\n:q\n",
       encoding: "utf8",
     });
     expect([status, stdout]).toEqual([0, "8\n\n"]);
     const given = spawnSync(DEVSHELL, ["repl", "-E", "{ a = 1; }"], {
       cwd: root,
-      env: environment(),
+      env: commands.environment(),
       input: "a\n",
       encoding: "utf8",
     });

@@ -12,7 +12,7 @@ export interface CommandResult {
 }
 
 export interface RunOptions {
-  /** Below the root. */
+  /** From the root. */
   readonly cwd?: string;
   readonly input?: string | Buffer;
   readonly env?: Readonly<Record<string, string>>;
@@ -50,7 +50,7 @@ export class TestCommands implements Disposable {
   /** @param command a drop-in command's name, or a path */
   run(command: string, args: readonly string[], options: RunOptions = {}): CommandResult {
     const { status, stdout, stderr } = spawnSync(resolve(this.root, "bin", command), args, {
-      cwd: join(this.root, options.cwd ?? "."),
+      cwd: resolve(this.root, options.cwd ?? "."),
       env: { ...this.environment(), ...options.env },
       input: options.input ?? "",
       encoding: options.encoding ?? "utf8",
