@@ -9,7 +9,7 @@ const NAME = "nix-prefetch-url";
 
 /** `nix-prefetch-url URL [HASH]`: downloads into the store and prints the hash. */
 export async function runNixPrefetchUrl(argv: readonly string[]): Promise<number> {
-  if (argv.includes("--version")) return await printVersion(NAME);
+  if (argv.includes("--version")) return printVersion(NAME);
   if (argv.includes("--help")) return printHelp(NAME);
   const words: string[] = [];
   let algorithm: HashAlgorithm = "sha256";
