@@ -1,6 +1,6 @@
-import { closeSync, openSync, readSync } from "node:fs";
 import { DevshellError } from "../core/index.ts";
 import type { Invocation } from "./invocation.ts";
+import { readHead } from "./readHead.ts";
 
 /** A script that names devshell in its first line: its options, and the words to run in the environment. */
 export interface ExpandedScript {
@@ -20,7 +20,7 @@ export function expandScript(argv: readonly string[], program: string): Expanded
   const at = argv.findIndex((word) => !word.startsWith("-"));
   const path = argv[at];
   if (path === undefined || !path.includes("/")) return undefined;
-  const lines = readHead(path)?.split("\n");
+  const lines = readHead(path, MAX_HEAD_BYTES)?.split("\n");
   if (lines === undefined || !(lines[0] ?? "").startsWith("#!") || !(lines[0] ?? "").includes(program))
     return undefined;
   const words: string[] = [];
@@ -41,23 +41,6 @@ export async function runScript(invocation: Invocation, script: readonly string[
   // Ruby would read the script's first line itself, and start us again.
   const loader = /ruby/.test(interpreter) ? ["-e", "load(ARGV.shift)", "--"] : [];
   return enterWith(invocation, { kind: "run", words: [...splitWords(interpreter), ...loader, ...script] });
-}
-
-function readHead(path: string): string | undefined {
-  let fd: number;
-  try {
-    fd = openSync(path, "r");
-  } catch {
-    return undefined;
-  }
-  try {
-    const buffer = Buffer.alloc(MAX_HEAD_BYTES);
-    return buffer.toString("utf8", 0, readSync(fd, buffer));
-  } catch {
-    return undefined;
-  } finally {
-    closeSync(fd);
-  }
 }
 
 /** Splits as nix-shell does: quotes, and backslashes everywhere but in single quotes; no expansion. @throws {DevshellError} `CLI_QUOTE_OPEN` */

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { compare, show, type Contender } from "./measure.ts";
-import { findPeerNix } from "./peer.ts";
+import { findPeerTree } from "./peer.ts";
 
 const LAUNCHER = resolve(import.meta.dirname, "../../cli/devshell");
 /** Longer than a record of a file that was just written is for Node alone. */
@@ -12,14 +12,9 @@ const SETTLING_MS = 50;
  * file touched, a file edited that is not read, that one of two attributes reads, that all is read through.
  */
 export function benchEvalCache(scratch: string): void {
-  const peer = findPeerNix(scratch);
-  const tree = process.env["NIXPKGS"];
-  if (peer === undefined || tree === undefined || !existsSync(join(tree, "pkgs/top-level"))) {
-    console.log(
-      `skipped: ${peer === undefined ? "PEER_NIX" : "NIXPKGS"} names no directory with what is needed`,
-    );
-    return;
-  }
+  const found = findPeerTree(scratch);
+  if (found === undefined) return;
+  const { peer, tree } = found;
   const bin = join(scratch, "drop-in");
   const project = join(scratch, "project");
   for (const directory of [bin, project]) mkdirSync(directory);

@@ -1,8 +1,8 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { compare, show, type Contender } from "./measure.ts";
-import { findPeerNix } from "./peer.ts";
+import { findPeerTree } from "./peer.ts";
 
 const LAUNCHER = resolve(import.meta.dirname, "../../cli/devshell");
 const PACKAGES = ["hello", "pan", "firefox"];
@@ -21,14 +21,9 @@ const SYSTEM = `{ ... }: {
  * packages and of a NixOS system, without a store and without any cache of results; and the parsing of many files.
  */
 export function benchNixpkgs(scratch: string): void {
-  const peer = findPeerNix(scratch);
-  const tree = process.env["NIXPKGS"];
-  if (peer === undefined || tree === undefined || !existsSync(join(tree, "pkgs/top-level"))) {
-    console.log(
-      `skipped: ${peer === undefined ? "PEER_NIX" : "NIXPKGS"} names no directory with what is needed`,
-    );
-    return;
-  }
+  const found = findPeerTree(scratch);
+  if (found === undefined) return;
+  const { peer, tree } = found;
   const ours = join(scratch, "drop-in");
   const cache = join(scratch, "cache");
   mkdirSync(ours);

@@ -25,3 +25,15 @@ export function findPeerNix(scratch: string): PeerNix | undefined {
     },
   };
 }
+
+/** The real Nix and a whole nixpkgs (`NIXPKGS`) to compare on; says what is missing where there is none. */
+export function findPeerTree(scratch: string): { readonly peer: PeerNix; readonly tree: string } | undefined {
+  const peer = findPeerNix(scratch);
+  const tree = process.env["NIXPKGS"];
+  if (peer !== undefined && tree !== undefined && existsSync(join(tree, "pkgs/top-level")))
+    return { peer, tree };
+  console.log(
+    `skipped: ${peer === undefined ? "PEER_NIX" : "NIXPKGS"} names no directory with what is needed`,
+  );
+  return undefined;
+}

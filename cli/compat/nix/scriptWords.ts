@@ -1,7 +1,7 @@
-import { closeSync, openSync, readSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { usageError } from "../commandLine.ts";
 import { setScriptDirectory } from "../baseDirectory.ts";
+import { readHead } from "../../readHead.ts";
 
 const MAX_HEAD_BYTES = 1 << 20;
 /** What a comment may begin with, in the languages of scripts. */
@@ -14,7 +14,7 @@ const COMMENT = /^[#/\\%@*\-(]/;
 export function expandScript(argv: readonly string[]): readonly string[] {
   const [script, ...rest] = argv;
   if (script === undefined || script.startsWith("-")) return argv;
-  const head = readHead(script);
+  const head = readHead(script, MAX_HEAD_BYTES);
   if (head === undefined || !head.startsWith("#!")) return argv;
   let text = "";
   for (const line of head.split("\n").slice(1)) {
@@ -76,21 +76,4 @@ function readQuoted(text: string, start: number): { readonly word: string; reado
     }
   }
   throw usageError("nix", "unterminated quoted string in nix shebang");
-}
-
-function readHead(path: string): string | undefined {
-  let fd: number;
-  try {
-    fd = openSync(path, "r");
-  } catch {
-    return undefined;
-  }
-  try {
-    const buffer = Buffer.alloc(MAX_HEAD_BYTES);
-    return buffer.toString("utf8", 0, readSync(fd, buffer, 0, buffer.length, 0));
-  } catch {
-    return undefined;
-  } finally {
-    closeSync(fd);
-  }
 }
