@@ -1,0 +1,64 @@
+import type { Hash } from "../../core/index.ts";
+import type { TransferOptions } from "../../io/index.ts";
+import type { IncomingPathInfo } from "../local/types.ts";
+import type { StorePath, ValidPathInfo } from "../types.ts";
+
+/** A store that is reached by messages: a binary cache, a daemon, a store on another machine. */
+export interface RemoteStore extends AsyncDisposable {
+  /** As messages name it. */
+  readonly url: string;
+  /** Lower is asked first. */
+  readonly priority: number;
+  /** What it offers needs no signature. */
+  readonly isTrusted: boolean;
+  /** Whether it may be asked about many paths that nobody needs yet (`nix-env -qas`). */
+  readonly wantsMassQuery?: boolean | undefined;
+  /** A directory that keeps NARs whose files were looked at. */
+  readonly narCacheDir?: string | undefined;
+  /** @returns `undefined` where it lacks the path */
+  query(path: StorePath, signal?: AbortSignal): Promise<RemotePathInfo | undefined>;
+  /** The object's NAR; whoever reads it checks size and hash against the information. */
+  openNar(info: ValidPathInfo, options: TransferOptions): Promise<NarDownload>;
+  /** Adds a path whose references are there. @throws where the store cannot be written or refuses it */
+  addPath(info: IncomingPathInfo, nar: AsyncIterable<Uint8Array>, options: AddPathOptions): Promise<void>;
+
+  // What not every store can do; who asks one that cannot is told so.
+
+  queryAllPaths?(signal?: AbortSignal): Promise<readonly StorePath[]>;
+  addSignatures?(path: StorePath, signatures: readonly string[], signal?: AbortSignal): Promise<void>;
+  /** @returns the text of a derivation's build log; `undefined` where it has none */
+  readLog?(drvPath: StorePath, signal?: AbortSignal): Promise<Buffer | undefined>;
+  addLog?(drvPath: StorePath, log: Uint8Array, signal?: AbortSignal): Promise<void>;
+}
+
+export interface RemotePathInfo extends ValidPathInfo {
+  /** How a binary cache keeps the NAR. */
+  readonly narFile?: NarFile | undefined;
+}
+
+export interface NarFile {
+  /** Relative to the cache, or absolute. */
+  readonly url: string;
+  readonly compression: string;
+  readonly hash?: Hash | undefined;
+  readonly sizeBytes?: number | undefined;
+}
+
+export interface NarDownload {
+  readonly nar: AsyncIterable<Uint8Array>;
+  /** Removes what was downloaded, once the path is registered or found wrong; else the next run continues it. */
+  discard(): Promise<void>;
+}
+
+export interface AddPathOptions extends TransferOptions {
+  /** Replaces what is there. */
+  readonly isRepair?: boolean | undefined;
+  /** Whether a path without a trusted signature is refused, by stores that care; they do unless told not to. */
+  readonly checksSignatures?: boolean | undefined;
+}
+
+export interface OpenRemoteOptions {
+  /** It will be written to: made where it can be, and asked itself rather than what is remembered of it. */
+  readonly isTarget?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
