@@ -69,6 +69,7 @@ describeEditor("the offer to restart extensions", () => {
       })
       .toHaveLength(1);
     expect(await hostPid(workbench)).toBe(pid);
-    expect(project.runs()).toHaveLength(3);
+    // The host before may still be ending, and sees the change, too.
+    expect(project.runs().filter(({ ppid }) => ppid === pid)).toHaveLength(2);
   });
 });

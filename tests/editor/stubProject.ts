@@ -36,6 +36,8 @@ export interface Plan {
 export interface StubRun {
   readonly args: readonly string[];
   readonly pid: number;
+  /** Who ran it: the extension host. */
+  readonly ppid: number;
   readonly atMs: number;
   readonly environment: Readonly<Record<string, string | null>>;
 }
