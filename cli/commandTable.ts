@@ -188,6 +188,48 @@ export const COMMANDS: readonly CommandEntry[] = [
     flags: ["json", "recursive", "checkContents", "repair", "name", "flat", "dryRun", ...COMMON_FLAGS],
   },
   {
+    name: "cache",
+    summary: "Serve the store as a binary cache over HTTP",
+    description: "Until it is interrupted. Clients: `substituters = http://HOST:PORT`",
+    arguments: [
+      { name: "action", help: "what to do", choices: ["serve"] },
+      { name: "words", help: "none", isOptional: true, isVariadic: true },
+    ],
+    flags: ["listen", "secretKey", "priority", "compression", "option", ...COMMON_FLAGS],
+    examples: [
+      ["devshell cache serve", "for this machine, at http://127.0.0.1:5000"],
+      ["devshell cache serve --listen :5000 --secret-key key.sec", "for everybody, signed"],
+    ],
+  },
+  {
+    name: "copy",
+    summary: "Copy store paths, with what they refer to, between stores",
+    description:
+      "Stores: a directory, file://, http://, https://, s3://, ssh://HOST, ssh-ng://HOST, daemon; as `nix copy`",
+    arguments: [
+      {
+        name: "installables",
+        help: "store paths, attributes of flakes, files with -f",
+        isOptional: true,
+        isVariadic: true,
+        completes: "file",
+      },
+    ],
+    flags: [
+      "from",
+      "to",
+      "all",
+      "noRecursive",
+      "noCheckSigs",
+      "substituteOnDestination",
+      "file",
+      "expr",
+      "option",
+      ...COMMON_FLAGS,
+    ],
+    examples: [["devshell copy --to file:///srv/cache ./result", "into a binary cache on this machine"]],
+  },
+  {
     name: "doctor",
     summary: "Say what this machine allows, and what to do about the rest",
     arguments: [],

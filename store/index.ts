@@ -63,6 +63,9 @@ export {
 } from "./local/profiles.ts";
 export { replaceSymlink } from "./local/roots.ts";
 export type { GcOptions, IncomingPathInfo, LocalStoreOptions } from "./local/types.ts";
+export { CacheServer, type ServedRequest } from "./serve/cacheServer.ts";
+export { SERVED_COMPRESSIONS, isServedCompression, type ServedCompression } from "./serve/compressBody.ts";
+export { parseListenAddress } from "./serve/listenAddress.ts";
 export { readStoreConfig, resolveStoreSettings } from "./settings.ts";
 export type {
   BuiltinBuilder,

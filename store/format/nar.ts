@@ -123,6 +123,19 @@ const OPEN_ENTRY = strings("entry", "(", "name");
 const NODE = narString("node");
 const CLOSE = narString(")");
 
+/** What stands around contents and names, encoded. */
+export const NAR_TOKENS = {
+  magic: MAGIC,
+  openRegular: OPEN_REGULAR,
+  openDirectory: OPEN_DIRECTORY,
+  openSymlink: OPEN_SYMLINK,
+  executable: EXECUTABLE,
+  contents: CONTENTS,
+  openEntry: OPEN_ENTRY,
+  node: NODE,
+  close: CLOSE,
+} as const;
+
 function padding(size: number): number {
   return (8 - (size % 8)) % 8;
 }

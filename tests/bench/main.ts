@@ -6,6 +6,7 @@ import { benchEntry } from "./entry.ts";
 import { benchEval } from "./eval.ts";
 import { benchEvalCache } from "./evalCache.ts";
 import { benchNixpkgs } from "./nixpkgs.ts";
+import { benchServe } from "./serve.ts";
 import { benchStore } from "./store.ts";
 import { benchView } from "./view.ts";
 
@@ -16,6 +17,7 @@ const BENCHMARKS: Readonly<Record<string, (scratch: string) => void | Promise<vo
   "eval-cache": benchEvalCache,
   entry: benchEntry,
   store: benchStore,
+  serve: benchServe,
   debian: benchDebian,
   view: benchView,
 };
