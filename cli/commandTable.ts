@@ -163,6 +163,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     flags: ["dryRun", "olderThan", "maxFreed", "evalCache", "printRoots", "json", ...COMMON_FLAGS],
   },
   {
+    name: "daemon",
+    summary: "Serve the store to other users, by Nix's worker protocol",
+    arguments: [],
+    flags: ["stdio", "socket", ...COMMON_FLAGS],
+    examples: [["devshell daemon", "for `NIX_REMOTE=daemon` and every Nix on this machine"]],
+  },
+  {
     name: "store",
     summary: "Look into the store and mend it",
     arguments: [

@@ -147,6 +147,13 @@ export const FLAGS = {
   fallback: flag({ long: "--fallback", values: [], help: "build what cannot be substituted" }),
   dryRun: flag({ long: "--dry-run", values: [], help: "say what would be done" }),
   json: flag({ long: "--json", values: [], help: "print JSON" }),
+  stdio: flag({ long: "--stdio", values: [], help: "serve standard input and output instead of a socket" }),
+  socket: flag({
+    long: "--socket-path",
+    values: ["path"],
+    completes: "file",
+    help: "where to listen, instead of daemon-socket/socket in the state directory",
+  }),
   once: flag({ long: "--once", values: [], help: "end after the first round" }),
   editor: flag({
     long: "--editor",

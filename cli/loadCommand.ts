@@ -20,6 +20,7 @@ const LOADERS: Readonly<Record<string, () => Promise<{ readonly run: RunCommand 
   store: () => import("./commands/store.ts"),
   cache: () => import("./commands/cache.ts"),
   copy: () => import("./commands/copy.ts"),
+  daemon: () => import("./commands/daemon.ts"),
   doctor: () => import("./commands/doctor.ts"),
   explain: () => import("./commands/explain.ts"),
   diff: () => import("./commands/diff.ts"),

@@ -50,7 +50,14 @@ export {
 export { hashFlat, hashMismatch } from "./local/contentHash.ts";
 export { FileLock, PathLocks } from "./local/fileLock.ts";
 export { canonicalise, deleteTree, makeDirectories } from "./local/files.ts";
+export { localStore, openStore, realise } from "./anyStore.ts";
+export { authorise } from "./daemon/authorise.ts";
+export { forwardToDaemon } from "./daemon/forward.ts";
+export { listen } from "./daemon/listen.ts";
+export { serveConnection } from "./daemon/serveConnection.ts";
 export { LocalStore } from "./local/localStore.ts";
+export type { PeerCredentials } from "./local/socketCalls.ts";
+export { DaemonStore } from "./remote/daemonStore.ts";
 export {
   addGeneration,
   deleteGenerations,
@@ -66,7 +73,8 @@ export type { GcOptions, IncomingPathInfo, LocalStoreOptions } from "./local/typ
 export { CacheServer, type ServedRequest } from "./serve/cacheServer.ts";
 export { SERVED_COMPRESSIONS, isServedCompression, type ServedCompression } from "./serve/compressBody.ts";
 export { parseListenAddress } from "./serve/listenAddress.ts";
-export { readStoreConfig, resolveStoreSettings } from "./settings.ts";
+export { readStoreConfig, resolveStoreSettings, socketPathOf } from "./settings.ts";
+export type { Store } from "./store.ts";
 export type {
   BuiltinBuilder,
   BuiltinBuilderContext,

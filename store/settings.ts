@@ -2,6 +2,7 @@ import { accessSync, constants, lstatSync, readFileSync, statSync } from "node:f
 import { availableParallelism, homedir } from "node:os";
 import { dirname, isAbsolute, resolve } from "node:path";
 import { DevshellError, bytesOfText } from "../core/index.ts";
+import { isDaemonUrl, parseDaemonUrl } from "./remote/parseDaemonUrl.ts";
 import type { StoreConfig, StoreSettings } from "./types.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -73,10 +74,10 @@ const ALIASES: Readonly<Record<string, string>> = {
 /**
  * Decides where the store is and how it is configured.
  *
- * The ladder, first that fits: what variables or `--store` give; a running Nix daemon (recognised, not built yet);
- * `/nix/store` where it is ours to write, which root creates; a store at a prefix of the user's own. A rung between
- * the last two, a private `/nix/store` in a mount namespace, has its place in `pickPlace`.
- * @throws {DevshellError} `STORE_DAEMON_NOT_BUILT`, `STORE_CONFIG_INVALID`
+ * The ladder, first that fits: what variables or `--store` give; `/nix/store` where it is ours to write, which root
+ * creates; a running daemon's store; a store at a prefix of the user's own. A rung between the last two, a private
+ * `/nix/store` in a mount namespace, has its place in `pickPlace`.
+ * @throws {DevshellError} `STORE_REMOTE_UNSUPPORTED`, `STORE_CONFIG_INVALID`
  */
 export function resolveStoreSettings(env: Environment, options: StoreSettingsOptions = {}): StoreSettings {
   const place = pickPlace(env, options);
@@ -96,15 +97,22 @@ type Place = Omit<StoreSettings, "config">;
 function pickPlace(env: Environment, options: StoreSettingsOptions): Place {
   const remote = options.store ?? env["NIX_REMOTE"] ?? "";
   const confDir = env["NIX_CONF_DIR"] || "/etc/nix";
+  if (isDaemonUrl(remote)) return placeOfDaemon(remote, env, confDir, false);
   if (remote !== "" && remote !== "auto" && remote !== "local") return placeOfRemote(remote, env, confDir);
+  const isFree = remote !== "local";
   const given = env["NIX_STORE_DIR"] || env["NIX_STORE"];
-  if (given !== undefined && given !== "") return placeOfVariables(env, given, confDir);
+  if (given !== undefined && given !== "") {
+    const place = placeOfVariables(env, given, confDir);
+    const isForeign = typeOf(place.stateDir) === "directory" && !isWritable(place.stateDir);
+    return isFree && isForeign && isSocket(socketPathOf(env, place.stateDir))
+      ? placeOfDaemon("daemon", env, confDir, true)
+      : place;
+  }
   const stateDir = env["NIX_STATE_DIR"] || "/nix/var/nix";
   const logDir = env["NIX_LOG_DIR"] || "/nix/var/log/nix";
   if (isOurs(DEFAULT_STORE_DIR, stateDir, options.uid))
     return { storeDir: DEFAULT_STORE_DIR, stateDir, logDir, confDir, rung: "system" };
-  if (remote !== "local" && isSocket(env["NIX_DAEMON_SOCKET_PATH"] || `${stateDir}/daemon-socket/socket`))
-    options.onWarn?.("a Nix daemon runs here; using it is not built yet, so a store of your own is used");
+  if (isFree && isSocket(socketPathOf(env, stateDir))) return placeOfDaemon("daemon", env, confDir, true);
   // The rung "namespace" belongs here: a store below the data directory seen as /nix/store.
   const prefix = `${env["XDG_DATA_HOME"] || `${env["HOME"] || homedir()}/.local/share`}/devshell`;
   return {
@@ -129,14 +137,6 @@ function placeOfVariables(env: Environment, storeDir: string, confDir: string): 
  * which holds nothing and only tells paths.
  */
 function placeOfRemote(remote: string, env: Environment, confDir: string): Place {
-  if (remote === "daemon" || remote.startsWith("unix://"))
-    throw new DevshellError(
-      "STORE_DAEMON_NOT_BUILT",
-      `Cannot use the store "${remote}": the daemon's protocol is not built yet`,
-      {
-        hint: "unset NIX_REMOTE to use a store of your own",
-      },
-    );
   const [address = "", query = ""] = remote.split("?", 2);
   const parameters = parametersOf(query);
   const storeDir = normalDirectory("NIX_STORE_DIR", parameters.get("store") ?? storeDirOf(env));
@@ -169,6 +169,35 @@ function placeOfRemote(remote: string, env: Environment, confDir: string): Place
     confDir,
     rung: "given",
   };
+}
+
+/** A daemon's store: its files lie where a local store's would, unless it is on another machine. */
+function placeOfDaemon(url: string, env: Environment, confDir: string, isFound: boolean): Place {
+  const usualState = env["NIX_STATE_DIR"] || "/nix/var/nix";
+  const { address, parameters, isHere } = parseDaemonUrl(url, socketPathOf(env, usualState));
+  const root = parameters.get("root");
+  const directory = (name: string, usual: string): string =>
+    normalDirectory(`"${name}" of the store's address`, parameters.get(name) ?? usual);
+  const storeDir = directory("store", storeDirOf(env));
+  return {
+    storeDir,
+    ...(isHere && {
+      realStoreDir: directory("real", root === undefined ? storeDir : `${root}${DEFAULT_STORE_DIR}`),
+    }),
+    stateDir: directory("state", root === undefined ? usualState : `${root}/nix/var/nix`),
+    logDir: directory(
+      "log",
+      root === undefined ? env["NIX_LOG_DIR"] || "/nix/var/log/nix" : `${root}/nix/var/log/nix`,
+    ),
+    confDir,
+    daemon: { url, address, isHere, isFound },
+    rung: "daemon",
+  };
+}
+
+/** Where the daemon of a state directory listens. */
+export function socketPathOf(env: Environment, stateDir: string): string {
+  return env["NIX_DAEMON_SOCKET_PATH"] || `${stateDir}/daemon-socket/socket`;
 }
 
 function storeDirOf(env: Environment): string {
@@ -264,6 +293,7 @@ export function readStoreConfig(
   );
   const reader: ConfigReader = { raw, onFile: options.onFile };
   applyFile(reader, `${confDir}/nix.conf`, true, 0);
+  const ofMachine = new Map(raw);
   for (const file of userFiles(env)) applyFile(reader, file, true, 0);
   if (env["NIX_CONFIG"] !== undefined) applyText(reader, env["NIX_CONFIG"], "NIX_CONFIG", undefined, 0);
   for (const [name, value] of options.overrides ?? []) applySetting(raw, name, value);
@@ -271,7 +301,18 @@ export function readStoreConfig(
     options.onWarn?.(
       "experimental feature 'no-url-literals' has been stabilized and renamed; use 'lint-url-literals = fatal' setting instead",
     );
-  return toConfig(raw);
+  const chosen = [...raw.keys()].filter((name) => raw.get(name) !== ofMachine.get(name));
+  return { ...toConfig(raw), chosen: new Set(chosen) };
+}
+
+/** Settings with some of them changed: what a daemon's client chooses. @throws {DevshellError} `STORE_CONFIG_INVALID` */
+export function changeConfig(
+  config: StoreConfig,
+  changes: Iterable<readonly [name: string, value: string]>,
+): StoreConfig {
+  const raw = new Map(config.raw);
+  for (const [name, value] of changes) applySetting(raw, name, value);
+  return { ...toConfig(raw), chosen: config.chosen };
 }
 
 function userFiles(env: Environment): string[] {

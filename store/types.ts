@@ -68,9 +68,26 @@ export interface StoreSettings {
   readonly stateDir: string;
   readonly logDir: string;
   readonly confDir: string;
+  /** The daemon that holds the store, where it is not opened itself. */
+  readonly daemon?: DaemonPlace | undefined;
   /** Which rung of the rootless ladder this is; `devshell doctor` says it. */
   readonly rung: "given" | "system" | "daemon" | "namespace" | "prefix" | "dummy";
   readonly config: StoreConfig;
+}
+
+/** How a daemon of Nix's worker protocol is reached: by its socket, or by a program that speaks for it. */
+export type DaemonAddress =
+  | { readonly kind: "socket"; readonly path: string }
+  | { readonly kind: "command"; readonly program: string; readonly args: readonly string[] };
+
+export interface DaemonPlace {
+  /** As the user named it: `daemon`, `unix://…`, `ssh-ng://…`. */
+  readonly url: string;
+  readonly address: DaemonAddress;
+  /** The store's files are files of this machine. */
+  readonly isHere: boolean;
+  /** Nobody asked for it: it runs here. */
+  readonly isFound: boolean;
 }
 
 /** The `nix.conf` options in force (defaults, files, `NIX_CONFIG`, `--option`). */
@@ -93,6 +110,8 @@ export interface StoreConfig {
   readonly fallback: boolean;
   readonly buildTimeoutSeconds: number;
   readonly maxSilentSeconds: number;
+  /** Options that the user chose: in files of their own, `NIX_CONFIG`, on the command line. */
+  readonly chosen?: ReadonlySet<string> | undefined;
   /** Every option as text, for `nix config show` and what has no field of its own. */
   readonly raw: ReadonlyMap<string, string>;
 }

@@ -8,6 +8,7 @@ const LOADERS: Readonly<Record<string, () => Promise<CompatCommand>>> = {
   nix: async () => (await import("./nix/index.ts")).runNix,
   "nix-build": async () => (await import("./nixBuild.ts")).runNixBuild,
   "nix-collect-garbage": async () => (await import("./nixCollectGarbage.ts")).runNixCollectGarbage,
+  "nix-daemon": async () => (await import("./nixDaemon.ts")).runNixDaemon,
   "nix-env": async () => (await import("./nixEnv/index.ts")).runNixEnv,
   "nix-hash": async () => (await import("./nixHash.ts")).runNixHash,
   "nix-instantiate": async () => (await import("./nixInstantiate.ts")).runNixInstantiate,

@@ -5,7 +5,7 @@ import { writeError } from "../format/narRestore.ts";
 import type { StorePath } from "../types.ts";
 import { PathLocks } from "./fileLock.ts";
 import { entryExists, namesIn, syncEntry } from "./files.ts";
-import type { LocalStore } from "./localStore.ts";
+import type { Store } from "../store.ts";
 import { replaceSymlink } from "./roots.ts";
 
 /** One version of a profile: the symlink `<profile>-<number>-link` into the store. */
@@ -66,7 +66,7 @@ export function profileToken(profile: ByteString): string {
  * @returns `undefined` where the profile has changed since, and nothing was done
  */
 export function addGeneration(
-  store: LocalStore,
+  store: Store,
   profile: ByteString,
   path: StorePath,
   token?: string,
@@ -91,7 +91,7 @@ export function addGeneration(
  * @throws {DevshellError} `STORE_NO_GENERATION`
  */
 export function switchGeneration(
-  store: LocalStore,
+  store: Store,
   profile: ByteString,
   number: number | undefined,
   options: { readonly isDryRun: boolean; readonly onSwitch: (from: number, to: number) => void },
@@ -117,7 +117,7 @@ export function switchGeneration(
  * @throws {DevshellError} `STORE_GENERATION_IN_USE` when the one in use is named
  */
 export function deleteGenerations(
-  store: LocalStore,
+  store: Store,
   profile: ByteString,
   choice: GenerationChoice,
   options: { readonly isDryRun: boolean; readonly onDelete: (generation: Generation) => void },
@@ -168,7 +168,7 @@ function switchTo(profile: ByteString, { link }: Generation): void {
   syncEntry(dirname(profile));
 }
 
-function lockProfile(store: LocalStore, profile: ByteString): Disposable {
+function lockProfile(store: Store, profile: ByteString): Disposable {
   const locks = PathLocks.acquireSync([profile], () =>
     store.onWait(`waiting for lock on profile "${profile}"`),
   );

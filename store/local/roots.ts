@@ -23,9 +23,15 @@ type MutableRoots = Map<StorePath, Set<string>>;
 /**
  * Points a symlink at a store path, atomically. A link below `gcroots` or `profiles` is a root by where it lies; for
  * any other one a link to it is put below `gcroots/auto`.
+ * @param register makes a link outside the state directory a root
  * @throws {DevshellError} `STORE_ROOT_EXISTS` when something other than a link into the store is in the way
  */
-export function addPermanentRoot(store: StoreAccess, link: ByteString, path: StorePath): void {
+export function addPermanentRoot(
+  store: Pick<StoreAccess, "settings" | "storeDir">,
+  link: ByteString,
+  path: StorePath,
+  register: (link: ByteString) => void = (absolute) => addIndirectRoot(store, absolute),
+): void {
   const { stateDir } = store.settings;
   const absolute = resolve(link);
   if (isInStore(store.storeDir, absolute))
@@ -44,7 +50,7 @@ export function addPermanentRoot(store: StoreAccess, link: ByteString, path: Sto
     );
   makeDirectories(dirname(absolute));
   // The indirect link first: a kill between the two leaves a dangling one, which the collector removes.
-  if (indirectRootOf(stateDir, absolute) !== undefined) addIndirectRoot(store, absolute);
+  if (indirectRootOf(stateDir, absolute) !== undefined) register(absolute);
   replaceSymlink(absolute, path);
 }
 
@@ -56,7 +62,7 @@ export function indirectRootOf(stateDir: ByteString, link: ByteString): ByteStri
 }
 
 /** Notes below `gcroots/auto` that this symlink, wherever it is, is a root for as long as it exists. */
-export function addIndirectRoot(store: StoreAccess, link: ByteString): void {
+export function addIndirectRoot(store: Pick<StoreAccess, "settings">, link: ByteString): void {
   const absolute = resolve(link);
   const auto = `${store.settings.stateDir}/gcroots/auto`;
   makeDirectories(auto);

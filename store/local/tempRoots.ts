@@ -1,11 +1,11 @@
 import { closeSync, openSync, readSync, readFileSync, writeSync } from "node:fs";
-import { createRequire } from "node:module";
 import { isMainThread, threadId } from "node:worker_threads";
 import { DevshellError, type ByteString, fsPath } from "../../core/index.ts";
 import { storePathHashPart, isStorePath } from "../format/storePath.ts";
 import type { StorePath } from "../types.ts";
 import { FileLock, lockBlocking, tryLock, tryUnlink, unlock } from "./fileLock.ts";
 import { namesIn } from "./files.ts";
+import { connectSync } from "./socketCalls.ts";
 
 export interface TempRootsPaths {
   readonly storeDir: string;
@@ -171,47 +171,4 @@ export function readTempRoots({ storeDir, stateDir }: TempRootsPaths): Map<Store
 /** Digests of temporary roots: `….lock` and `….chroot` beside a path share its digest and its protection. */
 export function hashPartsOf(paths: Iterable<StorePath>): Set<string> {
   return new Set([...paths].map(storePathHashPart));
-}
-
-interface SocketCalls {
-  socket(domain: number, type: number, protocol: number): number;
-  connect(fd: number, address: Buffer, length: number): number;
-}
-
-/** A blocking connection to a Unix socket, which Node has not; -1 when nobody listens or koffi is missing. */
-function connectSync(path: ByteString): number {
-  const calls = loadSocketCalls();
-  if (calls === undefined) return -1;
-  const directory = openSync(fsPath(path.slice(0, path.lastIndexOf("/"))), "r");
-  try {
-    // Through /proc: an address holds 107 bytes, a path may be longer.
-    const alias = `/proc/self/fd/${directory}/${path.slice(path.lastIndexOf("/") + 1)}`;
-    const address = Buffer.alloc(110);
-    address.writeUInt16LE(1, 0);
-    address.write(alias, 2, "latin1");
-    const fd = calls.socket(1, 1, 0);
-    if (fd < 0) return -1;
-    if (calls.connect(fd, address, 2 + alias.length + 1) === 0) return fd;
-    closeSync(fd);
-    return -1;
-  } finally {
-    closeSync(directory);
-  }
-}
-
-function loadSocketCalls(): SocketCalls | undefined {
-  try {
-    const koffi = createRequire(import.meta.url)("koffi") as {
-      load(file: null): { func(prototype: string): unknown };
-    };
-    const library = koffi.load(null);
-    return {
-      socket: library.func("int socket(int domain, int type, int protocol)") as SocketCalls["socket"],
-      connect: library.func(
-        "int connect(int fd, const void *address, unsigned int length)",
-      ) as SocketCalls["connect"],
-    };
-  } catch {
-    return undefined;
-  }
 }

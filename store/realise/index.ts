@@ -1,5 +1,5 @@
 export { realise, type RealiseRequestOptions } from "./realise.ts";
-export { throwFailure, type RealiseReport } from "./report.ts";
+export { throwFailure, type RealiseReport, type RealiseResult } from "./report.ts";
 export { describePlan, renderSize, type RealisePlan } from "./plan.ts";
 export { fetchClosure, settingsForClosure, type ClosureRequest } from "./fetchClosure.ts";
 export {

@@ -53,11 +53,39 @@ describe("where the store is", () => {
   });
 
   it.each([
-    ["daemon", "STORE_DAEMON_NOT_BUILT"],
-    ["ssh-ng://host", "STORE_REMOTE_UNSUPPORTED"],
-  ])("%s is said to be not built yet", (remote, code) => {
-    expect(() => resolveStoreSettings({ NIX_REMOTE: remote })).toThrow(expect.objectContaining({ code }));
+    ["daemon", { kind: "socket", path: "/nix/var/nix/daemon-socket/socket" }, true],
+    ["unix:///run/my%20socket?root=/somewhere", { kind: "socket", path: "/run/my socket" }, true],
+    [
+      "ssh-ng://me@host:2222?remote-store=/x&compress=true",
+      {
+        kind: "command",
+        program: "ssh",
+        args: ["me@host", "-x", "-C", "-p2222", "--", "nix-daemon --stdio --store /x"],
+      },
+      false,
+    ],
+    ["ssh-ng://localhost", { kind: "command", program: "nix-daemon", args: ["--stdio"] }, false],
+  ])("%s is a daemon's", (remote, address, isHere) => {
+    expect(resolveStoreSettings({ NIX_REMOTE: remote, HOME: "/nowhere" })).toMatchObject({
+      rung: "daemon",
+      storeDir: "/nix/store",
+      daemon: { url: remote, address, isHere, isFound: false },
+    });
   });
+
+  it("takes the files of a daemon's store from its root", () => {
+    const settings = resolveStoreSettings({ HOME: "/nowhere" }, { store: "unix:///s?root=/a" });
+    expect(settings).toMatchObject({ realStoreDir: "/a/nix/store", stateDir: "/a/nix/var/nix" });
+  });
+
+  it.each(["ssh-ng://-oProxyCommand=x", "ssh-ng://", "ssh-ng://-u@host", "unix://relative"])(
+    "refuses the daemon %s",
+    (remote) => {
+      expect(() => resolveStoreSettings({ NIX_REMOTE: remote })).toThrow(
+        expect.objectContaining({ code: "STORE_REMOTE_UNSUPPORTED" }),
+      );
+    },
+  );
 
   it("refuses a relative directory", () => {
     expect(() => resolveStoreSettings({ NIX_STORE_DIR: "store" })).toThrow(

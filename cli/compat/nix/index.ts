@@ -8,6 +8,8 @@ import type { NixCommand } from "./types.ts";
 const LOADERS: Readonly<Record<string, () => Promise<NixCommand>>> = {
   build: async () => (await import("./build.ts")).build,
   copy: async () => (await import("./copy.ts")).copy,
+  daemon: async () => (await import("./daemon.ts")).daemon,
+  doctor: async () => (await import("./doctor.ts")).doctor,
   "why-depends": async () => (await import("./whyDepends.ts")).whyDepends,
   edit: async () => (await import("./edit.ts")).edit,
   eval: async () => (await import("./eval.ts")).evaluate,

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
-import { DevshellError, bytesOfText, formatHash, fsPath, parseHash } from "../../../core/index.ts";
-import { dumpNar } from "../../../store/index.ts";
+import { DevshellError, NIX_VERSION, bytesOfText, formatHash, fsPath, parseHash } from "../../../core/index.ts";
+import { DaemonStore, dumpNar } from "../../../store/index.ts";
 import { prefetchFile, type StoreContext } from "../../../env/index.ts";
 import { parseCommandLine, usageError } from "../commandLine.ts";
 import { openContext } from "../context.ts";
@@ -169,8 +169,18 @@ function pathFromHashPart({ context, words }: StoreRequest): number {
 }
 
 function ping({ context, given }: StoreRequest): number {
-  if (given.has("--json")) printLine(JSON.stringify({ url: "local", trusted: true }));
-  else say(`Store URL: local\nStore directory: ${context.store.storeDir}\nTrusted: 1`);
+  const { store, settings } = context;
+  const url = settings.daemon?.url ?? "local";
+  const greeting = store instanceof DaemonStore ? store.greeting : undefined;
+  const version = store instanceof DaemonStore ? greeting?.daemonVersion : NIX_VERSION;
+  const isTrusted = store instanceof DaemonStore ? greeting?.isTrusted : true;
+  if (given.has("--json")) printLine(JSON.stringify({ trusted: isTrusted, url, version }));
+  else {
+    const lines = [`Store URL: ${url}`, `Store directory: ${store.storeDir}`];
+    if (version !== undefined) lines.push(`Version: ${version}`);
+    if (isTrusted !== undefined) lines.push(`Trusted: ${isTrusted ? 1 : 0}`);
+    lines.forEach(say);
+  }
   return 0;
 }
 

@@ -1,0 +1,144 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import type { Socket } from "node:net";
+import { fileURLToPath } from "node:url";
+import { DevshellError } from "../../core/index.ts";
+import { debianBuilders } from "../../packages/index.ts";
+import {
+  authorise,
+  forwardToDaemon,
+  listen,
+  resolveStoreSettings,
+  serveConnection,
+  socketPathOf,
+  type PeerCredentials,
+  type StoreSettings,
+} from "../../store/index.ts";
+
+export interface DaemonRequest {
+  readonly settings: ReadonlyMap<string, string>;
+  /** `--store`. */
+  readonly store: string | undefined;
+  /** Serves standard input and output instead of a socket. */
+  readonly isStdio: boolean;
+  readonly socketPath?: string | undefined;
+  /** Unset: by who the client is. */
+  readonly trust: "trusted" | "untrusted" | undefined;
+  readonly say: (line: string) => void;
+}
+
+/** What a process that serves one client is told. */
+export interface ServeMessage {
+  readonly settings: readonly (readonly [string, string])[];
+  readonly store: string | undefined;
+  readonly isTrusted: boolean;
+}
+
+/** `nix-daemon`, `nix daemon`, `devshell daemon`. @returns the exit status */
+export async function runDaemon(request: DaemonRequest): Promise<number> {
+  if (request.isStdio && request.socketPath !== undefined)
+    throw new DevshellError("CLI_USAGE", "'--stdio' and '--socket-path' are incompatible");
+  if (request.isStdio) await serveStdio(request);
+  else await serveSocket(request);
+  return 0;
+}
+
+/** Who speaks through a pipe has come through something that let him in: ssh, a shell. */
+async function serveStdio({ settings, store, trust }: DaemonRequest): Promise<void> {
+  const resolved = resolveStoreSettings(process.env, { overrides: settings, store });
+  if (resolved.daemon !== undefined) {
+    if (trust === "untrusted")
+      throw new DevshellError(
+        "CLI_NOT_BUILT",
+        "Cannot serve a daemon's store to an untrusted client: only forwarding is built",
+      );
+    await forwardToDaemon(resolved.daemon.address, process.stdin, process.stdout);
+    return;
+  }
+  await serveConnection(process.stdin, process.stdout, {
+    settings: resolved,
+    isTrusted: trust !== "untrusted",
+    builtinBuilders: debianBuilders,
+  });
+  await new Promise((resolve) => process.stdout.write("", resolve));
+  process.stdin.destroy();
+}
+
+async function serveSocket(request: DaemonRequest): Promise<void> {
+  // A daemon opens the store itself, even where another one runs.
+  const store = request.store ?? (process.env["NIX_REMOTE"] || "local");
+  const settings = resolveStoreSettings(process.env, { overrides: request.settings, store });
+  if (settings.daemon !== undefined)
+    throw new DevshellError(
+      "CLI_NOT_BUILT",
+      `Cannot serve the store '${settings.daemon.url}': a daemon over a daemon is not built yet`,
+      { hint: "unset NIX_REMOTE" },
+    );
+  const stop = new AbortController();
+  const end = (): void => stop.abort();
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(name, end);
+  using workers = new Workers();
+  const message = { settings: [...request.settings], store } as const;
+  await listen({
+    socketPath: request.socketPath ?? socketPathOf(process.env, settings.stateDir),
+    signal: stop.signal,
+    onConnection: (socket, peer) => accept(request, settings, { socket, peer }, (client) =>
+      workers.serve(socket, { ...message, ...client }),
+    ),
+  });
+}
+
+function accept(
+  { trust, say }: DaemonRequest,
+  settings: StoreSettings,
+  { socket, peer }: { readonly socket: Socket; readonly peer: PeerCredentials | undefined },
+  serve: (client: { readonly isTrusted: boolean }) => void,
+): void {
+  socket.on("error", () => undefined);
+  try {
+    const client = trust === undefined ? authorise(peer, settings.config) : undefined;
+    const isTrusted = client?.isTrusted ?? trust === "trusted";
+    say(
+      `accepted connection from pid ${peer?.pid ?? "<unknown>"}, user ${client?.userName ?? "<unknown>"}${isTrusted ? " (trusted)" : ""}`,
+    );
+    serve({ isTrusted });
+  } catch (error) {
+    say(`error: ${error instanceof Error ? error.message : String(error)}`);
+    socket.destroy();
+  }
+}
+
+/**
+ * A process for each client: what it does is done in its own name (temporary roots, locks), and when it crashes nobody
+ * else is harmed. One is kept ready, since starting takes longer than most requests.
+ */
+class Workers implements Disposable {
+  #spare: ChildProcess | undefined = startWorker();
+
+  serve(socket: Socket, message: ServeMessage): void {
+    const worker = this.#spare?.connected === true ? this.#spare : startWorker();
+    worker.send(message, socket, (error) => {
+      if (error !== null) socket.destroy();
+    });
+    this.#spare = startWorker();
+  }
+
+  [Symbol.dispose](): void {
+    this.#spare?.kill();
+    this.#spare = undefined;
+  }
+}
+
+function startWorker(): ChildProcess {
+  const isSource = import.meta.url.endsWith(".ts");
+  const file = isSource ? "./daemonConnection.worker.ts" : "./daemonConnection.worker.mjs";
+  const worker = spawn(process.execPath, [fileURLToPath(new URL(file, import.meta.url))], {
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+    cwd: "/",
+    // Not ended with us: clients finish what they began.
+    detached: true,
+  });
+  worker.on("error", () => undefined);
+  worker.unref();
+  worker.channel?.unref();
+  return worker;
+}

@@ -1,0 +1,124 @@
+import { DevshellError } from "../../../core/index.ts";
+import type { OperationName, ProtocolVersion } from "../../protocol/version.ts";
+import { readGcAction, readPaths } from "../../protocol/values.ts";
+import { readFlag, readLarge, readList, readNumber, readString, type Decoder } from "../../protocol/wire.ts";
+import { realise } from "../../realise/realise.ts";
+import type { StorePath } from "../../types.ts";
+import { clientConfig, type ClientOptions } from "../clientConfig.ts";
+import type { Operation } from "../session.ts";
+
+/** Since then a client may name any setting. */
+const NAMED_SETTINGS_SINCE = 12;
+const CENSORED = "{censored}";
+
+/** The store's upkeep, and what a client wants to hold for its connection. */
+export const upkeep: Readonly<Partial<Record<OperationName, Operation>>> = {
+  async setOptions(session) {
+    const options = await session.read(readClientOptions(session.wire.version));
+    await session.work(() => {
+      session.log.verbosity = options.verbosity;
+      const warn = (text: string): void => session.log.say("warning", `warning: ${text}`);
+      session.useConfig(
+        clientConfig(session.settings.config, options, { isTrusted: session.isTrusted, warn }),
+      );
+    });
+  },
+
+  async findRoots(session) {
+    const roots = await session.work(() => [...session.store.findRoots()]);
+    const links = roots.flatMap(([path, names]) =>
+      session.isTrusted
+        ? [...names].map((name) => [name, path] as const)
+        : [...new Set([...names].map(censored))].map((name) => [name, path] as const),
+    );
+    session.reply.number(links.length);
+    for (const [link, path] of links) session.reply.string(link).string(path);
+  },
+
+  async collectGarbage(session) {
+    const action = await session.read(readGcAction());
+    const paths = await session.read(readPaths(session.wire));
+    const ignoreLiveness = await session.read(readFlag());
+    const maxFreedBytes = await session.read(readLarge());
+    for (let obsolete = 0; obsolete < 3; obsolete++) await session.read(readNumber());
+    const result = await session.work(async () => {
+      if (ignoreLiveness)
+        throw new DevshellError("DAEMON_UNTRUSTED", "you are not allowed to ignore liveness");
+      if (action === "deleteDead" && paths.length > 0)
+        throw new DevshellError(
+          "PROTOCOL_FEATURE",
+          "Garbage collecting specific paths requested but it is not supported by the negotiated protocol",
+        );
+      const { keepDerivations, keepOutputs } = session.settings.config;
+      return await session.store.collectGarbage({
+        action,
+        ...(action === "deleteSpecific" ? { paths } : {}),
+        ...(maxFreedBytes < Number.MAX_SAFE_INTEGER ? { maxFreedBytes } : {}),
+        keepDerivations,
+        keepOutputs,
+        onDelete: (path) => session.log.say("info", `deleting '${path}'`),
+        signal: session.signal,
+      });
+    });
+    session.reply.strings(result.paths).number(result.freedBytes).number(0);
+  },
+
+  async syncWithGc(session) {
+    await session.work(() => undefined);
+    session.reply.number(1);
+  },
+
+  async optimiseStore(session) {
+    await session.work(() => session.store.optimise({ signal: session.signal }));
+    session.reply.number(1);
+  },
+
+  async verifyStore(session) {
+    const checkContents = await session.read(readFlag());
+    const isRepairing = await session.read(readFlag());
+    const hasProblems = await session.work(async () => {
+      if (isRepairing) session.requireTrust("you are not privileged to repair paths");
+      const repair = async (path: StorePath): Promise<boolean> => {
+        const report = await realise(session.realiseStore(), [{ kind: "opaque", path }], {
+          mode: "repair",
+          onEvent: session.log.events(),
+          signal: session.signal,
+        });
+        return report.failures.length === 0;
+      };
+      const { problems } = await session.store.verify({
+        checkContents,
+        ...(isRepairing ? { repair } : {}),
+        signal: session.signal,
+      });
+      for (const problem of problems) session.log.say("error", problem);
+      return problems.length > 0;
+    });
+    session.reply.flag(hasProblems);
+  },
+};
+
+function* readClientOptions({ minor }: ProtocolVersion): Decoder<ClientOptions> {
+  const keepFailed = yield* readFlag();
+  const keepGoing = yield* readFlag();
+  const fallback = yield* readFlag();
+  const verbosity = yield* readLarge();
+  const maxJobs = yield* readLarge();
+  const maxSilentSeconds = yield* readLarge();
+  // Whether a hook is used, what is verbose, the log's type, a trace of builds: nobody asks any more.
+  for (let obsolete = 0; obsolete < 4; obsolete++) yield* readLarge();
+  const cores = yield* readLarge();
+  const substitute = yield* readFlag();
+  const named =
+    minor < NAMED_SETTINGS_SINCE
+      ? []
+      : yield* readList("settings", function* (): Decoder<readonly [string, string]> {
+          return [yield* readString("a setting"), yield* readString("a setting's value")];
+        });
+  return { keepFailed, keepGoing, fallback, verbosity, maxJobs, maxSilentSeconds, cores, substitute, named };
+}
+
+/** What other users' processes have open is theirs to know. */
+function censored(name: string): string {
+  return name.startsWith("/proc/") || name.startsWith("{") ? CENSORED : name;
+}

@@ -1,0 +1,158 @@
+import type { Writable } from "node:stream";
+import { DevshellError } from "../../core/index.ts";
+import { hasTrustedSignature, parsePublicKey } from "../format/narInfo.ts";
+import { isContentAddressed } from "../format/contentAddress.ts";
+import { LocalStore } from "../local/localStore.ts";
+import type { IncomingPathInfo } from "../local/types.ts";
+import type { ByteSource } from "../protocol/byteSource.ts";
+import type { Wire } from "../protocol/values.ts";
+import { WireWriter, type Decoder } from "../protocol/wire.ts";
+import { SubstituterSet } from "../realise/substituterSet.ts";
+import type { RealiseStore } from "../realise/storePort.ts";
+import type { BuiltinBuilder, StoreConfig, StoreSettings } from "../types.ts";
+import type { ClientLog } from "./clientLog.ts";
+
+export interface SessionOptions {
+  readonly settings: StoreSettings;
+  /** May add unsigned paths, repair, and choose all settings. */
+  readonly isTrusted: boolean;
+  /** Builders that run in this process, beside the store's own. */
+  readonly builtinBuilders?: ReadonlyMap<string, BuiltinBuilder> | undefined;
+}
+
+/** One client's connection once it is set up: what it asked for, what it may do, what it is told. */
+export class Session implements Disposable {
+  readonly wire: Wire;
+  readonly source: ByteSource;
+  readonly log: ClientLog;
+  /** The answer to the operation at work. */
+  readonly reply = new WireWriter();
+  readonly isTrusted: boolean;
+  readonly builtinBuilders: ReadonlyMap<string, BuiltinBuilder> | undefined;
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal;
+  /** What comes next cannot be understood any more: the connection ends after the answer. */
+  isOutOfStep = false;
+  readonly #output: Writable;
+  #settings: StoreSettings;
+  #store: LocalStore | undefined;
+  #substituters: SubstituterSet | undefined;
+
+  constructor(
+    channel: { readonly source: ByteSource; readonly output: Writable; readonly log: ClientLog },
+    wire: Wire,
+    options: SessionOptions,
+  ) {
+    this.source = channel.source;
+    this.#output = channel.output;
+    this.log = channel.log;
+    this.wire = wire;
+    this.isTrusted = options.isTrusted;
+    this.builtinBuilders = options.builtinBuilders;
+    this.#settings = options.settings;
+    const gone = new AbortController();
+    this.signal = gone.signal;
+    this.source.onEnd(() => gone.abort(new DevshellError("PROTOCOL_DISCONNECTED", "the client has gone")));
+  }
+
+  /** Opened when it is first needed: a client that only says hello touches nothing. */
+  get store(): LocalStore {
+    this.#store ??= LocalStore.open(this.#settings, {
+      onWait: (text) => this.log.say("info", text),
+      onWarn: (text) => this.log.say("warning", `warning: ${text}`),
+    });
+    return this.#store;
+  }
+
+  /** The daemon's settings with those that the client may choose. */
+  get settings(): StoreSettings {
+    return this.#settings;
+  }
+
+  useConfig(config: StoreConfig): void {
+    this.#settings = { ...this.#settings, config };
+    this.#substituters = undefined;
+  }
+
+  get substituters(): SubstituterSet {
+    this.#substituters ??= new SubstituterSet(this.#settings, this.signal, (problem) =>
+      this.log.say("warning", `warning: ${problem instanceof Error ? problem.message : String(problem)}`),
+    );
+    return this.#substituters;
+  }
+
+  /** The store as realising sees it: with the client's settings, and what is laid over its methods. */
+  realiseStore(overlay: Partial<RealiseStore> = {}): RealiseStore {
+    const { store } = this;
+    const changed: Readonly<Record<PropertyKey, unknown>> = { settings: this.#settings, ...overlay };
+    // A proxy, not a copy: the store's methods need the store itself.
+    return new Proxy(store, {
+      get: (target, key): unknown => {
+        if (Object.hasOwn(changed, key)) return changed[key];
+        const value: unknown = Reflect.get(target, key, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+  }
+
+  read<T>(decoder: Decoder<T>): Promise<T> {
+    return this.source.decode(decoder);
+  }
+
+  /** Does an operation's work; what it says meanwhile and whether it failed reaches the client before the answer. */
+  async work<T>(task: () => T | Promise<T>): Promise<T> {
+    this.log.start();
+    const result = await task();
+    this.signal.throwIfAborted();
+    this.log.finish();
+    return result;
+  }
+
+  /** @throws {DevshellError} `DAEMON_UNTRUSTED` */
+  requireTrust(what: string): void {
+    if (!this.isTrusted) throw new DevshellError("DAEMON_UNTRUSTED", what);
+  }
+
+  /** What is not built here must be signed, or follow from its content. @throws {DevshellError} `STORE_SIGNATURE_MISSING` */
+  checkSignature(info: IncomingPathInfo): void {
+    const { config, storeDir } = this.#settings;
+    if (!config.requireSignatures || isContentAddressed(storeDir, info)) return;
+    const keys = config.trustedPublicKeys.map(parsePublicKey);
+    if (!hasTrustedSignature({ ...info, signatures: info.signatures ?? [] }, keys))
+      throw new DevshellError(
+        "STORE_SIGNATURE_MISSING",
+        `cannot add path '${info.path}' because it lacks a signature by a trusted key`,
+      );
+  }
+
+  /** Sends the answer. */
+  async flush(): Promise<void> {
+    await this.send(this.reply.take());
+  }
+
+  /** Sends bytes as they are, at the client's pace. */
+  async send(bytes: Uint8Array): Promise<void> {
+    if (bytes.length === 0 || this.#output.write(bytes)) return;
+    await new Promise<void>((resolve, reject) => {
+      const done = (error?: Error): void => {
+        this.#output.off("drain", done);
+        this.#output.off("close", done);
+        this.#output.off("error", done);
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      this.#output.on("drain", done);
+      this.#output.on("close", done);
+      this.#output.on("error", done);
+    });
+    this.signal.throwIfAborted();
+  }
+
+  [Symbol.dispose](): void {
+    this.#store?.[Symbol.dispose]();
+    this.#store = undefined;
+  }
+}
+
+/** An operation: reads what it is given, does its work within {@link Session.work}, writes its answer. */
+export type Operation = (session: Session) => Promise<void>;

@@ -1,0 +1,178 @@
+import { DevshellError, type ByteString } from "../../core/index.ts";
+import { parseStorePathBaseName, storePathBaseName } from "../format/storePath.ts";
+import type { OutputName, StorePath } from "../types.ts";
+import { FEATURE } from "./version.ts";
+import { readPath, type Wire } from "./values.ts";
+import {
+  readFlag,
+  readLarge,
+  readList,
+  readNumber,
+  readString,
+  readStrings,
+  wireError,
+  type Decoder,
+  type WireWriter,
+} from "./wire.ts";
+
+/** In the order of their numbers. */
+const STATUSES = [
+  "built",
+  "substituted",
+  "alreadyValid",
+  "permanentFailure",
+  "inputRejected",
+  "outputRejected",
+  "transientFailure",
+  "cachedFailure",
+  "timedOut",
+  "miscFailure",
+  "dependencyFailed",
+  "logLimitExceeded",
+  "notDeterministic",
+  "resolvesToAlreadyValid",
+  "noSubstituters",
+] as const;
+export type BuildStatus = (typeof STATUSES)[number];
+
+const SUCCESSES: ReadonlySet<BuildStatus> = new Set([
+  "built",
+  "substituted",
+  "alreadyValid",
+  "resolvesToAlreadyValid",
+]);
+
+export interface BuiltOutput {
+  readonly path: StorePath;
+  readonly signatures: readonly string[];
+}
+
+/** How a build went. */
+export interface BuildResult {
+  readonly status: BuildStatus;
+  readonly message: ByteString;
+  readonly timesBuilt: number;
+  readonly isNonDeterministic: boolean;
+  /** Seconds since 1970; 0 where unknown. */
+  readonly startTime: number;
+  readonly stopTime: number;
+  readonly outputs: ReadonlyMap<OutputName, BuiltOutput>;
+}
+
+export function isSuccess(status: BuildStatus): boolean {
+  return SUCCESSES.has(status);
+}
+
+const TIMES_SINCE = 29;
+const CPU_SINCE = 37;
+const OUTPUTS_SINCE = 28;
+
+export function* readBuildResult(wire: Wire): Decoder<BuildResult> {
+  const { minor, features } = wire.version;
+  const number = yield* readNumber("a build's status");
+  const status = STATUSES[number];
+  if (status === undefined) throw wireError(`Invalid BuildResult status ${number} from remote`);
+  const message = yield* readString("a build's message");
+  let [timesBuilt, isNonDeterministic, startTime, stopTime] = [0, false, 0, 0];
+  if (minor >= TIMES_SINCE) {
+    timesBuilt = yield* readNumber("a number of builds");
+    isNonDeterministic = yield* readFlag();
+    startTime = yield* readLarge();
+    stopTime = yield* readLarge();
+  }
+  if (minor >= CPU_SINCE) {
+    yield* readOptionalDuration();
+    yield* readOptionalDuration();
+  }
+  let outputs: [OutputName, BuiltOutput][] = [];
+  if (features.has(FEATURE.realisationWithPath))
+    outputs = yield* readList("outputs", function* (): Decoder<[OutputName, BuiltOutput]> {
+      const output = yield* readString("an output's name");
+      const path = yield* readPath(wire);
+      return [output, { path, signatures: yield* readStrings("signatures") }];
+    });
+  else if (minor >= OUTPUTS_SINCE)
+    outputs = yield* readList("outputs", function* (): Decoder<[OutputName, BuiltOutput]> {
+      const id = yield* readString("a realisation's id");
+      const { path, signatures } = parseRealisation(wire, yield* readString("a realisation"));
+      return [id.slice(id.indexOf("!") + 1), { path, signatures }];
+    });
+  return {
+    status,
+    message,
+    timesBuilt,
+    isNonDeterministic,
+    startTime,
+    stopTime,
+    outputs: new Map(outputs),
+  };
+}
+
+/**
+ * @param idOf the name that realisations have for clients without the feature: `sha256:<hash modulo>!<output>`
+ */
+export function writeBuildResult(
+  writer: WireWriter,
+  result: BuildResult,
+  { version: { minor, features } }: Wire,
+  idOf: (output: OutputName) => string = (output) => `sha256:${"0".repeat(64)}!${output}`,
+): void {
+  writer.number(STATUSES.indexOf(result.status)).string(result.message);
+  if (minor >= TIMES_SINCE)
+    writer
+      .number(result.timesBuilt)
+      .flag(result.isNonDeterministic)
+      .number(result.startTime)
+      .number(result.stopTime);
+  if (minor >= CPU_SINCE) writer.number(0).number(0);
+  const outputs = [...result.outputs].sort(([a], [b]) => (a < b ? -1 : 1));
+  if (features.has(FEATURE.realisationWithPath)) {
+    writer.number(outputs.length);
+    for (const [name, { path, signatures }] of outputs) writer.string(name).string(path).strings(signatures);
+  } else if (minor >= OUTPUTS_SINCE) {
+    writer.number(outputs.length);
+    for (const [name, output] of outputs) {
+      const id = idOf(name);
+      writer.string(id).string(printRealisation(id, output));
+    }
+  }
+}
+
+function* readOptionalDuration(): Decoder<void> {
+  const tag = yield* readNumber("an optional's tag");
+  if (tag > 1) throw wireError("Invalid optional tag from remote");
+  if (tag === 1) yield* readLarge();
+}
+
+/** A realisation as the protocol had it before the feature: JSON, the path without its directory. */
+export function printRealisation(id: string, { path, signatures }: BuiltOutput): string {
+  return JSON.stringify({
+    dependentRealisations: {},
+    id,
+    outPath: storePathBaseName(path),
+    signatures,
+  });
+}
+
+export function parseRealisation(
+  { storeDir }: Wire,
+  text: ByteString,
+): BuiltOutput & { readonly id: string | undefined } {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new DevshellError("PROTOCOL_INVALID", `Cannot read realisation '${text}': it is no JSON`, {
+      cause: error,
+    });
+  }
+  const { id, outPath, signatures } = (value ?? {}) as Record<string, unknown>;
+  if (typeof outPath !== "string") throw wireError(`realisation '${text}' has no 'outPath'`);
+  return {
+    id: typeof id === "string" ? id : undefined,
+    path: parseStorePathBaseName(storeDir, outPath),
+    signatures: Array.isArray(signatures)
+      ? signatures.filter((signature) => typeof signature === "string")
+      : [],
+  };
+}
