@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync } from "node:fs";
 import { fsPath, type ByteString } from "../core/index.ts";
-import { knownOutputPaths, type Derivation, type LocalStore, type StorePath } from "../store/index.ts";
+import { knownOutputPaths, type Derivation, type Store, type StorePath } from "../store/index.ts";
 import { inputPathsOf } from "./build/derivationVariables.ts";
 
 /** A store path that shares files with others. */
@@ -18,7 +18,7 @@ const LINKING_BUILDER = "builtin:debian-environment";
  * What the environment's trees are linked together from: their files are the trees' own, so that keeping them takes
  * no room, and a changed spec then needs no download for them.
  */
-export function linkedInputsOf(store: LocalStore, derivation: Derivation): StorePath[] {
+export function linkedInputsOf(store: Store, derivation: Derivation): StorePath[] {
   return linkingDerivations(store, derivation).flatMap((tree) => inputPathsOf(store, tree));
 }
 
@@ -26,7 +26,7 @@ export function linkedInputsOf(store: LocalStore, derivation: Derivation): Store
  * The trees among an environment's inputs that share files with what they were made of. Read from the disk: where
  * there can be no hard links, the trees hold copies, and share nothing.
  */
-export function linkedTreesOf(store: LocalStore, drvPath: StorePath): ReadonlyMap<StorePath, LinkedTree> {
+export function linkedTreesOf(store: Store, drvPath: StorePath): ReadonlyMap<StorePath, LinkedTree> {
   const trees = new Map<StorePath, LinkedTree>();
   if (!store.isValidPath(drvPath)) return trees;
   for (const derivation of linkingDerivations(store, store.readDerivation(drvPath))) {
@@ -53,7 +53,7 @@ export function linkedTreesOf(store: LocalStore, drvPath: StorePath): ReadonlyMa
   return trees;
 }
 
-function linkingDerivations(store: LocalStore, derivation: Derivation): Derivation[] {
+function linkingDerivations(store: Store, derivation: Derivation): Derivation[] {
   return [...derivation.inputDrvs.keys()]
     .filter((drvPath) => store.isValidPath(drvPath))
     .map((drvPath) => store.readDerivation(drvPath))

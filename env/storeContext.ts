@@ -17,13 +17,14 @@ import {
   type DebianEvent,
 } from "../packages/index.ts";
 import {
-  LocalStore,
+  openStore,
   realise,
   resolveStoreSettings,
   throwFailure,
   type DerivedPath,
   type RealiseEvent,
   type RealiseReport,
+  type Store,
   type StorePath,
   type StoreSettings,
 } from "../store/index.ts";
@@ -97,7 +98,7 @@ export class StoreContext implements Disposable {
   readonly signal: AbortSignal | undefined;
   readonly isReadOnly: boolean;
   readonly maxCallDepth: number | undefined;
-  #store: LocalStore | undefined;
+  #store: Store | undefined;
   readonly #options: StoreContextOptions;
   readonly #hosts: StoreHost[] = [];
   readonly #trees: TreeFetcher;
@@ -146,7 +147,7 @@ export class StoreContext implements Disposable {
   }
 
   /** Opened (and created) when it is first needed: plain evaluation can do without. */
-  get store(): LocalStore {
+  get store(): Store {
     this.#store ??= this.#openStore();
     return this.#store;
   }
@@ -359,12 +360,13 @@ export class StoreContext implements Disposable {
     this.#trees.forget();
   }
 
-  #openStore(): LocalStore {
+  #openStore(): Store {
     if (this.settings.rung === "dummy")
       throw new DevshellError("STORE_DUMMY", 'Cannot use the store "dummy://": it holds nothing', {
         hint: "unset NIX_REMOTE to use a store of your own",
       });
-    return LocalStore.open(this.settings, {
+    return openStore(this.settings, {
+      onEvent: (event) => this.emit(event),
       onWait: (text) => this.message("warning", text),
       onWarn: (text) => this.message("warning", text),
     });

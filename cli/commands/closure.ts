@@ -1,6 +1,6 @@
 import { textOfBytes } from "../../core/index.ts";
 import { linkedTreesOf, type BuildEnvironment } from "../../env/index.ts";
-import { isDerivationPath, storePathName, type LocalStore } from "../../store/index.ts";
+import { isDerivationPath, storePathName, type Store } from "../../store/index.ts";
 import type { Invocation } from "../invocation.ts";
 import { openEnvironment } from "../openEnvironment.ts";
 import { openStore } from "../openStore.ts";
@@ -22,7 +22,7 @@ export async function run(invocation: Invocation): Promise<number> {
 }
 
 function closureReport(
-  store: LocalStore,
+  store: Store,
   { roots, drvPath }: Pick<BuildEnvironment, "roots" | "drvPath">,
 ): ClosureReport {
   const used = roots.filter((path) => !isDerivationPath(path) && store.isValidPath(path));

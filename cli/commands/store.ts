@@ -19,7 +19,7 @@ import {
 } from "../../core/index.ts";
 import { createStoreContext, suggestNames } from "../../env/index.ts";
 import { dumpNar, restoreNar, splitStorePath } from "../../store/index.ts";
-import type { LocalStore, StorePath, ValidPathInfo } from "../../store/index.ts";
+import type { Store, StorePath, ValidPathInfo } from "../../store/index.ts";
 import type { Invocation } from "../invocation.ts";
 import { writeStandardOutput } from "../compat/output.ts";
 import { findCommand } from "../commandTable.ts";
@@ -28,11 +28,7 @@ import { openStore } from "../openStore.ts";
 import { formatBytes } from "../tui/index.ts";
 import { withDisplay } from "../withDisplay.ts";
 
-type Action = (
-  store: LocalStore,
-  words: readonly string[],
-  invocation: Invocation,
-) => Promise<number> | number;
+type Action = (store: Store, words: readonly string[], invocation: Invocation) => Promise<number> | number;
 
 /** `devshell store ACTION`: looks into the store and mends it. */
 export async function run(invocation: Invocation): Promise<number> {
@@ -68,7 +64,7 @@ const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
   ["roots", roots],
 ]);
 
-function add(store: LocalStore, words: readonly string[], { flags }: Invocation): number {
+function add(store: Store, words: readonly string[], { flags }: Invocation): number {
   for (const word of atLeastOne(words, "add")) {
     const path = resolve(word);
     const name = flags.value("name") ?? basename(path);
@@ -77,7 +73,7 @@ function add(store: LocalStore, words: readonly string[], { flags }: Invocation)
   return 0;
 }
 
-function addText(store: LocalStore, words: readonly string[]): number {
+function addText(store: Store, words: readonly string[]): number {
   const [name, text] = words;
   if (name === undefined) throw usage("add-text takes a name, and a text or standard input");
   const contents = text === undefined ? readFileSync(0).toString("latin1") : bytesOfText(text);
@@ -85,7 +81,7 @@ function addText(store: LocalStore, words: readonly string[]): number {
   return 0;
 }
 
-function pathInfo(store: LocalStore, words: readonly string[], { flags }: Invocation): number {
+function pathInfo(store: Store, words: readonly string[], { flags }: Invocation): number {
   const named = words.map((word) => storePathOf(store.storeDir, word));
   const paths =
     flags.has("all") || named.length === 0
@@ -124,7 +120,7 @@ function pathInfo(store: LocalStore, words: readonly string[], { flags }: Invoca
   return 0;
 }
 
-function infoJson(store: LocalStore, info: ValidPathInfo): unknown {
+function infoJson(store: Store, info: ValidPathInfo): unknown {
   return {
     narHash: formatHash(info.narHash, "sri"),
     narSize: info.narSizeBytes,
@@ -138,7 +134,7 @@ function infoJson(store: LocalStore, info: ValidPathInfo): unknown {
   };
 }
 
-async function verify(store: LocalStore, _words: readonly string[], { flags }: Invocation): Promise<number> {
+async function verify(store: Store, _words: readonly string[], { flags }: Invocation): Promise<number> {
   const repair = flags.has("repair") ? (path: StorePath) => repairPath(flags, path) : undefined;
   const result = await store.verify({ checkContents: flags.has("checkContents"), repair });
   for (const path of result.forgotten) print(`forgotten, since it is gone: ${path}`);
@@ -165,7 +161,7 @@ async function restore(path: string): Promise<number> {
   return 0;
 }
 
-function list(store: LocalStore, words: readonly string[], { flags }: Invocation): number {
+function list(store: Store, words: readonly string[], { flags }: Invocation): number {
   for (const word of atLeastOne(words, "ls")) listPath(insideStore(store, word), "", flags.has("recursive"));
   return 0;
 }
@@ -182,7 +178,7 @@ function listPath(path: ByteString, shown: string, isRecursive: boolean): void {
     listPath(`${path}/${name}`, shown === "" ? name : `${shown}/${name}`, isRecursive);
 }
 
-function cat(store: LocalStore, words: readonly string[]): number {
+function cat(store: Store, words: readonly string[]): number {
   for (const word of atLeastOne(words, "cat")) {
     const fd = openSync(fsPath(insideStore(store, word)), "r");
     try {
@@ -196,7 +192,7 @@ function cat(store: LocalStore, words: readonly string[]): number {
   return 0;
 }
 
-async function deletePaths(store: LocalStore, words: readonly string[]): Promise<number> {
+async function deletePaths(store: Store, words: readonly string[]): Promise<number> {
   const result = await store.deletePaths(
     atLeastOne(words, "delete").map((word) => storePathOf(store.storeDir, word)),
   );
@@ -204,13 +200,13 @@ async function deletePaths(store: LocalStore, words: readonly string[]): Promise
   return 0;
 }
 
-async function optimise(store: LocalStore): Promise<number> {
+async function optimise(store: Store): Promise<number> {
   const result = await store.optimise();
   print(`${result.linkedFiles} files linked, ${formatBytes(result.savedBytes)} saved`);
   return 0;
 }
 
-function roots(store: LocalStore, _words: readonly string[], { flags }: Invocation): number {
+function roots(store: Store, _words: readonly string[], { flags }: Invocation): number {
   const found = [...store.findRoots()].toSorted(([a], [b]) => (a < b ? -1 : 1));
   if (flags.has("json"))
     print(JSON.stringify(Object.fromEntries(found.map(([path, links]) => [path, [...links]])), null, 2));
@@ -219,7 +215,7 @@ function roots(store: LocalStore, _words: readonly string[], { flags }: Invocati
 }
 
 /** Where something inside the store lies on the disk; its store path must be valid. */
-function insideStore(store: LocalStore, word: string): ByteString {
+function insideStore(store: Store, word: string): ByteString {
   const path = inStore(store.storeDir, word);
   store.pathInfo(splitStorePath(store.storeDir, path).storePath);
   return store.realPath(path);

@@ -1,17 +1,12 @@
 import { lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { bytesOfText } from "../../core/index.ts";
-import {
-  deleteGenerations,
-  readGenerations,
-  type GenerationChoice,
-  type LocalStore,
-} from "../../store/index.ts";
+import { deleteGenerations, readGenerations, type GenerationChoice, type Store } from "../../store/index.ts";
 import { say } from "./output.ts";
 
 /** Removes generations of the profiles below a directory; those in use stay. */
 export function dropGenerationsBelow(
-  store: LocalStore,
+  store: Store,
   directory: string,
   choice: GenerationChoice,
   isDryRun: boolean,
@@ -27,7 +22,7 @@ export function dropGenerationsBelow(
 
 /** Removes generations of one profile, and says which. */
 export function dropGenerations(
-  store: LocalStore,
+  store: Store,
   profile: string,
   choice: GenerationChoice,
   isDryRun: boolean,

@@ -1,13 +1,13 @@
 import { readdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { bytesOfText, textOfBytes } from "../../core/index.ts";
-import type { LocalStore, StorePath } from "../../store/index.ts";
+import type { Store, StorePath } from "../../store/index.ts";
 
 /**
  * Makes a store path the newest generation of a profile: a link `NAME-N-link` that roots it, and the link `NAME` to
  * that. A profile that has it already stays.
  */
-export function switchProfile(store: LocalStore, profile: string, path: StorePath): void {
+export function switchProfile(store: Store, profile: string, path: StorePath): void {
   const link = resolve(profile);
   const directory = dirname(link);
   const name = basename(link);

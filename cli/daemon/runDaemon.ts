@@ -81,9 +81,10 @@ async function serveSocket(request: DaemonRequest): Promise<void> {
   await listen({
     socketPath: request.socketPath ?? socketPathOf(process.env, settings.stateDir),
     signal: stop.signal,
-    onConnection: (socket, peer) => accept(request, settings, { socket, peer }, (client) =>
-      workers.serve(socket, { ...message, ...client }),
-    ),
+    onConnection: (socket, peer) =>
+      accept(request, settings, { socket, peer }, (client) =>
+        workers.serve(socket, { ...message, ...client }),
+      ),
   });
 }
 

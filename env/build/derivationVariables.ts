@@ -7,7 +7,7 @@ import {
   knownOutputPaths,
   readDerivationOptions,
   type Derivation,
-  type LocalStore,
+  type Store,
   type OutputName,
   type StorePath,
 } from "../../store/index.ts";
@@ -30,7 +30,7 @@ const BUILD_ONLY = ["NIX_LOG_FD", "NIX_OUTPUT_CHECKED", "PWD", "TERM", "NIX_ENFO
  * @param outputsDir what stands for the outputs' directory in place of the store, which phases run by hand must not fill
  */
 export function derivationVariables(
-  store: LocalStore,
+  store: Store,
   derivation: Derivation,
   { filesDir, outputsDir }: { readonly filesDir: string; readonly outputsDir?: ByteString | undefined },
 ): DerivationVariables {
@@ -65,7 +65,7 @@ export function derivationVariables(
 }
 
 /** The valid paths that a derivation refers to: sources, and the named outputs of its inputs. */
-export function inputPathsOf(store: LocalStore, derivation: Derivation): StorePath[] {
+export function inputPathsOf(store: Store, derivation: Derivation): StorePath[] {
   const paths = derivation.inputSrcs.filter((path) => store.isValidPath(path));
   for (const [drvPath, names] of derivation.inputDrvs) {
     if (!store.isValidPath(drvPath)) continue;
@@ -79,7 +79,7 @@ export function inputPathsOf(store: LocalStore, derivation: Derivation): StorePa
 }
 
 /** What stands in variables for outputs that had no path before they were built → their paths now. */
-function placeholderRewrites(store: LocalStore, derivation: Derivation): Map<ByteString, ByteString> {
+function placeholderRewrites(store: Store, derivation: Derivation): Map<ByteString, ByteString> {
   const rewrites = new Map<ByteString, ByteString>();
   for (const [drvPath, names] of derivation.inputDrvs) {
     const known = knownOutputPaths(store.readDerivation(drvPath));

@@ -3,13 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DevshellError, bytesOfText, type Hash, type HashAlgorithm } from "../../core/index.ts";
 import { downloadToFile } from "../../io/index.ts";
-import {
-  hashFlat,
-  hashNar,
-  makeFixedOutputPath,
-  type LocalStore,
-  type StorePath,
-} from "../../store/index.ts";
+import { hashFlat, hashNar, makeFixedOutputPath, type Store, type StorePath } from "../../store/index.ts";
 import { unpackArchive } from "./unpackArchive.ts";
 
 export interface PrefetchRequest {
@@ -28,7 +22,7 @@ const MAX_DOWNLOAD_BYTES = 8 * 2 ** 30;
 
 /** Downloads a file, or an archive's content, into the store, as `fetchurl` and `fetchTarball` will have it. */
 export async function prefetchFile(
-  store: LocalStore,
+  store: Store,
   request: PrefetchRequest,
 ): Promise<{ readonly storePath: StorePath; readonly hash: Hash }> {
   const { url, expected, isUnpacked = false, isExecutable = false, signal } = request;

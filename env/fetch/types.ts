@@ -1,11 +1,11 @@
 import type { ByteString } from "../../core/index.ts";
-import type { LocalStore, StorePath } from "../../store/index.ts";
+import type { Store, StorePath } from "../../store/index.ts";
 
 export type InputAttributes = Map<string, ByteString | bigint | boolean>;
 
 /** What fetching needs of its surroundings. */
 export interface FetchContext {
-  readonly store: LocalStore;
+  readonly store: Store;
   /** A `nix.conf` option. */
   readonly setting: (name: string) => string | undefined;
   readonly signal: AbortSignal;

@@ -5,14 +5,14 @@ import {
   hashNar,
   makeFixedOutputPath,
   makeTextPath,
-  type LocalStore,
+  type Store,
   type StorePath,
   type StoreSettings,
 } from "../../store/index.ts";
 import type { EvaluationStore } from "./evaluationStore.ts";
 
 /** A local store as evaluation sees it; opened when the first thing is asked of it. */
-export function localEvaluationStore(settings: StoreSettings, open: () => LocalStore): EvaluationStore {
+export function localEvaluationStore(settings: StoreSettings, open: () => Store): EvaluationStore {
   const { storeDir } = settings;
   return {
     storeDir,

@@ -7,11 +7,12 @@ import { DevshellError, bytesOfText, formatHash, parseHash, type ByteString } fr
 import { downloadToFile } from "../../io/index.ts";
 import { debianBuilders } from "../../packages/index.ts";
 import {
-  LocalStore,
   downstreamPlaceholder,
   fetchClosure,
   knownOutputPaths,
+  localStore,
   makeFixedOutputPath,
+  openStore,
   parseBuiltElement,
   parseStorePath,
   realise,
@@ -19,6 +20,7 @@ import {
   settingsForClosure,
   throwFailure,
   type DerivedPath,
+  type Store,
   type StorePath,
 } from "../../store/index.ts";
 import { cacheDirectory } from "../cache/recordPaths.ts";
@@ -40,7 +42,7 @@ async function main(): Promise<void> {
       store: request.store,
     });
     const { task } = request;
-    using store = LocalStore.open(
+    using store = openStore(
       task.kind === "fetchClosure" ? settingsForClosure(settings, task.fromStore) : settings,
     );
     reply = await run(task, store, settings.config.raw);
@@ -66,7 +68,7 @@ async function main(): Promise<void> {
 
 async function run(
   task: SyncTask,
-  store: LocalStore,
+  store: Store,
   settings: ReadonlyMap<string, string>,
 ): Promise<SyncTaskReply> {
   switch (task.kind) {
@@ -88,7 +90,7 @@ async function run(
 
 async function fetchTreeInput(
   task: Extract<SyncTask, { kind: "fetchTree" }>,
-  store: LocalStore,
+  store: Store,
   settings: ReadonlyMap<string, string>,
 ): Promise<SyncTaskReply> {
   const warnings: string[] = [];
@@ -118,7 +120,7 @@ async function fetchTreeInput(
 
 async function fetchClosureTask(
   { fromStore, fromPath, toPath, isInputAddressed }: Extract<SyncTask, { kind: "fetchClosure" }>,
-  store: LocalStore,
+  store: Store,
 ): Promise<SyncTaskReply> {
   const request = {
     fromStore,
@@ -126,10 +128,10 @@ async function fetchClosureTask(
     toPath: toPath === undefined ? undefined : targetOf(toPath, store),
     isInputAddressed,
   };
-  return fetched(store, await fetchClosure(store, request, signalOfProcess()));
+  return fetched(store, await fetchClosure(localStore(store, "fetch a closure"), request, signalOfProcess()));
 }
 
-function targetOf(toPath: ByteString, store: LocalStore): StorePath | "" {
+function targetOf(toPath: ByteString, store: Store): StorePath | "" {
   return toPath === "" ? "" : parseStorePath(store.storeDir, toPath);
 }
 
@@ -141,7 +143,7 @@ function signalOfProcess(): AbortSignal {
   return controller.signal;
 }
 
-async function realiseElements(elements: readonly ByteString[], store: LocalStore): Promise<SyncTaskReply> {
+async function realiseElements(elements: readonly ByteString[], store: Store): Promise<SyncTaskReply> {
   const targets = elements.map((element): DerivedPath => {
     if (element.startsWith("!")) {
       const { drvPath, outputs } = parseBuiltElement(store.storeDir, element);
@@ -173,7 +175,7 @@ async function realiseElements(elements: readonly ByteString[], store: LocalStor
 
 type FetchTask = Extract<SyncTask, { kind: "fetch" }>;
 
-async function fetchPath(task: FetchTask, store: LocalStore): Promise<SyncTaskReply> {
+async function fetchPath(task: FetchTask, store: Store): Promise<SyncTaskReply> {
   const method = task.fetcher === "url" ? "flat" : "nar";
   const expected =
     task.sha256 === undefined || task.sha256 === "" ? undefined : parseHash(task.sha256, "sha256");
@@ -198,7 +200,7 @@ async function fetchPath(task: FetchTask, store: LocalStore): Promise<SyncTaskRe
   }
 }
 
-function fetched(store: LocalStore, path: StorePath): SyncTaskReply {
+function fetched(store: Store, path: StorePath): SyncTaskReply {
   return { kind: "fetched", storePath: path, narHash: formatHash(store.pathInfo(path).narHash, "sri") };
 }
 

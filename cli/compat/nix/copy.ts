@@ -7,7 +7,7 @@ import {
   writeToCache,
   type CacheTarget,
   type DerivedPath,
-  type LocalStore,
+  type Store,
   type SecretKey,
   type StorePath,
 } from "../../../store/index.ts";
@@ -59,11 +59,7 @@ export async function copy(argv: readonly string[]): Promise<number> {
   return 0;
 }
 
-async function copyToCache(
-  source: LocalStore,
-  cache: CacheTarget,
-  wanted: readonly StorePath[],
-): Promise<void> {
+async function copyToCache(source: Store, cache: CacheTarget, wanted: readonly StorePath[]): Promise<void> {
   initialiseCache(cache);
   for (const path of source.topologicalSort(wanted)) {
     if (isCached(cache, path)) continue;
@@ -76,7 +72,7 @@ function readKey(file: string): SecretKey {
   return parseSecretKey(readFileSync(file, "utf8"));
 }
 
-function outputsOf(store: LocalStore, target: DerivedPath): StorePath[] {
+function outputsOf(store: Store, target: DerivedPath): StorePath[] {
   if (target.kind === "opaque") return [target.path];
   const { outputs } = target;
   return [...store.queryDerivationOutputs(target.drvPath)].flatMap(([name, path]) =>

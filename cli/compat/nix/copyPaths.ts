@@ -1,10 +1,11 @@
 import { DevshellError } from "../../../core/index.ts";
 import {
-  LocalStore,
   hasTrustedSignature,
   narChunks,
+  openStore,
   parsePublicKey,
   resolveStoreSettings,
+  type Store,
   type StorePath,
   type StoreSettings,
   type ValidPathInfo,
@@ -13,7 +14,7 @@ import { say } from "../output.ts";
 
 /** The settings of a store that paths are copied to. @throws {DevshellError} where it is of another directory */
 export function targetSettings(
-  source: LocalStore,
+  source: Store,
   settings: ReadonlyMap<string, string>,
   uri: string | undefined,
 ): StoreSettings {
@@ -29,12 +30,12 @@ export function targetSettings(
 
 /** Copies paths that the target lacks, what they refer to first. @throws {DevshellError} `STORE_SIGNATURE_MISSING` */
 export async function copyPaths(
-  source: LocalStore,
+  source: Store,
   settings: StoreSettings,
   wanted: readonly StorePath[],
   options: { readonly checksSignatures: boolean },
 ): Promise<void> {
-  using target = LocalStore.open(settings, { onWarn: (text) => say(`warning: ${text}`) });
+  using target = openStore(settings, { onWarn: (text) => say(`warning: ${text}`) });
   const missing = source.topologicalSort(wanted.filter((path) => !target.isValidPath(path)));
   const keys = settings.config.trustedPublicKeys.map(parsePublicKey);
   for (const path of missing) {

@@ -1,11 +1,6 @@
 import { DevshellError, bytesOfText, formatHash } from "../../../core/index.ts";
 import type { StoreContext } from "../../../env/index.ts";
-import {
-  parseContentAddress,
-  type DerivedPath,
-  type LocalStore,
-  type StorePath,
-} from "../../../store/index.ts";
+import { parseContentAddress, type DerivedPath, type Store, type StorePath } from "../../../store/index.ts";
 import { parseCommandLine, usageError } from "../commandLine.ts";
 import { printLine, say, wordsOfStandardInput } from "../output.ts";
 import {
@@ -76,7 +71,7 @@ function pathsOf(context: StoreContext, target: DerivedPath, isDerivation: boole
   );
 }
 
-function lineOf(store: LocalStore, path: StorePath, given: ReadonlySet<string>): string {
+function lineOf(store: Store, path: StorePath, given: ReadonlySet<string>): string {
   const info = infoOf(store, path);
   const fields: string[] = [path];
   if (given.has("size")) fields.push(String(info.narSizeBytes));
@@ -105,7 +100,7 @@ interface JsonOptions {
   readonly isNew: boolean;
 }
 
-function jsonOf(store: LocalStore, paths: readonly StorePath[], options: JsonOptions): string {
+function jsonOf(store: Store, paths: readonly StorePath[], options: JsonOptions): string {
   const { isNew } = options;
   const { storeDir } = store;
   const shown = (path: StorePath): string => (isNew ? path.slice(storeDir.length + 1) : path);
@@ -114,7 +109,7 @@ function jsonOf(store: LocalStore, paths: readonly StorePath[], options: JsonOpt
 }
 
 function entryOf(
-  store: LocalStore,
+  store: Store,
   path: StorePath,
   shown: (path: StorePath) => string,
   { hasClosure, isNew }: JsonOptions,
@@ -142,11 +137,11 @@ function addressJson(text: string): unknown {
   return { hash: formatHash(hash, "sri"), method };
 }
 
-function closureBytes(store: LocalStore, path: StorePath): number {
+function closureBytes(store: Store, path: StorePath): number {
   return store.closureOf(path).reduce((sum, each) => sum + infoOf(store, each).narSizeBytes, 0);
 }
 
-function infoOf(store: LocalStore, path: StorePath): ReturnType<LocalStore["pathInfo"]> {
+function infoOf(store: Store, path: StorePath): ReturnType<Store["pathInfo"]> {
   const info = store.queryPathInfo(path);
   if (info === undefined) throw new DevshellError("STORE_PATH_NOT_VALID", `path '${path}' is not valid`);
   return info;

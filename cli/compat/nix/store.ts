@@ -1,6 +1,13 @@
 import { readFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
-import { DevshellError, NIX_VERSION, bytesOfText, formatHash, fsPath, parseHash } from "../../../core/index.ts";
+import {
+  DevshellError,
+  NIX_VERSION,
+  bytesOfText,
+  formatHash,
+  fsPath,
+  parseHash,
+} from "../../../core/index.ts";
 import { DaemonStore, dumpNar } from "../../../store/index.ts";
 import { prefetchFile, type StoreContext } from "../../../env/index.ts";
 import { parseCommandLine, usageError } from "../commandLine.ts";

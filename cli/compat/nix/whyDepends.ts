@@ -1,7 +1,7 @@
 import { lstatSync, readFileSync, readdirSync, readlinkSync } from "node:fs";
 import { bytesOfText, fsPath, type ByteString } from "../../../core/index.ts";
 import type { StoreContext } from "../../../env/index.ts";
-import type { DerivedPath, LocalStore, StorePath } from "../../../store/index.ts";
+import type { DerivedPath, Store, StorePath } from "../../../store/index.ts";
 import { parseCommandLine, usageError } from "../commandLine.ts";
 import { printLine, say } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
@@ -76,7 +76,7 @@ const PLAIN = "\u001B[0m";
 
 /** Prints the paths between two store paths, nearest to the second first. */
 class ChainPrinter {
-  readonly #store: LocalStore;
+  readonly #store: Store;
   readonly #from: StorePath;
   readonly #to: StorePath;
   readonly #isAll: boolean;
@@ -86,7 +86,7 @@ class ChainPrinter {
   readonly #visited = new Set<StorePath>();
 
   constructor(
-    store: LocalStore,
+    store: Store,
     from: StorePath,
     to: StorePath,
     { isAll, isPrecise }: { readonly isAll: boolean; readonly isPrecise: boolean },

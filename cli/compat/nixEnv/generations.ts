@@ -5,7 +5,7 @@ import {
   replaceSymlink,
   switchGeneration,
   type GenerationChoice,
-  type LocalStore,
+  type Store,
   type StoreSettings,
 } from "../../../store/index.ts";
 import { usageError } from "../commandLine.ts";
@@ -24,7 +24,7 @@ export function listGenerations(profile: string): void {
 
 /** `nix-env --switch-generation`, `--rollback` where no number is given. */
 export function goToGeneration(
-  store: LocalStore,
+  store: Store,
   profile: string,
   word: string | undefined,
   isDryRun: boolean,

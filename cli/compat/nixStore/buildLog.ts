@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { Readable } from "node:stream";
 import { DevshellError, fsPath } from "../../../core/index.ts";
 import { decompress } from "../../../io/index.ts";
-import type { LocalStore, StorePath } from "../../../store/index.ts";
+import type { Store, StorePath } from "../../../store/index.ts";
 import { openContext } from "../context.ts";
 import { writeStandardOutput } from "../output.ts";
 import { storePathOf } from "../storeArgument.ts";
@@ -18,7 +18,7 @@ export async function readLog(operation: StoreOperation): Promise<number> {
 }
 
 /** @throws {DevshellError} where there is none */
-export async function printLog(store: LocalStore, path: StorePath): Promise<void> {
+export async function printLog(store: Store, path: StorePath): Promise<void> {
   const drvPath = path.endsWith(".drv") ? path : store.queryPathInfo(path)?.deriver;
   const log = drvPath === undefined ? undefined : await findLog(store, drvPath);
   if (log === undefined)
@@ -26,7 +26,7 @@ export async function printLog(store: LocalStore, path: StorePath): Promise<void
   writeStandardOutput(log);
 }
 
-async function findLog(store: LocalStore, drvPath: StorePath): Promise<Buffer | undefined> {
+async function findLog(store: Store, drvPath: StorePath): Promise<Buffer | undefined> {
   const path = store.logPath(drvPath);
   for (const [suffix, compression] of [
     ["", undefined],

@@ -3,7 +3,7 @@ import {
   canonicalise,
   hashNar,
   parseStorePath,
-  type LocalStore,
+  type Store,
   type StorePath,
   type ValidPathInfo,
 } from "../../../store/index.ts";
@@ -139,7 +139,7 @@ function count(text: string): number {
   return Number(text);
 }
 
-function hashed(store: LocalStore, entry: Entry): ValidPathInfo {
+function hashed(store: Store, entry: Entry): ValidPathInfo {
   const { hash, sizeBytes } = hashNar(store.realPath(entry.path));
   return entry.info({ narHash: hash, narSizeBytes: sizeBytes });
 }

@@ -3,7 +3,7 @@ import {
   removeOrphanedBuilds,
   removeOrphanedDownloads,
   type GcOptions,
-  type LocalStore,
+  type Store,
 } from "../../../store/index.ts";
 import { usageError } from "../commandLine.ts";
 import { openContext } from "../context.ts";
@@ -60,7 +60,7 @@ export async function optimise(operation: StoreOperation): Promise<number> {
 }
 
 /** Runs a collection and says what came of it. */
-export async function runCollection(store: LocalStore, options: GcOptions): Promise<number> {
+export async function runCollection(store: Store, options: GcOptions): Promise<number> {
   const isWhole = options.action === "deleteDead";
   if (isWhole) {
     dropOldRecords();
@@ -89,7 +89,7 @@ export function readFreedBytes(text: string): number {
   return Math.max(0, Number(match[1]) * 1024 ** unit);
 }
 
-function printRoots(store: LocalStore): void {
+function printRoots(store: Store): void {
   const lines: string[] = [];
   for (const [target, links] of store.findRoots())
     for (const link of links) if (!link.startsWith("{temp:")) lines.push(`${link} -> ${target}`);

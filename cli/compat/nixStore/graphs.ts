@@ -1,4 +1,4 @@
-import { storePathBaseName, storePathName, type LocalStore, type StorePath } from "../../../store/index.ts";
+import { storePathBaseName, storePathName, type Store, type StorePath } from "../../../store/index.ts";
 import { printBytes, printLine } from "../output.ts";
 
 const bytesOf = (text: string): string => Buffer.from(text, "utf8").toString("latin1");
@@ -9,7 +9,7 @@ const BLANK = "    ";
 const COLOURS = ["black", "red", "green", "blue", "magenta", "burlywood"];
 
 /** `--tree`: what each path refers to, each shown in full once, flattened by topological order. */
-export function printTree(store: LocalStore, roots: readonly StorePath[]): void {
+export function printTree(store: Store, roots: readonly StorePath[]): void {
   const done = new Set<StorePath>();
   const print = (path: StorePath, firstPad: string, tailPad: string): void => {
     if (done.has(path)) {
@@ -29,7 +29,7 @@ export function printTree(store: LocalStore, roots: readonly StorePath[]): void 
 }
 
 /** `--graph`: for Graphviz. */
-export function printDotGraph(store: LocalStore, roots: readonly StorePath[]): void {
+export function printDotGraph(store: Store, roots: readonly StorePath[]): void {
   let edges = 0;
   printLine("digraph G {");
   visit(store, roots, (path, references) => {
@@ -46,7 +46,7 @@ export function printDotGraph(store: LocalStore, roots: readonly StorePath[]): v
 }
 
 /** `--graphml`. */
-export function printGraphMl(store: LocalStore, roots: readonly StorePath[]): void {
+export function printGraphMl(store: Store, roots: readonly StorePath[]): void {
   printBytes(`<?xml version='1.0' encoding='utf-8'?>
 <graphml xmlns='http://graphml.graphdrawing.org/xmlns'
     xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'
@@ -70,7 +70,7 @@ export function printGraphMl(store: LocalStore, roots: readonly StorePath[]): vo
 
 /** Every path that the roots need, the smallest by name of those known first, as Nix goes through them. */
 function visit(
-  store: LocalStore,
+  store: Store,
   roots: readonly StorePath[],
   see: (path: StorePath, references: readonly StorePath[]) => void,
 ): void {

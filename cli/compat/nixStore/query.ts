@@ -1,6 +1,6 @@
 import { DevshellError, formatHash } from "../../../core/index.ts";
 import type { StoreContext } from "../../../env/index.ts";
-import { throwFailure, type LocalStore, type StorePath } from "../../../store/index.ts";
+import { throwFailure, type Store, type StorePath } from "../../../store/index.ts";
 import { usageError } from "../commandLine.ts";
 import { openContext } from "../context.ts";
 import { printLine } from "../output.ts";
@@ -169,7 +169,7 @@ async function usedPaths(
 }
 
 function related(
-  store: LocalStore,
+  store: Store,
   paths: readonly StorePath[],
   { query, includesOutputs }: Options,
 ): StorePath[] {
@@ -186,11 +186,11 @@ function related(
 }
 
 /** What is needed before what needs it. */
-function printSorted(store: LocalStore, paths: Iterable<StorePath>): void {
+function printSorted(store: Store, paths: Iterable<StorePath>): void {
   store.topologicalSort(new Set(paths)).forEach(printLine);
 }
 
-function bindingOf(store: LocalStore, path: StorePath, name: string): string {
+function bindingOf(store: Store, path: StorePath, name: string): string {
   const drvPath = path.endsWith(".drv") ? path : infoOf(store, path).deriver;
   if (drvPath === undefined)
     throw new DevshellError("CLI_NO_DERIVER", `deriver of path '${path}' is not known`);
@@ -203,7 +203,7 @@ function bindingOf(store: LocalStore, path: StorePath, name: string): string {
   return value;
 }
 
-function printRoots(store: LocalStore, paths: readonly StorePath[]): void {
+function printRoots(store: Store, paths: readonly StorePath[]): void {
   const { keepOutputs, keepDerivations } = store.settings.config;
   const kept = new Set(
     store.closureOf(paths, {
@@ -217,7 +217,7 @@ function printRoots(store: LocalStore, paths: readonly StorePath[]): void {
       for (const link of links) if (!link.startsWith("{temp:")) printLine(`${link} -> ${target}`);
 }
 
-function infoOf(store: LocalStore, path: StorePath): ReturnType<LocalStore["pathInfo"]> {
+function infoOf(store: Store, path: StorePath): ReturnType<Store["pathInfo"]> {
   const info = store.queryPathInfo(path);
   if (info === undefined) throw notValid(path);
   return info;
