@@ -250,7 +250,7 @@ describe("the rest of the family", () => {
     );
   });
 
-  it.each(["nix-channel", "nix-copy-closure", "nix-daemon"])("%s says that it is not built yet", (name) => {
+  it.each(["nix-channel", "nix-copy-closure"])("%s says that it is not built yet", (name) => {
     const { status, err } = run(name, ["-i", "x"]);
     expect(status).toBe(1);
     expect(err).toContain("not built yet");
