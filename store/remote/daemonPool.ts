@@ -1,5 +1,6 @@
 import { DevshellError } from "../../core/index.ts";
 import * as calls from "../protocol/calls.ts";
+import type { ServerMessage } from "../protocol/messages.ts";
 import { Semaphore } from "../realise/semaphore.ts";
 import type { DaemonPlace, RealiseEvent, StoreSettings } from "../types.ts";
 import { ActivityEvents } from "./activityEvents.ts";
@@ -23,10 +24,17 @@ export class DaemonPool implements Disposable {
   readonly #place: DaemonPlace;
   readonly #slots = new Semaphore(MAX_CONNECTIONS);
   readonly #idle: DaemonClient[] = [];
+  readonly #onGreeting: (message: ServerMessage) => void;
 
-  constructor(settings: StoreSettings, place: DaemonPlace) {
+  /** @param onGreeting told what the daemon says as it lets us in and takes our settings */
+  constructor(
+    settings: StoreSettings,
+    place: DaemonPlace,
+    onGreeting: (message: ServerMessage) => void = () => undefined,
+  ) {
     this.#settings = settings;
     this.#place = place;
+    this.#onGreeting = onGreeting;
   }
 
   /** @throws what the daemon answers with, and the signal's reason */
@@ -68,7 +76,7 @@ export class DaemonPool implements Disposable {
     try {
       const client = await DaemonClient.connect(await openConnection(this.#place.address), {
         storeDir,
-        onMessage: () => undefined,
+        onMessage: this.#onGreeting,
       });
       await client.run(calls.setOptions(client.wire, settingsForDaemon(config)));
       return client;

@@ -30,6 +30,7 @@ import type {
   VerifyResult,
 } from "../local/types.ts";
 import * as calls from "../protocol/calls.ts";
+import type { ServerMessage } from "../protocol/messages.ts";
 import { WireWriter } from "../protocol/wire.ts";
 import { buildLogPath } from "../realise/buildLog.ts";
 import type { Store } from "../store.ts";
@@ -75,6 +76,7 @@ export class DaemonStore implements Store {
   readonly #infos = new Map<StorePath, ValidPathInfo>();
   readonly #valid = new Set<StorePath>();
   readonly #rooted = new Set<StorePath>();
+  readonly #greetings = new Set<ByteString>();
   readonly #pool: DaemonPool;
   #blocking: BlockingClient | undefined;
 
@@ -85,7 +87,7 @@ export class DaemonStore implements Store {
     this.realStoreDir = settings.realStoreDir ?? settings.storeDir;
     this.#options = options;
     this.onWait = options.onWait ?? (() => undefined);
-    this.#pool = new DaemonPool(settings, place);
+    this.#pool = new DaemonPool(settings, place, (message) => this.#greet(message));
     this.hasher = new DerivationHasher(settings.storeDir, (drvPath) => this.readDerivation(drvPath));
   }
 
@@ -401,7 +403,10 @@ export class DaemonStore implements Store {
     try {
       const client = new BlockingClient(openChannel(this.place.address), {
         storeDir: this.storeDir,
-        onMessage: (message) => events.take(message),
+        onMessage: (message) => {
+          if (this.#blocking === undefined) this.#greet(message);
+          else events.take(message);
+        },
       });
       client.run(calls.setOptions(client.wire, settingsForDaemon(this.settings.config)));
       this.#blocking = client;
@@ -413,6 +418,13 @@ export class DaemonStore implements Store {
 
   get #wire(): BlockingClient["wire"] {
     return this.#client.wire;
+  }
+
+  /** What a daemon has against our settings it says on every connection: once is enough. */
+  #greet(message: ServerMessage): void {
+    if (message.kind !== "log" || this.#greetings.has(message.text)) return;
+    this.#greetings.add(message.text);
+    new ActivityEvents(this.storeDir, (event) => this.#options.onEvent?.(event)).take(message);
   }
 
   #forget(): void {

@@ -55,24 +55,29 @@ export async function optimise(operation: StoreOperation): Promise<number> {
   switchesOf(operation, []);
   using context = openContext(operation.flags);
   const { linkedFiles, savedBytes } = await context.store.optimise();
-  say(`${mebibytes(savedBytes)} freed by hard-linking ${linkedFiles} files`);
+  if (context.settings.daemon === undefined)
+    say(`${mebibytes(savedBytes)} freed by hard-linking ${linkedFiles} files`);
   return 0;
 }
 
 /** Runs a collection and says what came of it. */
 export async function runCollection(store: Store, options: GcOptions): Promise<number> {
   const isWhole = options.action === "deleteDead";
+  // A daemon says itself what it does.
+  const isOurs = store.settings.daemon === undefined;
   if (isWhole) {
     dropOldRecords();
-    say("finding garbage collector roots...");
-    say("deleting garbage...");
+    if (isOurs) {
+      say("finding garbage collector roots...");
+      say("deleting garbage...");
+    }
   }
   const isDeleting = isWhole || options.action === "deleteSpecific";
   const result = await store.collectGarbage({
     ...options,
     onDelete: (path) => say(`deleting '${path}'`),
   });
-  if (isWhole) {
+  if (isWhole && isOurs) {
     await removeOrphanedBuilds(store.settings.stateDir);
     removeOrphanedDownloads(store.settings.stateDir);
   }

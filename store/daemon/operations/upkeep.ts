@@ -50,6 +50,10 @@ export const upkeep: Readonly<Partial<Record<OperationName, Operation>>> = {
           "Garbage collecting specific paths requested but it is not supported by the negotiated protocol",
         );
       const { keepDerivations, keepOutputs } = session.settings.config;
+      if (action === "deleteDead") {
+        session.log.say("info", "finding garbage collector roots...");
+        session.log.say("info", "deleting garbage...");
+      }
       return await session.store.collectGarbage({
         action,
         ...(action === "deleteSpecific" ? { paths } : {}),
@@ -69,7 +73,11 @@ export const upkeep: Readonly<Partial<Record<OperationName, Operation>>> = {
   },
 
   async optimiseStore(session) {
-    await session.work(() => session.store.optimise({ signal: session.signal }));
+    await session.work(async () => {
+      const { linkedFiles, savedBytes } = await session.store.optimise({ signal: session.signal });
+      const mebibytes = (savedBytes / 1024 ** 2).toFixed(1);
+      session.log.say("info", `${mebibytes} MiB freed by hard-linking ${linkedFiles} files`);
+    });
     session.reply.number(1);
   },
 
