@@ -36,8 +36,10 @@ export async function listen({
       ),
     );
   });
-  const stop = (): void => void server.close();
-  signal.addEventListener("abort", stop, { once: true });
+  // Connections that others serve by now are not waited for.
+  const stopped = new Promise<void>((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
   try {
     if (isActivated()) await started(server, closed, () => server.listen({ fd: FIRST_FD }));
     else {
@@ -48,9 +50,9 @@ export async function listen({
       chmodSync(socketPath, SOCKET_MODE);
     }
     onListening?.();
-    await closed;
+    await Promise.race([stopped, closed]);
   } finally {
-    signal.removeEventListener("abort", stop);
+    server.close();
   }
 }
 
