@@ -1,3 +1,15 @@
+/** What the reader of TOML builds; the values' type is the caller's. */
+export interface TomlBuilder<T> {
+  string(text: string): T;
+  integer(value: number | bigint): T;
+  float(value: number): T;
+  boolean(value: boolean): T;
+  list(items: T[]): T;
+  object(names: string[], values: T[]): T;
+  /** A date, a time or both, as RFC 3339 writes it, with 0, 3, 6 or 9 digits of a second. */
+  timestamp(text: string): T;
+}
+
 /** A table while it is filled. */
 export class Table<T> implements Region {
   readonly at: number;
