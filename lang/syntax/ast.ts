@@ -172,12 +172,12 @@ export interface DynamicAttr {
 export interface AttrsExpr {
   readonly kind: "attrs";
   isRecursive: boolean;
-  readonly defs: AttrDef[];
+  defs: AttrDef[];
   dynamic: readonly DynamicAttr[];
   /** The sources of `inherit (…)`, in the order written. */
   inheritFrom: readonly Expr[];
   pos: Pos;
-  /** Name → index into `defs`, once there are many. */
+  /** Name → index into `defs`, once there are many, while definitions are added. */
   index: Map<string, number> | undefined;
 }
 

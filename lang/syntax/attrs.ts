@@ -22,6 +22,14 @@ export function newAttrs(pos: Pos): AttrsExpr {
   };
 }
 
+/** Adds `a = value`. */
+export function addAttr(attrs: AttrsExpr, name: string, value: Expr, pos: Pos): void {
+  const def: AttrDef = { name, value, pos, kind: "plain" };
+  if (findDef(attrs, name) !== undefined) return mergeDef(attrs, [name], def);
+  pushDef(attrs, def);
+  nameLambda(value, name);
+}
+
 /** Adds `a.b.c = value`, making or entering the sets in between. */
 export function addAttrPath(attrs: AttrsExpr, path: readonly AttrName[], value: Expr, pos: Pos): void {
   let target = attrs;
@@ -46,8 +54,8 @@ export function addAttrPath(attrs: AttrsExpr, path: readonly AttrName[], value: 
   else target.dynamic = [...target.dynamic, { name: last, value, pos }];
 }
 
-/** Adds one definition (of an `inherit`). */
-export function addAttrDef(attrs: AttrsExpr, def: AttrDef): void {
+/** Adds one definition of an `inherit`. */
+export function addInherited(attrs: AttrsExpr, def: AttrDef): void {
   const known = findDef(attrs, def.name);
   if (known !== undefined) throw duplicate([def.name], def.pos, known.pos);
   pushDef(attrs, def);
@@ -82,18 +90,24 @@ function mergeDef(attrs: AttrsExpr, path: readonly AttrName[], def: AttrDef): vo
 
 function findDef(attrs: AttrsExpr, name: string): AttrDef | undefined {
   const { defs } = attrs;
-  if (attrs.index === undefined) {
-    for (const def of defs) if (def.name === name) return def;
+  if (defs.length <= LINEAR_DEFS) {
+    for (let i = 0; i < defs.length; i++) if (defs[i]!.name === name) return defs[i];
     return undefined;
   }
+  attrs.index ??= new Map(defs.map((def, at) => [def.name, at]));
   const at = attrs.index.get(name);
   return at === undefined ? undefined : defs[at];
 }
 
 function pushDef(attrs: AttrsExpr, def: AttrDef): void {
   const size = attrs.defs.push(def);
-  if (attrs.index !== undefined) attrs.index.set(def.name, size - 1);
-  else if (size > LINEAR_DEFS) attrs.index = new Map(attrs.defs.map((entry, at) => [entry.name, at]));
+  attrs.index?.set(def.name, size - 1);
+}
+
+/** Gives back what only the adding of definitions needs: an index, the room for further ones. */
+export function trimAttrs(attrs: AttrsExpr): void {
+  attrs.defs = attrs.defs.slice();
+  attrs.index = undefined;
 }
 
 /** A function is called by the name it is bound to, and so are the functions it gives (`f = x: y: …`). */

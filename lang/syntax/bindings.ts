@@ -1,0 +1,147 @@
+import { evalError } from "../value/error.ts";
+import type { Pos } from "../value/position.ts";
+import type { AttrName, AttrsExpr, Expr } from "./ast.ts";
+import { addAttr, addAttrPath, addInherited, trimAttrs } from "./attrs.ts";
+import { readDeferred } from "./deferred.ts";
+import { variable } from "./operators.ts";
+import { readString } from "./stringLiteral.ts";
+import * as Token from "./token.ts";
+import { unexpected, type TokenReader } from "./tokenReader.ts";
+
+const ATTR_START = "identifier or 'or' or '${' or '\"'";
+
+/** Definitions up to and with the closing token. @param expected what an error says of a token that begins none */
+export function readBindings(
+  reader: TokenReader,
+  attrs: AttrsExpr,
+  end: Token.TokenKind,
+  expected: string,
+): void {
+  while (reader.kind !== end) {
+    switch (reader.kind) {
+      case Token.INHERIT:
+        readInherit(reader, attrs);
+        break;
+      case Token.IDENTIFIER: {
+        if (end === Token.BRACE_CLOSE && readDeferred(reader, attrs)) break;
+        const { value, pos } = reader;
+        reader.next();
+        readBindingAfter(reader, attrs, value, pos);
+        break;
+      }
+      case Token.OR:
+      case Token.STRING:
+      case Token.DOLLAR_BRACE: {
+        const { pos } = reader;
+        readBindingAfter(reader, attrs, readAttrName(reader), pos);
+        break;
+      }
+      default:
+        throw unexpected(reader, expected);
+    }
+  }
+  reader.next();
+  trimAttrs(attrs);
+}
+
+/** `a.b.c = …;`, whose first name was read already. */
+export function readBindingAfter(reader: TokenReader, attrs: AttrsExpr, first: AttrName, pos: Pos): void {
+  const path = reader.kind === Token.DOT ? readMoreNames(reader, first) : undefined;
+  reader.expect(Token.ASSIGN, "'.' or '='");
+  const value = reader.expression();
+  reader.expect(Token.SEMICOLON);
+  if (reader.docComments !== undefined) document(reader.docComments, value, pos);
+  if (path === undefined && typeof first === "string") addAttr(attrs, first, value, pos);
+  else addAttrPath(attrs, path ?? [first], value, pos);
+}
+
+function readInherit(reader: TokenReader, attrs: AttrsExpr): void {
+  reader.next();
+  let from: Expr | undefined;
+  if (reader.kind === Token.PAREN_OPEN) {
+    reader.next();
+    const { pos } = reader;
+    const source = reader.expression();
+    reader.expect(Token.PAREN_CLOSE);
+    from = { kind: "inheritFrom", index: attrs.inheritFrom.length, pos };
+    attrs.inheritFrom = [...attrs.inheritFrom, source];
+  }
+  while (reader.kind !== Token.SEMICOLON) {
+    const { pos } = reader;
+    if (!startsAttrName(reader.kind)) throw unexpected(reader);
+    const name = readAttrName(reader);
+    if (typeof name !== "string") throw evalError("parse", "dynamic attributes not allowed in inherit", pos);
+    addInherited(
+      attrs,
+      from === undefined
+        ? { name, value: variable(name, pos), pos, kind: "inherited" }
+        : {
+            name,
+            value: { kind: "select", object: from, path: [name], fallback: undefined, pos },
+            pos,
+            kind: "inheritedFrom",
+          },
+    );
+  }
+  reader.next();
+}
+
+function startsAttrName(kind: Token.TokenKind): boolean {
+  return (
+    kind === Token.IDENTIFIER || kind === Token.OR || kind === Token.STRING || kind === Token.DOLLAR_BRACE
+  );
+}
+
+/** `a.b.c`, as it is selected or asked for. */
+export function readAttrPath(reader: TokenReader): AttrName[] {
+  const first = readAttrName(reader);
+  return reader.kind === Token.DOT ? readMoreNames(reader, first) : [first];
+}
+
+/** From the first dot on. */
+function readMoreNames(reader: TokenReader, first: AttrName): AttrName[] {
+  reader.next();
+  const second = readAttrName(reader);
+  if (reader.kind !== Token.DOT) return [first, second];
+  const path = [first, second];
+  while (reader.kind === Token.DOT) {
+    reader.next();
+    path.push(readAttrName(reader));
+  }
+  return path.slice();
+}
+
+function readAttrName(reader: TokenReader): AttrName {
+  switch (reader.kind) {
+    case Token.IDENTIFIER:
+    case Token.OR: {
+      const { value } = reader;
+      reader.next();
+      return value;
+    }
+    case Token.STRING:
+      return nameOf(readString(reader));
+    case Token.DOLLAR_BRACE: {
+      reader.next();
+      const expr = reader.expression();
+      reader.expect(Token.BRACE_CLOSE);
+      return nameOf(expr);
+    }
+    default:
+      throw unexpected(reader, ATTR_START);
+  }
+}
+
+/** A string without interpolation is a plain name, however it is quoted. */
+function nameOf(expr: Expr): AttrName {
+  return expr.kind === "string" ? expr.text : expr;
+}
+
+/** The comment before an attribute is its function's, and of the functions that this gives; an own one wins. */
+export function document(comments: Map<Pos, string>, expr: Expr, pos: Pos): void {
+  const comment = comments.get(pos);
+  if (comment === undefined) return;
+  for (let inner = expr; inner.kind === "lambda"; inner = inner.body)
+    if (inner.pos === pos || !comments.has(inner.pos)) comments.set(inner.pos, comment);
+    else return;
+}
