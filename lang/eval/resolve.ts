@@ -27,6 +27,8 @@ interface Scope {
   readonly names: ReadonlyMap<string, number> | undefined;
   readonly withSlot: number;
   readonly withPos: number;
+  /** Where the sets of the `with`s around lie, innermost first; found when first asked for. */
+  withs: readonly WithPlace[] | undefined;
 }
 
 export interface Globals {
@@ -48,7 +50,7 @@ export interface Globals {
 export function resolve(expr: Expr, globals: Globals, outerNames: readonly string[] = []): number {
   const frame: Frame = { level: 0, size: 1 + outerNames.length };
   const names = new Map(outerNames.map((name, i) => [name, i + 1]));
-  const scope: Scope = { up: undefined, frame, names, withSlot: 0, withPos: 0 };
+  const scope: Scope = { up: undefined, frame, names, withSlot: 0, withPos: 0, withs: undefined };
   new Resolver(globals).visit(expr, scope, frame, true);
   return frame.size;
 }
@@ -97,7 +99,14 @@ class Resolver {
             names.set(body.argument!, inner.size++);
             body = body.body;
           }
-        const innerScope: Scope = { up: scope, frame: inner, names, withSlot: 0, withPos: 0 };
+        const innerScope: Scope = {
+          up: scope,
+          frame: inner,
+          names,
+          withSlot: 0,
+          withPos: 0,
+          withs: undefined,
+        };
         for (const formal of expr.formals ?? [])
           if (formal.fallback !== undefined) this.visit(formal.fallback, innerScope, inner, false);
         this.visit(body, innerScope, inner, true);
@@ -124,6 +133,7 @@ class Resolver {
           names: undefined,
           withSlot: expr.slot,
           withPos: expr.pos,
+          withs: undefined,
         };
         this.visit(expr.body, innerScope, own, true);
         if (own !== frame) expr.frameSize = own.size;
@@ -169,7 +179,7 @@ class Resolver {
   #recursiveScope(attrs: AttrsExpr, up: Scope, frame: Frame, firstSlot: number): Scope {
     const names = new Map<string, number>();
     for (let i = 0; i < attrs.defs.length; i++) names.set(attrs.defs[i]!.name, firstSlot + i);
-    return { up, frame, names, withSlot: 0, withPos: 0 };
+    return { up, frame, names, withSlot: 0, withPos: 0, withs: undefined };
   }
 
   /** Definitions see `scope`, except those of a plain `inherit`, which see the surrounding one. */
@@ -198,16 +208,15 @@ class Resolver {
   }
 
   #variable(expr: VarExpr, scope: Scope, frame: Frame): void {
-    let withs: WithPlace[] | undefined;
+    let isWithin = false;
     for (let at: Scope | undefined = scope; at !== undefined; at = at.up) {
-      const depth = frame.level - at.frame.level;
       if (at.names === undefined) {
-        (withs ??= []).push({ depth, slot: at.withSlot, pos: at.withPos });
+        isWithin = true;
         continue;
       }
       const slot = at.names.get(expr.name);
       if (slot !== undefined) {
-        expr.depth = depth;
+        expr.depth = frame.level - at.frame.level;
         expr.slot = slot;
         return;
       }
@@ -218,10 +227,19 @@ class Resolver {
       expr.slot = global;
       return;
     }
-    if (withs === undefined) throw undefinedVariable(expr, scope, this.#globals);
+    if (!isWithin) throw undefinedVariable(expr, scope, this.#globals);
     expr.depth = FROM_WITH;
-    expr.withs = withs;
+    expr.withs = scope.withs ??= withsAround(scope);
   }
+}
+
+/** One list for all variables of a scope. */
+function withsAround(scope: Scope): WithPlace[] {
+  const withs: WithPlace[] = [];
+  for (let at: Scope | undefined = scope; at !== undefined; at = at.up)
+    if (at.names === undefined)
+      withs.push({ depth: scope.frame.level - at.frame.level, slot: at.withSlot, pos: at.withPos });
+  return withs.slice();
 }
 
 function undefinedVariable(expr: VarExpr, scope: Scope, globals: Globals): Error {
