@@ -61,9 +61,8 @@ export function openCompatEvaluation(context: StoreContext, flags: CommonFlags):
     parse(source) {
       if (source.kind === "text") return evaluator.parse(...textOf(bytesOfText(source.text), "string"));
       if (source.kind === "stdin") return evaluator.parse(...textOf(readStandardInput(context), "stdin"));
-      let path = host.resolveSymlinks(pathOfFile(source.file));
-      if (host.fileType(path) === "directory") path += "/default.nix";
-      return evaluator.parse(host.readFile(path), dirname(path), { kind: "file", path });
+      const { path, text } = readExpression(host, host.resolveSymlinks(pathOfFile(source.file)));
+      return evaluator.parse(text, dirname(path), { kind: "file", path });
     },
     evaluate(source) {
       if (source.kind === "text") return evaluator.evalText(...textOf(bytesOfText(source.text), "string"));
@@ -72,6 +71,20 @@ export function openCompatEvaluation(context: StoreContext, flags: CommonFlags):
     },
     derivationsOf: (value) => derivationsOf({ evaluator, host }, { slot: value, autoArguments: given }),
   };
+}
+
+/** A file's text, or that of a directory's `default.nix`: nearly all are files, and asking first takes as long as opening. */
+function readExpression(
+  host: CompatEvaluation["host"],
+  path: ByteString,
+): { readonly path: ByteString; readonly text: ByteString } {
+  try {
+    return { path, text: host.readFile(path) };
+  } catch (error) {
+    if (host.fileType(path) !== "directory") throw error;
+    const file = `${path}/default.nix`;
+    return { path: file, text: host.readFile(file) };
+  }
 }
 
 /** Selects `-A` paths, or the whole; forces each. */

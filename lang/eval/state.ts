@@ -83,12 +83,16 @@ export class EvalState implements Runtime, CompileContext {
   }
 
   #parseOptions(baseDir: ByteString): ParseOptions {
+    const { host } = this;
     const { isPure, features, lints } = this.settings;
     return {
       baseDir,
-      homeDir: isPure ? undefined : (this.host.environmentVariable("HOME") ?? "/homeless-shelter"),
+      // Few texts ask for it, and whoever does depends on the variable.
+      get homeDir() {
+        return isPure ? undefined : (host.environmentVariable("HOME") ?? "/homeless-shelter");
+      },
       allowsPipes: features.has("pipe-operators"),
-      warn: (message) => this.host.warn(message),
+      warn: (message) => host.warn(message),
       lint: lints.size === 0 ? undefined : (rule, message, pos) => this.#lint(rule, message, pos),
     };
   }
