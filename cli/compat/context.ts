@@ -8,6 +8,7 @@ import {
 } from "../../env/index.ts";
 import { describePlan, type RealisePlan } from "../../store/index.ts";
 import type { CommonFlags } from "./commandLine.ts";
+import { writeJsonLog } from "./jsonLog.ts";
 import { say } from "./output.ts";
 
 /** Nix's level "info". */
@@ -23,13 +24,17 @@ export function openContext(
 ): StoreContext {
   // Not an option of nix.conf: fetchers tell more where more is wanted.
   const verbosity: [string, string] = ["verbosity", String(DEFAULT_VERBOSITY + flags.verbosity)];
+  const jsonLog = flags.settings.get("json-log-path") ?? "";
   const context = createStoreContext({
     settings: flags.verbosity > 0 ? new Map([...flags.settings, verbosity]) : flags.settings,
     store: flags.store,
     isReadOnly: options.isReadOnly ?? flags.isReadOnly,
     isRecording: options.isRecording,
     maxCallDepth: MAX_CALL_DEPTH,
-    onEvent: (event) => report(event, flags),
+    onEvent: (event) => {
+      if (jsonLog !== "") writeJsonLog(jsonLog, event);
+      report(event, flags);
+    },
     onDebug: flags.verbosity >= DEBUG_VERBOSITY ? say : undefined,
   });
   for (const [from, to] of flags.flakeOverrides) {
