@@ -32,6 +32,15 @@ export {
 } from "./format/narInfo.ts";
 export { NarReader } from "./format/narReader.ts";
 export { listNar, restoreNar } from "./format/narRestore.ts";
+export {
+  formatDrvOutput,
+  isRealisationTrusted,
+  parseDrvOutput,
+  parseRealisation,
+  printRealisation,
+  realisationJson,
+  realisationPlace,
+} from "./format/realisation.ts";
 export { ReferenceScanner } from "./format/references.ts";
 export {
   compressHash,
@@ -48,6 +57,7 @@ export {
   storePathName,
 } from "./format/storePath.ts";
 export { hashFlat, hashMismatch } from "./local/contentHash.ts";
+export { queryOutput } from "./local/derivationOutputs.ts";
 export { FileLock, PathLocks } from "./local/fileLock.ts";
 export { canonicalise, deleteTree, makeDirectories } from "./local/files.ts";
 export { localStore, openStore, realise } from "./anyStore.ts";
@@ -84,6 +94,7 @@ export type {
   DynamicInput,
   IngestionMethod,
   OutputName,
+  Realisation,
   RealiseEvent,
   StorePath,
   StoreSettings,

@@ -58,6 +58,16 @@ export interface ValidPathInfo {
   readonly contentAddress?: string | undefined;
 }
 
+/** Which path an output of a content-addressed derivation turned out to be. */
+export interface Realisation {
+  /** The derivation that was built: one whose inputs are all named by path. */
+  readonly drvPath: StorePath;
+  readonly output: OutputName;
+  readonly outputPath: StorePath;
+  /** `<key name>:<base64>` each. */
+  readonly signatures: readonly string[];
+}
+
 /** Where everything lies; made by `resolveStoreSettings` from the environment, `nix.conf` and what is writable. */
 export interface StoreSettings {
   /** What is written into files and hashed, e.g. `/nix/store`. */
@@ -132,6 +142,8 @@ export type RealiseEvent =
       readonly name: string;
       readonly path: StorePath;
       readonly totalBytes?: number | undefined;
+      /** The program that builds, of builds that run one. */
+      readonly builder?: ByteString | undefined;
     }
   | {
       readonly kind: "progress";
@@ -148,10 +160,18 @@ export type RealiseEvent =
       readonly message?: string | undefined;
     };
 
-/** What to make valid: a path as it is, or outputs of a derivation (`*` all). */
+/** What to make valid: a path as it is, or outputs of a derivation. */
 export type DerivedPath =
   | { readonly kind: "opaque"; readonly path: StorePath }
-  | { readonly kind: "built"; readonly drvPath: StorePath; readonly outputs: readonly OutputName[] | "*" };
+  | ({ readonly kind: "built" } & BuiltTarget);
+
+/** Outputs of a derivation (`*` all), which may be an output itself. */
+export interface BuiltTarget {
+  readonly drvPath: StorePath;
+  /** The outputs that lead from `drvPath` to the derivation meant; absent or empty where it is that one. */
+  readonly via?: readonly OutputName[] | undefined;
+  readonly outputs: readonly OutputName[] | "*";
+}
 
 export interface RealiseOptions {
   readonly onEvent?: ((event: RealiseEvent) => void) | undefined;

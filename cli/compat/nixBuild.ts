@@ -56,10 +56,10 @@ async function build(request: Request, keeper: Keeper): Promise<number> {
   const counters = new Map<StorePath, number>();
   const paths: StorePath[] = [];
   const links: EvalLink[] = [];
-  for (const { drvPath, output } of wanted) {
+  for (const [index, { drvPath, output }] of wanted.entries()) {
     const counter = counters.get(drvPath) ?? counters.size;
     counters.set(drvPath, counter);
-    const path = context.store.queryDerivationOutputs(drvPath).get(output);
+    const path = report.results[index]?.outputs.get(output);
     if (path === undefined) throw new Error(`output ${output} of ${drvPath} was built but is not known`);
     if (request.outLink !== undefined) {
       const numbered = counter === 0 ? request.outLink : `${request.outLink}-${counter + 1}`;

@@ -8,6 +8,7 @@ import { downloadToFile } from "../../io/index.ts";
 import { debianBuilders } from "../../packages/index.ts";
 import {
   downstreamPlaceholder,
+  dynamicPlaceholder,
   fetchClosure,
   knownOutputPaths,
   localStore,
@@ -147,27 +148,27 @@ async function realiseElements(elements: readonly ByteString[], store: Store): P
   const targets = elements.map((element): DerivedPath => {
     if (element.startsWith("!")) {
       const { drvPath, outputs } = parseBuiltElement(store.storeDir, element);
-      if (outputs.length !== 1)
-        throw new DevshellError(
-          "EVAL_IFD",
-          "Cannot build during evaluation: outputs of outputs are not built yet",
-        );
-      return { kind: "built", drvPath, outputs };
+      return { kind: "built", drvPath, via: outputs.slice(0, -1), outputs: outputs.slice(-1) };
     }
     return {
       kind: "opaque",
       path: parseStorePath(store.storeDir, element.startsWith("=") ? element.slice(1) : element),
     };
   });
-  throwFailure(await realise(store, targets, { builtinBuilders: debianBuilders }));
+  const report = await realise(store, targets, { builtinBuilders: debianBuilders });
+  throwFailure(report);
   const rewrites: [ByteString, ByteString][] = [];
-  for (const target of targets) {
-    if (target.kind !== "built" || target.outputs === "*") continue;
-    const known = knownOutputPaths(store.readDerivation(target.drvPath));
-    for (const output of target.outputs) {
-      if (known.get(output) !== undefined) continue;
-      const path = store.queryDerivationOutputs(target.drvPath).get(output);
-      if (path !== undefined) rewrites.push([downstreamPlaceholder(target.drvPath, output), path]);
+  for (const { target, outputs } of report.results) {
+    if (target.kind !== "built") continue;
+    const { drvPath, via = [] } = target;
+    const known = via.length === 0 ? knownOutputPaths(store.readDerivation(drvPath)) : undefined;
+    for (const [output, path] of outputs) {
+      if (known?.get(output) !== undefined) continue;
+      const placeholder =
+        via.length === 0
+          ? downstreamPlaceholder(drvPath, output)
+          : dynamicPlaceholder(drvPath, [...via, output]);
+      rewrites.push([placeholder, path]);
     }
   }
   return { kind: "realised", rewrites };

@@ -2,19 +2,11 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { DevshellError, formatHash, parseHash, textOfBytes } from "../../core/index.ts";
 import { HASH_PART_LENGTH, compareBytes, storePathBaseName, storePathHashPart } from "../format/storePath.ts";
-import type { OutputName, StorePath, ValidPathInfo } from "../types.ts";
+import type { OutputName, Realisation, StorePath, ValidPathInfo } from "../types.ts";
 import { BUILD_TRACE_MIGRATION, CREATE_MIGRATIONS, CREATE_SCHEMA, MIGRATIONS } from "./schema.ts";
 
 /** How long a statement waits for another process's transaction. */
 const BUSY_TIMEOUT_MS = 600_000;
-
-/** Which path an output of a content-addressed derivation turned out to be. */
-export interface Realisation {
-  readonly drvPath: StorePath;
-  readonly output: OutputName;
-  readonly outputPath: StorePath;
-  readonly signatures: readonly string[];
-}
 
 export interface StoreDbOptions {
   readonly mode: "create" | "open" | "readOnly";

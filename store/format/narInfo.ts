@@ -139,7 +139,12 @@ export function narInfoFingerprint(info: SignedPathInfo): string {
 
 /** @returns `<key name>:<base64>` */
 export function signPathInfo(info: SignedPathInfo, key: SecretKey): string {
-  return `${key.name}:${signBytes(narInfoFingerprint(info), key)}`;
+  return signText(narInfoFingerprint(info), key);
+}
+
+/** @returns `<key name>:<base64>` */
+export function signText(text: string, key: SecretKey): string {
+  return `${key.name}:${signBytes(text, key)}`;
 }
 
 /** Whether one of the signatures is by one of the keys. */
@@ -151,11 +156,16 @@ export function hasTrustedSignature(
 }
 
 export function isSignedBy(info: SignedPathInfo, signature: string, keys: readonly PublicKey[]): boolean {
+  return verifyText(narInfoFingerprint(info), signature, keys);
+}
+
+/** Whether a signature of a text is by one of the keys. */
+export function verifyText(text: string, signature: string, keys: readonly PublicKey[]): boolean {
   const colon = signature.indexOf(":");
   const name = signature.slice(0, colon);
   const bytes = Buffer.from(signature.slice(colon + 1), "base64");
   if (colon <= 0 || bytes.length !== 64) return false;
-  const fingerprint = Buffer.from(narInfoFingerprint(info), "latin1");
+  const fingerprint = Buffer.from(text, "latin1");
   return keys.some((key) => key.name === name && verify(null, fingerprint, publicKeyObject(key), bytes));
 }
 

@@ -1,6 +1,14 @@
 import type { ByteString } from "../../core/index.ts";
-import type { Realisation, StoreDb } from "../db/storeDb.ts";
-import type { Derivation, OutputName, StorePath, StoreSettings, ValidPathInfo } from "../types.ts";
+import type { StoreDb } from "../db/storeDb.ts";
+import type { LockWait, PathLocks } from "./fileLock.ts";
+import type {
+  Derivation,
+  OutputName,
+  Realisation,
+  StorePath,
+  StoreSettings,
+  ValidPathInfo,
+} from "../types.ts";
 
 /** What the parts of the local store (collector, verifier, …) use of it; `LocalStore` is one. */
 export interface StoreAccess {
@@ -19,6 +27,10 @@ export interface StoreAccess {
   moveIntoPlace(scratch: ByteString, path: StorePath, isRepair?: boolean): void;
   registerValidPaths(infos: readonly ValidPathInfo[]): void;
   registerRealisation(realisation: Realisation): void;
+  /** @throws {DevshellError} where a file is no derivation, or names other output paths than follow from it */
+  checkDerivation(drvPath: StorePath, file: ByteString): void;
+  lockPaths(paths: Iterable<StorePath>, wait?: LockWait): Promise<PathLocks>;
+  tryLockPaths(paths: Iterable<StorePath>): PathLocks | undefined;
   addTempRoots(paths: Iterable<StorePath>): void;
   prepareToWrite(): void;
 }

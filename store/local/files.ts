@@ -16,8 +16,9 @@ import {
   type Stats,
 } from "node:fs";
 import { dirname } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
-import { readEntries } from "../format/nar.ts";
+import { NAR_MAX_DEPTH, readEntries } from "../format/nar.ts";
 import { STORE_MTIME, writeError } from "../format/narRestore.ts";
 
 export interface CanonicaliseOptions {
@@ -29,7 +30,13 @@ export interface CanonicaliseOptions {
  * Makes a tree what everything in a store is: modes 0444 and 0555, time 1, ours; no setuid, no write bits.
  * @throws {DevshellError} `STORE_UNSUPPORTED_TYPE` for devices, pipes and sockets, `STORE_FOREIGN_OWNER`
  */
-export function canonicalise(path: ByteString, options: CanonicaliseOptions = {}): void {
+export function canonicalise(path: ByteString, options: CanonicaliseOptions = {}, depth = 0): void {
+  // Before paths are too long for the system's calls.
+  if (depth > NAR_MAX_DEPTH)
+    throw new DevshellError(
+      "STORE_TOO_DEEP",
+      `Cannot store "${path.slice(0, 200)}…": too deep: directories nest deeper than ${NAR_MAX_DEPTH}`,
+    );
   const stats = lstatSync(fsPath(path));
   if (!stats.isFile() && !stats.isDirectory() && !stats.isSymbolicLink())
     throw new DevshellError(
@@ -40,7 +47,7 @@ export function canonicalise(path: ByteString, options: CanonicaliseOptions = {}
   if (stats.isDirectory()) {
     // Readable and writable for us first: a builder may have left it 0000.
     if ((stats.mode & 0o700) !== 0o700) chmodSync(fsPath(path), 0o755);
-    for (const { name } of readEntries(path)) canonicalise(`${path}/${name}`, options);
+    for (const { name } of readEntries(path)) canonicalise(`${path}/${name}`, options, depth + 1);
   }
   canonicaliseEntry(path, stats);
 }
@@ -62,19 +69,27 @@ export function canonicaliseEntry(path: ByteString, stats: Stats = lstatSync(fsP
  * @returns the bytes that this gave back to the disk
  */
 export function deleteTree(path: ByteString): number {
-  let stats: Stats;
   try {
-    stats = lstatSync(fsPath(path));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
-    throw writeError(path, error);
-  }
-  try {
-    return deleteEntry(path, stats);
+    const steps = deletion(path);
+    let step = steps.next();
+    while (step.done !== true) step = steps.next();
+    return step.value;
   } catch (error) {
     throw writeError(path, error);
   }
 }
+
+/** As {@link deleteTree}, letting others work in between. */
+export async function deleteLargeTree(path: ByteString): Promise<void> {
+  try {
+    let count = 0;
+    for (const _ of deletion(path)) if (++count % ENTRIES_PER_TURN === 0) await nextTurn();
+  } catch (error) {
+    throw writeError(path, error);
+  }
+}
+
+const ENTRIES_PER_TURN = 500;
 
 /**
  * Moves a tree to a path that must be free. The top directory may be read-only: other users than root need write
@@ -147,20 +162,69 @@ function takeOver(path: ByteString, stats: Stats, { builderUid }: CanonicaliseOp
   lchownSync(fsPath(path), ownUid, process.getegid?.() ?? stats.gid);
 }
 
-function deleteEntry(path: ByteString, stats: Stats): number {
-  const file = fsPath(path);
-  if (!stats.isDirectory()) {
-    unlinkSync(file);
-    // Two links: the other is the one in `.links`, which garbage collection removes next.
-    return stats.nlink <= 2 ? stats.blocks * 512 : 0;
-  }
-  if ((stats.mode & 0o700) !== 0o700) chmodSync(file, stats.mode | 0o700);
+/** Below the tree that is deleted: names grow slow with their length, and the system takes 4095 bytes. */
+const LONGEST_NAME_BYTES = 700;
+
+interface Opened {
+  readonly path: ByteString;
+  readonly stats: Stats;
+  names: readonly ByteString[];
+  next: number;
+}
+
+/**
+ * Deletes an entry after the other, so that whoever asks can pause between them; nesting has no limit.
+ * @returns the bytes that this gave back to the disk
+ */
+function* deletion(top: ByteString): Generator<undefined, number> {
+  const topStats = lstatSync(fsPath(top), { throwIfNoEntry: false });
+  if (topStats === undefined) return 0;
+  if (!topStats.isDirectory()) return deleteFile(top, topStats);
   let freed = 0;
-  for (const name of namesIn(path)) {
-    const entry = `${path}/${name}`;
-    const entryStats = lstatSync(fsPath(entry), { throwIfNoEntry: false });
-    if (entryStats !== undefined) freed += deleteEntry(entry, entryStats);
+  const stack = [openForDeletion(top, topStats)];
+  for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
+    yield;
+    const name = frame.names[frame.next++];
+    if (name !== undefined) {
+      const entry = `${frame.path}/${name}`;
+      const stats = lstatSync(fsPath(entry), { throwIfNoEntry: false });
+      if (stats === undefined) continue;
+      if (!stats.isDirectory()) freed += deleteFile(entry, stats);
+      else if (entry.length - top.length > LONGEST_NAME_BYTES) moveUp(entry, stats, top);
+      else stack.push(openForDeletion(entry, stats));
+      continue;
+    }
+    if (frame.path === top) {
+      // What was moved up meanwhile.
+      frame.names = namesIn(top);
+      frame.next = 0;
+      if (frame.names.length > 0) continue;
+    }
+    rmdirSync(fsPath(frame.path));
+    freed += frame.stats.blocks * 512;
+    stack.pop();
   }
-  rmdirSync(file);
-  return freed + stats.blocks * 512;
+  return freed;
+}
+
+function deleteFile(path: ByteString, stats: Stats): number {
+  unlinkSync(fsPath(path));
+  // Two links: the other is the one in `.links`, which garbage collection removes next.
+  return stats.nlink <= 2 ? stats.blocks * 512 : 0;
+}
+
+function openForDeletion(path: ByteString, stats: Stats): Opened {
+  if ((stats.mode & 0o700) !== 0o700) chmodSync(fsPath(path), stats.mode | 0o700);
+  return { path, stats, names: namesIn(path), next: 0 };
+}
+
+/** A directory is moved by who may write to it: its entry `..` changes. */
+function moveUp(directory: ByteString, stats: Stats, top: ByteString): void {
+  chmodSync(fsPath(directory), stats.mode | 0o700);
+  for (let index = 0; ; index++) {
+    const place = `${top}/.deep-${index}`;
+    if (entryExists(place)) continue;
+    renameSync(fsPath(directory), fsPath(place));
+    return;
+  }
 }

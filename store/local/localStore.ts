@@ -7,13 +7,14 @@ import {
   type ByteString,
   type Hash,
 } from "../../core/index.ts";
-import { StoreDb, type Realisation } from "../db/storeDb.ts";
+import { StoreDb } from "../db/storeDb.ts";
 import { formatContentAddress, parseContentAddress } from "../format/contentAddress.ts";
 import {
   DerivationHasher,
   checkOutputPaths,
   knownOutputPaths,
   parseDerivation,
+  type BuiltElement,
 } from "../format/derivation.ts";
 import type { MadeDerivation } from "../format/makeDerivation.ts";
 import { hashNar, narOfBytes } from "../format/nar.ts";
@@ -27,12 +28,20 @@ import {
   sortedPaths,
   storePathName,
 } from "../format/storePath.ts";
-import type { Derivation, OutputName, StorePath, StoreSettings, ValidPathInfo } from "../types.ts";
+import type {
+  Derivation,
+  OutputName,
+  Realisation,
+  StorePath,
+  StoreSettings,
+  ValidPathInfo,
+} from "../types.ts";
 import { FileLock, PathLocks, type LockWait } from "./fileLock.ts";
 import { deleteTree, entryExists, moveTree, syncEntry, syncTree } from "./files.ts";
 import { hashFlat, hashMismatch, hashWithoutSelf } from "./contentHash.ts";
 import type { StoreAccess } from "./access.ts";
 import { copyInto, rememberAnswers, restoreAll, scanReferences } from "./copyInto.ts";
+import { queryOutput, queryOutputs } from "./derivationOutputs.ts";
 import { collectGarbage } from "./garbage.ts";
 import {
   checkSchema,
@@ -44,6 +53,8 @@ import {
   reserveSpace,
   writeSchema,
 } from "./layout.ts";
+import { signRealisation } from "../format/realisation.ts";
+import { readSecretKeys } from "./secretKeys.ts";
 import { optimisePaths, optimiseStore } from "./optimise.ts";
 import { registerOutputs } from "./registerOutputs.ts";
 import { addIndirectRoot, addPermanentRoot, indirectRootOf, findRoots } from "./roots.ts";
@@ -176,10 +187,12 @@ export class LocalStore implements StoreAccess, Disposable {
 
   /** The outputs' paths as far as they are known: by the derivation itself, or since they have been built. */
   queryDerivationOutputs(drvPath: StorePath): Map<OutputName, StorePath | undefined> {
-    const outputs = knownOutputPaths(this.readDerivation(drvPath));
-    for (const [name, path] of outputs)
-      if (path === undefined) outputs.set(name, this.db.queryRealisation(drvPath, name)?.outputPath);
-    return outputs;
+    return queryOutputs(this, drvPath);
+  }
+
+  /** Where an output is that may be one of a derivation which is itself an output; `undefined` unless known. */
+  queryOutput(element: BuiltElement): StorePath | undefined {
+    return queryOutput(this, element);
   }
 
   queryPathFromHashPart(hashPart: string): StorePath | undefined {
@@ -194,8 +207,16 @@ export class LocalStore implements StoreAccess, Disposable {
     return this.db.queryRealisation(drvPath, output);
   }
 
+  /** Signed by the keys of this machine. @throws {DevshellError} `STORE_REALISATION_CONFLICT` */
   registerRealisation(realisation: Realisation): void {
-    this.db.registerRealisation(realisation);
+    const own = readSecretKeys(this.settings.config).map((key) => signRealisation(realisation, key));
+    this.db.registerRealisation({ ...realisation, signatures: [...realisation.signatures, ...own] });
+  }
+
+  /** Forgets what an output turned out to be. */
+  deleteRealisation(drvPath: StorePath, output: OutputName): void {
+    this.prepareToWrite();
+    this.db.deleteRealisation(drvPath, output);
   }
 
   /**
@@ -266,6 +287,12 @@ export class LocalStore implements StoreAccess, Disposable {
     );
     this.#derivations.set(drvPath, derivation);
     return derivation;
+  }
+
+  /** @throws {DevshellError} where a file is no derivation, or names other output paths than follow from it */
+  checkDerivation(drvPath: StorePath, file: ByteString): void {
+    const derivation = parseDerivation(this.storeDir, derivationNameOfPath(drvPath), readBounded(file));
+    checkOutputPaths(derivation, this.hasher);
   }
 
   /** Writes the `.drv` file unless it is valid; its inputs must be. */
@@ -345,6 +372,7 @@ export class LocalStore implements StoreAccess, Disposable {
         const copied = contentHash(scratch, true);
         // The source changed between the two readings: its path would be wrong.
         if (!copied.hash.digest.equals(first.hash.digest)) return undefined;
+        if (isDerivationPath(storePath)) this.checkDerivation(storePath, scratch);
         const nar =
           copied.narHash === undefined
             ? hashNar(scratch)
@@ -410,7 +438,7 @@ export class LocalStore implements StoreAccess, Disposable {
       const narHash = running.digest();
       if (!narHash.digest.equals(info.narHash.digest)) throw hashMismatch(info.path, info.narHash, narHash);
       if (info.contentAddress !== undefined) this.#checkContentAddress(info, scratch);
-      if (isDerivationPath(info.path)) this.#checkDerivation(info.path, scratch);
+      if (isDerivationPath(info.path)) this.checkDerivation(info.path, scratch);
       const valid: ValidPathInfo = {
         path: info.path,
         deriver: info.deriver,
@@ -684,11 +712,6 @@ export class LocalStore implements StoreAccess, Disposable {
       signatures: [],
       contentAddress,
     };
-  }
-
-  #checkDerivation(drvPath: StorePath, scratch: ByteString): void {
-    const derivation = parseDerivation(this.storeDir, derivationNameOfPath(drvPath), readBounded(scratch));
-    checkOutputPaths(derivation, this.hasher);
   }
 
   #checkContentAddress(info: IncomingPathInfo, scratch: ByteString): void {

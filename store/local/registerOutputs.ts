@@ -8,16 +8,24 @@ import {
   type Hash,
   type HashAlgorithm,
 } from "../../core/index.ts";
-import { formatContentAddress } from "../format/contentAddress.ts";
+import { formatContentAddress, type ContentAddress } from "../format/contentAddress.ts";
 import { narChunks } from "../format/nar.ts";
+import { signPathInfo } from "../format/narInfo.ts";
 import { NarRestorer } from "../format/narRestore.ts";
 import { ReferenceScanner } from "../format/references.ts";
 import { HashRewriter } from "../format/rewrite.ts";
-import { makeFixedOutputPath, sortedPaths, storePathHashPart } from "../format/storePath.ts";
+import {
+  isDerivationPath,
+  makeFixedOutputPath,
+  sortedPaths,
+  storePathHashPart,
+  storePathName,
+} from "../format/storePath.ts";
 import type { IngestionMethod, OutputName, StorePath, ValidPathInfo } from "../types.ts";
 import type { StoreAccess } from "./access.ts";
 import { hashMismatch, hashWithoutSelf, contentChunks } from "./contentHash.ts";
 import { canonicalise, deleteTree, entryExists } from "./files.ts";
+import { readSecretKeys } from "./secretKeys.ts";
 import type { RegisterOutputsRequest, ScratchOutput } from "./types.ts";
 
 /** How much is hashed between turns of the event loop, so that progress is still shown, in bytes. */
@@ -25,9 +33,13 @@ const SLICE_BYTES = 16 << 20;
 
 interface ScannedOutput {
   readonly output: ScratchOutput;
+  /** Where it is read from: as the builder left it, or a copy. */
+  readonly path: ByteString;
   readonly narHash: Hash;
   readonly narSizeBytes: number;
-  /** With siblings and itself by their scratch store paths. */
+  /** Whether its scratch store path occurs in it. */
+  readonly isNamingItself: boolean;
+  /** What is recorded, with siblings and itself by their scratch store paths. */
   readonly references: readonly StorePath[];
 }
 
@@ -36,6 +48,8 @@ interface PlannedOutput {
   readonly info: ValidPathInfo;
   /** What is moved to the path; undefined where it is valid already. */
   readonly source: ByteString | undefined;
+  /** Its path was not known before. */
+  readonly isFound: boolean;
 }
 
 /**
@@ -48,38 +62,59 @@ export async function registerOutputs(
 ): Promise<Map<OutputName, ValidPathInfo>> {
   store.prepareToWrite();
   const scratchPaths = new Map(request.outputs.map((output) => [output.name, scratchStorePath(output)]));
-  const candidates = new Set([...request.candidates, ...scratchPaths.values()]);
-  const scanned: ScannedOutput[] = [];
-  for (const output of request.outputs) {
-    if (!entryExists(output.scratchPath))
-      throw new DevshellError(
-        "BUILD_OUTPUT_MISSING",
-        `Cannot register output "${output.name}": the builder did not create "${output.scratchPath}"`,
-      );
-    canonicalise(output.scratchPath, { builderUid: request.builderUid });
-    const digest = await scan(output.scratchPath, candidates);
-    const references = request.discardReferences?.has(output.name) === true ? [] : digest.references;
-    scanned.push({ output, narHash: digest.narHash, narSizeBytes: digest.narSizeBytes, references });
-  }
   /** Scratch store path → final one, as far as they are settled. */
-  const settled = new Map<StorePath, StorePath>();
-  const planned: PlannedOutput[] = [];
+  const settled = new Map(request.settled);
+  const candidates = new Set([...request.candidates, ...scratchPaths.values(), ...settled.keys()]);
   const temporary: ByteString[] = [];
   try {
+    const scanned: ScannedOutput[] = [];
+    for (const output of request.outputs)
+      scanned.push(await readOutput(store, request, output, candidates, temporary));
+    const planned: PlannedOutput[] = [];
     for (const item of siblingsFirst(scanned, scratchPaths)) {
       const plan = await planOutput(store, request, item, settled, temporary);
       settled.set(scratchStorePath(item.output), plan.info.path);
       planned.push(plan);
     }
     request.check?.(new Map(planned.map(({ name, info }) => [name, info])));
+    const fresh = planned.filter(({ source }) => source !== undefined);
     store.addTempRoots(planned.map(({ info }) => info.path));
-    for (const { info, source } of planned)
+    // Others may find out at the same time that their outputs belong at the same path.
+    const found = fresh.filter(({ isFound }) => isFound).map(({ info }) => info.path);
+    using locks = found.length === 0 ? undefined : await store.lockPaths(found);
+    for (const { info, source } of fresh)
       if (source !== undefined) store.moveIntoPlace(source, info.path, request.isRepair);
-    store.registerValidPaths(planned.filter(({ source }) => source !== undefined).map(({ info }) => info));
+    const keys = readSecretKeys(store.settings.config);
+    store.registerValidPaths(
+      fresh.map(({ info }) => ({ ...info, signatures: keys.map((key) => signPathInfo(info, key)) })),
+    );
+    locks?.discard();
+    return new Map(planned.map(({ name, info }) => [name, info]));
   } finally {
     for (const path of temporary) deleteTree(path);
   }
-  return new Map(planned.map(({ name, info }) => [name, info]));
+}
+
+/** Makes what was written canonical and finds what it refers to. */
+async function readOutput(
+  store: StoreAccess,
+  { builderUid, isCopied = false, discardReferences }: RegisterOutputsRequest,
+  output: ScratchOutput,
+  candidates: Iterable<StorePath>,
+  temporary: ByteString[],
+): Promise<ScannedOutput> {
+  const { name, scratchPath } = output;
+  if (!entryExists(scratchPath))
+    throw new DevshellError(
+      "BUILD_OUTPUT_MISSING",
+      `Cannot register output "${name}": the builder did not create "${scratchPath}"`,
+    );
+  canonicalise(scratchPath, { builderUid });
+  const path = isCopied ? await rewriteInto(store, scratchPath, new Map(), temporary) : scratchPath;
+  const { narHash, narSizeBytes, references } = await scan(path, candidates);
+  const isDiscarded = discardReferences?.has(name) === true;
+  const isNamingItself = references.includes(scratchStorePath(output));
+  return { output, path, narHash, narSizeBytes, isNamingItself, references: isDiscarded ? [] : references };
 }
 
 async function planOutput(
@@ -89,40 +124,92 @@ async function planOutput(
   settled: ReadonlyMap<StorePath, StorePath>,
   temporary: ByteString[],
 ): Promise<PlannedOutput> {
-  const { output, narHash, narSizeBytes } = item;
-  const { target, name, scratchPath } = output;
-  const base = { deriver: request.deriver, registrationTime: 0, isUltimate: true, signatures: [] };
-  if (target.kind !== "contentAddressed") {
-    const known =
-      scratchPath === store.realPath(target.path) || request.isRepair === true
-        ? undefined
-        : store.queryPathInfo(target.path);
-    if (known !== undefined) return { name, info: known, source: undefined };
-    let contentAddress: string | undefined;
-    const references = sortedPaths(item.references);
-    if (target.kind === "fixed") {
-      checkFlatMode(scratchPath, target.method);
-      const actual = await hashContent(scratchPath, target.method, target.hash.algorithm);
-      if (!actual.digest.equals(target.hash.digest)) throw hashMismatch(target.path, target.hash, actual);
-      if (references.length > 0)
-        throw new DevshellError(
-          "STORE_REFERENCES_FORBIDDEN",
-          `Cannot register fixed output "${target.path}": it refers to "${references[0]}"`,
-          {
-            hint: "a fixed output may not refer to other store paths; `unsafeDiscardReferences` may be needed",
-          },
-        );
-      contentAddress = formatContentAddress({ method: target.method, hash: target.hash });
-    }
-    return {
-      name,
-      info: { ...base, path: target.path, narHash, narSizeBytes, references, contentAddress },
-      source: scratchPath,
-    };
+  const { narHash, narSizeBytes } = item;
+  const { target, name, scratchPath } = item.output;
+  if (target.kind === "contentAddressed")
+    return planAddressed(store, request, item, target, settled, temporary);
+  const known =
+    scratchPath === store.realPath(target.path) || request.isRepair === true
+      ? undefined
+      : store.queryPathInfo(target.path);
+  if (known !== undefined) return { name, info: known, source: undefined, isFound: false };
+  const references = sortedPaths(item.references);
+  const info = { ...originOf(request), path: target.path, narHash, narSizeBytes, references };
+  if (target.kind === "path") return { name, info, source: item.path, isFound: false };
+  checkFlatMode(item.path, target.method);
+  const actual = await hashContent(item.path, target.method, target.hash.algorithm);
+  if (!actual.digest.equals(target.hash.digest)) {
+    keepMismatched(store, info, item.path, { method: target.method, hash: actual });
+    throw hashMismatch(target.path, target.hash, actual);
   }
+  if (references.length > 0) throw forbiddenReferences(info, target, references);
+  const contentAddress = formatContentAddress({ method: target.method, hash: target.hash });
+  return { name, info: { ...info, contentAddress }, source: item.path, isFound: false };
+}
+
+type Origin = Pick<ValidPathInfo, "deriver" | "registrationTime" | "isUltimate" | "signatures">;
+
+/** What is recorded of anything that was built. */
+function originOf({ deriver }: RegisterOutputsRequest): Origin {
+  return { deriver, registrationTime: 0, isUltimate: true, signatures: [] };
+}
+
+/** In Nix's words, which are of two places. */
+function forbiddenReferences(
+  { path, deriver }: Pick<ValidPathInfo, "path" | "deriver">,
+  { method, hash }: ContentAddress,
+  references: readonly StorePath[],
+): DevshellError {
+  const [first = path] = references;
+  if (method === "nar" && hash.algorithm === "sha256")
+    return new DevshellError(
+      "STORE_REFERENCES_FORBIDDEN",
+      `fixed-output derivations must not reference store paths: '${deriver ?? path}' references ${references.length} distinct paths, e.g. '${first}'`,
+      { exitStatus: 102 },
+    );
+  return new DevshellError(
+    "STORE_REFERENCES_FORBIDDEN",
+    `fixed output derivation '${storePathName(path)}' is not allowed to refer to other store paths, such as '${first}'`,
+    { hint: "you may need to use the 'unsafeDiscardReferences' derivation attribute" },
+  );
+}
+
+/**
+ * What was fetched is not lost because another hash was expected: it is kept at the path of its own, so that whoever
+ * corrects the hash need not fetch it again.
+ */
+function keepMismatched(
+  store: StoreAccess,
+  info: ValidPathInfo,
+  source: ByteString,
+  address: ContentAddress,
+): void {
+  if (info.references.length > 0) return;
+  const path = makeFixedOutputPath(store.storeDir, storePathName(info.path), address);
+  // Who holds the lock is about to make the same.
+  using locks = store.tryLockPaths([path]);
+  if (locks === undefined) return;
+  store.addTempRoots([path]);
+  if (!store.isValidPath(path)) {
+    store.moveIntoPlace(source, path);
+    store.registerValidPaths([{ ...info, path, contentAddress: formatContentAddress(address) }]);
+  }
+  locks.discard();
+}
+
+async function planAddressed(
+  store: StoreAccess,
+  request: RegisterOutputsRequest,
+  item: ScannedOutput,
+  target: Extract<ScratchOutput["target"], { kind: "contentAddressed" }>,
+  settled: ReadonlyMap<StorePath, StorePath>,
+  temporary: ByteString[],
+): Promise<PlannedOutput> {
+  const { narHash, narSizeBytes, path: written } = item;
+  const { name } = item.output;
   const self = target.scratchStorePath;
   const isSelfReferring = item.references.includes(self);
-  checkFlatMode(scratchPath, target.method);
+  checkFlatMode(written, target.method);
   if (target.method === "text" && isSelfReferring)
     throw new DevshellError(
       "STORE_REFERENCES_FORBIDDEN",
@@ -134,8 +221,7 @@ async function planOutput(
     if (final !== undefined && final !== reference)
       rewrites.set(storePathHashPart(reference), storePathHashPart(final));
   }
-  const staged =
-    rewrites.size === 0 ? scratchPath : await rewriteInto(store, scratchPath, rewrites, temporary);
+  const staged = rewrites.size === 0 ? written : await rewriteInto(store, written, rewrites, temporary);
   const hash = hashWithoutSelf(staged, target.method, target.algorithm, self);
   const others = sortedPaths(
     item.references
@@ -148,18 +234,19 @@ async function planOutput(
     references: others,
     isSelfReferring,
   });
-  const known = store.queryPathInfo(path);
-  if (known !== undefined) return { name, info: known, source: undefined };
+  const known = request.isRepair === true ? undefined : store.queryPathInfo(path);
+  if (known !== undefined) return { name, info: known, source: undefined, isFound: true };
   const selfRewrite = new Map([[storePathHashPart(self), storePathHashPart(path)]]);
   const source =
-    isSelfReferring && self !== path ? await rewriteInto(store, staged, selfRewrite, temporary) : staged;
-  const digest = source === scratchPath ? { narHash, narSizeBytes } : await scan(source, []);
+    item.isNamingItself && self !== path ? await rewriteInto(store, staged, selfRewrite, temporary) : staged;
+  if (isDerivationPath(path)) store.checkDerivation(path, source);
+  const digest = source === written ? { narHash, narSizeBytes } : await scan(source, []);
   const references = sortedPaths(isSelfReferring ? [...others, path] : others);
   const contentAddress = formatContentAddress({ method: target.method, hash });
   return {
     name,
     info: {
-      ...base,
+      ...originOf(request),
       path,
       narHash: digest.narHash,
       narSizeBytes: digest.narSizeBytes,
@@ -167,6 +254,7 @@ async function planOutput(
       contentAddress,
     },
     source,
+    isFound: true,
   };
 }
 
@@ -261,9 +349,7 @@ function checkFlatMode(path: ByteString, method: IngestionMethod): void {
   if (!stats.isFile() || (stats.mode & 0o100) !== 0)
     throw new DevshellError(
       "BUILD_OUTPUT_NOT_FLAT",
-      `Cannot register "${path}": a flat output must be a regular file that is not executable`,
-      {
-        hint: 'for a tree set `outputHashMode = "recursive"`',
-      },
+      `output path '${path}' should be a non-executable regular file since recursive hashing is not enabled (one of outputHashMode={flat,text} is true)`,
+      { hint: 'for a tree set `outputHashMode = "recursive"`' },
     );
 }

@@ -86,6 +86,10 @@ export interface ScratchOutput {
 
 export interface RegisterOutputsRequest {
   readonly outputs: readonly ScratchOutput[];
+  /** Where outputs are that are not registered now, by the store paths that the builder was told for them. */
+  readonly settled?: ReadonlyMap<StorePath, StorePath> | undefined;
+  /** Registers copies: nobody who still has the builder's files open can change what was checked. */
+  readonly isCopied?: boolean | undefined;
   /** Paths the content may refer to: the inputs' closure. The outputs themselves are added. */
   readonly candidates: Iterable<StorePath>;
   readonly deriver?: StorePath | undefined;

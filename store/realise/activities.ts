@@ -1,3 +1,4 @@
+import type { ByteString } from "../../core/index.ts";
 import type { RealiseEvent, StorePath } from "../types.ts";
 
 interface Activity {
@@ -5,6 +6,8 @@ interface Activity {
   readonly name: string;
   readonly path: StorePath;
   readonly totalBytes?: number | undefined;
+  /** The program that builds, of builds that run one. */
+  readonly builder?: ByteString | undefined;
 }
 
 /** Tells a listener what is going on: each piece of work with its own number, its beginning and its end. */
@@ -22,20 +25,26 @@ export class Activities {
     this.#onEvent?.(event);
   }
 
+  /** Says something that is of no piece of work. */
+  tell(line: string): void {
+    this.emit({ kind: "log", id: 0, line });
+  }
+
   /** @param problem an error or a text */
   warn(problem: unknown): void {
     const message = problem instanceof Error ? problem.message : String(problem);
-    this.emit({ kind: "log", id: 0, line: `warning: ${message}` });
+    this.tell(`warning: ${message}`);
   }
 
   /** Runs a piece of work between its events. @throws what the work throws */
-  async run(activity: Activity, work: (id: number) => Promise<void>): Promise<void> {
+  async run<T>(activity: Activity, work: (id: number) => Promise<T>): Promise<T> {
     const id = this.#nextId++;
-    const { kind, name, path, totalBytes } = activity;
-    this.emit({ kind: "start", id, activity: kind, name, path, totalBytes });
+    const { kind, ...about } = activity;
+    this.emit({ kind: "start", id, activity: kind, ...about });
     try {
-      await work(id);
+      const result = await work(id);
       this.emit({ kind: "end", id, status: "done" });
+      return result;
     } catch (error) {
       const isCancelled = this.#signal.aborted;
       const message = isCancelled ? undefined : error instanceof Error ? error.message : String(error);

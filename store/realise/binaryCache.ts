@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { DevshellError, fsPath, formatHash, hashBytes } from "../../core/index.ts";
 import { parseNarInfo, type NarInfo } from "../format/narInfo.ts";
 import { storePathHashPart } from "../format/storePath.ts";
-import type { StorePath, StoreSettings } from "../types.ts";
+import type { Realisation, StorePath, StoreSettings } from "../types.ts";
 import { downloadsDir } from "./builtins/fetchurl.ts";
 import {
   decompress,
@@ -26,6 +26,11 @@ export interface Substituter {
   query(path: StorePath, signal?: AbortSignal): Promise<NarInfo | undefined>;
   /** Downloads, checks and unpacks the compressed NAR; hands out the NAR's bytes. */
   openNar(info: NarInfo, options: TransferOptions): Promise<NarDownload>;
+  /** What an output turned out to be; `undefined` where it is not known there. Absent where nothing of that is kept. */
+  queryRealisation?(
+    key: Pick<Realisation, "drvPath" | "output">,
+    signal?: AbortSignal,
+  ): Promise<Realisation | undefined>;
 }
 
 export interface NarDownload {

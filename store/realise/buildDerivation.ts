@@ -1,11 +1,10 @@
-import { writeFile } from "node:fs/promises";
+import { chown, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DevshellError, fsPath } from "../../core/index.ts";
-import { isFixedOutput } from "../format/derivation.ts";
-import type { BuiltinBuilder, Derivation, StorePath } from "../types.ts";
+import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
+import type { BuiltinBuilder, Derivation, OutputName, StorePath } from "../types.ts";
 import { builderInput } from "./buildEnvironment.ts";
 import { BuildLog } from "./buildLog.ts";
-import { knownOutputsText, type BuildRequest } from "./buildRequest.ts";
+import { hasNetwork, knownOutputsText, knownPath, type BuildRequest } from "./buildRequest.ts";
 import {
   describeExit,
   launchDirectly,
@@ -13,39 +12,42 @@ import {
   type BuilderExit,
   type BuilderLaunch,
 } from "./builderProcess.ts";
+import type { OutputPaths } from "./outputPaths.ts";
 import { runPostBuildHook } from "./postBuildHook.ts";
+import { runPreBuildHook } from "./preBuildHook.ts";
 import { compareOutputs, registerOutputs } from "./registerBuild.ts";
-import { SANDBOX_BUILD_DIR, checkSandboxStore, launchInSandbox } from "./sandbox.ts";
+import { checkSandboxStore, launchInSandbox, sandboxBuildDir } from "./sandbox.ts";
 import { Scratch, existsAt } from "./scratch.ts";
 
 /**
  * Builds a derivation whose inputs are valid and whose outputs' locks are held, and registers its outputs.
  * In `check` mode it compares with what is registered instead.
+ * @returns where all outputs are
  * @throws {DevshellError} `BUILD_FAILED`, `BUILD_TIMED_OUT`, `BUILD_NOT_DETERMINISTIC`, `OUTPUT_REJECTED`, …;
  *   the signal's reason when aborted
  */
-export async function buildDerivation(request: BuildRequest): Promise<void> {
+export async function buildDerivation(request: BuildRequest): Promise<OutputPaths> {
   const { store, drvPath, derivation } = request;
   await using scratch = await Scratch.create(request);
   await using log = BuildLog.open(
     store.settings,
     drvPath,
-    { line: request.onLine, phase: request.onPhase },
+    { line: request.onLine, phase: request.onPhase, warn: request.onWarn },
     request.builtin === undefined,
   );
   try {
     if (request.builtin === undefined) await runForeign(request, scratch, log);
     else await runBuiltin(request, request.builtin, scratch, log);
     for (const [name] of derivation.outputs)
-      if (!existsAt(scratch.hostPath(name)))
+      if (!existsAt(scratch.hostPath(name)) && !isThere(request, name))
         throw new DevshellError(
           "OUTPUT_REJECTED",
           `builder for '${drvPath}' failed to produce output path for output '${name}' at '${scratch.hostPath(name)}'`,
           { exitStatus: 100 },
         );
-    if (request.mode === "check") await compareOutputs(request, scratch);
-    else await registerOutputs(request, scratch);
-    if (request.builtin === undefined) await runPostBuildHook(request);
+    const outputs = await (request.mode === "check" ? compareOutputs : registerOutputs)(request, scratch);
+    if (request.builtin === undefined) await runPostBuildHook(request, outputs);
+    return outputs;
   } catch (error) {
     request.signal.throwIfAborted();
     await scratch.keepIfWanted(request.onLine);
@@ -53,11 +55,17 @@ export async function buildDerivation(request: BuildRequest): Promise<void> {
   }
 }
 
+/** Only its siblings were missing. */
+function isThere(request: BuildRequest, name: OutputName): boolean {
+  const path = request.mode === "normal" ? knownPath(request, name) : undefined;
+  return path !== undefined && request.store.isValidPath(path);
+}
+
 async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog): Promise<void> {
   const { store, derivation, options, inputPaths, pathInfo } = request;
   const { settings } = store;
-  const isSandboxed = scratch.chrootDir !== undefined;
-  const buildDir = isSandboxed ? SANDBOX_BUILD_DIR : scratch.buildDir;
+  const buildDir = scratch.chrootDir === undefined ? scratch.buildDir : sandboxBuildDir(settings);
+  const extraPaths = await runPreBuildHook(request, scratch.chrootDir);
   const input = builderInput({
     derivation,
     options,
@@ -69,8 +77,7 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
     rewrites: scratch.rewrites,
     hostEnv: process.env,
   });
-  for (const [name, content] of input.files)
-    await writeFile(fsPath(join(scratch.buildDir, name)), content, { encoding: "latin1", flag: "wx" });
+  for (const [name, content] of input.files) await writeInput(scratch, name, content);
   const command = {
     builder: derivation.builder,
     args: input.args,
@@ -86,7 +93,9 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
           chrootDir: scratch.chrootDir,
           inputPaths,
           realPath: (path) => store.realPath(path),
-          hasNetwork: isFixedOutput(derivation),
+          hasNetwork: hasNetwork(derivation),
+          builderUid: scratch.builderUid,
+          extraPaths,
         });
   const maxLogBytes = Number(settings.config.raw.get("max-build-log-size") ?? "0");
   const tooLong = new AbortController();
@@ -108,6 +117,12 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
   });
   if (exit.kind !== "exited" || exit.status !== 0) throw builderFailure(request, exit, log);
   if (scratch.chrootDir !== undefined) checkSandboxStore(scratch.chrootDir, settings.storeDir);
+}
+
+async function writeInput(scratch: Scratch, name: string, content: ByteString): Promise<void> {
+  const file = fsPath(join(scratch.buildDir, name));
+  await writeFile(file, content, { encoding: "latin1", flag: "wx" });
+  if (scratch.builderUid !== undefined) await chown(file, scratch.builderUid, scratch.builderUid);
 }
 
 function builderFailure(

@@ -1,9 +1,17 @@
 import { availableParallelism } from "node:os";
-import { DevshellError, formatHash, hashBytes, textOfBytes, type ByteString } from "../../core/index.ts";
+import {
+  DevshellError,
+  bytesOfText,
+  formatHash,
+  hashBytes,
+  textOfBytes,
+  type ByteString,
+} from "../../core/index.ts";
 import { isFixedOutput } from "../format/derivation.ts";
 import { hashPlaceholder } from "../format/makeDerivation.ts";
 import { compareBytes } from "../format/storePath.ts";
 import type { Derivation, OutputName, StorePath, StoreSettings, ValidPathInfo } from "../types.ts";
+import { hasNetwork } from "./buildRequest.ts";
 import type { DerivationOptions, Json } from "./derivationOptions.ts";
 import { printJson, shellOfStructuredAttrs } from "./structuredAttrs.ts";
 
@@ -70,16 +78,21 @@ export function builderInput(request: BuilderInputRequest): BuilderInput {
 
   env.set("NIX_BUILD_TOP", buildDir);
   for (const name of ["TMPDIR", "TEMPDIR", "TMP", "TEMP", "PWD"]) env.set(name, buildDir);
-  if (isFixedOutput(derivation)) {
-    env.set("NIX_OUTPUT_CHECKED", "1");
-    for (const name of options.impureEnvVars) {
-      const value = request.hostEnv[name] ?? "";
-      env.set(name, Buffer.from(value, "utf8").toString("latin1"));
-    }
+  if (isFixedOutput(derivation)) env.set("NIX_OUTPUT_CHECKED", "1");
+  if (hasNetwork(derivation)) {
+    const configured = impureEnvironment(settings);
+    for (const name of options.impureEnvVars)
+      env.set(name, bytesOfText(configured.get(name) ?? request.hostEnv[name] ?? ""));
   }
   env.set("NIX_LOG_FD", "2");
   env.set("TERM", "xterm-256color");
   return { env, args: derivation.args.map(rewrite), files };
+}
+
+/** The option `impure-env`: `NAME=value` words that come before the caller's variables. */
+function impureEnvironment({ config }: StoreSettings): ReadonlyMap<string, string> {
+  const words = (config.raw.get("impure-env") ?? "").split(/\s+/).filter((word) => word.includes("="));
+  return new Map(words.map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]));
 }
 
 function rewriter({ outputs, rewrites }: BuilderInputRequest): (text: ByteString) => ByteString {

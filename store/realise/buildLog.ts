@@ -15,6 +15,7 @@ export interface LogListener {
   /** A byte string without its line end. */
   readonly line: (line: string) => void;
   readonly phase: (phase: string) => void;
+  readonly warn: (problem: string) => void;
 }
 
 /** Where Nix keeps the log of a derivation's build, without the suffix of its compression. */
@@ -100,10 +101,20 @@ export class BuildLog implements AsyncDisposable {
     let message: unknown;
     try {
       message = JSON.parse(Buffer.from(json, "latin1").toString("utf8"));
-    } catch {
+    } catch (error) {
+      this.#listener.warn(`bad JSON log message from the derivation builder: ${(error as Error).message}`);
       return false;
     }
-    if (typeof message !== "object" || message === null || !("action" in message)) return false;
+    if (
+      typeof message !== "object" ||
+      message === null ||
+      !("action" in message) ||
+      typeof message.action !== "string"
+    ) {
+      const why = "it has no action";
+      this.#listener.warn(`Unable to handle a JSON message from the derivation builder: ${why}`);
+      return false;
+    }
     if (message.action === "setPhase" && "phase" in message && typeof message.phase === "string")
       this.#listener.phase(message.phase);
     if (message.action === "msg" && "msg" in message && typeof message.msg === "string")

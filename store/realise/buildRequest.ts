@@ -1,9 +1,13 @@
 import { existsSync } from "node:fs";
 import { DevshellError } from "../../core/index.ts";
+import { derivationKind } from "../format/derivation.ts";
 import { storePathBaseName } from "../format/storePath.ts";
-import type { BuiltinBuilder, Derivation, StorePath, ValidPathInfo } from "../types.ts";
+import type { BuiltinBuilder, Derivation, OutputName, StorePath, ValidPathInfo } from "../types.ts";
 import type { DerivationOptions } from "./derivationOptions.ts";
 import type { RealiseStore } from "./storePort.ts";
+
+/** Build what is missing, compare with what is there, or replace it. */
+export type BuildMode = "normal" | "check" | "repair";
 
 export interface BuildRequest {
   readonly store: RealiseStore;
@@ -14,9 +18,11 @@ export interface BuildRequest {
   readonly inputPaths: ReadonlySet<StorePath>;
   readonly pathInfo: (path: StorePath) => ValidPathInfo;
   readonly builtin: BuiltinBuilder | undefined;
-  readonly mode: "normal" | "check" | "repair";
+  readonly mode: BuildMode;
   readonly signal: AbortSignal;
   readonly onLine: (line: string) => void;
+  /** Told what is wrong beside the build itself. */
+  readonly onWarn: (problem: string) => void;
   readonly onPhase: (phase: string) => void;
   readonly onProgress: (doneBytes: number, totalBytes?: number) => void;
 }
@@ -47,19 +53,28 @@ export function buildObstacle(
       `missing system features\nRequired features: {${[...options.requiredSystemFeatures].sort().join(", ")}}\n` +
         `Available features: {${available.join(", ")}}`,
     );
-  const [floating] = [...derivation.outputs].filter(
-    ([, output]) => output.kind !== "inputAddressed" && output.kind !== "fixed",
-  );
-  if (reasons.length === 0 && floating !== undefined)
-    return new DevshellError(
-      "BUILD_UNSUPPORTED",
-      `Cannot build '${drvPath}': output '${floating[0]}' is ${floating[1].kind}, which is not built yet`,
-    );
   if (reasons.length === 0) return undefined;
   return new DevshellError(
     "BUILD_REJECTED",
     [`Cannot build '${drvPath}'.`, ...reasons.map((reason) => `Reason: ${reason}`)].join("\n"),
   );
+}
+
+/** Where an output is, by the derivation or by what an earlier build had; its files may be gone. */
+export function knownPath(
+  { store, drvPath, derivation }: Pick<BuildRequest, "store" | "drvPath" | "derivation">,
+  name: OutputName,
+): StorePath | undefined {
+  const output = derivation.outputs.get(name);
+  if (output === undefined) return undefined;
+  if ("path" in output) return output.path;
+  return output.kind === "impure" ? undefined : store.queryRealisation(drvPath, name)?.outputPath;
+}
+
+/** Whether the builder sees the host's network, and so could hand open files to others. */
+export function hasNetwork(derivation: Derivation): boolean {
+  const kind = derivationKind(derivation);
+  return kind === "fixed" || kind === "impure";
 }
 
 /** The outputs' paths as far as they are known before the build. */

@@ -1,5 +1,7 @@
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
+import { closeSync, openSync, readFileSync, readdirSync } from "node:fs";
 import { constants } from "node:os";
+import type { Readable } from "node:stream";
 import { DevshellError, bytesOfText, quoteForShell, textOfBytes, type ByteString } from "../../core/index.ts";
 import { findProgram } from "../../io/index.ts";
 
@@ -44,13 +46,15 @@ const GRACE_MS = 1000;
 export async function runBuilder(launch: BuilderLaunch, run: BuilderRun): Promise<BuilderExit> {
   run.signal.throwIfAborted();
   const [program = "", ...args] = launch.argv;
+  const nothing = openSync("/dev/null", "r+");
   const child = spawn(program, args, {
     cwd: launch.cwd,
     env: Object.fromEntries(launch.env),
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", "pipe", "pipe", ...replaceInherited(nothing)],
     // Its own process group, so that all of it can be killed, and no terminal's signals reach it.
     detached: true,
   });
+  closeSync(nothing);
   const kill = (): void => {
     if (child.pid === undefined) return;
     try {
@@ -73,15 +77,16 @@ export async function runBuilder(launch: BuilderLaunch, run: BuilderRun): Promis
   run.signal.addEventListener("abort", kill, { once: true });
   let setup = "";
   try {
-    child.stdout.on("data", (chunk: Buffer) => {
+    const { stdout, stderr } = streamsOf(child);
+    stdout.on("data", (chunk: Buffer) => {
       silence?.refresh();
       const slow = run.onOutput(chunk);
       if (slow === undefined) return;
-      child.stdout.pause();
-      void slow.finally(() => child.stdout.resume());
+      stdout.pause();
+      void slow.finally(() => stdout.resume());
     });
-    child.stdout.on("end", () => (lingering = setTimeout(kill, GRACE_MS)));
-    child.stderr.on("data", (chunk: Buffer) => {
+    stdout.on("end", () => (lingering = setTimeout(kill, GRACE_MS)));
+    stderr.on("data", (chunk: Buffer) => {
       if (setup.length < 16_384) setup += chunk.toString("utf8");
     });
     const exit = await new Promise<BuilderExit>((resolve, reject) => {
@@ -92,9 +97,9 @@ export async function runBuilder(launch: BuilderLaunch, run: BuilderRun): Promis
         const result: BuilderExit =
           signal === null ? { kind: "exited", status: status ?? 1 } : { kind: "signalled", signal };
         const finish = (): void => resolve(result);
-        if (child.stdout.readableEnded) finish();
+        if (stdout.readableEnded) finish();
         else {
-          child.stdout.once("end", finish);
+          stdout.once("end", finish);
           setTimeout(finish, GRACE_MS).unref();
         }
       });
@@ -110,6 +115,42 @@ export async function runBuilder(launch: BuilderLaunch, run: BuilderRun): Promis
     clearTimeout(lingering);
     run.signal.removeEventListener("abort", kill);
   }
+}
+
+/** Open files of ours beyond this are not looked for. */
+const HIGHEST_FD = 4096;
+const O_CLOEXEC = 0o2_000_000;
+
+/**
+ * What was open when we were started (a jobserver's pipe, a log) would go on to builders: Node closes its own files
+ * only. In the builder these numbers name `/dev/null`.
+ * @returns the part of `stdio` from 3 on
+ */
+function replaceInherited(nothing: number): ("ignore" | number)[] {
+  const inherited = readdirSync("/proc/self/fd")
+    .map(Number)
+    .filter((fd) => fd > 2 && fd <= HIGHEST_FD && isInherited(fd));
+  const length = Math.max(0, ...inherited.map((fd) => fd - 2));
+  const replaced = Array.from({ length }, (): "ignore" | number => "ignore");
+  for (const fd of inherited) replaced[fd - 3] = nothing;
+  return replaced;
+}
+
+function isInherited(fd: number): boolean {
+  try {
+    const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"))?.[1];
+    return flags !== undefined && (Number.parseInt(flags, 8) & O_CLOEXEC) === 0;
+  } catch {
+    return false; // closed meanwhile: the directory's own
+  }
+}
+
+function streamsOf({ stdout, stderr }: ChildProcess): {
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+} {
+  if (stdout === null || stderr === null) throw new Error("A builder has pipes");
+  return { stdout, stderr };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { DevshellError, textOfBytes, bytesOfText, type ByteString } from "../../core/index.ts";
-import type { Derivation, OutputName } from "../types.ts";
+import type { Derivation, OutputName, StoreConfig } from "../types.ts";
 
 /** JSON as `__json` holds it: bigint for Nix's 64-bit integers, number for its floats. */
 export type Json =
@@ -36,6 +36,8 @@ export interface DerivationOptions {
   readonly isOutsideSandbox: boolean;
   readonly preferLocalBuild: boolean;
   readonly allowSubstitutes: boolean;
+  /** What is wrong without being an error. */
+  readonly warnings: readonly string[];
 }
 
 const EXPORT_FILE_NAME = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
@@ -60,7 +62,13 @@ export function readDerivationOptions(derivation: Derivation): DerivationOptions
     isOutsideSandbox: attributes.flag("__noChroot", false),
     preferLocalBuild: attributes.flag("preferLocalBuild", false),
     allowSubstitutes: attributes.flag("allowSubstitutes", true),
+    warnings: structured === undefined ? [] : structuredWarnings(structured),
   };
+}
+
+/** A derivation that is quicker to build than to fetch says so; users may have it fetched all the same. */
+export function maySubstitute(derivation: Derivation, { raw }: Pick<StoreConfig, "raw">): boolean {
+  return raw.get("always-allow-substitutes") === "true" || readDerivationOptions(derivation).allowSubstitutes;
 }
 
 /** One attribute as the builder would see it, from either form. */
@@ -212,6 +220,12 @@ function structuredGraphs(value: Json | undefined): ReadonlyMap<ByteString, read
   };
   for (const [key, item] of Object.entries(value)) graphs.set(key, [...new Set(flatten(item))]);
   return graphs;
+}
+
+function structuredWarnings({ exportReferencesGraph }: { readonly [key: string]: Json }): readonly string[] {
+  return exportReferencesGraph === undefined || isObject(exportReferencesGraph)
+    ? []
+    : ["'exportReferencesGraph' in structured attrs is not a JSON object, ignoring"];
 }
 
 function discarded(value: Json | undefined): ReadonlySet<OutputName> {

@@ -13,6 +13,6 @@ export { makeContentAddressed, type ObjectSource } from "./makeContentAddressed.
 export { builderInput } from "./buildEnvironment.ts";
 export { readDerivationOptions } from "./derivationOptions.ts";
 export { printJson } from "./structuredAttrs.ts";
-export { sandboxObstacle } from "./sandbox.ts";
+export { sandboxObstacle } from "./sandboxMethod.ts";
 export { removeOrphanedBuilds } from "./scratch.ts";
 export { removeOrphanedDownloads } from "./orphanedDownloads.ts";

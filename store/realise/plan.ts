@@ -1,8 +1,10 @@
 import { isFixedOutput } from "../format/derivation.ts";
 import { storePathName } from "../format/storePath.ts";
 import type { NarInfo } from "../format/narInfo.ts";
-import type { Derivation, DerivedPath, OutputName, StorePath } from "../types.ts";
-import { readDerivationOptions } from "./derivationOptions.ts";
+import { builtInputsOf } from "../format/resolveDerivation.ts";
+import type { BuiltTarget, Derivation, DerivedPath, StorePath } from "../types.ts";
+import { maySubstitute } from "./derivationOptions.ts";
+import { knownOutputPathsOf } from "./outputPaths.ts";
 import type { RealiseStore } from "./storePort.ts";
 
 /** What realising would do; made without changing anything. */
@@ -31,20 +33,6 @@ export async function planRealisation(request: PlanRequest): Promise<RealisePlan
   const planner = new Planner(request);
   await Promise.all(request.targets.map((target) => planner.visit(target, request.isForced)));
   return planner.result();
-}
-
-/** The outputs' paths that a target names; `undefined` where they are known only after the build. */
-export function outputPathsOf(
-  derivation: Derivation,
-  wanted: readonly OutputName[] | "*",
-): ReadonlyMap<OutputName, StorePath> | undefined {
-  const paths = new Map<OutputName, StorePath>();
-  for (const [name, output] of derivation.outputs) {
-    if (wanted !== "*" && !wanted.includes(name)) continue;
-    if (!("path" in output)) return undefined;
-    paths.set(name, output.path);
-  }
-  return paths;
 }
 
 /** The plan as `nix-build --dry-run` words it, a line each. */
@@ -113,7 +101,7 @@ class Planner {
     const key =
       target.kind === "opaque"
         ? target.path
-        : `${target.drvPath}!${target.outputs === "*" ? "*" : target.outputs.join()}`;
+        : `${[target.drvPath, ...(target.via ?? [])].join("!")}!${target.outputs === "*" ? "*" : target.outputs.join()}`;
     const known = this.#visited.get(key);
     if (known !== undefined) return known;
     // The promise is known before its work starts: a graph's shared parts are visited once.
@@ -137,19 +125,28 @@ class Planner {
     await Promise.all(others.map((reference) => this.visit({ kind: "opaque", path: reference })));
   }
 
-  async #visitBuilt(target: DerivedPath & { readonly kind: "built" }, isForced: boolean): Promise<void> {
+  async #visitBuilt(target: BuiltTarget, isForced: boolean): Promise<void> {
     const { store, querySubstituters } = this.#request;
-    const { drvPath } = target;
+    const { via = [] } = target;
+    const drvPath =
+      via.length === 0 ? target.drvPath : store.queryOutput({ drvPath: target.drvPath, outputs: via });
+    if (via.length > 0 && (drvPath === undefined || !store.isValidPath(drvPath))) {
+      // What that derivation needs is known once it is there.
+      const producer = { drvPath: target.drvPath, via: via.slice(0, -1), outputs: via.slice(-1) };
+      await this.visit({ kind: "built", ...producer });
+      return;
+    }
+    if (drvPath === undefined) throw new Error("unreachable");
     if (!store.isValidPath(drvPath)) {
       await this.#visitPath(drvPath);
       return;
     }
     const derivation = store.readDerivation(drvPath);
-    const paths = outputPathsOf(derivation, target.outputs);
+    const paths = knownOutputPathsOf(store, drvPath, derivation, target.outputs);
     if (paths !== undefined && !isForced) {
       const invalid = [...paths.values()].filter((path) => !store.isValidPath(path));
       if (invalid.length === 0) return;
-      if (store.settings.config.substitute && readDerivationOptions(derivation).allowSubstitutes) {
+      if (store.settings.config.substitute && maySubstitute(derivation, store.settings.config)) {
         const offers = await Promise.all(invalid.map((path) => querySubstituters(path)));
         if (offers.every((offer) => offer !== undefined)) {
           await Promise.all(invalid.map((path) => this.visit({ kind: "opaque", path })));
@@ -161,8 +158,8 @@ class Planner {
     this.#builds.add(drvPath);
     await Promise.all([
       ...derivation.inputSrcs.map((path) => this.visit({ kind: "opaque", path })),
-      ...[...derivation.inputDrvs].map(([input, outputs]) =>
-        this.visit({ kind: "built", drvPath: input, outputs: [...outputs].sort() }),
+      ...[...builtInputsOf(derivation)].map((input) =>
+        this.visit({ kind: "built", ...input, outputs: [...input.outputs].sort() }),
       ),
     ]);
     this.#order.push(drvPath);

@@ -1,84 +1,185 @@
 import { lstatSync } from "node:fs";
 import { rename } from "node:fs/promises";
-import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
+import { DevshellError, fsPath, hashStream, type ByteString } from "../../core/index.ts";
 import { hashNar } from "../format/nar.ts";
 import { restoreNar } from "../format/narRestore.ts";
+import { outputPathName, storePathHashPart } from "../format/storePath.ts";
+import { contentChunks, hashMismatch } from "../local/contentHash.ts";
 import { canonicalise } from "../local/files.ts";
 import type { ScratchOutput } from "../local/types.ts";
-import type { OutputName, StorePath, ValidPathInfo } from "../types.ts";
-import { finalPaths, type BuildRequest } from "./buildRequest.ts";
+import type { DerivationOutput, OutputName, StorePath, ValidPathInfo } from "../types.ts";
+import { finalPaths, hasNetwork, knownPath, type BuildRequest } from "./buildRequest.ts";
+import { diffHookOf, runDiffHook } from "./diffHook.ts";
 import { checkOutputs } from "./outputChecks.ts";
+import type { OutputPaths } from "./outputPaths.ts";
 import { hashRewrittenNar, rewrittenNar } from "./rewriteNar.ts";
 import { existsAt, removeTree, type Scratch } from "./scratch.ts";
 import type { RealiseStore } from "./storePort.ts";
 
-/** Registers what a build left, after all checks. */
-export async function registerOutputs(request: BuildRequest, scratch: Scratch): Promise<void> {
-  const { store, drvPath, derivation, options, inputPaths, pathInfo } = request;
+/**
+ * Registers what a build left, after all checks.
+ * @returns where all outputs are
+ */
+export async function registerOutputs(request: BuildRequest, scratch: Scratch): Promise<OutputPaths> {
+  const { store, drvPath, derivation } = request;
+  const paths = new Map<OutputName, StorePath>();
+  /** Scratch → final paths of outputs that are there already. */
+  const settled = new Map<StorePath, StorePath>();
   const outputs: ScratchOutput[] = [];
   for (const [name, output] of derivation.outputs) {
-    if (!("path" in output)) continue;
-    const known = store.queryPathInfo(output.path);
-    if (known !== undefined && request.mode !== "repair") continue; // only its siblings were missing
+    const final = knownPath(request, name);
+    const known = final === undefined ? undefined : store.queryPathInfo(final);
+    if (known !== undefined) paths.set(name, known.path);
+    if (known !== undefined && request.mode !== "repair") {
+      // Only its siblings were missing.
+      const told = scratch.outputs.get(name);
+      if (told !== undefined) settled.set(told, known.path);
+      continue;
+    }
     const hostPath = scratch.hostPath(name);
     refuseOthersWriting(hostPath, name);
     const scratchPath = scratch.rewrites.size > 0 ? await rewriteInPlace(hostPath, scratch) : hostPath;
-    if (known !== undefined) {
-      replaceOutput(request, known, scratchPath);
-      continue;
-    }
-    outputs.push({
-      name,
-      scratchPath,
-      target:
-        output.kind === "fixed"
-          ? { kind: "fixed", path: output.path, hash: output.hash, method: output.method }
-          : { kind: "path", path: output.path },
-    });
+    if (known !== undefined && "path" in output)
+      replaceOutput(request, known, scratchPath, scratch.builderUid);
+    else outputs.push({ name, scratchPath, target: targetOf(request, scratch, name, output) });
   }
-  if (outputs.length === 0) return;
+  const infos = await register(request, scratch, outputs, settled);
+  for (const [name, { path }] of infos) paths.set(name, path);
+  for (const [name, output] of derivation.outputs) {
+    const info = infos.get(name);
+    if (info !== undefined && output.kind === "contentAddressed")
+      store.registerRealisation({ drvPath, output: name, outputPath: info.path, signatures: [] });
+  }
+  return new Map([...derivation.outputs.keys()].flatMap((name) => entryOf(name, paths.get(name))));
+}
+
+async function register(
+  request: BuildRequest,
+  scratch: Scratch,
+  outputs: readonly ScratchOutput[],
+  settled: ReadonlyMap<StorePath, StorePath>,
+): Promise<ReadonlyMap<OutputName, ValidPathInfo>> {
+  if (outputs.length === 0) return new Map();
+  const { store, drvPath, derivation, options, inputPaths, pathInfo } = request;
+  const { storeDir } = store.settings;
   try {
-    await store.registerOutputs({
+    return await store.registerOutputs({
       outputs,
+      settled,
+      builderUid: scratch.builderUid,
       // A sibling that is valid already may be referred to as well.
       candidates: [...inputPaths, ...finalPaths(derivation)],
       deriver: drvPath,
+      isRepair: request.mode === "repair",
+      // Who had the host's network may have handed open files to others.
+      isCopied: request.builtin === undefined && hasNetwork(derivation),
       discardReferences: options.unsafeDiscardReferences,
-      check: (infos) =>
-        checkOutputs({ storeDir: store.settings.storeDir, drvPath, options, infos, pathInfo }),
+      check: (infos) => checkOutputs({ storeDir, drvPath, options, infos, pathInfo }),
     });
   } catch (error) {
     throw error instanceof DevshellError ? rejection(drvPath, error) : error;
   }
 }
 
+/** Where an output shall lie, or how that follows from what it is. */
+function targetOf(
+  { derivation, drvPath }: BuildRequest,
+  scratch: Scratch,
+  name: OutputName,
+  output: DerivationOutput,
+): ScratchOutput["target"] {
+  switch (output.kind) {
+    case "inputAddressed":
+      return { kind: "path", path: output.path };
+    case "fixed":
+      return { kind: "fixed", path: output.path, hash: output.hash, method: output.method };
+    case "contentAddressed":
+    case "impure": {
+      const scratchStorePath = scratch.outputs.get(name);
+      if (scratchStorePath === undefined) throw new Error("unreachable");
+      const pathName = outputPathName(derivation.name, name);
+      const { algorithm, method } = output;
+      return { kind: "contentAddressed", pathName, algorithm, method, scratchStorePath };
+    }
+    case "deferred":
+      throw new Error(`${drvPath} was to be resolved before it is built`);
+  }
+}
+
+function entryOf(name: OutputName, path: StorePath | undefined): [OutputName, StorePath][] {
+  return path === undefined ? [] : [[name, path]];
+}
+
 /**
  * Compares a rebuild with what is registered.
- * @throws {DevshellError} `BUILD_NOT_DETERMINISTIC`
+ * @returns what was compared with
+ * @throws {DevshellError} `BUILD_NOT_DETERMINISTIC`, `HASH_MISMATCH`
  */
-export async function compareOutputs(request: BuildRequest, scratch: Scratch): Promise<void> {
+export async function compareOutputs(request: BuildRequest, scratch: Scratch): Promise<OutputPaths> {
   const { store, drvPath, derivation } = request;
+  const compared = new Map<OutputName, StorePath>();
+  const rewrites = comparisonRewrites(request, scratch);
   for (const [name, output] of derivation.outputs) {
-    if (!("path" in output)) continue;
-    const known = store.queryPathInfo(output.path);
+    const path = knownPath(request, name);
+    const known = path === undefined ? undefined : store.queryPathInfo(path);
     if (known === undefined) continue;
+    compared.set(name, known.path);
     const hostPath = scratch.hostPath(name);
-    const hash =
-      scratch.rewrites.size > 0 ? hashRewrittenNar(hostPath, finalRewrites(scratch)) : hashNar(hostPath).hash;
+    if (output.kind === "fixed") checkFixedHash(drvPath, hostPath, output);
+    const hash = rewrites.size > 0 ? hashRewrittenNar(hostPath, rewrites) : hashNar(hostPath).hash;
     if (hash.digest.equals(known.narHash.digest)) continue;
-    let differs = "differs";
-    if (store.settings.config.keepFailed) {
-      const kept = `${store.realPath(output.path)}.check`;
-      await removeTree(kept);
-      await restoreNar(kept, rewrittenNar(hostPath, finalRewrites(scratch)));
-      differs = `differs from '${kept}'`;
-    }
     throw new DevshellError(
       "BUILD_NOT_DETERMINISTIC",
-      `derivation '${drvPath}' may not be deterministic: output '${output.path}' ${differs}`,
+      `derivation '${drvPath}' may not be deterministic: output '${store.realPath(known.path)}' ${await keepDifference(request, scratch, known.path, name)}`,
       { exitStatus: 104 },
     );
   }
+  return compared;
+}
+
+/** Leaves what differs beside the output, where someone is to look at it. @returns how it is told */
+async function keepDifference(
+  request: BuildRequest,
+  scratch: Scratch,
+  path: StorePath,
+  name: OutputName,
+): Promise<string> {
+  const { store } = request;
+  const hook = diffHookOf(store.settings.config);
+  if (hook === undefined && !store.settings.config.keepFailed) return "differs";
+  const kept = `${store.realPath(path)}.check`;
+  await removeTree(kept);
+  await restoreNar(kept, rewrittenNar(scratch.hostPath(name), comparisonRewrites(request, scratch)));
+  if (hook !== undefined)
+    await runDiffHook(hook, {
+      request,
+      before: store.realPath(path),
+      after: kept,
+      buildDir: scratch.buildDir,
+    });
+  return `differs from '${kept}'`;
+}
+
+/** Scratch digests → those of the paths that are compared with. */
+function comparisonRewrites(request: BuildRequest, scratch: Scratch): ReadonlyMap<ByteString, ByteString> {
+  const rewrites = new Map<ByteString, ByteString>();
+  for (const [name, told] of scratch.outputs) {
+    const known = knownPath(request, name);
+    if (known !== undefined && known !== told)
+      rewrites.set(storePathHashPart(told), storePathHashPart(known));
+  }
+  return rewrites;
+}
+
+function checkFixedHash(
+  drvPath: StorePath,
+  path: ByteString,
+  { hash, method }: Extract<DerivationOutput, { kind: "fixed" }>,
+): void {
+  const running = hashStream(hash.algorithm);
+  for (const chunk of contentChunks(path, method)) running.update(chunk);
+  const actual = running.digest();
+  if (!actual.digest.equals(hash.digest)) throw rejection(drvPath, hashMismatch(path, hash, actual));
 }
 
 /** Whether a path's files are what was registered. */
@@ -92,8 +193,9 @@ function replaceOutput(
   { store, drvPath }: BuildRequest,
   known: ValidPathInfo,
   scratchPath: ByteString,
+  builderUid: number | undefined,
 ): void {
-  canonicalise(scratchPath);
+  canonicalise(scratchPath, { builderUid });
   if (!hashNar(scratchPath).hash.digest.equals(known.narHash.digest))
     throw new DevshellError(
       "REALISE_NOT_REPAIRED",
@@ -113,10 +215,6 @@ function rejection(drvPath: StorePath, error: DevshellError): DevshellError {
         .replace("  got:       ", "     got:    ");
       const message = `hash mismatch in fixed-output derivation '${drvPath}':${hashes}`;
       return new DevshellError("HASH_MISMATCH", message, { ...options, exitStatus: 102 });
-    }
-    case "STORE_REFERENCES_FORBIDDEN": {
-      const message = `fixed-output derivations must not reference store paths: '${drvPath}': ${error.message}`;
-      return new DevshellError("OUTPUT_REJECTED", message, { ...options, exitStatus: 102 });
     }
     case "STORE_REFERENCE_CYCLE":
       return new DevshellError(

@@ -1,5 +1,5 @@
-import { closeSync, existsSync, fstatSync, lstatSync, openSync } from "node:fs";
-import { chmod, lstat, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { closeSync, constants, existsSync, fstatSync, lstatSync, openSync } from "node:fs";
+import { chmod, chown, lstat, mkdir, mkdtemp, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import {
   DevshellError,
@@ -9,12 +9,13 @@ import {
   textOfBytes,
   type ByteString,
 } from "../../core/index.ts";
-import { isFixedOutput } from "../format/derivation.ts";
-import { makeStorePath, storePathHashPart, storePathName } from "../format/storePath.ts";
+import { makeStorePath, outputPathName, storePathHashPart } from "../format/storePath.ts";
 import { tryLock } from "../local/fileLock.ts";
+import { deleteLargeTree } from "../local/files.ts";
 import type { OutputName, StorePath } from "../types.ts";
-import { derivationLabel, type BuildRequest } from "./buildRequest.ts";
-import { sandboxObstacle, sandboxedPath } from "./sandbox.ts";
+import { derivationLabel, hasNetwork, type BuildRequest } from "./buildRequest.ts";
+import { sandboxedPath } from "./sandbox.ts";
+import { allocateBuilderUid, sandboxObstacle } from "./sandboxMethod.ts";
 
 const BUILD_PREFIX = "nix-build-";
 /** A running build's directory is its user's alone; one that is kept can be read by all: so they are told apart. */
@@ -26,9 +27,11 @@ export class Scratch implements AsyncDisposable {
   readonly buildDir: string;
   /** Set where the builder is to run in a sandbox. */
   readonly chrootDir: string | undefined;
+  /** Who the builder is, where that is not us. */
+  readonly builderUid: number | undefined;
   /** As the builder is told. */
   readonly outputs: ReadonlyMap<OutputName, StorePath>;
-  /** Final → scratch digests, where an output's final place is taken. */
+  /** Final → scratch digests, where an output's final place is known but taken. */
   readonly rewrites: ReadonlyMap<ByteString, ByteString>;
   readonly #request: BuildRequest;
   /** Locked for as long as we live, so that other processes know a dead one's directory. */
@@ -37,11 +40,14 @@ export class Scratch implements AsyncDisposable {
 
   private constructor(
     request: BuildRequest,
-    place: Pick<Scratch, "buildDir" | "chrootDir" | "outputs" | "rewrites"> & { readonly lockFd: number },
+    place: Pick<Scratch, "buildDir" | "chrootDir" | "builderUid" | "outputs" | "rewrites"> & {
+      readonly lockFd: number;
+    },
   ) {
     this.#request = request;
     this.buildDir = place.buildDir;
     this.chrootDir = place.chrootDir;
+    this.builderUid = place.builderUid;
     this.outputs = place.outputs;
     this.rewrites = place.rewrites;
     this.#lockFd = place.lockFd;
@@ -55,11 +61,11 @@ export class Scratch implements AsyncDisposable {
     const outputs = new Map<OutputName, StorePath>();
     const rewrites = new Map<ByteString, ByteString>();
     for (const [name, output] of derivation.outputs) {
-      if (!("path" in output)) throw new Error(`Output ${name} of ${drvPath} has no path`);
-      const isTaken = !isSandboxed && (mode !== "normal" || store.isValidPath(output.path));
-      const path = isTaken ? fallbackPath(settings.storeDir, drvPath, name, output.path) : output.path;
+      const final = "path" in output ? output.path : undefined;
+      const isTaken = !isSandboxed && final !== undefined && (mode !== "normal" || store.isValidPath(final));
+      const path = final === undefined || isTaken ? scratchPath(request, name) : final;
       outputs.set(name, path);
-      if (isTaken) rewrites.set(storePathHashPart(output.path), storePathHashPart(path));
+      if (isTaken) rewrites.set(storePathHashPart(final), storePathHashPart(path));
       // What a killed build left.
       if (!isSandboxed) await removeTree(store.realPath(path));
     }
@@ -69,7 +75,9 @@ export class Scratch implements AsyncDisposable {
     }
     const parent = settings.config.raw.get("build-dir") ?? buildsDir(settings.stateDir);
     const { path: buildDir, lockFd } = await createLockedDirectory(parent, derivationLabel(drvPath));
-    return new Scratch(request, { buildDir, lockFd, chrootDir, outputs, rewrites });
+    const builderUid = isSandboxed ? await allocateBuilderUid() : undefined;
+    if (builderUid !== undefined) await chown(fsPath(buildDir), builderUid, builderUid);
+    return new Scratch(request, { buildDir, lockFd, chrootDir, builderUid, outputs, rewrites });
   }
 
   /** Where an output appears on the host. */
@@ -83,6 +91,8 @@ export class Scratch implements AsyncDisposable {
   async keepIfWanted(tell: (line: string) => void): Promise<void> {
     if (!this.#request.store.settings.config.keepFailed) return;
     this.#isKept = true;
+    // Others may read it from now on; nothing in it shall run as us.
+    await dropSetuid(this.buildDir);
     // It stays where it is: what the builder wrote may name it.
     await chmod(fsPath(this.buildDir), KEPT_MODE);
     tell(`note: keeping build directory '${this.buildDir}'`);
@@ -123,10 +133,8 @@ export async function removeOrphanedBuilds(stateDir: string): Promise<void> {
 }
 
 /** Deletes a tree even where its directories are read-only, as builders like to leave them. */
-export async function removeTree(path: ByteString): Promise<void> {
-  // Only root may delete from a directory that it may not write to.
-  if (process.geteuid?.() !== 0) await makeWritable(path);
-  await rm(fsPath(path), { recursive: true, force: true });
+export function removeTree(path: ByteString): Promise<void> {
+  return deleteLargeTree(path);
 }
 
 export function existsAt(path: string): boolean {
@@ -166,7 +174,7 @@ async function wantsSandbox({
       "BUILD_REJECTED",
       `derivation '${drvPath}' has '__noChroot' set, but that's not allowed when 'sandbox' is 'true'`,
     );
-  if (config.sandbox === "relaxed" && (options.isOutsideSandbox || isFixedOutput(derivation))) return false;
+  if (config.sandbox === "relaxed" && (options.isOutsideSandbox || hasNetwork(derivation))) return false;
   const obstacle = await sandboxObstacle();
   if (obstacle === undefined) return true;
   if (config.raw.get("sandbox-fallback") === "false")
@@ -177,16 +185,23 @@ async function wantsSandbox({
   return false;
 }
 
-/** A store path that nothing else has, as long as the final one, so that its digest can be replaced afterwards. */
-function fallbackPath(storeDir: string, drvPath: StorePath, output: OutputName, path: StorePath): StorePath {
-  const inner = hashBytes("sha256", `${output}\0${path}`);
-  return makeStorePath(storeDir, `rewrite:${drvPath}:name:${output}`, inner, storePathName(path));
+/**
+ * A store path that nothing else has, as long as the final one, so that its digest can be replaced afterwards: where
+ * the final one is taken, or not known.
+ */
+function scratchPath({ store, drvPath, derivation }: BuildRequest, output: OutputName): StorePath {
+  const inner = hashBytes("sha256", `${output}\0${drvPath}`);
+  const name = outputPathName(derivation.name, output);
+  return makeStorePath(store.settings.storeDir, `rewrite:${drvPath}:name:${output}`, inner, name);
 }
 
-async function makeWritable(path: ByteString): Promise<void> {
-  const entry = await lstat(fsPath(path)).catch(() => undefined);
-  if (entry?.isDirectory() !== true) return;
-  if ((entry.mode & 0o700) !== 0o700) await chmod(fsPath(path), 0o700);
-  for (const child of await readdir(fsPath(path), { withFileTypes: true, encoding: "latin1" }))
-    if (child.isDirectory()) await makeWritable(join(path, child.name));
+async function dropSetuid(path: ByteString): Promise<void> {
+  const { mode } = await lstat(fsPath(path));
+  const isDirectory = (mode & constants.S_IFMT) === constants.S_IFDIR;
+  const isLink = (mode & constants.S_IFMT) === constants.S_IFLNK;
+  // A directory that its owner may not enter may still be open to others.
+  const wanted = (mode & 0o1777) | (isDirectory ? 0o700 : 0);
+  if (!isLink && wanted !== (mode & 0o7777)) await chmod(fsPath(path), wanted);
+  if (!isDirectory) return;
+  for (const name of await readdir(fsPath(path), "latin1")) await dropSetuid(join(path, name));
 }

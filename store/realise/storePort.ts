@@ -1,7 +1,16 @@
 import type { ByteString } from "../../core/index.ts";
+import type { BuiltElement } from "../format/derivation.ts";
+import type { MadeDerivation } from "../format/makeDerivation.ts";
 import type { LockWait, PathLocks } from "../local/fileLock.ts";
 import type { AddStreamOptions, IncomingPathInfo, RegisterOutputsRequest } from "../local/types.ts";
-import type { Derivation, OutputName, StorePath, StoreSettings, ValidPathInfo } from "../types.ts";
+import type {
+  Derivation,
+  OutputName,
+  Realisation,
+  StorePath,
+  StoreSettings,
+  ValidPathInfo,
+} from "../types.ts";
 
 /** What realising needs of a store on this machine; `LocalStore` is one. */
 export interface RealiseStore {
@@ -10,6 +19,14 @@ export interface RealiseStore {
   queryPathInfo(path: StorePath): ValidPathInfo | undefined;
   /** @throws where the path is not valid or holds no derivation */
   readDerivation(drvPath: StorePath): Derivation;
+  writeDerivation(made: MadeDerivation): StorePath;
+  /** The outputs' paths as far as they are known: by the derivation, or since they have been built. */
+  queryDerivationOutputs(drvPath: StorePath): ReadonlyMap<OutputName, StorePath | undefined>;
+  /** As before for an output of what may itself be an output. */
+  queryOutput(element: BuiltElement): StorePath | undefined;
+  /** Which path an output turned out to be, of a derivation that has nothing to resolve. */
+  queryRealisation(drvPath: StorePath, output: OutputName): Realisation | undefined;
+  registerRealisation(realisation: Realisation): void;
   /** Keeps the garbage collector away until the process ends. */
   addTempRoots(paths: Iterable<StorePath>): void;
   /** Where a store path's files lie on this side of any mount namespace. */

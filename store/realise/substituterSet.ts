@@ -1,6 +1,7 @@
 import { isContentAddressed } from "../format/contentAddress.ts";
 import { hasTrustedSignature, parsePublicKey, type NarInfo, type PublicKey } from "../format/narInfo.ts";
-import type { StorePath, StoreSettings } from "../types.ts";
+import { isRealisationTrusted } from "../format/realisation.ts";
+import type { OutputName, Realisation, StorePath, StoreSettings } from "../types.ts";
 import { openBinaryCache, type Substituter } from "./binaryCache.ts";
 import { Semaphore } from "./semaphore.ts";
 
@@ -62,6 +63,29 @@ export class SubstituterSet {
     return undefined;
   }
 
+  /** What an output of a derivation turned out to be, as one says who may be believed. */
+  async findRealisation(drvPath: StorePath, output: OutputName): Promise<Realisation | undefined> {
+    const { config } = this.#settings;
+    if (!config.substitute || config.substituters.length === 0) return undefined;
+    this.#opened ??= this.#open();
+    for (const substituter of await this.#opened) {
+      let found: Realisation | undefined;
+      try {
+        found = await substituter.queryRealisation?.({ drvPath, output }, this.#signal);
+      } catch (error) {
+        this.#signal.throwIfAborted();
+        this.#warn(error);
+      }
+      if (found === undefined) continue;
+      const isTrusted = !config.requireSignatures || substituter.isTrusted;
+      if (isTrusted || isRealisationTrusted(found, this.#trustedKeys())) return found;
+      this.#warn(
+        `ignoring substitute for build trace '${drvPath}^${output}' -> '${found.outputPath}' from '${substituter.url}', as it's not signed by any of the keys in 'trusted-public-keys'`,
+      );
+    }
+    return undefined;
+  }
+
   async #open(): Promise<readonly Substituter[]> {
     const { config, storeDir } = this.#settings;
     const urls = config.substituters.filter((url) => mayServe(url, storeDir));
@@ -83,8 +107,12 @@ export class SubstituterSet {
     const { config } = this.#settings;
     if (!config.requireSignatures || substituter.isTrusted) return true;
     if (isContentAddressed(this.#settings.storeDir, info)) return true;
-    this.#keys ??= config.trustedPublicKeys.map(parsePublicKey);
-    return hasTrustedSignature(info, this.#keys);
+    return hasTrustedSignature(info, this.#trustedKeys());
+  }
+
+  #trustedKeys(): readonly PublicKey[] {
+    this.#keys ??= this.#settings.config.trustedPublicKeys.map(parsePublicKey);
+    return this.#keys;
   }
 }
 

@@ -4,7 +4,12 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseHash } from "../../core/index.ts";
-import { makeDerivation, type DerivationRequest } from "../../store/format/makeDerivation.ts";
+import {
+  dynamicPlaceholder,
+  makeDerivation,
+  outputsOf,
+  type DerivationRequest,
+} from "../../store/format/makeDerivation.ts";
 import { LocalStore } from "../../store/local/localStore.ts";
 import { realise, type RealiseReport, type RealiseRequestOptions } from "../../store/realise/index.ts";
 import { removeTree } from "../../store/realise/scratch.ts";
@@ -24,8 +29,13 @@ export interface TestDerivation {
   /** An SRI hash: a fixed output. */
   readonly hash?: string;
   readonly method?: "flat" | "nar";
+  /** A path that follows from what is built; `text` where the output is itself a derivation. */
+  readonly floating?: "contentAddressed" | "impure";
+  readonly floatingMethod?: "nar" | "flat" | "text";
   /** Derivations whose `out` is wanted, and store paths. */
   readonly inputs?: readonly StorePath[];
+  /** More of what is needed, as contexts of strings write it: `!dev!<drvPath>`. */
+  readonly context?: readonly string[];
 }
 
 /** A store of its own in a temporary directory, deleted when disposed of. */
@@ -52,11 +62,11 @@ export class TestStore implements AsyncDisposable {
       args: test.args ?? ["-c", test.script ?? ""],
       env: new Map(Object.entries({ name: test.name, ...test.env })),
       outputs: test.outputs ?? ["out"],
-      kind:
-        test.hash === undefined
-          ? { kind: "inputAddressed" }
-          : { kind: "fixed", hash: parseHash(test.hash), method: test.method ?? "flat" },
-      context: new Set((test.inputs ?? []).map((path) => (path.endsWith(".drv") ? `!out!${path}` : path))),
+      kind: kindOf(test),
+      context: new Set([
+        ...(test.inputs ?? []).map((path) => (path.endsWith(".drv") ? `!out!${path}` : path)),
+        ...(test.context ?? []),
+      ]),
     };
     const { store } = this;
     return store.writeDerivation(makeDerivation(request, store.hasher, (path) => store.closureOf(path)));
@@ -66,6 +76,18 @@ export class TestStore implements AsyncDisposable {
     const output = this.store.readDerivation(drvPath).outputs.get(name);
     if (output === undefined || !("path" in output)) throw new Error(`${drvPath} has no output ${name}`);
     return output.path;
+  }
+
+  /** An output's path, or what stands for it before it is built. */
+  place(drvPath: StorePath, name = "out"): string {
+    const place = outputsOf(drvPath, this.store.readDerivation(drvPath)).get(name);
+    if (place === undefined) throw new Error(`${drvPath} has no output ${name}`);
+    return place;
+  }
+
+  /** What stands for an output of an output before it is built. */
+  dynamicPlace(drvPath: StorePath, outputs: readonly string[]): string {
+    return dynamicPlaceholder(drvPath, outputs);
   }
 
   build(
@@ -89,6 +111,13 @@ export class TestStore implements AsyncDisposable {
     await removeTree(this.dir);
     await rm(this.dir, { recursive: true, force: true });
   }
+}
+
+function kindOf(test: TestDerivation): DerivationRequest["kind"] {
+  if (test.floating !== undefined)
+    return { kind: test.floating, algorithm: "sha256", method: test.floatingMethod ?? "nar" };
+  if (test.hash === undefined) return { kind: "inputAddressed" };
+  return { kind: "fixed", hash: parseHash(test.hash), method: test.method ?? "flat" };
 }
 
 export function temporaryDirectory(): string {

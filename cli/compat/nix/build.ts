@@ -1,11 +1,10 @@
 import { resolve } from "node:path";
 import { bytesOfText, textOfBytes } from "../../../core/index.ts";
 import type { StoreContext } from "../../../env/index.ts";
-import type { DerivedPath, OutputName, StorePath } from "../../../store/index.ts";
+import type { DerivedPath, OutputName, RealiseReport, StorePath } from "../../../store/index.ts";
 import { parseCommandLine } from "../commandLine.ts";
 import { printLine, say, wordsOfStandardInput } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
-import { builtPathsOf } from "./builtPaths.ts";
 import {
   newInstallableFlags,
   openInstallableContext,
@@ -53,10 +52,10 @@ export async function build(argv: readonly string[]): Promise<number> {
     if (failed.length > 1) say(`error: build of ${failed.join(", ")} failed`);
     return status;
   }
-  if (isJson) printLine(jsonOf(context, targets));
+  if (isJson) printLine(jsonOf(report.results));
   if (isDryRun) return 0;
-  targets.forEach((target, index) => {
-    for (const [output, path] of builtPathsOf(context, target)) {
+  report.results.forEach(({ outputs }, index) => {
+    for (const [output, path] of outputs) {
       if (outLink !== undefined) linkOutput(context, outLink, index, output, path);
       if (isPrinting) printLine(path);
     }
@@ -66,7 +65,8 @@ export async function build(argv: readonly string[]): Promise<number> {
 
 function showTarget({ target }: { readonly target: DerivedPath }): string {
   if (target.kind === "opaque") return `'${target.path}'`;
-  return `'${target.drvPath}^${target.outputs === "*" ? "*" : target.outputs.join(",")}'`;
+  const inner = [target.drvPath, ...(target.via ?? [])].join("^");
+  return `'${inner}^${target.outputs === "*" ? "*" : target.outputs.join(",")}'`;
 }
 
 function linkOutput(
@@ -80,11 +80,11 @@ function linkOutput(
   context.store.addRoot(bytesOfText(resolve(output === "out" ? numbered : `${numbered}-${output}`)), path);
 }
 
-function jsonOf(context: StoreContext, targets: readonly DerivedPath[]): string {
-  const entries = targets.map((target) =>
+function jsonOf(results: RealiseReport["results"]): string {
+  const entries = results.map(({ target, outputs }) =>
     target.kind === "opaque"
       ? textOfBytes(target.path)
-      : { drvPath: target.drvPath, outputs: Object.fromEntries(builtPathsOf(context, target)) },
+      : { drvPath: target.drvPath, outputs: Object.fromEntries(outputs) },
   );
   return JSON.stringify(entries);
 }

@@ -28,6 +28,10 @@ const LOADERS: Readonly<Record<string, () => Promise<NixCommand>>> = {
   shell: async () => (await import("./shell.ts")).shell,
   env: async () => (await import("./shell.ts")).env,
   store: async () => (await import("./store.ts")).store,
+  realisation: async () => {
+    const { store } = await import("./store.ts");
+    return (argv) => store(["build-trace", ...argv]);
+  },
   config: async () => (await import("./config.ts")).config,
   "show-config": async () => (await import("./config.ts")).showConfig,
   derivation: async () => (await import("./derivation.ts")).derivation,

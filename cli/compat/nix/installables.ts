@@ -172,9 +172,11 @@ function ofStore(context: StoreContext, word: string): Installable | undefined {
   const { prefix, outputs } = splitOutputs(word);
   const { storeDir } = context.settings;
   if (!prefix.includes("/") || !isInStore(storeDir, inStore(storeDir, prefix))) return undefined;
-  const path = storePathOf(storeDir, prefix);
+  // `….drv^out^dev`: of a derivation that is an output.
+  const [place = "", ...via] = prefix.split("^");
+  const path = storePathOf(storeDir, place);
   const target: DerivedPath =
-    outputs === undefined ? { kind: "opaque", path } : { kind: "built", drvPath: path, outputs };
+    outputs === undefined ? { kind: "opaque", path } : { kind: "built", drvPath: path, via, outputs };
   return { word, value: undefined, targets: () => [target] };
 }
 

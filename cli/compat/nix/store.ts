@@ -17,6 +17,7 @@ import { runCollection } from "../nixStore/garbage.ts";
 import { printLine, say, writeStandardOutput } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
 import { inStore, storePathOf } from "../storeArgument.ts";
+import { deleteBuildTraces, printBuildTrace } from "./buildTrace.ts";
 import { rewriteToContent } from "./makeContentAddressed.ts";
 import { newInstallableFlags, takeInstallableFlag, targetsOf } from "./installables.ts";
 
@@ -33,6 +34,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   add: (request) => add(request, request.values.get("--mode") ?? "nar"),
   "add-file": (request) => add(request, "flat"),
   "add-path": (request) => add(request, "nar"),
+  "build-trace": buildTrace,
   cat,
   delete: deletePaths,
   "dump-path": dumpPath,
@@ -85,6 +87,12 @@ export async function store(argv: readonly string[]): Promise<number> {
       targetsOf(context, flags, installables, rest),
       given.has("--json"),
     );
+  if (name === "build-trace" && rest[0] === "info")
+    return printBuildTrace(
+      context,
+      targetsOf(context, flags, installables, rest.slice(1)),
+      given.has("--json"),
+    );
   const action = name === undefined ? undefined : ACTIONS[name];
   if (action === undefined)
     throw new DevshellError("CLI_NOT_BUILT", `Cannot run "nix store ${name ?? ""}": it is not built yet`, {
@@ -106,6 +114,12 @@ const GIVEN = new Set([
   "--unpack",
   "-r",
 ]);
+
+function buildTrace({ context, words }: StoreRequest): number {
+  const [action, ...rest] = words;
+  if (action === "delete") return deleteBuildTraces(context, rest);
+  throw usageError("nix store build-trace", "there are 'info' and 'delete'");
+}
 
 function add({ context, words, values, given }: StoreRequest, mode: string): number {
   if (mode !== "flat" && mode !== "nar" && mode !== "text")

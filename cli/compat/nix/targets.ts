@@ -118,7 +118,7 @@ function targetOfString(storeDir: string, text: ByteString, context: readonly st
     );
   if (element.startsWith("!")) {
     const { drvPath, outputs } = parseBuiltElement(storeDir, element);
-    return { kind: "built", drvPath, outputs };
+    return { kind: "built", drvPath, via: outputs.slice(0, -1), outputs: outputs.slice(-1) };
   }
   if (element !== text)
     throw evalError("eval", `path string '${text}' has context with the different path '${element}'`);

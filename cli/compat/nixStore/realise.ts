@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
-import { DevshellError, bytesOfText } from "../../../core/index.ts";
+import { bytesOfText } from "../../../core/index.ts";
 import type { StoreContext } from "../../../env/index.ts";
-import type { DerivedPath, StorePath } from "../../../store/index.ts";
+import type { RealiseReport, StorePath } from "../../../store/index.ts";
 import { openContext } from "../context.ts";
 import { printLine, warnNoRoot } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
@@ -27,17 +27,19 @@ export async function realisePaths(operation: StoreOperation): Promise<number> {
   });
   if (report.failures.length > 0) return reportFailures(report);
   if (given.has("--dry-run") || given.has("--ignore-unknown")) return 0;
-  for (const [index, target] of targets.entries())
-    for (const line of rootedPaths(context, operation, target, index + 1))
+  for (const [index, { target, outputs }] of report.results.entries())
+    for (const line of rootedPaths(context, operation, { target, outputs }, index + 1))
       if (!operation.isSilent) printLine(line);
   return 0;
 }
+
+type RealiseResult = RealiseReport["results"][number];
 
 /** What is printed of a target: its paths, or the links that root them. */
 function rootedPaths(
   context: StoreContext,
   { root, flags }: StoreOperation,
-  target: DerivedPath,
+  { target, outputs }: Pick<RealiseResult, "target" | "outputs">,
   number: number,
 ): string[] {
   const numbered = number === 1 ? root : `${root}-${number}`;
@@ -51,16 +53,6 @@ function rootedPaths(
     return link;
   };
   if (target.kind === "opaque") return [rooted(target.path, "")];
-  const known = context.store.queryDerivationOutputs(target.drvPath);
-  const names = target.outputs === "*" ? [...known.keys()] : target.outputs;
-  const lines = names.map((name) => {
-    const path = known.get(name);
-    if (path === undefined)
-      throw new DevshellError(
-        "CLI_NO_OUTPUT",
-        `derivation '${target.drvPath}' does not have an output named '${name}'`,
-      );
-    return rooted(path, name === "out" ? "" : `-${name}`);
-  });
+  const lines = [...outputs].map(([name, path]) => rooted(path, name === "out" ? "" : `-${name}`));
   return [...new Set(lines)].toSorted();
 }

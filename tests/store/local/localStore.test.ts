@@ -338,8 +338,12 @@ describe("outputs", () => {
   it.each([
     ["missing", () => undefined, /did not create/],
     ["wrong hash", (path: string) => writeFileSync(path, "other"), /its hash differs/],
-    ["a tree", (path: string) => mkdirSync(path), /must be a regular file/],
-    ["executable", (path: string) => writeFileSync(path, "content", { mode: 0o755 }), /not executable/],
+    ["a tree", (path: string) => mkdirSync(path), /should be a non-executable regular file/],
+    [
+      "executable",
+      (path: string) => writeFileSync(path, "content", { mode: 0o755 }),
+      /should be a non-executable/,
+    ],
   ])("a fixed output that is %s is refused", async (_name, build, message) => {
     using dir = new TestDirectory();
     using store = dir.open();

@@ -1,0 +1,125 @@
+import { DevshellError } from "../../core/index.ts";
+import type { NarInfo } from "../format/narInfo.ts";
+import { storePathName } from "../format/storePath.ts";
+import type { StorePath } from "../types.ts";
+import type { Substituter } from "./binaryCache.ts";
+import { isIntact } from "./registerBuild.ts";
+import type { Semaphore } from "./semaphore.ts";
+import type { SubstituterSet } from "./substituterSet.ts";
+import { Goals, isFailure, type Work } from "./work.ts";
+
+/** Makes paths valid by what is there and by substitution. */
+export class PathGoals {
+  readonly #work: Work;
+  readonly #substituters: SubstituterSet;
+  readonly #downloads: Semaphore;
+  readonly #goals: Goals<void>;
+
+  constructor(work: Work, substituters: SubstituterSet, downloads: Semaphore) {
+    this.#work = work;
+    this.#substituters = substituters;
+    this.#downloads = downloads;
+    this.#goals = new Goals(work);
+  }
+
+  ensure(path: StorePath, isRepair = false): Promise<void> {
+    const work = this.#work;
+    const { store } = work;
+    return this.#goals.reach(keyOf(path, isRepair), async () => {
+      work.throwIfStopped();
+      if (store.isValidPath(path)) {
+        store.addTempRoots([path]);
+        // The collector may have been quicker than the root.
+        if (isRepair ? this.isIntact(path) : store.isValidPath(path)) return;
+      }
+      if (!(await this.#substitute(path, isRepair)))
+        throw work.fail(
+          path,
+          new DevshellError(
+            "REALISE_UNKNOWN_PATH",
+            isRepair
+              ? `cannot repair path '${path}': there is no substituter that has it`
+              : `path '${path}' is required, but there is no substituter that can build it`,
+          ),
+        );
+    });
+  }
+
+  isIntact(path: StorePath): boolean {
+    const { store } = this.#work;
+    const info = store.queryPathInfo(path);
+    return info !== undefined && isIntact(store, info);
+  }
+
+  /** Whoever wants the path later shall try again. */
+  forget(path: StorePath): void {
+    this.#goals.forget(keyOf(path, false));
+  }
+
+  end(): Promise<void> {
+    return this.#goals.end();
+  }
+
+  /** Tries every substituter that offers the path. @returns false where none does */
+  async #substitute(path: StorePath, isRepair: boolean): Promise<boolean> {
+    const work = this.#work;
+    let offer = await this.#substituters.find(path);
+    while (offer !== undefined) {
+      const { info, substituter } = offer;
+      const others = info.references.filter((reference) => reference !== path);
+      const settled = await Promise.allSettled(others.map((reference) => this.ensure(reference)));
+      if (settled.some(isFailure))
+        throw work.note(
+          new DevshellError("SUBSTITUTE_FAILED", `some references of path '${path}' could not be realised`),
+        );
+      work.throwIfStopped();
+      try {
+        await this.#downloads.run(async () => {
+          using locks = await work.store.lockPaths([path], { signal: work.signal });
+          if (isRepair || !work.store.isValidPath(path))
+            await this.#download(path, info, substituter, isRepair);
+          locks.discard();
+        }, work.signal);
+        return true;
+      } catch (error) {
+        const next = work.signal.aborted ? undefined : await this.#substituters.findAfter(path, substituter);
+        if (next === undefined) throw work.fail(path, error, work.store.settings.config.fallback);
+        work.activities.warn(error);
+        offer = next;
+      }
+    }
+    return false;
+  }
+
+  async #download(
+    path: StorePath,
+    info: NarInfo,
+    substituter: Substituter,
+    isRepair: boolean,
+  ): Promise<void> {
+    const { activities, signal, store } = this.#work;
+    await activities.run(
+      { kind: "substitute", name: storePathName(path), path, totalBytes: info.fileSizeBytes },
+      async (id) => {
+        const download = await substituter.openNar(info, {
+          signal,
+          onProgress: (doneBytes, totalBytes) =>
+            activities.emit({ kind: "progress", id, doneBytes, totalBytes }),
+          onRetry: (message) => activities.emit({ kind: "log", id, line: `warning: ${message}` }),
+        });
+        try {
+          await store.addToStoreFromStream(info, download.nar, { signal, isLocked: true, isRepair });
+        } catch (error) {
+          // A file that passed its own hash yet is not what was promised is of no use to the next run.
+          if (!signal.aborted) await download.discard();
+          throw error;
+        }
+        await download.discard();
+      },
+    );
+  }
+}
+
+function keyOf(path: StorePath, isRepair: boolean): string {
+  return `${isRepair ? "repair" : "normal"} ${path}`;
+}

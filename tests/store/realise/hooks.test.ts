@@ -1,0 +1,115 @@
+import { chmodSync, existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { sandboxObstacle } from "../../../store/realise/index.ts";
+import { TestStore } from "../realiseFixture.ts";
+
+const obstacle = await sandboxObstacle();
+
+function program(t: TestStore, script: string): string {
+  const path = join(t.dir, "hook");
+  writeFileSync(path, `#!/bin/sh\n${script}\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+describe("diff-hook", () => {
+  it("is shown both outputs, the derivation and the build directory of what differs", async () => {
+    const raw = new Map([["run-diff-hook", "true"]]);
+    await using t = TestStore.create({ raw });
+    raw.set(
+      "diff-hook",
+      program(t, 'read a < $1; read b < $2; echo "$a and $b of $3"; [ -d "$4" ] && echo directory'),
+    );
+    const drv = t.derivation({
+      name: "differs",
+      script: `[ -e ${t.dir}/ran ] && echo second > $out || echo first > $out; : > ${t.dir}/ran`,
+    });
+    await t.build(drv);
+    const report = await t.build(drv, { mode: "check" });
+    expect(report.exitStatus).toBe(104);
+    expect(report.failures[0]?.message).toBe(
+      `derivation '${drv}' may not be deterministic: output '${t.output(drv)}' differs from '${t.output(drv)}.check'`,
+    );
+    expect(t.logLines()).toEqual(expect.arrayContaining([`first and second of ${drv}`, "directory"]));
+  });
+
+  it("is not run unless that is switched on, and its failure changes nothing", async () => {
+    const raw = new Map<string, string>();
+    await using t = TestStore.create({ raw });
+    raw.set("diff-hook", program(t, `: > ${t.dir}/hooked; exit 3`));
+    const drv = t.derivation({
+      name: "differs",
+      script: `echo x >> ${t.dir}/n; while read -r x; do echo $x; done < ${t.dir}/n > $out`,
+    });
+    await t.build(drv);
+    expect((await t.build(drv, { mode: "check" })).failures[0]?.message).toMatch(/differs$/);
+    expect(existsSync(join(t.dir, "hooked"))).toBe(false);
+    raw.set("run-diff-hook", "true");
+    expect((await t.build(drv, { mode: "check" })).exitStatus).toBe(104);
+    expect(t.logLines().at(-1)).toMatch(
+      /^diff hook execution failed: program '.*hook' failed with exit code 3$/,
+    );
+  });
+});
+
+describe("pre-build-hook", () => {
+  it.skipIf(obstacle !== undefined)("adds paths to the sandbox", async () => {
+    const raw = new Map<string, string>();
+    await using t = TestStore.create({ sandbox: "on", raw });
+    writeFileSync(join(t.dir, "shown"), "shown\n");
+    raw.set(
+      "pre-build-hook",
+      program(
+        t,
+        `echo "$1 $2" > ${t.dir}/told; printf 'extra-sandbox-paths\\n/in/shown=${t.dir}/shown\\n\\n'`,
+      ),
+    );
+    const drv = t.derivation({ name: "x", script: "read x < /in/shown; echo $x > $out" });
+    expect((await t.build(drv)).failures).toEqual([]);
+    expect(readFileSync(t.output(drv), "utf8")).toBe("shown\n");
+    expect(readFileSync(join(t.dir, "told"), "utf8")).toBe(`${drv} ${drv}.chroot\n`);
+  });
+
+  it.each([
+    ["exit 2", /failed with exit code 2$/],
+    ["echo unheard-of", /^unknown pre-build hook command 'unheard-of'$/],
+  ])("stops the build when it fails or is not understood: %s", async (script, message) => {
+    const raw = new Map<string, string>();
+    await using t = TestStore.create({ raw });
+    raw.set("pre-build-hook", program(t, script));
+    const report = await t.build(t.derivation({ name: "x", script: "echo > $out" }));
+    expect(report.exitStatus).toBe(100);
+    expect(report.failures[0]?.message).toMatch(message);
+  });
+});
+
+describe.skipIf(obstacle !== undefined)("sandbox paths", () => {
+  it.each([
+    ["/../escape", /escapes the chroot/],
+    ["/foo/../../escape", /escapes the chroot/],
+    ["///.//./../escape//", /escapes the chroot/],
+    ["/foo/../", /escapes the chroot/],
+    ["/foo/..", /invalid filename/],
+    ["/.", /invalid filename/],
+    ["relative", /escapes the chroot/],
+  ])("must lie below the root: %s", async (target, message) => {
+    const raw = new Map<string, string>();
+    await using t = TestStore.create({ sandbox: "on", raw });
+    raw.set("extra-sandbox-paths", `${target}=${t.dir}`);
+    const report = await t.build(t.derivation({ name: "x", script: "echo > $out" }));
+    expect(report.failures[0]?.message).toMatch(message);
+  });
+
+  it("that are links are shown as links", async () => {
+    const raw = new Map<string, string>();
+    await using t = TestStore.create({ sandbox: "on", raw });
+    writeFileSync(join(t.dir, "file"), "content\n");
+    symlinkSync("/real/file", join(t.dir, "link"));
+    raw.set("extra-sandbox-paths", `/link=${t.dir}/link? /real/file=${t.dir}/file`);
+    const drv = t.derivation({ name: "x", script: "[ -L /link ] && read x < /link; echo $x > $out" });
+    const report = await t.build(drv);
+    expect(report.failures).toEqual([]);
+    expect(readFileSync(t.output(drv), "utf8")).toBe("content\n");
+  });
+});
