@@ -1,6 +1,5 @@
 import type { ByteString } from "../core/index.ts";
-import type { Realisation } from "./db/storeDb.ts";
-import type { DerivationHasher } from "./format/derivation.ts";
+import type { BuiltElement, DerivationHasher } from "./format/derivation.ts";
 import type { MadeDerivation } from "./format/makeDerivation.ts";
 import type {
   AddPathOptions,
@@ -14,7 +13,14 @@ import type {
   VerifyOptions,
   VerifyResult,
 } from "./local/types.ts";
-import type { Derivation, OutputName, StorePath, StoreSettings, ValidPathInfo } from "./types.ts";
+import type {
+  Derivation,
+  OutputName,
+  Realisation,
+  StorePath,
+  StoreSettings,
+  ValidPathInfo,
+} from "./types.ts";
 
 /**
  * A store as everything outside `store/` sees it: one of this machine that is opened by us (`LocalStore`), or one
@@ -39,10 +45,14 @@ export interface Store extends Disposable {
   queryValidDerivers(path: StorePath): StorePath[];
   /** The outputs' paths as far as they are known: by the derivation itself, or since they have been built. */
   queryDerivationOutputs(drvPath: StorePath): Map<OutputName, StorePath | undefined>;
+  /** Where an output is that may be one of a derivation which is itself an output; `undefined` unless known. */
+  queryOutput(element: BuiltElement): StorePath | undefined;
   queryPathFromHashPart(hashPart: string): StorePath | undefined;
   allValidPaths(): StorePath[];
   queryRealisation(drvPath: StorePath, output: OutputName): Realisation | undefined;
   registerRealisation(realisation: Realisation): void;
+  /** Forgets what an output turned out to be; a daemon lets nobody do that. */
+  deleteRealisation(drvPath: StorePath, output: OutputName): void;
   /**
    * All that the paths need (or, reversed, all that needs them), themselves included, sorted.
    * @throws {DevshellError} `STORE_PATH_NOT_VALID` when a path is not

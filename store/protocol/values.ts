@@ -122,6 +122,9 @@ export function* readNarHash(): Decoder<Hash> {
   return parseHash(yield* readString("a NAR's hash"), "sha256");
 }
 
+/** Derivations that are outputs of derivations that are outputs: real ones nest once or twice. */
+const MAX_NESTED_OUTPUTS = 64;
+
 /** `/nix/store/….drv!out,dev`, `…!*`, or a path alone, which before 1.30 means all outputs where it is a derivation. */
 export function* readDerivedPath(wire: Wire): Decoder<DerivedPath> {
   return parseDerivedPath(wire, yield* readString("what is to be built"));
@@ -134,9 +137,16 @@ export function parseDerivedPath({ storeDir, version }: Wire, text: ByteString):
     return version.minor < 30 && path.endsWith(".drv")
       ? { kind: "built", drvPath: path, outputs: "*" }
       : { kind: "opaque", path };
-  const outputs = text.slice(at + 1);
-  if (outputs.includes("!")) throw wireError(`outputs of outputs, '${text}', are not built yet`);
-  return { kind: "built", drvPath: path, outputs: outputs === "*" ? "*" : outputs.split(",") };
+  const via = text.slice(at + 1).split("!");
+  const outputs = via.pop() ?? "";
+  if (via.length > MAX_NESTED_OUTPUTS)
+    throw wireError(`'${text.slice(0, 200)}' names outputs of too many outputs`);
+  return {
+    kind: "built",
+    drvPath: path,
+    ...(via.length > 0 && { via }),
+    outputs: outputs === "*" ? "*" : outputs.split(","),
+  };
 }
 
 export function formatDerivedPath(target: DerivedPath, { version }: Wire): ByteString {
@@ -145,9 +155,10 @@ export function formatDerivedPath(target: DerivedPath, { version }: Wire): ByteS
       throw wireError(`a daemon of protocol 1.${version.minor} cannot be asked for a derivation file`);
     return target.path;
   }
-  const { drvPath, outputs } = target;
-  if (outputs === "*") return version.minor < 30 ? drvPath : `${drvPath}!*`;
-  return `${drvPath}!${outputs.join(",")}`;
+  const { drvPath, via = [], outputs } = target;
+  const inner = [drvPath, ...via].join("!");
+  if (outputs === "*") return version.minor < 30 ? inner : `${inner}!*`;
+  return `${inner}!${outputs.join(",")}`;
 }
 
 /** A derivation without the derivations that it needs, all of its inputs being paths; the name comes from its path. */

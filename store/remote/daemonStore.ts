@@ -1,8 +1,12 @@
 import { readFileSync } from "node:fs";
 import { DevshellError, fsPath, hashBytes, type ByteString } from "../../core/index.ts";
-import type { Realisation } from "../db/storeDb.ts";
 import { formatContentAddress } from "../format/contentAddress.ts";
-import { DerivationHasher, knownOutputPaths, parseDerivation } from "../format/derivation.ts";
+import {
+  DerivationHasher,
+  knownOutputPaths,
+  parseDerivation,
+  type BuiltElement,
+} from "../format/derivation.ts";
 import type { MadeDerivation } from "../format/makeDerivation.ts";
 import { hashNar, narChunks, narOfBytes } from "../format/nar.ts";
 import { NarReader } from "../format/narReader.ts";
@@ -38,6 +42,7 @@ import type {
   DaemonPlace,
   Derivation,
   OutputName,
+  Realisation,
   RealiseEvent,
   StorePath,
   StoreSettings,
@@ -144,6 +149,13 @@ export class DaemonStore implements Store {
     return outputs;
   }
 
+  queryOutput({ drvPath, outputs }: BuiltElement): StorePath | undefined {
+    let path: StorePath | undefined = drvPath;
+    for (const output of outputs)
+      path = path === undefined ? undefined : this.queryDerivationOutputs(path).get(output);
+    return path;
+  }
+
   queryPathFromHashPart(hashPart: string): StorePath | undefined {
     return this.#client.run(calls.queryPathFromHashPart(this.#wire, hashPart));
   }
@@ -160,6 +172,13 @@ export class DaemonStore implements Store {
 
   registerRealisation(realisation: Realisation): void {
     this.#client.run(calls.registerRealisation(this.#wire, realisation, realisation));
+  }
+
+  deleteRealisation(): void {
+    throw new DevshellError(
+      "STORE_DAEMON_UNSUPPORTED",
+      `Cannot forget realisations in the store '${this.place.url}': only who opens a store himself can`,
+    );
   }
 
   closureOf(paths: StorePath | Iterable<StorePath>, options: ClosureOptions = {}): StorePath[] {

@@ -126,7 +126,10 @@ describe("what is to be built", () => {
       drvPath,
       outputs: ["out", "dev"],
     });
-    expect(() => parseDerivedPath(wireOf(38), `${drvPath}!out!lib`)).toThrow("outputs of outputs");
+    const nested = { kind: "built", drvPath, via: ["out"], outputs: ["lib"] } as const;
+    expect(parseDerivedPath(wireOf(38), `${drvPath}!out!lib`)).toEqual(nested);
+    expect(formatDerivedPath(nested, wireOf(38))).toBe(`${drvPath}!out!lib`);
+    expect(() => parseDerivedPath(wireOf(38), `${drvPath}${"!out".repeat(99)}`)).toThrow("too many outputs");
     expect(() => parseDerivedPath(wireOf(38), "/etc/passwd")).toThrow();
   });
 });
