@@ -62,6 +62,8 @@ export interface Store extends Disposable {
   topologicalSort(paths: Iterable<StorePath>): StorePath[];
   /** Where a store path's files, or something inside them, lie on this side of any mount namespace. */
   realPath(path: ByteString): ByteString;
+  /** A valid path's NAR; a chunk is only valid until the next is asked for. */
+  narOf(path: StorePath): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   /** Where a derivation's build log is kept, compressed or not (`.zst`, `.bz2` appended). */
   logPath(drvPath: StorePath): ByteString;
 

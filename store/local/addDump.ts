@@ -6,7 +6,13 @@ import type { HashAlgorithm } from "../../core/index.ts";
 import { formatContentAddress } from "../format/contentAddress.ts";
 import { hashNar } from "../format/nar.ts";
 import { NarRestorer, asBuffer } from "../format/narRestore.ts";
-import { checkStorePathName, makeFixedOutputPath, makeTextPath, sortedPaths } from "../format/storePath.ts";
+import {
+  checkStorePathName,
+  isDerivationPath,
+  makeFixedOutputPath,
+  makeTextPath,
+  sortedPaths,
+} from "../format/storePath.ts";
 import type { IngestionMethod, StorePath, ValidPathInfo } from "../types.ts";
 import { hashFlat } from "./contentHash.ts";
 import { canonicalise, deleteTree } from "./files.ts";
@@ -49,6 +55,7 @@ export async function addDump(
       request.method === "text"
         ? makeTextPath(store.storeDir, request.name, hash, references)
         : makeFixedOutputPath(store.storeDir, request.name, { method: request.method, hash, references });
+    if (isDerivationPath(path)) store.checkDerivation(path, scratch);
     return await place(store, path, scratch, request, { hash, narHash, references });
   } finally {
     deleteTree(scratch);

@@ -17,7 +17,7 @@ import {
   type BuiltElement,
 } from "../format/derivation.ts";
 import type { MadeDerivation } from "../format/makeDerivation.ts";
-import { hashNar, narOfBytes } from "../format/nar.ts";
+import { hashNar, narChunks, narOfBytes } from "../format/nar.ts";
 import { NarRestorer, asBuffer } from "../format/narRestore.ts";
 import {
   checkStorePathName,
@@ -266,6 +266,11 @@ export class LocalStore implements StoreAccess, Disposable {
   /** Where a store path's files, or something inside them, lie on this side of any mount namespace. */
   realPath(path: ByteString): ByteString {
     return this.realStoreDir === this.storeDir ? path : this.realStoreDir + path.slice(this.storeDir.length);
+  }
+
+  /** A valid path's NAR. */
+  narOf(path: StorePath): Iterable<Uint8Array> {
+    return narChunks(this.realPath(path));
   }
 
   /** Where a derivation's build log is kept, compressed or not (`.zst`, `.bz2` appended). */

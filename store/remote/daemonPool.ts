@@ -2,7 +2,7 @@ import { DevshellError } from "../../core/index.ts";
 import * as calls from "../protocol/calls.ts";
 import type { ServerMessage } from "../protocol/messages.ts";
 import { Semaphore } from "../realise/semaphore.ts";
-import type { DaemonPlace, RealiseEvent, StoreSettings } from "../types.ts";
+import type { DaemonPlace, RealiseEvent, StorePath, StoreSettings } from "../types.ts";
 import { ActivityEvents } from "./activityEvents.ts";
 import { settingsForDaemon } from "./clientSettings.ts";
 import { openConnection } from "./daemonAddress.ts";
@@ -35,6 +35,27 @@ export class DaemonPool implements Disposable {
     this.#settings = settings;
     this.#place = place;
     this.#onGreeting = onGreeting;
+  }
+
+  /** A path's NAR; its connection is free again at its end. */
+  async *receiveNar(path: StorePath, signal?: AbortSignal): AsyncGenerator<Buffer> {
+    const { promise: isRead, resolve: release } = Promise.withResolvers<void>();
+    const { promise: ready, resolve, reject } = Promise.withResolvers<DaemonClient>();
+    const held = this.use(
+      async (client) => {
+        resolve(client);
+        await isRead;
+      },
+      { signal },
+    );
+    held.catch(reject);
+    try {
+      const client = await ready;
+      yield* client.receiveNar(calls.narFromPath(path));
+    } finally {
+      release();
+      await held;
+    }
   }
 
   /** @throws what the daemon answers with, and the signal's reason */

@@ -233,6 +233,10 @@ export class DaemonStore implements Store {
     return this.realStoreDir === this.storeDir ? path : this.realStoreDir + path.slice(this.storeDir.length);
   }
 
+  narOf(path: StorePath): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+    return this.place.isHere ? narChunks(this.realPath(path)) : this.#pool.receiveNar(path);
+  }
+
   logPath(drvPath: StorePath): ByteString {
     return buildLogPath(this.settings, drvPath);
   }

@@ -1,7 +1,6 @@
 import { DevshellError } from "../../../core/index.ts";
 import {
   hasTrustedSignature,
-  narChunks,
   openStore,
   parsePublicKey,
   resolveStoreSettings,
@@ -46,7 +45,7 @@ export async function copyPaths(
         `cannot add path '${path}' because it lacks a signature by a trusted key`,
       );
     say(`copying path '${path}'...`);
-    await target.addToStoreFromStream({ ...info, isUltimate: false }, narChunks(source.realPath(path)));
+    await target.addToStoreFromStream({ ...info, isUltimate: false }, source.narOf(path));
   }
 }
 

@@ -1,4 +1,5 @@
 import { mkdirSync, writeFileSync } from "node:fs";
+import { Readable } from "node:stream";
 import { DevshellError, isHashAlgorithm, fsPath } from "../../../core/index.ts";
 import { parseMethodAlgorithm } from "../../format/contentAddress.ts";
 import { parseStorePathBaseName } from "../../format/storePath.ts";
@@ -69,8 +70,9 @@ export const adding: Readonly<Partial<Record<OperationName, Operation>>> = {
     const name = await session.read(readString("a name"));
     const text = await session.read(readBytes("a text", MAX_TEXT_BYTES));
     const references = await session.read(readPaths(session.wire));
-    const path = await session.work(() => session.store.addText(name, text.toString("latin1"), references));
-    session.reply.string(path);
+    const request = { name, method: "text", algorithm: "sha256", references, form: "flat" } as const;
+    const info = await session.work(() => addDump(session.store, request, Readable.from([text])));
+    session.reply.string(info.path);
   },
 
   async addToStoreNar(session) {

@@ -289,6 +289,30 @@ describe("an untrusted client", () => {
     expect(await client.run(calls.isValidPath(lie))).toBe(false);
   });
 
+  it("cannot have a derivation that claims the output of another one", async () => {
+    using directory = new TestDirectory();
+    const settings = directory.settings(QUIET);
+    using store = directory.open();
+    const good = shellDerivation(store, "same", "echo good > $out");
+    const bad = shellDerivation(store, "same", "echo bad > $out");
+    const [mine, theirs] = [bad.outputs.get("out") ?? "", good.outputs.get("out") ?? ""];
+    const contents = bad.contents.replaceAll(mine, theirs);
+    await using connection = await connect(settings, { isTrusted: false });
+    const { client } = connection;
+    await expect(client.run(calls.addTextToStore(client.wire, "same.drv", contents, []))).rejects.toThrow(
+      theirs,
+    );
+    const request = { name: "same.drv", algorithm: "sha256", references: [], isRepair: false } as const;
+    for (const method of ["text", "flat"] as const)
+      await expect(
+        client.runFramed(calls.addToStore(client.wire, { ...request, method }), [
+          Buffer.from(contents, "latin1"),
+        ]),
+      ).rejects.toThrow(theirs);
+    expect(await client.run(calls.queryAllValidPaths(client.wire))).toEqual([]);
+    await client.run(calls.addTextToStore(client.wire, "same.drv", bad.contents, []));
+  });
+
   it("cannot replace, repair, delete what lives or root outside its right", async () => {
     using directory = new TestDirectory();
     const settings = directory.settings(QUIET);
