@@ -28,48 +28,58 @@ export function readIndentedString(reader: TokenReader, pos: Pos): Expr {
   for (;;) {
     while ((CLASSES[bytes[at]!]! & INDENTED_STOP) === 0) at++;
     if (at >= length) throw unexpectedEnd(reader, "indented string or '${' or end of an indented string");
-    const code = bytes[at];
     const following = bytes[at + 1];
-    const isAtEnd = at + 1 >= length;
-    if (code === 36) {
-      if (following === 123) {
-        pushLiteral(reader, parts, start, at);
-        reader.at = at;
-        const expr = reader.interpolation();
-        parts.push({ pos: base + at, expr, start: at, end: at, escaped: undefined });
-        start = at = reader.at;
-      } else if (following === 39 || isAtEnd) {
-        pushLiteral(reader, parts, start, at);
-        pushEscape(reader, parts, "$", at);
-        start = ++at;
-      } else at += 2;
-    } else if (code === 39) {
-      if (following !== 39 && following !== 36 && !isAtEnd) {
-        at += 2;
-        continue;
-      }
+    if (bytes[at] === 36 && following === 123) {
       pushLiteral(reader, parts, start, at);
-      const third = bytes[at + 2];
-      if (following !== 39) {
-        pushEscape(reader, parts, "'", at);
-        at++;
-      } else if (third === 36) {
-        pushEscape(reader, parts, "$", at);
-        at += 3;
-      } else if (third === 39) {
-        pushEscape(reader, parts, "''", at);
-        at += 3;
-      } else if (third === 92 && at + 3 < length) {
-        pushEscape(reader, parts, unescape(reader.text.slice(at + 2, at + 4)), at);
-        at += 4;
-      } else {
-        reader.at = at + 2;
-        reader.next();
-        return stripIndentation(reader, parts, pos);
-      }
-      start = at;
-    } else at++;
+      reader.at = at;
+      const expr = reader.interpolation();
+      parts.push({ pos: base + at, expr, start: at, end: at, escaped: undefined });
+      start = at = reader.at;
+    } else if (bytes[at] === 39 && following === 39 && !isEscape(bytes, at, length)) {
+      pushLiteral(reader, parts, start, at);
+      reader.at = at + 2;
+      reader.next();
+      return stripIndentation(reader, parts, pos);
+    } else {
+      const plain = plainLength(bytes, at, length);
+      if (plain === 0) start = at = readEscape(reader, parts, start, at);
+      else at += plain;
+    }
   }
+}
+
+/** Whether the two quotes at `at` are no end. */
+function isEscape(bytes: Buffer, at: number, length: number): boolean {
+  const third = bytes[at + 2];
+  return third === 36 || third === 39 || (third === 92 && at + 3 < length);
+}
+
+/** How much of what might be special at `at` is plain text; 0 for an escape. */
+function plainLength(bytes: Buffer, at: number, length: number): number {
+  const code = bytes[at];
+  if (code !== 36 && code !== 39) return 1;
+  const following = bytes[at + 1];
+  if (at + 1 >= length || following === 39 || (code === 39 && following === 36)) return 0;
+  return 2;
+}
+
+/**
+ * What may stand for something else: in a function of its own, since V8 compiles a function anew for each branch that
+ * is taken for the first time.
+ * @returns where the text goes on
+ */
+function readEscape(reader: TokenReader, parts: IndentedPart[], start: number, at: number): number {
+  const { bytes, text } = reader;
+  pushLiteral(reader, parts, start, at);
+  let length = 1;
+  let escaped = text.slice(at, at + 1);
+  if (bytes[at] === 39 && bytes[at + 1] === 39) {
+    const third = bytes[at + 2];
+    length = third === 92 ? 4 : 3;
+    escaped = third === 36 ? "$" : third === 39 ? "''" : unescape(text.slice(at + 2, at + 4));
+  }
+  pushEscape(reader, parts, escaped, at);
+  return at + length;
 }
 
 function pushLiteral(reader: TokenReader, parts: IndentedPart[], start: number, end: number): void {

@@ -68,50 +68,20 @@ class Parser extends TokenReader {
           this.next();
           return lambda(this, name, undefined, pos);
         }
-        if (this.kind === Token.AT) {
-          this.next();
-          this.expect(Token.BRACE_OPEN);
-          const formals = readFormals(this);
-          this.expect(Token.COLON);
-          return lambda(this, name, formals, pos);
-        }
+        if (this.kind === Token.AT) return namedPattern(this, name, pos);
         return operators(this, variableOrPlace(name, pos), pos);
       }
       case Token.BRACE_OPEN:
         this.next();
         return patternOrSet(this, pos);
-      case Token.ASSERT: {
-        this.next();
-        const condition = this.expression();
-        this.expect(Token.SEMICOLON);
-        return { kind: "assert", condition, body: this.expression(), pos };
-      }
-      case Token.WITH: {
-        this.next();
-        const attrs = this.expression();
-        this.expect(Token.SEMICOLON);
-        this.withs++;
-        const body = this.expression();
-        this.withs--;
-        return { kind: "with", attrs, body, pos, slot: 0, frameSize: 0 };
-      }
-      case Token.LET: {
-        this.next();
-        if (this.kind === Token.BRACE_OPEN) return operators(this, oldLet(this, pos), pos);
-        const attrs = newAttrs(0);
-        readBindings(this, attrs, Token.IN, "'in' or 'inherit'");
-        const body = this.expression();
-        if (attrs.dynamic.length > 0) throw evalError("parse", "dynamic attributes not allowed in let", pos);
-        return { kind: "let", attrs, body, slot: 0, frameSize: 0 };
-      }
-      case Token.IF: {
-        this.next();
-        const condition = this.expression();
-        this.expect(Token.THEN);
-        const consequent = this.expression();
-        this.expect(Token.ELSE);
-        return { kind: "if", condition, consequent, alternate: this.expression(), pos };
-      }
+      case Token.LET:
+        return letExpression(this, pos);
+      case Token.WITH:
+        return withExpression(this, pos);
+      case Token.IF:
+        return ifExpression(this, pos);
+      case Token.ASSERT:
+        return assertExpression(this, pos);
       default:
         return operators(this, undefined, pos);
     }
@@ -129,6 +99,51 @@ class Parser extends TokenReader {
       }
     };
   }
+}
+
+function letExpression(parser: Parser, pos: Pos): Expr {
+  parser.next();
+  if (parser.kind === Token.BRACE_OPEN) return operators(parser, oldLet(parser, pos), pos);
+  const attrs = newAttrs(0);
+  readBindings(parser, attrs, Token.IN, "'in' or 'inherit'");
+  const body = parser.expression();
+  if (attrs.dynamic.length > 0) throw evalError("parse", "dynamic attributes not allowed in let", pos);
+  return { kind: "let", attrs, body, slot: 0, frameSize: 0 };
+}
+
+function withExpression(parser: Parser, pos: Pos): Expr {
+  parser.next();
+  const attrs = parser.expression();
+  parser.expect(Token.SEMICOLON);
+  parser.withs++;
+  const body = parser.expression();
+  parser.withs--;
+  return { kind: "with", attrs, body, pos, slot: 0, frameSize: 0 };
+}
+
+function ifExpression(parser: Parser, pos: Pos): Expr {
+  parser.next();
+  const condition = parser.expression();
+  parser.expect(Token.THEN);
+  const consequent = parser.expression();
+  parser.expect(Token.ELSE);
+  return { kind: "if", condition, consequent, alternate: parser.expression(), pos };
+}
+
+function assertExpression(parser: Parser, pos: Pos): Expr {
+  parser.next();
+  const condition = parser.expression();
+  parser.expect(Token.SEMICOLON);
+  return { kind: "assert", condition, body: parser.expression(), pos };
+}
+
+/** `name@{ … }: …`, from the `@` on. */
+function namedPattern(parser: Parser, name: string, pos: Pos): Expr {
+  parser.next();
+  parser.expect(Token.BRACE_OPEN);
+  const formals = readFormals(parser);
+  parser.expect(Token.COLON);
+  return lambda(parser, name, formals, pos);
 }
 
 function lambda(parser: Parser, argument: string | undefined, formals: Formals | undefined, pos: Pos): Expr {
@@ -224,7 +239,7 @@ function binary(parser: Parser, minLevel: number, first: Expr | undefined, start
     const { pos } = parser;
     parser.next();
     if (kind === Token.QUESTION) {
-      left = { kind: "hasAttr", object: left, path: readAttrPath(parser) };
+      left = hasAttr(parser, left);
       continue;
     }
     const rightPos = parser.pos;
@@ -233,17 +248,25 @@ function binary(parser: Parser, minLevel: number, first: Expr | undefined, start
   }
 }
 
+function hasAttr(parser: Parser, object: Expr): Expr {
+  return { kind: "hasAttr", object, path: readAttrPath(parser) };
+}
+
 function unary(parser: Parser): Expr {
   const { kind, pos } = parser;
-  if (kind === Token.NOT) {
-    parser.next();
-    return { kind: "not", operand: binary(parser, NOT_LEVEL, undefined, parser.pos) };
-  }
-  if (kind === Token.MINUS) {
-    parser.next();
-    return operatorCall("__sub", [{ kind: "int", value: 0 }, unary(parser)], pos);
-  }
+  if (kind === Token.NOT) return negation(parser);
+  if (kind === Token.MINUS) return negative(parser, pos);
   return application(parser, undefined, pos);
+}
+
+function negation(parser: Parser): Expr {
+  parser.next();
+  return { kind: "not", operand: binary(parser, NOT_LEVEL, undefined, parser.pos) };
+}
+
+function negative(parser: Parser, pos: Pos): Expr {
+  parser.next();
+  return operatorCall("__sub", [{ kind: "int", value: 0 }, unary(parser)], pos);
 }
 
 /** Arguments are counted off, since an array that grows takes room for seventeen. */
@@ -298,6 +321,34 @@ function simple(parser: Parser): Expr {
     case Token.IDENTIFIER:
       parser.next();
       return variableOrPlace(value, pos);
+    case Token.STRING:
+      return readString(parser);
+    case Token.INDENTED_STRING:
+      return readIndentedString(parser, pos);
+    case Token.PATH:
+    case Token.HOME_PATH:
+      return readPathLiteral(parser, pos);
+    case Token.PAREN_OPEN: {
+      parser.next();
+      const expr = parser.expression();
+      parser.expect(Token.PAREN_CLOSE);
+      return expr;
+    }
+    case Token.BRACKET_OPEN:
+      parser.next();
+      return restOfList(parser);
+    case Token.BRACE_OPEN:
+      parser.next();
+      return restOfSet(parser, newAttrs(pos), "'inherit'");
+    default:
+      return rarer(parser);
+  }
+}
+
+/** In a function of its own: V8 compiles a function anew for each branch that is taken for the first time. */
+function rarer(parser: Parser): Expr {
+  const { kind, value, pos } = parser;
+  switch (kind) {
     case Token.INTEGER: {
       const integer = integerOf(value, pos);
       parser.next();
@@ -308,13 +359,6 @@ function simple(parser: Parser): Expr {
       parser.next();
       return { kind: "float", value: float };
     }
-    case Token.STRING:
-      return readString(parser);
-    case Token.INDENTED_STRING:
-      return readIndentedString(parser, pos);
-    case Token.PATH:
-    case Token.HOME_PATH:
-      return readPathLiteral(parser, pos);
     case Token.SEARCH_PATH:
       parser.next();
       return operatorCall("__findFile", [variable("__nixPath", 0), { kind: "string", text: value }], pos);
@@ -322,15 +366,6 @@ function simple(parser: Parser): Expr {
       parser.options.lint?.("lint-url-literals", value, pos);
       parser.next();
       return { kind: "string", text: value };
-    case Token.PAREN_OPEN: {
-      parser.next();
-      const expr = parser.expression();
-      parser.expect(Token.PAREN_CLOSE);
-      return expr;
-    }
-    case Token.BRACKET_OPEN:
-      parser.next();
-      return restOfList(parser);
     case Token.REC: {
       parser.next();
       parser.expect(Token.BRACE_OPEN);
@@ -342,9 +377,6 @@ function simple(parser: Parser): Expr {
       parser.next();
       if (parser.kind !== Token.BRACE_OPEN) throw unexpected(parser, "'{'");
       return oldLet(parser, pos);
-    case Token.BRACE_OPEN:
-      parser.next();
-      return restOfSet(parser, newAttrs(pos), "'inherit'");
     default:
       throw unexpected(parser);
   }

@@ -3,12 +3,16 @@ export { formatFloat } from "../print/floats.ts";
 
 const KEYWORDS = new Set(["if", "then", "else", "assert", "with", "let", "in", "rec", "inherit"]);
 const LONGEST_KEYWORD = 7;
+const MAY_BEGIN_KEYWORD = new Uint8Array(256);
+for (const keyword of KEYWORDS) MAY_BEGIN_KEYWORD[keyword.charCodeAt(0)] = 1;
 
 /** An attribute's name as it would have to be written. */
 export function quoteAttrName(name: string): string {
-  return isIdentifier(name) && !(name.length <= LONGEST_KEYWORD && KEYWORDS.has(name))
-    ? name
-    : quoteString(name);
+  return isIdentifier(name) && !isKeyword(name) ? name : quoteString(name);
+}
+
+function isKeyword(name: string): boolean {
+  return name.length <= LONGEST_KEYWORD && MAY_BEGIN_KEYWORD[name.charCodeAt(0)] === 1 && KEYWORDS.has(name);
 }
 
 /** `[A-Za-z_][A-Za-z0-9_'-]*`, by hand: a third of the time of the expression, and printing asks for every name. */
