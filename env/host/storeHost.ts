@@ -1,4 +1,4 @@
-import { lstatSync, readlinkSync, realpathSync, statSync } from "node:fs";
+import { lstatSync, readlinkSync, realpathSync, statSync, type BigIntStats } from "node:fs";
 import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
 import type {
   AddPathRequest,
@@ -70,6 +70,8 @@ export class StoreHost implements EvalHost {
   readonly #added = new Map<string, StorePath>();
   /** Directories that are known to be their own canonical form. */
   readonly #directories = new Set<ByteString>();
+  /** The entry that `resolveSymlinks` looked at last, for reading that file next; older than what is read, as it must be. */
+  #looked: { readonly path: ByteString; readonly stat: BigIntStats } | undefined;
   /** What evaluation put into the store, and what refers to it. */
   readonly #created = new Set<StorePath>();
   readonly #referred = new Set<StorePath>();
@@ -106,7 +108,9 @@ export class StoreHost implements EvalHost {
     const { tracker } = this.#options;
     try {
       const physical = this.#physical(path);
-      const entry = statOf(physical);
+      const known = this.#looked?.path === physical ? this.#looked.stat : undefined;
+      this.#looked = undefined;
+      const entry = known ?? statOf(physical);
       const stat = entry?.isFile() === true ? entry : statSync(fsPath(physical), { bigint: true });
       if (stat.isDirectory())
         throw new DevshellError("EVAL_FILE", `cannot read '${path}': it is a directory`);
@@ -199,7 +203,9 @@ export class StoreHost implements EvalHost {
       if (!this.#isDirect(directory)) return false;
       this.#directories.add(directory);
     }
-    return statOf(physical)?.isSymbolicLink() === false;
+    const stat = statOf(physical);
+    this.#looked = stat === undefined ? undefined : { path: physical, stat };
+    return stat?.isSymbolicLink() === false;
   }
 
   environmentVariable(name: ByteString): ByteString | undefined {
