@@ -45,6 +45,7 @@ function memoryHost(): EvalHost {
     addText: refuse,
     ensurePath: refuse,
     derivationClosure: refuse,
+    outputPath: () => undefined,
     references: () => [],
     realise: () => new Map(),
     fetch: refuse,

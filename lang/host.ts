@@ -39,6 +39,8 @@ export interface EvalHost {
   instantiate(request: InstantiateRequest): InstantiatedDerivation;
   /** The `.drv` closure with all outputs, for a context element `=<drvPath>`. */
   derivationClosure(drvPath: ByteString): ReadonlyArray<ContextElement>;
+  /** Where an output of a derivation lies, if that is known without a build; `undefined` too where there is no such derivation yet. */
+  outputPath(drvPath: ByteString, output: ByteString): ByteString | undefined;
   /** The references of a valid store path (`builtins.readFile`'s context). */
   references(storePath: ByteString): readonly ByteString[];
   /**

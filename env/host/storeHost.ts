@@ -300,6 +300,13 @@ export class StoreHost implements EvalHost {
     return elements;
   }
 
+  outputPath(drvPath: ByteString, output: ByteString): ByteString | undefined {
+    const path = parseStorePath(this.storeDir, drvPath);
+    if (!isDerivationPath(path) || !(this.#pending.has(path) || this.#isPresent(path))) return undefined;
+    const known = this.#hasher.derivation(path).outputs.get(output);
+    return known !== undefined && "path" in known ? known.path : undefined;
+  }
+
   references(storePath: ByteString): readonly ByteString[] {
     if (!isInStore(this.storeDir, storePath)) return [];
     const { storePath: path } = splitStorePath(this.storeDir, storePath);

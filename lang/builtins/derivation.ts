@@ -127,7 +127,7 @@ export function derivationBuiltins(runtime: Runtime): readonly Definition[] {
       "outputOf",
       "derivation-reference output-name",
       "The output of a derivation that is itself the output of a build.",
-      (_, reference, outputName) => outputOf(reference, outputName),
+      (_, reference, outputName) => outputOf(runtime, reference, outputName),
       { feature: "dynamic-derivations" },
     ),
   ];
@@ -146,7 +146,7 @@ export function placeholderOf(drvPath: ByteString, output: ByteString): ByteStri
   return `/${encodeNix32(hashBytes("sha256", `nix-upstream-output:${hash}:${outputName}`).digest)}`;
 }
 
-function outputOf(reference: Slot, outputName: Slot): Value {
+function outputOf(runtime: Runtime, reference: Slot, outputName: Slot): Value {
   const frame = "while evaluating the first argument to builtins.outputOf";
   const context = new Set<ContextElement>();
   const text = forceString(reference, NO_POS, frame, context);
@@ -176,7 +176,8 @@ function outputOf(reference: Slot, outputName: Slot): Value {
         failure(`path string '${text}' has context with the different path '${element}'`),
         frame,
       );
-    return makeString(placeholderOf(element, output), new Set([`!${output}!${element}`]));
+    const place = runtime.host.outputPath(element, output) ?? placeholderOf(element, output);
+    return makeString(place, new Set([`!${output}!${element}`]));
   }
   // A placeholder of a placeholder: the inner one's digest, compressed, takes the place of the path's hash.
   const inner = hashBytes("sha256", `nix-upstream-output:${innerPlaceholderText(element)}`).digest;

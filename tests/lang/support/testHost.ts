@@ -113,6 +113,11 @@ export class TestHost implements EvalHost {
     return [...this.#closureOf(parseStorePath(this.storeDir, drvPath))];
   }
 
+  outputPath(drvPath: ByteString, output: ByteString): ByteString | undefined {
+    const known = this.#hasher.derivation(parseStorePath(this.storeDir, drvPath)).outputs.get(output);
+    return known !== undefined && "path" in known ? known.path : undefined;
+  }
+
   references(): readonly ByteString[] {
     return [];
   }
