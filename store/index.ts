@@ -14,6 +14,7 @@ export {
   makeDerivation,
   outputsOf,
   parseBuiltElement,
+  parseBuiltTarget,
   type DerivationRequest,
   type MadeDerivation,
 } from "./format/makeDerivation.ts";

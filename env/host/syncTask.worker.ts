@@ -14,7 +14,7 @@ import {
   localStore,
   makeFixedOutputPath,
   openStore,
-  parseBuiltElement,
+  parseBuiltTarget,
   parseStorePath,
   realise,
   resolveStoreSettings,
@@ -146,10 +146,7 @@ function signalOfProcess(): AbortSignal {
 
 async function realiseElements(elements: readonly ByteString[], store: Store): Promise<SyncTaskReply> {
   const targets = elements.map((element): DerivedPath => {
-    if (element.startsWith("!")) {
-      const { drvPath, outputs } = parseBuiltElement(store.storeDir, element);
-      return { kind: "built", drvPath, via: outputs.slice(0, -1), outputs: outputs.slice(-1) };
-    }
+    if (element.startsWith("!")) return { kind: "built", ...parseBuiltTarget(store.storeDir, element) };
     return {
       kind: "opaque",
       path: parseStorePath(store.storeDir, element.startsWith("=") ? element.slice(1) : element),

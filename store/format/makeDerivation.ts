@@ -7,6 +7,7 @@ import {
   type HashAlgorithm,
 } from "../../core/index.ts";
 import type {
+  BuiltTarget,
   Derivation,
   DerivationOutput,
   DynamicInput,
@@ -239,6 +240,15 @@ export function parseBuiltElement(storeDir: string, element: ByteString): BuiltE
   if (parts.length === 0 || parts.includes(""))
     throw new Error(`malformed context element ${JSON.stringify(element)}`);
   return { drvPath, outputs: parts.reverse() };
+}
+
+/** A context element as what is to be built. */
+export function parseBuiltTarget(
+  storeDir: string,
+  element: ByteString,
+): BuiltTarget & { outputs: OutputName[] } {
+  const { drvPath, outputs } = parseBuiltElement(storeDir, element);
+  return { drvPath, ...(outputs.length > 1 && { via: outputs.slice(0, -1) }), outputs: outputs.slice(-1) };
 }
 
 function addDynamic(

@@ -137,6 +137,8 @@ async function planOutput(
   const info = { ...originOf(request), path: target.path, narHash, narSizeBytes, references };
   if (target.kind === "path") return { name, info, source: item.path, isFound: false };
   checkFlatMode(item.path, target.method);
+  const isTree = target.method === "nar" && target.hash.algorithm === "sha256";
+  if (references.length > 0 && !isTree) throw forbiddenReferences(info, target, references);
   const actual = await hashContent(item.path, target.method, target.hash.algorithm);
   if (!actual.digest.equals(target.hash.digest)) {
     keepMismatched(store, info, item.path, { method: target.method, hash: actual });

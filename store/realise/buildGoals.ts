@@ -23,7 +23,7 @@ import {
 } from "./outputPaths.ts";
 import type { PathGoals } from "./pathGoals.ts";
 import { isDownload } from "./plan.ts";
-import { repairClosure } from "./repairClosure.ts";
+import { repairClosure } from "./repair.ts";
 import type { Semaphore } from "./semaphore.ts";
 import type { SubstituterSet } from "./substituterSet.ts";
 import { Cancelled, Goals, isFailure, type Work } from "./work.ts";

@@ -9,6 +9,7 @@ import { cleanLeftovers } from "./leftovers.ts";
 import { knownOutputPathsOf, type OutputPaths } from "./outputPaths.ts";
 import { PathGoals } from "./pathGoals.ts";
 import { planRealisation } from "./plan.ts";
+import { repairPath } from "./repair.ts";
 import { exitStatusOf, type RealiseReport, type RealiseResult } from "./report.ts";
 import { Semaphore } from "./semaphore.ts";
 import type { RealiseStore } from "./storePort.ts";
@@ -62,7 +63,13 @@ export async function realise(
   const settled = await Promise.allSettled(
     targets.map(async (target): Promise<OutputPaths> => {
       if (target.kind === "built") return await builds.ensure(target, mode);
-      await paths.ensure(target.path, mode === "repair");
+      if (mode !== "repair") await paths.ensure(target.path);
+      else
+        await repairPath(
+          { work, paths, builds },
+          target.path,
+          (await substituters.find(target.path)) !== undefined,
+        );
       return new Map([["out", target.path]]);
     }),
   );

@@ -5,10 +5,13 @@ import { outputPathsOf, type OutputPaths } from "./outputPaths.ts";
 import type { PathGoals } from "./pathGoals.ts";
 import type { Work } from "./work.ts";
 
-export interface RepairRequest {
+export interface Repairer {
   readonly work: Work;
   readonly paths: PathGoals;
   readonly builds: { ensure(target: BuiltTarget, mode: BuildMode): Promise<OutputPaths> };
+}
+
+export interface RepairRequest extends Repairer {
   readonly drvPath: StorePath;
   /** The derivation's own, found whole. */
   readonly outputs: OutputPaths;
@@ -38,6 +41,18 @@ export async function repairClosure({ work, paths, builds, drvPath, outputs }: R
         `some paths in the output closure of derivation '${drvPath}' could not be repaired`,
       ),
     );
+}
+
+/** Makes a path what was registered: by substitution, else by building its deriver again. */
+export async function repairPath(
+  { work, paths, builds }: Repairer,
+  path: StorePath,
+  isOffered: boolean,
+): Promise<void> {
+  const deriver = isOffered ? undefined : work.store.queryPathInfo(path)?.deriver;
+  const isBuilt = deriver !== undefined && work.store.isValidPath(deriver);
+  if (isBuilt && !paths.isIntact(path)) await builds.ensure({ drvPath: deriver, outputs: "*" }, "repair");
+  else await paths.ensure(path, true);
 }
 
 /** What the outputs refer to, themselves left out. */

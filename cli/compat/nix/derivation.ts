@@ -1,4 +1,5 @@
 import { DevshellError, bytesOfText } from "../../../core/index.ts";
+import type { Derivation, StorePath } from "../../../store/index.ts";
 import { parseCommandLine, usageError, type CommonFlags } from "../commandLine.ts";
 import { openContext } from "../context.ts";
 import { printLine, standardInput } from "../output.ts";
@@ -55,7 +56,9 @@ function add(flags: CommonFlags, isDryRun: boolean): number {
   using context = openContext(flags);
   const { store } = context;
   const text = Buffer.concat([...standardInput()].map((chunk) => Buffer.from(chunk))).toString("utf8");
-  const made = derivationFromJson(text, store.storeDir, (drvPath) => store.readDerivation(drvPath));
+  const features = new Set((store.settings.config.raw.get("experimental-features") ?? "").split(/\s+/));
+  const read = (drvPath: StorePath): Derivation => store.readDerivation(drvPath);
+  const made = derivationFromJson(text, store.storeDir, read, features);
   printLine(isDryRun || flags.isReadOnly ? made.drvPath : store.writeDerivation(made));
   return 0;
 }

@@ -63,6 +63,7 @@ export function derivationFromJson(
   text: string,
   storeDir: string,
   read: (drvPath: StorePath) => Derivation,
+  features: ReadonlySet<string>,
 ): MadeDerivation {
   const json = objectOf(parseJson(text), "the derivation");
   if (json["version"] !== DERIVATION_JSON_VERSION)
@@ -93,6 +94,7 @@ export function derivationFromJson(
     new DerivationHasher(storeDir, read),
     () => [],
   );
+  requireFeatures(made.derivation, features);
   for (const [name, output] of outputs) {
     const { path } = objectOf(output, "'outputs'");
     const given = path === undefined ? undefined : bytes(path, "'path'");
@@ -104,6 +106,21 @@ export function derivationFromJson(
       );
   }
   return made;
+}
+
+/** @throws {DevshellError} `DRV_FEATURE` where a derivation is of a kind that is not enabled */
+function requireFeatures({ outputs, dynamicInputs }: Derivation, features: ReadonlySet<string>): void {
+  const needed = new Set<string>();
+  for (const { kind } of outputs.values())
+    if (kind === "contentAddressed") needed.add("ca-derivations");
+    else if (kind === "impure") needed.add("impure-derivations");
+  if ((dynamicInputs?.size ?? 0) > 0) needed.add("dynamic-derivations");
+  for (const feature of needed)
+    if (!features.has(feature))
+      throw new DevshellError(
+        "DRV_FEATURE",
+        `experimental Nix feature '${feature}' is disabled; add '--extra-experimental-features ${feature}' to enable it`,
+      );
 }
 
 type Json = Readonly<Record<string, unknown>>;

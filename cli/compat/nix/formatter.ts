@@ -1,7 +1,6 @@
 import { resolve } from "node:path";
-import { DevshellError, bytesOfText } from "../../../core/index.ts";
+import { bytesOfText } from "../../../core/index.ts";
 import type { FlakePlaces, StoreContext } from "../../../env/index.ts";
-import { isInStore } from "../../../store/index.ts";
 import { parseCommandLine, usageError, type CommonFlags } from "../commandLine.ts";
 import { printLine } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
@@ -14,7 +13,7 @@ import {
   takeInstallableFlag,
   type InstallableFlags,
 } from "./installables.ts";
-import { appOf, type App } from "./run.ts";
+import { appOf, builtProgram, type App } from "./run.ts";
 
 const FORMATTERS: FlakePlaces = { defaults: ["formatter.%"], prefixes: [] };
 
@@ -83,8 +82,7 @@ async function builtFormatter(
   const app = appOf(context, opened.evaluation(), installable.value());
   opened.evaluation().host.flush();
   const report = await context.tryRealise(app.targets);
-  if (report.failures.length === 0 && !isInStore(context.settings.storeDir, bytesOfText(app.program)))
-    throw new DevshellError("CLI_APP", `app program '${app.program}' is not in the Nix store`);
   const status = reportFailures(report) > 0 ? 1 : 0;
-  return { app, sourcePath: installable.flake?.().sourcePath, status };
+  const program = status === 0 ? builtProgram(context, app, report) : app.program;
+  return { app: { ...app, program }, sourcePath: installable.flake?.().sourcePath, status };
 }

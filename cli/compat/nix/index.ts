@@ -34,6 +34,10 @@ const LOADERS: Readonly<Record<string, () => Promise<NixCommand>>> = {
   },
   config: async () => (await import("./config.ts")).config,
   "show-config": async () => (await import("./config.ts")).showConfig,
+  "show-derivation": async () => {
+    const { derivation } = await import("./derivation.ts");
+    return (argv) => derivation(["show", ...argv]);
+  },
   derivation: async () => (await import("./derivation.ts")).derivation,
 };
 

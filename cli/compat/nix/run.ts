@@ -12,7 +12,15 @@ import {
   textOf,
   type Value,
 } from "../../../lang/index.ts";
-import { isInStore, parseBuiltElement, parseStorePath, type DerivedPath } from "../../../store/index.ts";
+import {
+  downstreamPlaceholder,
+  dynamicPlaceholder,
+  isInStore,
+  parseBuiltTarget,
+  parseStorePath,
+  type DerivedPath,
+  type RealiseReport,
+} from "../../../store/index.ts";
 import { parseCommandLine } from "../commandLine.ts";
 import type { CompatEvaluation } from "../evaluate.ts";
 import { reportFailures } from "../reportFailures.ts";
@@ -54,9 +62,27 @@ export async function run(argv: readonly string[]): Promise<number> {
   evaluation.host.flush();
   const report = await context.tryRealise(app.targets);
   if (report.failures.length > 0) return reportFailures(report) > 0 ? 1 : 0;
-  if (!isInStore(context.settings.storeDir, bytesOfText(app.program)))
-    throw new DevshellError("CLI_APP", `app program '${app.program}' is not in the Nix store`);
-  return becomeProgram(context, app.program, args, environmentOf(variables, process.env));
+  const program = builtProgram(context, app, report);
+  return becomeProgram(context, program, args, environmentOf(variables, process.env));
+}
+
+/** The app's program once it is built: until then outputs may be named by what stands for them. */
+export function builtProgram({ settings }: StoreContext, app: App, report: RealiseReport): string {
+  let { program } = app;
+  for (const { target, outputs } of report.results) {
+    if (target.kind === "opaque") continue;
+    const { drvPath, via = [] } = target;
+    for (const [output, path] of outputs)
+      program = program.replaceAll(
+        via.length === 0
+          ? downstreamPlaceholder(drvPath, output)
+          : dynamicPlaceholder(drvPath, [...via, output]),
+        () => textOfBytes(path),
+      );
+  }
+  if (!isInStore(settings.storeDir, bytesOfText(program)))
+    throw new DevshellError("CLI_APP", `app program '${program}' is not in the Nix store`);
+  return program;
 }
 
 /** What a value is to run as: `type = "app"` where apps are, a derivation elsewhere. */
@@ -83,7 +109,7 @@ function appOfSet({ settings: { storeDir } }: StoreContext, set: AttrSet): App {
   const targets = [...contextOf(program)].map((element): DerivedPath => {
     if (element.startsWith("="))
       return { kind: "built", drvPath: parseStorePath(storeDir, element.slice(1)), outputs: "*" };
-    if (element.startsWith("!")) return { kind: "built", ...parseBuiltElement(storeDir, element) };
+    if (element.startsWith("!")) return { kind: "built", ...parseBuiltTarget(storeDir, element) };
     return { kind: "opaque", path: parseStorePath(storeDir, element) };
   });
   return { program: textOfBytes(textOf(program)), targets };

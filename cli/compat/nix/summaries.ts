@@ -16,6 +16,7 @@ export const SUMMARIES: Readonly<Record<string, string>> = {
   "path-info": "tell what is known of paths in the store",
   "print-dev-env": "print the environment of a build as a script for Bash",
   realisation: "tell what outputs of content-addressed derivations turned out to be",
+  "show-derivation": "show derivations as JSON (an old name)",
   registry: "manage the registries of flakes",
   repl: "evaluate expressions one by one",
   run: "run an app, or a package's main program",

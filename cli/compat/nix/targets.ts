@@ -18,7 +18,7 @@ import {
   type Pos,
   type Value,
 } from "../../../lang/index.ts";
-import { isStorePath, parseBuiltElement, parseStorePath, type DerivedPath } from "../../../store/index.ts";
+import { isStorePath, parseBuiltTarget, parseStorePath, type DerivedPath } from "../../../store/index.ts";
 import type { CompatEvaluation } from "../evaluate.ts";
 import type { Outputs } from "./outputs.ts";
 
@@ -116,10 +116,7 @@ function targetOfString(storeDir: string, text: ByteString, context: readonly st
       "eval",
       `string '${text}' has a context which refers to a complete source and binary closure. This is not supported at this time`,
     );
-  if (element.startsWith("!")) {
-    const { drvPath, outputs } = parseBuiltElement(storeDir, element);
-    return { kind: "built", drvPath, via: outputs.slice(0, -1), outputs: outputs.slice(-1) };
-  }
+  if (element.startsWith("!")) return { kind: "built", ...parseBuiltTarget(storeDir, element) };
   if (element !== text)
     throw evalError("eval", `path string '${text}' has context with the different path '${element}'`);
   return { kind: "opaque", path: parseStorePath(storeDir, element) };

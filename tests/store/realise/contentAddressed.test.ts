@@ -263,6 +263,36 @@ describe("derivations that are outputs", () => {
   });
 });
 
+describe("repair", () => {
+  it("builds a damaged path's deriver again, asked for by path or as part of what needs it", async () => {
+    await using t = TestStore.create();
+    const input = t.derivation({ name: "input", script: "echo input > $out" });
+    const user = t.derivation({ name: "user", script: `echo ${t.output(input)} > $out`, inputs: [input] });
+    expect((await t.build(user)).failures).toEqual([]);
+    const damage = (): void => {
+      rmSync(t.output(input));
+      writeFileSync(t.output(input), "damaged\n");
+    };
+    damage();
+    const byPath = await realise(t.store, [{ kind: "opaque", path: t.output(input) }], { mode: "repair" });
+    expect(byPath.failures).toEqual([]);
+    expect(readFileSync(t.output(input), "utf8")).toBe("input\n");
+    damage();
+    expect((await t.build(user, { mode: "repair" })).failures).toEqual([]);
+    expect(readFileSync(t.output(input), "utf8")).toBe("input\n");
+  });
+
+  it("says so where nobody can build or offer it", async () => {
+    await using t = TestStore.create();
+    const source = t.store.addText("source", "text", []);
+    rmSync(source);
+    const report = await realise(t.store, [{ kind: "opaque", path: source }], { mode: "repair" });
+    expect(report.failures[0]?.message).toBe(
+      `cannot repair path '${source}': there is no substituter that has it`,
+    );
+  });
+});
+
 describe("fixed outputs", () => {
   it("of another hash are kept where they belong", async () => {
     await using t = TestStore.create();
