@@ -50,6 +50,7 @@ export function derivationVariables(
     outputs,
     inputPaths: new Set(store.closureOf(inputPathsOf(store, derivation))),
     pathInfo: (path) => store.pathInfo(path),
+    outputsOf: (path) => store.queryDerivationOutputs(path).values(),
     rewrites,
     hostEnv: {},
   });

@@ -74,6 +74,7 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
     outputs: scratch.outputs,
     inputPaths,
     pathInfo,
+    outputsOf: (path) => store.queryDerivationOutputs(path).values(),
     rewrites: scratch.rewrites,
     hostEnv: process.env,
   });

@@ -9,7 +9,7 @@ import {
 } from "../../core/index.ts";
 import { isFixedOutput } from "../format/derivation.ts";
 import { hashPlaceholder } from "../format/makeDerivation.ts";
-import { compareBytes } from "../format/storePath.ts";
+import { compareBytes, isDerivationPath } from "../format/storePath.ts";
 import type { Derivation, OutputName, StorePath, StoreSettings, ValidPathInfo } from "../types.ts";
 import { hasNetwork } from "./buildRequest.ts";
 import type { DerivationOptions, Json } from "./derivationOptions.ts";
@@ -34,6 +34,8 @@ export interface BuilderInputRequest {
   /** The inputs' closure, in byte order. */
   readonly inputPaths: ReadonlySet<StorePath>;
   readonly pathInfo: (path: StorePath) => ValidPathInfo;
+  /** The outputs of a derivation that is among the inputs. */
+  readonly outputsOf: (drvPath: StorePath) => Iterable<StorePath | undefined>;
   /** The final outputs' paths, where they differ from `outputs`: their hash parts are replaced. */
   readonly rewrites: ReadonlyMap<ByteString, ByteString>;
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
@@ -142,7 +144,18 @@ function exportedClosure(roots: readonly ByteString[], request: BuilderInputRequ
       );
     return path;
   });
-  return [...closureOf(wanted, request.pathInfo)].sort(compareBytes);
+  const closure = closureOf(wanted, request.pathInfo);
+  // Of derivations their outputs, too: so all that a build needs can be had.
+  const outputs = [...closure].filter(isDerivationPath).flatMap((drvPath) =>
+    [...request.outputsOf(drvPath)].map((output) => {
+      if (output !== undefined) return output;
+      throw new DevshellError(
+        "BUILD_EXPORT_REFERENCES",
+        `cannot export references of '${drvPath}' because not all its outputs are built`,
+      );
+    }),
+  );
+  return [...closureOf([...closure, ...outputs], request.pathInfo)].sort(compareBytes);
 }
 
 function closureOf(

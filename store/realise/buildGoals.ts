@@ -2,7 +2,7 @@ import { DevshellError } from "../../core/index.ts";
 import { derivationKind } from "../format/derivation.ts";
 import { builtInputsOf, resolveDerivation, shouldResolve } from "../format/resolveDerivation.ts";
 import type { MadeDerivation } from "../format/makeDerivation.ts";
-import { isDerivationPath } from "../format/storePath.ts";
+import { compareBytes, isDerivationPath, storePathName } from "../format/storePath.ts";
 import type {
   BuiltTarget,
   BuiltinBuilder,
@@ -12,7 +12,13 @@ import type {
   ValidPathInfo,
 } from "../types.ts";
 import { buildDerivation } from "./buildDerivation.ts";
-import { buildObstacle, derivationLabel, knownOutputsText, type BuildMode } from "./buildRequest.ts";
+import {
+  buildObstacle,
+  derivationLabel,
+  knownOutputsText,
+  type BuildMode,
+  type BuildRequest,
+} from "./buildRequest.ts";
 import { maySubstitute, readDerivationOptions } from "./derivationOptions.ts";
 import {
   knownOutputPathsOf,
@@ -230,7 +236,7 @@ export class BuildGoals {
     const inputs = new Map<string, StorePath>();
     const settled = await Promise.allSettled([
       ...derivation.inputSrcs.map((path) => this.#options.paths.ensure(path)),
-      ...[...builtInputsOf(derivation)].map(async (input) => {
+      ...[...builtInputsOf(derivation)].sort(byName).map(async (input) => {
         for (const [output, path] of await this.ensure(input, inputMode))
           inputs.set(inputKey(input.drvPath, [...input.via, output]), path);
       }),
@@ -288,8 +294,8 @@ export class BuildGoals {
   }
 
   async #buildNow(goal: BuildGoal, inputs: InputPaths): Promise<OutputPaths> {
-    const { drvPath, derivation, mode } = goal;
-    const { store, signal, activities } = this.#work;
+    const { drvPath, derivation } = goal;
+    const { store, activities } = this.#work;
     this.#work.throwIfStopped();
     const name = derivation.builder.startsWith("builtin:") ? derivation.builder.slice(8) : undefined;
     const builtin = name === undefined ? undefined : this.#options.builtins.get(name);
@@ -304,46 +310,58 @@ export class BuildGoals {
           `Cannot build '${drvPath}'.\nReason: unsupported builtin builder '${name}'.`,
         );
       const { downloads, foreign, builtin: builtinSlots } = this.#options.slots;
-      const isFetched = isDownload(derivation);
-      const slots = isFetched ? downloads : builtin === undefined ? foreign : builtinSlots;
-      return await slots.run(async () => {
-        using locks = await store.lockPaths(lockedPaths(drvPath, derivation), { signal });
-        const known = knownOutputPathsOf(store, drvPath, derivation, "*");
-        if (mode === "normal" && known !== undefined && areValid(store, known)) {
-          locks.discard();
-          return known;
-        }
-        const kind = isFetched ? "download" : "build";
-        const activity = {
-          kind,
-          name: derivationLabel(drvPath),
-          path: drvPath,
-          builder: builtin === undefined ? derivation.builder : undefined,
-        } as const;
-        const outputs = await activities.run(activity, (id) =>
-          buildDerivation({
-            store,
-            drvPath,
-            derivation,
-            options,
-            inputPaths: this.#inputClosure(derivation, inputs),
-            pathInfo: (path) => this.#info(path),
-            builtin,
-            mode,
-            signal,
-            onLine: (line) => activities.emit({ kind: "log", id, line }),
-            onWarn: (problem) => activities.warn(problem),
-            onPhase: (phase) => activities.emit({ kind: "phase", id, phase }),
-            onProgress: (doneBytes, totalBytes) =>
-              activities.emit({ kind: "progress", id, doneBytes, totalBytes }),
+      const slots = isDownload(derivation) ? downloads : builtin === undefined ? foreign : builtinSlots;
+      // A failure is noted before the slot is free: what waits for it shall not begin.
+      return await slots.run(
+        () =>
+          this.#buildLocked(goal, inputs, { options, builtin }).catch((error: unknown) => {
+            throw this.#work.settle(error);
           }),
-        );
-        if (mode === "normal") locks.discard();
-        return outputs;
-      }, signal);
+        this.#work.signal,
+      );
     } catch (error) {
-      throw this.#work.fail(store.settings.storeDir, error);
+      throw this.#work.settle(error);
     }
+  }
+
+  async #buildLocked(
+    { drvPath, derivation, mode }: BuildGoal,
+    inputs: InputPaths,
+    { options, builtin }: Pick<BuildRequest, "options" | "builtin">,
+  ): Promise<OutputPaths> {
+    const { store, signal, activities } = this.#work;
+    using locks = await store.lockPaths(lockedPaths(drvPath, derivation), { signal });
+    const known = knownOutputPathsOf(store, drvPath, derivation, "*");
+    if (mode === "normal" && known !== undefined && areValid(store, known)) {
+      locks.discard();
+      return known;
+    }
+    const activity = {
+      kind: isDownload(derivation) ? "download" : "build",
+      name: derivationLabel(drvPath),
+      path: drvPath,
+      builder: builtin === undefined ? derivation.builder : undefined,
+    } as const;
+    const outputs = await activities.run(activity, (id) =>
+      buildDerivation({
+        store,
+        drvPath,
+        derivation,
+        options,
+        inputPaths: this.#inputClosure(derivation, inputs),
+        pathInfo: (path) => this.#info(path),
+        builtin,
+        mode,
+        signal,
+        onLine: (line) => activities.emit({ kind: "log", id, line }),
+        onWarn: (problem) => activities.warn(problem),
+        onPhase: (phase) => activities.emit({ kind: "phase", id, phase }),
+        onProgress: (doneBytes, totalBytes) =>
+          activities.emit({ kind: "progress", id, doneBytes, totalBytes }),
+      }),
+    );
+    if (mode === "normal") locks.discard();
+    return outputs;
   }
 
   /** The paths that a build may see: its sources, its inputs' wanted outputs, and all they refer to. */
@@ -378,6 +396,12 @@ function areValid(store: Work["store"], paths: OutputPaths): boolean {
 
 function goalKey(mode: BuildMode, what: string, wanted: WantedOutputs): string {
   return `${mode} ${what}!${wanted === "*" ? wanted : [...wanted].sort().join()}`;
+}
+
+/** As Nix begins them: by name, then by path. */
+export function byName(a: { readonly drvPath: StorePath }, b: { readonly drvPath: StorePath }): number {
+  const [nameA, nameB] = [storePathName(a.drvPath), storePathName(b.drvPath)];
+  return compareBytes(nameA, nameB) || compareBytes(a.drvPath, b.drvPath);
 }
 
 function inputKey(drvPath: StorePath, outputs: readonly OutputName[]): string {

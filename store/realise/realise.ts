@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
-import type { BuiltinBuilder, DerivedPath, RealiseOptions } from "../types.ts";
+import type { BuiltinBuilder, DerivedPath, OutputName, RealiseOptions, StorePath } from "../types.ts";
 import { Activities } from "./activities.ts";
-import { BuildGoals } from "./buildGoals.ts";
+import { BuildGoals, byName } from "./buildGoals.ts";
 import { buildenv } from "./builtins/buildenv.ts";
 import { fetchurl } from "./builtins/fetchurl.ts";
 import { unpackChannel } from "./builtins/unpackChannel.ts";
@@ -60,26 +60,27 @@ export async function realise(
   const slots = { downloads, builtin, foreign: new Semaphore(store.settings.config.maxJobs) };
   const builtins = new Map([...STORE_BUILDERS, ...(options.builtinBuilders ?? [])]);
   const builds = new BuildGoals({ work, paths, substituters, builtins, slots });
-  const settled = await Promise.allSettled(
-    targets.map(async (target): Promise<OutputPaths> => {
-      if (target.kind === "built") return await builds.ensure(target, mode);
-      if (mode !== "repair") await paths.ensure(target.path);
-      else
-        await repairPath(
-          { work, paths, builds },
-          target.path,
-          (await substituters.find(target.path)) !== undefined,
-        );
-      return new Map([["out", target.path]]);
-    }),
-  );
+  const begin = async (target: DerivedPath): Promise<OutputPaths> => {
+    if (target.kind === "built") return await builds.ensure(target, mode);
+    if (mode !== "repair") await paths.ensure(target.path);
+    else
+      await repairPath(
+        { work, paths, builds },
+        target.path,
+        (await substituters.find(target.path)) !== undefined,
+      );
+    return new Map([["out", target.path]]);
+  };
+  const begun = new Map(inOrder(targets).map((target) => [target, begin(target)]));
+  const settled = await Promise.allSettled(targets.map((target) => begun.get(target)));
   await Promise.all([paths.end(), builds.end()]);
   outer?.throwIfAborted();
   work.throwCrash();
   const results = settled.map((outcome, index): RealiseResult => {
     const target = targets[index];
     if (target === undefined) throw new Error("unreachable");
-    if (outcome.status === "fulfilled") return { target, status: "done", outputs: outcome.value };
+    if (outcome.status === "fulfilled")
+      return { target, status: "done", outputs: outcome.value ?? new Map<OutputName, StorePath>() };
     const error = outcome.reason as unknown;
     return { ...resultOf(store, target, error instanceof Cancelled ? "cancelled" : "failed"), error };
   });
@@ -91,6 +92,12 @@ const STORE_BUILDERS: ReadonlyMap<string, BuiltinBuilder> = new Map([
   ["unpack-channel", unpackChannel],
   ["buildenv", buildenv],
 ]);
+
+/** Paths first, then builds as Nix begins them: with few slots this decides what fails first. */
+function inOrder(targets: readonly DerivedPath[]): readonly DerivedPath[] {
+  const builds = targets.filter((target) => target.kind === "built");
+  return [...targets.filter(({ kind }) => kind === "opaque"), ...builds.sort(byName)];
+}
 
 function resultOf(store: RealiseStore, target: DerivedPath, status: RealiseResult["status"]): RealiseResult {
   if (target.kind === "opaque") return { target, status, outputs: new Map([["out", target.path]]) };
