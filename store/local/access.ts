@@ -25,7 +25,7 @@ export interface StoreAccess {
   realPath(path: ByteString): ByteString;
   makeScratchPath(): ByteString;
   moveIntoPlace(scratch: ByteString, path: StorePath, isRepair?: boolean): void;
-  registerValidPaths(infos: readonly ValidPathInfo[]): void;
+  registerValidPaths(infos: readonly ValidPathInfo[], isRepair?: boolean): void;
   registerRealisation(realisation: Realisation): void;
   /** @throws {DevshellError} where a file is no derivation, or names other output paths than follow from it */
   checkDerivation(drvPath: StorePath, file: ByteString): void;

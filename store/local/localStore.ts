@@ -456,7 +456,7 @@ export class LocalStore implements StoreAccess, Disposable {
         contentAddress: info.contentAddress,
       };
       this.moveIntoPlace(scratch, info.path, isRepair);
-      this.registerValidPaths([valid]);
+      this.registerValidPaths([valid], isRepair);
       locks?.discard();
       return valid;
     } finally {
@@ -470,7 +470,7 @@ export class LocalStore implements StoreAccess, Disposable {
   }
 
   /** Registers paths whose files are in place; references must be valid or among them. */
-  registerValidPaths(infos: readonly ValidPathInfo[]): void {
+  registerValidPaths(infos: readonly ValidPathInfo[], isRepair = false): void {
     this.prepareToWrite();
     if (this.settings.config.raw.get("fsync-store-paths") === "true") {
       for (const { path } of infos) syncTree(this.realPath(path));
@@ -488,6 +488,7 @@ export class LocalStore implements StoreAccess, Disposable {
       optimisePaths(
         this,
         infos.map(({ path }) => path),
+        isRepair,
       );
   }
 
@@ -667,7 +668,7 @@ export class LocalStore implements StoreAccess, Disposable {
         const info = fill(scratch);
         if (info === undefined) return false;
         this.moveIntoPlace(scratch, path, isRepair);
-        this.registerValidPaths([info]);
+        this.registerValidPaths([info], isRepair);
       } finally {
         deleteTree(scratch);
       }

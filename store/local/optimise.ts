@@ -51,9 +51,12 @@ export async function optimiseStore(
   return { linkedFiles: optimiser.linkedFiles, savedBytes: optimiser.savedBytes };
 }
 
-/** As {@link optimiseStore} for paths that have just been registered (`auto-optimise-store`). */
-export function optimisePaths(store: StoreAccess, paths: Iterable<StorePath>): void {
-  const optimiser = new Optimiser(store);
+/**
+ * As {@link optimiseStore} for paths that have just been registered (`auto-optimise-store`).
+ * @param isRepair looks at the content of what it links to: that may be what was damaged
+ */
+export function optimisePaths(store: StoreAccess, paths: Iterable<StorePath>, isRepair: boolean): void {
+  const optimiser = new Optimiser(store, isRepair);
   for (const path of paths) optimiser.optimise(store.realPath(path));
 }
 
@@ -61,14 +64,16 @@ class Optimiser {
   linkedFiles = 0;
   savedBytes = 0;
   readonly #store: StoreAccess;
+  readonly #isRepair: boolean;
   readonly #linksDir: ByteString;
   /** Inodes that are in `.links` already. */
   readonly #linked = new Set<number>();
   #nextName = 0;
   #sliceEnd = Date.now() + SLICE_MS;
 
-  constructor(store: StoreAccess) {
+  constructor(store: StoreAccess, isRepair = false) {
     this.#store = store;
+    this.#isRepair = isRepair;
     this.#linksDir = `${store.realStoreDir}/.links`;
     makeDirectories(this.#linksDir);
     for (const name of readdirSync(fsPath(this.#linksDir))) {
@@ -105,7 +110,10 @@ class Optimiser {
     }
     const known = lstatSync(fsPath(link), { throwIfNoEntry: false });
     if (known === undefined || known.ino === stats.ino) return;
-    if (known.size !== stats.size) {
+    const isSame =
+      known.size === stats.size &&
+      (!this.#isRepair || hashNar(link, { rootType: "regular" }).hash.digest.equals(hash.digest));
+    if (!isSame) {
       this.#store.onWarn(`removing corrupted link "${link}"`);
       unlinkSync(fsPath(link));
       if (this.#tryLink(path, link)) this.#linked.add(stats.ino);

@@ -230,8 +230,24 @@ export class BuildGoals {
     return paths;
   }
 
+  /** What is built each time anew would make those that use it other ones each time, though they are kept. */
+  #checkPurity(drvPath: StorePath, derivation: Derivation): void {
+    const kind = derivationKind(derivation);
+    if (kind === "impure" || kind === "fixed" || kind === "inputAddressed") return;
+    const impure = [...derivation.inputDrvs.keys()].find((input) => {
+      const { store } = this.#work;
+      return store.isValidPath(input) && derivationKind(store.readDerivation(input)) === "impure";
+    });
+    if (impure !== undefined)
+      throw new DevshellError(
+        "BUILD_IMPURE_INPUT",
+        `pure derivation '${drvPath}' depends on impure derivation '${impure}'`,
+      );
+  }
+
   /** @throws where an input could not be made; that is told before any cancellation which it caused */
   async #ensureInputs({ drvPath, derivation, mode }: BuildGoal): Promise<InputPaths> {
+    this.#checkPurity(drvPath, derivation);
     const inputMode = mode === "repair" ? "repair" : "normal";
     const inputs = new Map<string, StorePath>();
     const settled = await Promise.allSettled([

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import type { BuiltinBuilder, DerivedPath, OutputName, RealiseOptions, StorePath } from "../types.ts";
+import type { BuiltinBuilder, DerivedPath, RealiseOptions } from "../types.ts";
 import { Activities } from "./activities.ts";
 import { BuildGoals, byName } from "./buildGoals.ts";
 import { buildenv } from "./builtins/buildenv.ts";
@@ -71,16 +71,16 @@ export async function realise(
       );
     return new Map([["out", target.path]]);
   };
-  const begun = new Map(inOrder(targets).map((target) => [target, begin(target)]));
-  const settled = await Promise.allSettled(targets.map((target) => begun.get(target)));
+  const order = inOrder(targets);
+  const settled = await Promise.allSettled(order.map(begin));
   await Promise.all([paths.end(), builds.end()]);
   outer?.throwIfAborted();
   work.throwCrash();
-  const results = settled.map((outcome, index): RealiseResult => {
-    const target = targets[index];
-    if (target === undefined) throw new Error("unreachable");
-    if (outcome.status === "fulfilled")
-      return { target, status: "done", outputs: outcome.value ?? new Map<OutputName, StorePath>() };
+  const outcomes = new Map(settled.map((outcome, index) => [order[index], outcome]));
+  const results = targets.map((target): RealiseResult => {
+    const outcome = outcomes.get(target);
+    if (outcome === undefined) throw new Error("unreachable");
+    if (outcome.status === "fulfilled") return { target, status: "done", outputs: outcome.value };
     const error = outcome.reason as unknown;
     return { ...resultOf(store, target, error instanceof Cancelled ? "cancelled" : "failed"), error };
   });

@@ -185,6 +185,17 @@ describe("impure derivations", () => {
     expect(readFileSync(both.results[1]?.outputs.get("out") ?? "", "utf8")).toMatch(/^xxx /);
   });
 
+  it("may not be what others need that are kept", async () => {
+    await using t = TestStore.create();
+    const impure = t.derivation({ name: "impure", floating: "impure", script: "echo > $out" });
+    const pure = t.derivation({ name: "pure", script: `echo ${t.place(impure)} > $out`, inputs: [impure] });
+    const report = await t.build(pure);
+    expect(report.failures.map(({ message }) => message)).toEqual([
+      `pure derivation '${pure}' depends on impure derivation '${impure}'`,
+    ]);
+    expect(report.exitStatus).toBe(1);
+  });
+
   it("are no reason to build a fixed output again", async () => {
     await using t = TestStore.create();
     const impure = t.derivation({
