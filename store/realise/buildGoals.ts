@@ -47,6 +47,8 @@ export interface BuildGoalsOptions {
   readonly substituters: SubstituterSet;
   readonly builtins: ReadonlyMap<string, BuiltinBuilder>;
   readonly slots: BuildSlots;
+  /** What was asked for itself: its failure is told once, and without `keep-going` ends what else was asked for. */
+  readonly asked: ReadonlySet<StorePath>;
 }
 
 /** A derivation at hand, and what is wanted of it. */
@@ -250,13 +252,20 @@ export class BuildGoals {
     this.#checkPurity(drvPath, derivation);
     const inputMode = mode === "repair" ? "repair" : "normal";
     const inputs = new Map<string, StorePath>();
+    const builtInputs = [...builtInputsOf(derivation)].sort(byName);
     const settled = await Promise.allSettled([
       ...derivation.inputSrcs.map((path) => this.#options.paths.ensure(path)),
-      ...[...builtInputsOf(derivation)].sort(byName).map(async (input) => {
+      ...builtInputs.map(async (input) => {
         for (const [output, path] of await this.ensure(input, inputMode))
           inputs.set(inputKey(input.drvPath, [...input.via, output]), path);
       }),
     ]);
+    const wasAsked = builtInputs.some(
+      (input, index) =>
+        this.#options.asked.has(input.drvPath) &&
+        settled.slice(derivation.inputSrcs.length)[index]?.status === "rejected",
+    );
+    if (wasAsked) this.#work.throwIfStopped();
     const failed = settled.filter(isFailure).length;
     if (failed === 0) {
       this.#work.throwIfStopped();

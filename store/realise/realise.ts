@@ -59,7 +59,8 @@ export async function realise(
   const builtin = new Semaphore(availableParallelism());
   const slots = { downloads, builtin, foreign: new Semaphore(store.settings.config.maxJobs) };
   const builtins = new Map([...STORE_BUILDERS, ...(options.builtinBuilders ?? [])]);
-  const builds = new BuildGoals({ work, paths, substituters, builtins, slots });
+  const asked = new Set(targets.flatMap((target) => (target.kind === "built" ? [target.drvPath] : [])));
+  const builds = new BuildGoals({ work, paths, substituters, builtins, slots, asked });
   const begin = async (target: DerivedPath): Promise<OutputPaths> => {
     if (target.kind === "built") return await builds.ensure(target, mode);
     if (mode !== "repair") await paths.ensure(target.path);

@@ -13,6 +13,7 @@ import { execFileSync } from "node:child_process";
 import { describe, expect, it, vi } from "vitest";
 import { DevshellError } from "../../core/index.ts";
 import { describePlan, renderSize } from "../../store/realise/index.ts";
+import type { StorePath } from "../../store/types.ts";
 import { TestStore } from "./realiseFixture.ts";
 
 describe("realise: builds", () => {
@@ -55,6 +56,23 @@ describe("realise: builds", () => {
     expect(report.results.map(({ status }) => status)).toEqual(["failed"]);
     expect(report.failures[0]).toBe(damaged);
     expect(report.exitStatus).not.toBe(0);
+  });
+
+  it("begins by name, and without keep-going ends with the first failure of what was asked for", async () => {
+    await using t = TestStore.create({ maxJobs: 1 });
+    const failing = (name: string): StorePath =>
+      t.derivation({ name, script: `: > ${t.dir}/${name}; exit 1` });
+    const [b, a] = [failing("b"), failing("a")];
+    const user = t.derivation({ name: "user", script: "echo > $out", inputs: [a, b] });
+    const report = await t.build([user, b, a]);
+    expect(report.failures.map(({ message }) => message.split("\n")[0])).toEqual([`Cannot build '${a}'.`]);
+    expect(report.results.map(({ status }) => status)).toEqual(["cancelled", "cancelled", "failed"]);
+    expect(existsSync(`${t.dir}/b`)).toBe(false);
+    const alone = await t.build(user);
+    expect(alone.failures.map(({ message }) => message.split("\n").slice(0, 2).join(" "))).toEqual([
+      `Cannot build '${a}'. Reason: builder failed with exit code 1.`,
+      `Cannot build '${user}'. Reason: 1 dependency failed.`,
+    ]);
   });
 
   it("gives the builder Nix's environment", async () => {

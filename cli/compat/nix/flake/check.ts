@@ -73,18 +73,16 @@ async function build(
     );
   say(`running ${checks.filter(isMissing).length} flake checks...`);
   const report = await context.tryRealise(targets);
-  const failed = checks.filter(isMissing);
-  for (const [index, failure] of report.failures.entries()) {
-    const message = textOfBytes(failure.message);
-    const of = failed[index] ?? failed[0];
+  for (const [index, { status, error }] of report.results.entries()) {
+    const check = checks[index];
+    if (status !== "failed" || check === undefined) continue;
+    const message = error instanceof Error ? textOfBytes(error.message) : String(error);
     checker.report(
-      of === undefined
-        ? failure
-        : new DevshellError(
-            failure.code,
-            `failed to build attribute '${of.attribute}', build of '${of.drvPath}^*' failed: ${message}`,
-            { cause: failure, exitStatus: report.exitStatus },
-          ),
+      new DevshellError(
+        "FLAKE_CHECK",
+        `failed to build attribute '${check.attribute}', build of '${check.drvPath}^*' failed: ${message}`,
+        { cause: error },
+      ),
     );
   }
   return checks.flatMap(({ drvPath }) =>
