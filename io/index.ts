@@ -3,6 +3,7 @@ export { findInPath, findProgram, isProgram } from "./findProgram.ts";
 export {
   downloadToFile,
   fetchBytes,
+  followRedirects,
   isNotFound,
   probeUrl,
   transfer,

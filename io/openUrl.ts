@@ -12,6 +12,8 @@ export interface Answer {
   readonly offset: number;
   /** Size of the whole, where known. */
   readonly totalBytes: number | undefined;
+  /** Where it came from, after redirects. */
+  readonly url: string;
   readonly close: () => void;
 }
 
@@ -86,6 +88,7 @@ async function openFile(url: URL, offset: number): Promise<Answer> {
     body: file.createReadStream({ start, highWaterMark: BUFFER_BYTES, autoClose: true }),
     offset: start,
     totalBytes: size,
+    url: url.href,
     close: () => void file.close().catch(() => undefined),
   };
 }
@@ -131,15 +134,20 @@ async function openHttp(start: URL, options: OpenUrlOptions): Promise<Answer> {
       url = next;
       continue;
     }
-    return answerOf(start.href, response, status, options.offset ?? 0);
+    return answerOf({ start: start.href, final: url.href }, response, status, options.offset ?? 0);
   }
   throw new DevshellError("FETCH_FAILED", `unable to download '${start.href}': too many redirects`);
 }
 
-function answerOf(url: string, response: IncomingMessage, status: number, offset: number): Answer {
+function answerOf(
+  { start: url, final }: { readonly start: string; readonly final: string },
+  response: IncomingMessage,
+  status: number,
+  offset: number,
+): Answer {
   const close = (): void => void response.destroy();
   const length = decimalHeader(response.headers["content-length"]);
-  if (status === 200) return { body: response, offset: 0, totalBytes: length, close };
+  if (status === 200) return { body: response, offset: 0, totalBytes: length, url: final, close };
   if (status === 206) {
     const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.headers["content-range"] ?? "");
     if (range !== null && Number(range[1]) === offset)
@@ -147,6 +155,7 @@ function answerOf(url: string, response: IncomingMessage, status: number, offset
         body: response,
         offset,
         totalBytes: length === undefined ? undefined : offset + length,
+        url: final,
         close,
       };
     close();
@@ -158,8 +167,8 @@ function answerOf(url: string, response: IncomingMessage, status: number, offset
     // Nothing after `offset`: all of it is here already, or the remote thing changed; the size says which.
     const total = /^bytes \*\/(\d+)$/.exec(response.headers["content-range"] ?? "")?.[1];
     if (total !== undefined && Number(total) === offset)
-      return { body: nothing(), offset, totalBytes: offset, close: () => undefined };
-    return { body: restart(), offset: 0, totalBytes: undefined, close: () => undefined };
+      return { body: nothing(), offset, totalBytes: offset, url: final, close: () => undefined };
+    return { body: restart(), offset: 0, totalBytes: undefined, url: final, close: () => undefined };
   }
   if (status === 404 || status === 410) throw notFound(url, described, undefined);
   if (status === 403 || status === 401)

@@ -123,6 +123,18 @@ export async function probeUrl(request: Omit<TransferRequest, "maxBytes">): Prom
   }
 }
 
+/**
+ * Where a URL leads in the end, so that several things can be asked of one place.
+ * @throws {DevshellError} as {@link downloadToFile}
+ */
+export async function followRedirects(request: Omit<TransferRequest, "maxBytes">): Promise<string> {
+  return withRetries({ ...request, maxBytes: 0 }, async () => {
+    const answer = await openUrl(request.url, { ...request, method: "HEAD" });
+    answer.close();
+    return answer.url;
+  });
+}
+
 async function* received(
   answer: Answer,
   request: TransferRequest,
