@@ -17,6 +17,8 @@ import {
   type DebianEvent,
 } from "../packages/index.ts";
 import {
+  LocalStore,
+  collectWhenFull,
   openStore,
   realise,
   resolveStoreSettings,
@@ -209,6 +211,13 @@ export class StoreContext implements Disposable {
       readonly mode?: "normal" | "check" | "repair" | undefined;
     } = {},
   ): Promise<RealiseReport> {
+    await using _collector =
+      this.store instanceof LocalStore && !this.store.isReadOnly && options.dryRun !== true
+        ? collectWhenFull(this.store, {
+            signal: this.signal,
+            onMessage: (line) => this.message("warning", line),
+          })
+        : undefined;
     return await realise(this.store, targets, {
       builtinBuilders: debianBuilders,
       onEvent: (event) => this.emit(event),

@@ -79,8 +79,11 @@ export {
   type GenerationChoice,
   type Generations,
 } from "./local/profiles.ts";
+export { PathAliveError } from "./local/garbage.ts";
+export { collectWhenFull } from "./local/autoCollect.ts";
+export { ReferenceGraph, type ChainLink, type KeepReason } from "./local/referenceGraph.ts";
 export { replaceSymlink } from "./local/roots.ts";
-export type { GcOptions, IncomingPathInfo, LocalStoreOptions } from "./local/types.ts";
+export type { GcOptions, GcResult, IncomingPathInfo, LocalStoreOptions } from "./local/types.ts";
 export { CacheServer, type ServedRequest } from "./serve/cacheServer.ts";
 export { SERVED_COMPRESSIONS, isServedCompression, type ServedCompression } from "./serve/compressBody.ts";
 export { parseListenAddress } from "./serve/listenAddress.ts";

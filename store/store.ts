@@ -105,6 +105,6 @@ export interface Store extends Disposable {
   /** Deletes dead paths; @throws {DevshellError} `STORE_PATH_ALIVE` */
   deletePaths(
     paths: readonly StorePath[],
-    options?: { readonly ignoreLiveness?: boolean | undefined },
+    options?: Pick<GcOptions, "ignoreLiveness" | "includesReferrers">,
   ): Promise<GcResult>;
 }

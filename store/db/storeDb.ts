@@ -131,6 +131,15 @@ export class StoreDb implements Disposable {
     return this.#paths("select path from ValidPaths");
   }
 
+  /** How large each valid path's NAR is. */
+  allSizes(): Map<StorePath, number> {
+    const rows = this.#all("select path, narSize from ValidPaths") as {
+      path: StorePath;
+      narSize: number | null;
+    }[];
+    return new Map(rows.map(({ path, narSize }) => [path, narSize ?? 0]));
+  }
+
   /** Every reference between valid paths, as row numbers: what a garbage collector walks. */
   allReferences(): {
     readonly paths: Map<number, StorePath>;

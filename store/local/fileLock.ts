@@ -31,6 +31,8 @@ export interface LockWait {
   readonly signal?: AbortSignal | undefined;
   /** Called once when the lock is held by another process. */
   readonly onWait?: (() => void) | undefined;
+  /** Called when the lock is ours, before anything else of this thread runs. */
+  readonly onHeld?: (() => void) | undefined;
 }
 
 /** A lock on one file for as long as it is open. */
@@ -60,7 +62,7 @@ export class FileLock implements Disposable {
   static async acquire(
     path: ByteString,
     mode: LockMode,
-    { signal, onWait }: LockWait = {},
+    { signal, onWait, onHeld }: LockWait = {},
   ): Promise<FileLock> {
     const fd = openLockFile(path);
     try {
@@ -68,6 +70,7 @@ export class FileLock implements Disposable {
         if (pause === 0) onWait?.();
         await sleep(pause, undefined, { signal });
       }
+      onHeld?.();
       return new FileLock(path, fd);
     } catch (error) {
       closeSync(fd);

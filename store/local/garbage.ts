@@ -1,15 +1,31 @@
 import { closeSync, openSync, readdirSync, statSync, unlinkSync, lstatSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { DevshellError, fsPath } from "../../core/index.ts";
-import { isDerivationPath, isStorePath, storePathBaseName, storePathHashPart } from "../format/storePath.ts";
+import { isStorePath, storePathBaseName, storePathHashPart } from "../format/storePath.ts";
 import type { StorePath } from "../types.ts";
 import type { StoreAccess } from "./access.ts";
 import { FileLock, tryLock, tryUnlink } from "./fileLock.ts";
 import { deleteTree, makeDirectories, namesIn } from "./files.ts";
+import { ReferenceGraph, type KeepRules } from "./referenceGraph.ts";
 import { findRoots } from "./roots.ts";
-import { gcLockPath, hashPartsOf, readTempRoots } from "./tempRoots.ts";
+import { AnnouncedCollector, gcLockPath, hashPartsOf, readTempRoots } from "./tempRoots.ts";
 import type { GcOptions, GcResult } from "./types.ts";
+
+/** A path was to be deleted that something needs. */
+export class PathAliveError extends DevshellError {
+  readonly path: StorePath;
+
+  /** @param needed what keeps it: the path itself, or what refers to it */
+  constructor(path: StorePath, needed: StorePath) {
+    const why = needed === path ? "" : `: "${needed}" needs it`;
+    super("STORE_PATH_ALIVE", `Cannot delete "${path}": it is still alive${why}`, {
+      hint: "`devshell gc --why` with its path says what keeps it",
+    });
+    this.path = path;
+  }
+}
 
 /** Work is cut in slices so that clients who tell new roots are answered between them. */
 const SLICE_MS = 20;
@@ -26,35 +42,47 @@ export async function collectGarbage(store: StoreAccess, options: GcOptions): Pr
     // Room for the database's log on a full disk.
     tryUnlink(`${store.settings.stateDir}/db/reserved`);
   }
+  const liveness = new Liveness(store, options);
+  const addRoot = (path: StorePath): void => liveness.addTemporaryRoot(path);
+  using collector = new AnnouncedCollector(store.settings.stateDir, addRoot);
   using _gcLock = await FileLock.acquire(gcLockPath(store.settings.stateDir), "exclusive", {
     signal: options.signal,
     onWait: () => store.onWait("waiting for the big garbage collector lock"),
+    onHeld: () => collector.begin(),
   });
-  const liveness = new Liveness(store, options);
-  await using server = await RootsServer.listen(store, (path) => liveness.addTemporaryRoot(path));
+  await testPoint("_NIX_TEST_GC_SYNC_1");
+  await using server = await RootsServer.listen(store, addRoot);
+  options.onStep?.("roots");
   liveness.mark();
+  await testPoint("_NIX_TEST_GC_SYNC_2");
+  const isWanted = (path: StorePath): boolean => options.paths === undefined || options.paths.includes(path);
   switch (options.action) {
     case "returnLive":
-      return { paths: liveness.livePaths(), freedBytes: 0 };
+      return { paths: liveness.livePaths().filter(isWanted), freedBytes: 0 };
     case "returnDead":
-      return { paths: liveness.deadPaths(), freedBytes: 0 };
+      return { paths: liveness.deadPaths().filter(isWanted), freedBytes: 0 };
     case "deleteSpecific":
-      return await new Sweep(store, liveness, server, options).deleteSpecific(options.paths ?? []);
-    case "deleteDead":
-      return await new Sweep(store, liveness, server, options).deleteAll();
+      return await new Sweep(store, liveness, server, options).deleteNamed(options.paths ?? []);
+    case "deleteDead": {
+      const sweep = new Sweep(store, liveness, server, options);
+      return options.paths === undefined ? await sweep.deleteAll() : await sweep.deleteNamed(options.paths);
+    }
   }
+}
+
+/** Nix's own tests hold a collector up here: the variable names a pipe that is read to its end. */
+async function testPoint(variable: string): Promise<void> {
+  const pipe = process.env[variable];
+  if (pipe !== undefined && pipe !== "") await readFile(pipe);
 }
 
 /** Which of the registered paths are reached from roots. */
 class Liveness {
   readonly #store: StoreAccess;
   readonly #options: GcOptions;
-  readonly #references = new Map<StorePath, StorePath[]>();
-  readonly #referrers = new Map<StorePath, StorePath[]>();
-  /** Further paths that a live path keeps: its deriver, or its outputs, as the settings ask. */
-  readonly #keeps = new Map<StorePath, StorePath[]>();
   readonly #live = new Set<StorePath>();
   readonly #temporary = new Set<string>();
+  #graph = ReferenceGraph.empty;
 
   constructor(store: StoreAccess, options: GcOptions) {
     this.#store = store;
@@ -62,35 +90,27 @@ class Liveness {
   }
 
   mark(): void {
-    const { paths, edges } = this.#store.db.allReferences();
-    for (const path of paths.values()) this.#references.set(path, []);
-    for (const { referrer, reference } of edges) {
-      const from = paths.get(referrer);
-      const to = paths.get(reference);
-      if (from === undefined || to === undefined || from === to) continue;
-      this.#references.get(from)?.push(to);
-      push(this.#referrers, to, from);
-    }
-    this.#markKeeps();
-    if (this.#options.ignoreLiveness !== true)
-      for (const path of findRoots(this.#store, { includeTemporary: false }).keys()) this.#markFrom(path);
+    const { paths, ignoreLiveness } = this.#options;
+    this.#graph = ReferenceGraph.read(
+      this.#store.db,
+      // Deleting named paths asks only whether something needs them.
+      paths === undefined ? this.#keepRules() : { keepDerivations: false, keepOutputs: false },
+    );
+    if (ignoreLiveness !== true)
+      this.#graph.mark(findRoots(this.#store, { includeTemporary: false }).keys(), this.#live);
     const temporary = readTempRoots({
       storeDir: this.#store.storeDir,
       stateDir: this.#store.settings.stateDir,
     });
     for (const hashPart of hashPartsOf(temporary.keys())) this.#temporary.add(hashPart);
-    for (const path of this.#references.keys())
-      if (this.#temporary.has(storePathHashPart(path))) this.#markFrom(path);
+    for (const path of this.#graph.paths())
+      if (this.#temporary.has(storePathHashPart(path))) this.#graph.mark([path], this.#live);
   }
 
   /** A process has begun to need a path: it and all it needs stays, as far as it is still there. */
   addTemporaryRoot(path: StorePath): void {
     this.#temporary.add(storePathHashPart(path));
-    this.#markFrom(path);
-  }
-
-  isKnown(path: StorePath): boolean {
-    return this.#references.has(path);
+    this.#graph.mark([path], this.#live);
   }
 
   isLive(path: StorePath): boolean {
@@ -103,63 +123,30 @@ class Liveness {
   }
 
   livePaths(): StorePath[] {
-    return [...this.#live].filter((path) => this.#references.has(path)).sort();
+    return [...this.#live].sort();
   }
 
   /** Referrers before what they refer to, so that each may be forgotten in this order. */
   deadPaths(): StorePath[] {
-    return this.#referrersFirst([...this.#references.keys()].filter((path) => !this.#live.has(path)).sort());
+    return this.#graph.referrersFirst(
+      [...this.#graph.paths()].filter((path) => !this.#live.has(path)).sort(),
+    );
   }
 
-  /** The dead paths that refer to this one, directly or not, it included, referrers first. */
-  deadReferrersOf(path: StorePath): StorePath[] {
-    return this.#referrersFirst([path]);
+  /** Referrers first. */
+  deadPathsAmong(paths: ReadonlySet<StorePath>): StorePath[] {
+    return this.#graph.referrersFirst([...paths].sort()).filter((path) => paths.has(path));
   }
 
-  #referrersFirst(roots: readonly StorePath[]): StorePath[] {
-    const sorted: StorePath[] = [];
-    const entered = new Set<StorePath>();
-    for (const root of roots) {
-      if (entered.has(root)) continue;
-      entered.add(root);
-      const stack = [{ path: root, next: 0 }];
-      for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
-        const referrer = this.#referrers.get(frame.path)?.[frame.next++];
-        if (referrer === undefined) {
-          sorted.push(frame.path);
-          stack.pop();
-        } else if (!entered.has(referrer)) {
-          entered.add(referrer);
-          stack.push({ path: referrer, next: 0 });
-        }
-      }
-    }
-    return sorted;
+  /** All that refers to a path, directly or not, it included, referrers first. */
+  referrersOf(path: StorePath): StorePath[] {
+    return this.#graph.referrersFirst([path]);
   }
 
-  #markKeeps(): void {
+  #keepRules(): KeepRules {
     const { config } = this.#store.settings;
-    // Deleting named paths asks only whether something needs them.
-    if (this.#options.action === "deleteSpecific") return;
-    const keepDerivations = this.#options.keepDerivations ?? config.keepDerivations;
-    const keepOutputs = this.#options.keepOutputs ?? config.keepOutputs;
-    if (!keepDerivations && !keepOutputs) return;
-    const { outputs, derivers } = this.#store.db.allDerivers();
-    if (keepDerivations)
-      for (const { path, deriver } of derivers)
-        if (isDerivationPath(deriver)) push(this.#keeps, path, deriver);
-    if (keepOutputs) for (const { drv, path } of outputs) push(this.#keeps, drv, path);
-  }
-
-  #markFrom(start: StorePath): void {
-    const todo = [start];
-    for (let path = todo.pop(); path !== undefined; path = todo.pop()) {
-      if (this.#live.has(path)) continue;
-      const references = this.#references.get(path);
-      if (references === undefined) continue;
-      this.#live.add(path);
-      todo.push(...references, ...(this.#keeps.get(path) ?? []));
-    }
+    const { keepDerivations = config.keepDerivations, keepOutputs = config.keepOutputs } = this.#options;
+    return { keepDerivations, keepOutputs };
   }
 }
 
@@ -170,6 +157,7 @@ class Sweep {
   readonly #options: GcOptions;
   readonly #deleted: string[] = [];
   #freedBytes = 0;
+  #savedBytes = 0;
   #sliceEnd = 0;
 
   constructor(store: StoreAccess, liveness: Liveness, server: RootsServer, options: GcOptions) {
@@ -181,20 +169,40 @@ class Sweep {
 
   async deleteAll(): Promise<GcResult> {
     if (this.#options.maxFreedBytes === 0) return this.#result();
+    this.#options.onStep?.("paths");
     await this.#deletePaths(this.#liveness.deadPaths());
     await this.#deleteLeftovers();
     this.#deleteUnusedLinks();
     return this.#result();
   }
 
-  async deleteSpecific(paths: readonly StorePath[]): Promise<GcResult> {
-    for (const path of paths)
-      if (this.#liveness.isLive(path) || this.#liveness.isTemporary(path)) throw alive(path);
-    // What refers to a dead path is dead too and goes with it.
-    const all = [...new Set(paths.flatMap((path) => this.#liveness.deadReferrersOf(path)))];
-    await this.#deletePaths(all);
+  /** The paths that are dead; with `deleteSpecific` all must be. */
+  async deleteNamed(paths: readonly StorePath[]): Promise<GcResult> {
+    this.#options.onStep?.("paths");
+    const wanted = new Set(paths);
+    const deletable = new Set<StorePath>();
+    for (const path of wanted) {
+      const referrers = this.#liveness.referrersOf(path);
+      const needed = this.#whatNeeds(path, referrers, wanted);
+      if (needed === undefined) for (const each of referrers) deletable.add(each);
+      else if (this.#options.action === "deleteSpecific") throw new PathAliveError(path, needed);
+    }
+    await this.#deletePaths(this.#liveness.deadPathsAmong(deletable));
     this.#deleteUnusedLinks();
     return this.#result();
+  }
+
+  /** Why a path stays: it is alive itself, or something that is not to go refers to it. */
+  #whatNeeds(
+    path: StorePath,
+    referrers: readonly StorePath[],
+    wanted: ReadonlySet<StorePath>,
+  ): StorePath | undefined {
+    const isKept = (each: StorePath): boolean =>
+      this.#liveness.isLive(each) ||
+      this.#liveness.isTemporary(each) ||
+      (this.#options.includesReferrers !== true && !wanted.has(each));
+    return isKept(path) ? path : referrers.find(isKept);
   }
 
   async #deletePaths(paths: readonly StorePath[]): Promise<void> {
@@ -256,12 +264,16 @@ class Sweep {
   }
 
   #deleteUnusedLinks(): void {
+    this.#options.onStep?.("links");
     const directory = `${this.#store.realStoreDir}/.links`;
     for (const name of readdirSync(fsPath(directory))) {
       const link = fsPath(`${directory}/${name}`);
       const stats = lstatSync(link, { throwIfNoEntry: false });
       if (stats?.nlink === 1) unlinkSync(link);
+      // One link is the directory's own, another is the file that would be there anyway.
+      else if (stats !== undefined) this.#savedBytes += (stats.nlink - 2) * stats.size;
     }
+    this.#savedBytes -= statSync(fsPath(directory)).blocks * 512;
   }
 
   async #pause(): Promise<void> {
@@ -276,7 +288,7 @@ class Sweep {
   }
 
   #result(): GcResult {
-    return { paths: this.#deleted, freedBytes: this.#freedBytes };
+    return { paths: this.#deleted, freedBytes: this.#freedBytes, savedByLinksBytes: this.#savedBytes };
   }
 }
 
@@ -353,16 +365,4 @@ function isLockedDirectory(path: string): boolean {
   } finally {
     closeSync(fd);
   }
-}
-
-function alive(path: StorePath): DevshellError {
-  return new DevshellError("STORE_PATH_ALIVE", `Cannot delete "${path}": it is still alive`, {
-    hint: "`devshell store roots` and `devshell store referrers` say what keeps it",
-  });
-}
-
-function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
-  const list = map.get(key);
-  if (list === undefined) map.set(key, [value]);
-  else list.push(value);
 }

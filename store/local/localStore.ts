@@ -56,6 +56,7 @@ import {
 import { signRealisation } from "../format/realisation.ts";
 import { readSecretKeys } from "./secretKeys.ts";
 import { optimisePaths, optimiseStore } from "./optimise.ts";
+import { ReferenceGraph } from "./referenceGraph.ts";
 import { registerOutputs } from "./registerOutputs.ts";
 import { addIndirectRoot, addPermanentRoot, indirectRootOf, findRoots } from "./roots.ts";
 import { TempRoots } from "./tempRoots.ts";
@@ -197,6 +198,11 @@ export class LocalStore implements StoreAccess, Disposable {
 
   queryPathFromHashPart(hashPart: string): StorePath | undefined {
     return this.db.queryPathFromHashPart(hashPart);
+  }
+
+  /** How large each valid path's NAR is. */
+  allSizes(): Map<StorePath, number> {
+    return this.db.allSizes();
   }
 
   allValidPaths(): StorePath[] {
@@ -598,10 +604,16 @@ export class LocalStore implements StoreAccess, Disposable {
     return optimiseStore(this, options);
   }
 
+  /** Which path keeps which, by references and as the settings ask. */
+  referenceGraph(): ReferenceGraph {
+    const { keepDerivations, keepOutputs } = this.settings.config;
+    return ReferenceGraph.read(this.db, { keepDerivations, keepOutputs });
+  }
+
   /** Deletes dead paths; @throws {DevshellError} `STORE_PATH_ALIVE` */
   deletePaths(
     paths: readonly StorePath[],
-    options: { readonly ignoreLiveness?: boolean | undefined } = {},
+    options: Pick<GcOptions, "ignoreLiveness" | "includesReferrers"> = {},
   ): Promise<GcResult> {
     return collectGarbage(this, { action: "deleteSpecific", paths, ...options });
   }

@@ -73,6 +73,11 @@ export function peerCredentials(fd: number): PeerCredentials | undefined {
 
 let loaded: { readonly calls: SocketCalls | undefined } | undefined;
 
+/** Whether {@link connectSync} can connect at all: koffi is there. */
+export function canConnect(): boolean {
+  return socketCalls() !== undefined;
+}
+
 function socketCalls(): SocketCalls | undefined {
   loaded ??= { calls: loadSocketCalls() };
   return loaded.calls;

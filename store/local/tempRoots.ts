@@ -5,7 +5,7 @@ import { storePathHashPart, isStorePath } from "../format/storePath.ts";
 import type { StorePath } from "../types.ts";
 import { FileLock, lockBlocking, tryLock, tryUnlink, unlock } from "./fileLock.ts";
 import { namesIn } from "./files.ts";
-import { connectSync } from "./socketCalls.ts";
+import { canConnect, connectSync } from "./socketCalls.ts";
 
 export interface TempRootsPaths {
   readonly storeDir: string;
@@ -38,10 +38,7 @@ export class TempRoots implements Disposable {
     const isFree = tryLock(this.#gcLockFd, "shared");
     try {
       // A collector that runs has read the files already: it must be told in person, and answers when it has noted it.
-      if (!isFree && !this.#tellCollector(fresh)) {
-        this.#onWait?.("waiting for the garbage collector");
-        lockBlocking(this.#gcLockFd, "shared");
-      }
+      if (!isFree) this.#tell(fresh, this.#gcLockFd);
       writeSync(file.lock.fd, `${fresh.join("\0")}\0`);
       for (const path of fresh) this.#noted.add(path);
     } finally {
@@ -59,25 +56,63 @@ export class TempRoots implements Disposable {
     this.#socketFd = -1;
   }
 
-  /** @returns false when it cannot be told: it has ended meanwhile, or koffi is missing */
-  #tellCollector(paths: readonly StorePath[]): boolean {
-    for (let attempt = 0; attempt < 2; attempt++) {
-      try {
-        if (this.#socketFd < 0) this.#socketFd = connectSync(`${this.#paths.stateDir}/gc-socket/socket`);
-        if (this.#socketFd < 0) return false;
-        const answer = Buffer.alloc(1);
-        for (const path of paths) {
-          writeSync(this.#socketFd, `${path}\n`);
-          if (readSync(this.#socketFd, answer) !== 1) throw new Error("the collector hung up");
-        }
-        return true;
-      } catch {
-        // The collector ended meanwhile, or has not opened its socket yet.
-        if (this.#socketFd >= 0) closeSync(this.#socketFd);
-        this.#socketFd = -1;
-      }
+  /** Returns once a collector knows the paths, or none runs and we hold the lock. */
+  #tell(paths: readonly StorePath[], lockFd: number): void {
+    const own = collectors.get(this.#paths.stateDir);
+    if (own !== undefined) {
+      paths.forEach(own);
+      return;
     }
-    return false;
+    while (canConnect()) {
+      if (this.#tellOverSocket(paths)) return;
+      // It has ended meanwhile, or has not opened its socket yet.
+      if (tryLock(lockFd, "shared")) return;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
+    }
+    this.#onWait?.("waiting for the garbage collector");
+    lockBlocking(lockFd, "shared");
+  }
+
+  #tellOverSocket(paths: readonly StorePath[]): boolean {
+    try {
+      if (this.#socketFd < 0) this.#socketFd = connectSync(`${this.#paths.stateDir}/gc-socket/socket`);
+      if (this.#socketFd < 0) return false;
+      const answer = Buffer.alloc(1);
+      for (const path of paths) {
+        writeSync(this.#socketFd, `${path}\n`);
+        if (readSync(this.#socketFd, answer) !== 1) throw new Error("the collector hung up");
+      }
+      return true;
+    } catch {
+      if (this.#socketFd >= 0) closeSync(this.#socketFd);
+      this.#socketFd = -1;
+      return false;
+    }
+  }
+}
+
+const RETRY_MS = 100;
+
+/** Collectors that run in this thread, by state directory: they could not answer a question that we wait for. */
+const collectors = new Map<ByteString, (path: StorePath) => void>();
+
+/** A collector of this thread, which is told of new temporary roots from {@link begin} on. */
+export class AnnouncedCollector implements Disposable {
+  readonly #stateDir: ByteString;
+  readonly #addRoot: (path: StorePath) => void;
+
+  constructor(stateDir: ByteString, addRoot: (path: StorePath) => void) {
+    this.#stateDir = stateDir;
+    this.#addRoot = addRoot;
+  }
+
+  /** To be called with the collector's lock, at the very moment that it is held. */
+  begin(): void {
+    collectors.set(this.#stateDir, this.#addRoot);
+  }
+
+  [Symbol.dispose](): void {
+    if (collectors.get(this.#stateDir) === this.#addRoot) collectors.delete(this.#stateDir);
   }
 }
 

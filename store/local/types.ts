@@ -107,15 +107,20 @@ export interface RegisterOutputsRequest {
 export type GcRoots = ReadonlyMap<StorePath, ReadonlySet<string>>;
 
 export interface GcOptions {
+  /** With `paths`, `deleteDead` deletes those of them that are dead, and `deleteSpecific` refuses where one is not. */
   readonly action: "deleteDead" | "deleteSpecific" | "returnLive" | "returnDead";
-  /** For `deleteSpecific`; each must be dead, or it is an error. */
+  /** Nothing but these. */
   readonly paths?: readonly StorePath[] | undefined;
+  /** With `paths`: what refers to one of them goes with it; otherwise it stays for the sake of that. */
+  readonly includesReferrers?: boolean | undefined;
   /** Stops when more than this has been freed. */
   readonly maxFreedBytes?: number | undefined;
   readonly ignoreLiveness?: boolean | undefined;
   readonly keepDerivations?: boolean | undefined;
   readonly keepOutputs?: boolean | undefined;
   readonly onDelete?: ((path: string) => void) | undefined;
+  /** Told what begins: looking for roots, deleting paths, deleting links that nothing uses. */
+  readonly onStep?: ((step: "roots" | "paths" | "links") => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -123,6 +128,8 @@ export interface GcResult {
   /** Deleted, dead or live paths, as the action asks; leftovers by their place in the store directory. */
   readonly paths: readonly string[];
   readonly freedBytes: number;
+  /** What equal files being one saves; where paths were deleted. */
+  readonly savedByLinksBytes?: number | undefined;
 }
 
 export interface VerifyOptions {

@@ -386,7 +386,7 @@ export class DaemonStore implements Store {
 
   deletePaths(
     paths: readonly StorePath[],
-    options: { readonly ignoreLiveness?: boolean | undefined } = {},
+    options: Pick<GcOptions, "ignoreLiveness" | "includesReferrers"> = {},
   ): Promise<GcResult> {
     return this.collectGarbage({ action: "deleteSpecific", paths, ...options });
   }

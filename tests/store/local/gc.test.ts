@@ -14,12 +14,13 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import {
   FileLock,
+  LocalStore,
   PathLocks,
+  collectWhenFull,
   makeDerivation,
-  type LocalStore,
   type StorePath,
 } from "../../../store/index.ts";
 import { TestDirectory } from "../testStore.ts";
@@ -284,12 +285,99 @@ describe("collecting garbage", () => {
     }
   });
 
-  it("deletes named dead paths with what refers to them", async () => {
+  it("deletes named dead paths, and where asked what refers to them", async () => {
     using dir = new TestDirectory();
     const { a, b, c, lone } = fill(dir);
     using store = dir.open();
-    expect([...(await store.deletePaths([b])).paths].sort()).toEqual([b, c].sort());
+    await expect(store.deletePaths([b])).rejects.toThrow(/still alive: ".*-c" needs it/);
+    expect([...(await store.deletePaths([b], { includesReferrers: true })).paths].sort()).toEqual(
+      [b, c].sort(),
+    );
     expect(store.allValidPaths()).toEqual([a, lone].sort());
+  });
+
+  it("leaves of named paths what is alive, or something else refers to", async () => {
+    using dir = new TestDirectory();
+    const { a, b, c, lone } = fill(dir);
+    using store = dir.open();
+    symlinkSync(a, join(store.settings.stateDir, "gcroots/a"));
+    const collect = async (paths: StorePath[]): Promise<readonly string[]> =>
+      (await store.collectGarbage({ action: "deleteDead", paths })).paths;
+    expect(await collect([a, b, lone])).toEqual([lone]);
+    expect(await collect([a, b, c])).toEqual([c, b]);
+    expect(store.allValidPaths()).toEqual([a]);
+  });
+
+  it("runs beside the work of its own process, which tells it new roots", async () => {
+    using dir = new TestDirectory();
+    const { lone } = fill(dir);
+    using store = dir.open();
+    let made: StorePath | undefined;
+    const result = await store.collectGarbage({
+      action: "deleteDead",
+      onStep: (step) => {
+        // Both become temporary roots while the collector holds its lock.
+        if (step !== "paths") return;
+        store.addTempRoots([lone]);
+        made = store.addText("made", "meanwhile", []);
+      },
+    });
+    expect(result.paths).not.toContain(lone);
+    expect(store.allValidPaths().sort()).toEqual([lone, made ?? ""].sort());
+  });
+
+  it("says what equal files that are one save", async () => {
+    using dir = new TestDirectory();
+    using store = dir.open();
+    const text = "x".repeat(100_000);
+    for (const name of ["one", "two", "three"]) store.addText(name, text, []);
+    await store.optimise();
+    const { savedByLinksBytes } = await store.collectGarbage({ action: "deleteDead" });
+    expect(savedByLinksBytes).toBeGreaterThan(190_000);
+    expect(savedByLinksBytes).toBeLessThanOrEqual(200_000);
+  });
+});
+
+describe("collecting by free space", () => {
+  const garbage = (dir: TestDirectory): StorePath[] => {
+    using store = dir.open();
+    return [1, 2, 3].map((n) => store.addText(`garbage${n}`, `${n}`.repeat(3000), []));
+  };
+  const valid = (store: LocalStore, paths: readonly StorePath[]): number =>
+    paths.filter((path) => store.isValidPath(path)).length;
+
+  it("begins below min-free and stops at max-free", async () => {
+    using dir = new TestDirectory();
+    const paths = garbage(dir);
+    const free = join(dir.path, "free");
+    vi.stubEnv("_NIX_TEST_FREE_SPACE_FILE", free);
+    using store = LocalStore.open(dir.settings({ "min-free": "1K", "max-free": "2K" }));
+    const messages: string[] = [];
+    const run = async (): Promise<void> => {
+      await using _ = collectWhenFull(store, { onMessage: (line) => messages.push(line) });
+    };
+    writeFileSync(free, "1100");
+    await run();
+    expect(valid(store, paths)).toBe(3);
+    writeFileSync(free, "100");
+    await run();
+    expect(messages).toEqual(["running auto-GC to free 1948 bytes"]);
+    // More than that much was freed by the first one.
+    expect(valid(store, paths)).toBe(2);
+    // It gave nothing back: not again.
+    await run();
+    expect(valid(store, paths)).toBe(2);
+    vi.unstubAllEnvs();
+  });
+
+  it("refuses a size that is none, and is off unless asked for", async () => {
+    using dir = new TestDirectory();
+    using wrong = LocalStore.open(dir.settings({ "min-free": "much" }));
+    expect(() => collectWhenFull(wrong, { onMessage: () => undefined })).toThrow(
+      /'min-free' has invalid value/,
+    );
+    using store = dir.open();
+    await using _ = collectWhenFull(store, { onMessage: () => expect.unreachable() });
   });
 });
 
