@@ -10,6 +10,7 @@ export {
   type CacheTarget,
 } from "./writeBinaryCache.ts";
 export { makeContentAddressed, type ObjectSource } from "./makeContentAddressed.ts";
+export { FileConflict, linkPackages, type LinkedPackage } from "./builtins/linkPackages.ts";
 export { builderInput } from "./buildEnvironment.ts";
 export { readDerivationOptions } from "./derivationOptions.ts";
 export { printJson } from "./structuredAttrs.ts";

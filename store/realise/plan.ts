@@ -65,7 +65,12 @@ export function describePlan(plan: RealisePlan): readonly string[] {
 export function renderSize(sizeBytes: number): string {
   const units = ["KiB", "MiB", "GiB", "TiB", "PiB"];
   let power = 0;
-  for (let whole = sizeBytes; whole > 1024 && power < units.length; whole = Math.floor(whole / 1024)) power++;
+  for (
+    let whole = Math.abs(sizeBytes);
+    whole > 1024 && power < units.length;
+    whole = Math.floor(whole / 1024)
+  )
+    power++;
   power = Math.max(1, power);
   return `${(sizeBytes / 1024 ** power).toFixed(1)} ${units[power - 1]}`;
 }
