@@ -39,6 +39,8 @@ export type {
   TrackedInput,
   VariableOrigin,
 } from "./types.ts";
+export { readLedger, type LedgerEntry, type StoreLedger } from "./ledger/readLedger.ts";
+export { whyAlive, type Keeper } from "./ledger/whyAlive.ts";
 export { linkedTreesOf } from "./linkedTrees.ts";
 export { makeEnvironment, type MakeObserver } from "./makeEnvironment.ts";
 export { autoArguments, evaluateSpec, openEvaluation } from "./evaluate/evaluateSpec.ts";

@@ -183,6 +183,18 @@ export function listRecords(cache: string = cacheDirectory()): string[] {
   return existsSync(records) ? readdirSync(records).map((name) => join(records, name)) : [];
 }
 
+/** The project of a record and the words that select its environment there; `undefined` where it cannot be read. */
+export function recordOwner(
+  record: string,
+): { readonly directory: string; readonly selection: readonly string[] } | undefined {
+  try {
+    const json = JSON.parse(readFileSync(join(record, "record.json"), "utf8")) as RecordJson;
+    return { directory: json.directory, selection: wordsOfKey(json.key) };
+  } catch {
+    return undefined;
+  }
+}
+
 /** When a record was last made, found good or entered, in milliseconds since 1970. */
 export function lastUsedMs(record: string): number {
   const times = ["entered", "stat", "."].map(

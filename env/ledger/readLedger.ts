@@ -1,0 +1,78 @@
+import { isDerivationPath, type LocalStore, type StorePath } from "../../store/index.ts";
+import { lastUsedMs } from "../cache/cacheRecord.ts";
+import { linkedTreesOf } from "../linkedTrees.ts";
+import { isOwnRoot, recordOfLink, storeOwners, type StoreOwner } from "./owners.ts";
+
+/** An owner with what it costs. */
+export interface LedgerEntry extends Omit<StoreOwner, "roots"> {
+  /** Of all that it keeps. */
+  readonly sizeBytes: number;
+  /** Of what nobody else keeps: what would be freed without it. */
+  readonly exclusiveBytes: number;
+  readonly pathCount: number;
+}
+
+/** Who keeps what in the store, and what nobody does. */
+export interface StoreLedger {
+  /** What would free the most first. */
+  readonly entries: readonly LedgerEntry[];
+  readonly totalBytes: number;
+  /** Nobody needs these, referrers first. */
+  readonly deadPaths: readonly StorePath[];
+  readonly deadBytes: number;
+}
+
+/**
+ * Reads who keeps what. Files that a tree shares with the packages it is linked together from count once, with the
+ * packages.
+ * @param forgottenBeforeMs environments not used since then count as gone
+ */
+export function readLedger(store: LocalStore, forgottenBeforeMs?: number): StoreLedger {
+  const owners = storeOwners(store);
+  const graph = store.referenceGraph();
+  const closures = owners.map(({ roots }) => {
+    const live = new Set<StorePath>();
+    graph.mark(roots, live);
+    return live;
+  });
+  const sizes = store.allSizes();
+  for (const path of new Set(owners.flatMap(({ kind, roots }) => (kind === "project" ? [...roots] : []))))
+    if (isDerivationPath(path))
+      for (const [tree, { ownSizeBytes }] of linkedTreesOf(store, path)) sizes.set(tree, ownSizeBytes);
+  const sumOf = (paths: Iterable<StorePath>): number => {
+    let sum = 0;
+    for (const path of paths) sum += sizes.get(path) ?? 0;
+    return sum;
+  };
+  const counts = new Map<StorePath, number>();
+  for (const closure of closures) for (const path of closure) counts.set(path, (counts.get(path) ?? 0) + 1);
+  const entries = owners.map(({ kind, name, lastUsedMs: usedMs }, index): LedgerEntry => {
+    const closure = closures[index] ?? new Set();
+    return {
+      kind,
+      name,
+      lastUsedMs: usedMs,
+      sizeBytes: sumOf(closure),
+      exclusiveBytes: sumOf([...closure].filter((path) => counts.get(path) === 1)),
+      pathCount: closure.size,
+    };
+  });
+  const live = new Set<StorePath>();
+  graph.mark(rootsThatStay(store, forgottenBeforeMs), live);
+  const deadPaths = graph.referrersFirst([...graph.paths()].filter((path) => !live.has(path)).sort());
+  return {
+    entries: entries.sort((a, b) => b.exclusiveBytes - a.exclusiveBytes || (a.name < b.name ? -1 : 1)),
+    totalBytes: sumOf(graph.paths()),
+    deadPaths,
+    deadBytes: sumOf(deadPaths),
+  };
+}
+
+function rootsThatStay(store: LocalStore, forgottenBeforeMs: number | undefined): StorePath[] {
+  const stays = (link: string): boolean => {
+    if (isOwnRoot(link)) return false;
+    const record = forgottenBeforeMs === undefined ? undefined : recordOfLink(link);
+    return record === undefined || lastUsedMs(record) >= (forgottenBeforeMs ?? 0);
+  };
+  return [...store.findRoots()].flatMap(([path, links]) => ([...links].some(stays) ? [path] : []));
+}

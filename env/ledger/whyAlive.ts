@@ -1,0 +1,33 @@
+import { textOfBytes } from "../../core/index.ts";
+import type { ChainLink, LocalStore, StorePath } from "../../store/index.ts";
+import { isOwnRoot, ownerOf, type StoreOwner } from "./owners.ts";
+
+/** One way in which a path is kept alive. */
+export interface Keeper {
+  readonly kind: StoreOwner["kind"];
+  /** Whose root it is. */
+  readonly owner: string;
+  /** The root itself: a link, a file below `/proc`. */
+  readonly root: string;
+  /** From what the root names to the path, each keeping the next. */
+  readonly chain: readonly ChainLink[];
+}
+
+/** What keeps a path alive, the shortest chain of each owner, the shortest of all first; none: it is dead. */
+export function whyAlive(store: LocalStore, path: StorePath): readonly Keeper[] {
+  const roots = new Map(
+    [...store.findRoots()].flatMap(([each, links]) => {
+      const others = [...links].filter((link) => !isOwnRoot(link));
+      return others.length === 0 ? [] : [[each, others] as const];
+    }),
+  );
+  const chains = store.referenceGraph().chainsTo(path, (each) => roots.has(each));
+  const keepers = new Map<string, Keeper>();
+  for (const chain of chains)
+    for (const link of roots.get(chain[0]?.path ?? path) ?? []) {
+      const { kind, name } = ownerOf(link);
+      const key = `${kind}\0${name}`;
+      if (!keepers.has(key)) keepers.set(key, { kind, owner: name, root: textOfBytes(link), chain });
+    }
+  return [...keepers.values()];
+}
