@@ -98,9 +98,14 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "closure",
-    summary: "List all store paths that the environment needs, with their sizes",
+    summary: "Show all store paths that the environment needs, with their sizes",
+    description: "Of store paths, what they need; with --all, everything in the store",
     arguments: [SPEC_WORDS],
-    flags: ["json", ...SELECTION_FLAGS, ...BUILD_FLAGS, ...COMMON_FLAGS],
+    flags: ["json", "browse", "svg", "all", ...SELECTION_FLAGS, ...BUILD_FLAGS, ...COMMON_FLAGS],
+    examples: [
+      ["devshell closure --browse", "which path needs which, by the arrow keys"],
+      ["devshell closure --all --svg disk.svg", "a picture of what is in the store"],
+    ],
   },
   {
     name: "packages",
@@ -142,6 +147,43 @@ export const COMMANDS: readonly CommandEntry[] = [
     flags: [...EVALUATION_FLAGS, "outLink", "noOutLink", "dryRun", ...BUILD_FLAGS, "json", ...COMMON_FLAGS],
   },
   {
+    name: "profile",
+    summary: "Keep packages at hand in every shell, with generations to go back to",
+    description: "The profile and its generations are Nix's: `nix profile` reads and changes the same ones",
+    arguments: [
+      {
+        name: "action",
+        help: "what to do",
+        choices: ["add", "remove", "upgrade", "list", "history", "rollback", "wipe-history", "diff-closures"],
+      },
+      {
+        name: "words",
+        help: "packages: store paths, flakes, with -f attributes of a file; to remove or upgrade, their names in the list",
+        isOptional: true,
+        isVariadic: true,
+        completes: "file",
+      },
+    ],
+    flags: [
+      "profile",
+      "file",
+      "priority",
+      "all",
+      "regex",
+      "toVersion",
+      "olderThan",
+      "dryRun",
+      "json",
+      ...BUILD_FLAGS,
+      ...COMMON_FLAGS,
+    ],
+    examples: [
+      ["devshell profile add ./result", "what was built here"],
+      ["devshell profile add nixpkgs#hello", "a package of a flake: upgrade looks there again"],
+      ["devshell profile rollback", "back to what it was before the last change"],
+    ],
+  },
+  {
     name: "init",
     summary: "Start a project from a template",
     arguments: [
@@ -160,7 +202,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "gc",
     summary: "Delete what nothing needs any more from the store",
     arguments: [],
-    flags: ["dryRun", "olderThan", "maxFreed", "evalCache", "printRoots", "json", ...COMMON_FLAGS],
+    flags: ["dryRun", "why", "olderThan", "maxFreed", "evalCache", "printRoots", "json", ...COMMON_FLAGS],
+    examples: [
+      ["devshell gc --dry-run", "who keeps how much, and what would be freed"],
+      ["devshell gc --dry-run --older-than 30d", "and without environments that were long not entered"],
+      ["devshell gc --why ./result", "the chain from a root to a path"],
+    ],
   },
   {
     name: "daemon",

@@ -197,7 +197,7 @@ export const FLAGS = {
   olderThan: flag({
     long: "--older-than",
     values: ["age"],
-    help: "forget environments not entered for this long, e.g. 30d",
+    help: "what was not in use for this long, e.g. 30d",
   }),
   maxFreed: flag({
     long: "--max-freed",
@@ -208,6 +208,37 @@ export const FLAGS = {
     long: "--eval-cache",
     values: [],
     help: "forget what evaluations printed, and nothing else; with --dry-run, say how much that is",
+  }),
+  profile: flag({
+    long: "--profile",
+    values: ["path"],
+    completes: "file",
+    help: "this profile; nothing: the one that ~/.nix-profile leads to",
+  }),
+  regex: flag({
+    long: "--regex",
+    values: ["expression"],
+    isRepeatable: true,
+    help: "the packages whose whole installable matches",
+  }),
+  toVersion: flag({ long: "--to", values: ["version"], help: "the generation to go back to" }),
+  svg: flag({
+    long: "--svg",
+    values: ["file"],
+    completes: "file",
+    help: "draw what takes the room as a picture (a treemap)",
+  }),
+  browse: flag({
+    long: "--browse",
+    short: "-b",
+    values: [],
+    help: "walk about in it on the terminal",
+  }),
+  why: flag({
+    long: "--why",
+    values: ["store path"],
+    completes: "file",
+    help: "say what keeps this path alive, from a root on, and delete nothing; status 1 when it is dead",
   }),
   printRoots: flag({ long: "--roots", values: [], help: "print what keeps what" }),
   force: flag({ long: "--force", values: [], help: "write over what is there" }),
@@ -229,7 +260,11 @@ export const FLAGS = {
     completes: "file",
     help: "sign what is served with this key",
   }),
-  priority: flag({ long: "--priority", values: ["number"], help: "lower is asked first by clients (30)" }),
+  priority: flag({
+    long: "--priority",
+    values: ["number"],
+    help: "lower is preferred: among packages with the same file (5), by clients among caches (30)",
+  }),
   compression: flag({
     long: "--compression",
     values: ["name"],

@@ -11,6 +11,7 @@ const LOADERS: Readonly<Record<string, () => Promise<{ readonly run: RunCommand 
   closure: () => import("./commands/closure.ts"),
   packages: () => import("./commands/packages.ts"),
   eval: () => import("./commands/eval.ts"),
+  profile: () => import("./commands/profile.ts"),
   repl: () => import("./commands/repl.ts"),
   instantiate: () => import("./commands/instantiate.ts"),
   build: () => import("./commands/build.ts"),

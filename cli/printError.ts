@@ -1,4 +1,5 @@
 import { DevshellError, bytesOfShown, formatError } from "../core/index.ts";
+import { UsageError } from "./usageError.ts";
 import { inUsersFiles } from "./userTrace.ts";
 
 /** What Nix leaves out of a report that goes to no terminal, although a program wrote it into its message. */
@@ -49,8 +50,9 @@ export function printError(
     const shown = showTrace || options.dropIn !== undefined ? error : inUsersFiles(error);
     const text = formatError(shown, { showTrace, colour: isColoured, isRaw });
     process.stderr.write(isRaw ? bytesOfShown(`${text.replace(COLOUR_CODES, "")}\n`) : `${text}\n`);
-    if (error.code === "LANG_USAGE" && options.dropIn !== undefined)
-      process.stderr.write(`Try '${options.dropIn} --help' for more information.\n`);
+    const helped = error instanceof UsageError ? error.command : options.dropIn;
+    if (helped !== undefined && (error instanceof UsageError || error.code === "LANG_USAGE"))
+      process.stderr.write(`Try '${helped} --help' for more information.\n`);
     return error.exitStatus;
   }
   if (isWithoutDirectory(error))

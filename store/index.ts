@@ -81,6 +81,7 @@ export {
 } from "./local/profiles.ts";
 export { PathAliveError } from "./local/garbage.ts";
 export { collectWhenFull } from "./local/autoCollect.ts";
+export { graphOf } from "./graphOf.ts";
 export { ReferenceGraph, type ChainLink, type KeepReason } from "./local/referenceGraph.ts";
 export { replaceSymlink } from "./local/roots.ts";
 export type { GcOptions, GcResult, IncomingPathInfo, LocalStoreOptions } from "./local/types.ts";

@@ -1,6 +1,16 @@
-import { textOfBytes } from "../../core/index.ts";
-import { linkedTreesOf, type BuildEnvironment } from "../../env/index.ts";
-import { isDerivationPath, storePathName, type Store } from "../../store/index.ts";
+import { writeFileSync } from "node:fs";
+import { DevshellError, textOfBytes } from "../../core/index.ts";
+import { linkedTreesOf } from "../../env/index.ts";
+import {
+  graphOf,
+  isDerivationPath,
+  isInStore,
+  storePathName,
+  type Store,
+  type StorePath,
+} from "../../store/index.ts";
+import { ClosureModel, type ClosureNode } from "../closure/closureModel.ts";
+import { inStore, storePathOf } from "../compat/storeArgument.ts";
 import type { Invocation } from "../invocation.ts";
 import { openEnvironment } from "../openEnvironment.ts";
 import { openStore } from "../openStore.ts";
@@ -12,25 +22,82 @@ import { formatBytes } from "../tui/index.ts";
  * files with them; what builds it is left out.
  */
 export async function run(invocation: Invocation): Promise<number> {
-  const { environment } = await openEnvironment(invocation);
-  using store = openStore(invocation.flags);
-  const report = closureReport(store, environment);
-  process.stdout.write(
-    invocation.flags.has("json") ? `${JSON.stringify(report, null, 2)}\n` : closureText(report),
-  );
+  const { flags } = invocation;
+  if (flags.has("browse") && !(process.stdin.isTTY && process.stdout.isTTY))
+    throw new DevshellError("CLI_NO_TERMINAL", "Cannot browse: there is no terminal", {
+      hint: "`devshell closure` without --browse prints a list",
+    });
+  const { report, dead } = await readClosure(invocation);
+  const svg = flags.value("svg");
+  if (flags.has("browse")) {
+    const { openClosureBrowser } = await import("../closure/openClosureBrowser.tsx");
+    await openClosureBrowser(new ClosureModel(nodesOf(report, dead), report.roots));
+  } else if (svg !== undefined) {
+    const { treemapSvg } = await import("../closure/treemapSvg.ts");
+    const total = formatBytes(report.paths.reduce((sum, each) => sum + ownSizeBytes(each), 0));
+    const title = `${total} in ${report.paths.length} paths of ${report.storeDir}`;
+    writeFileSync(svg, treemapSvg(title, nodesOf(report, dead)));
+    process.stdout.write(`${title}: ${svg}\n`);
+  } else
+    process.stdout.write(flags.has("json") ? `${JSON.stringify(report, null, 2)}\n` : closureText(report));
   return 0;
 }
 
-function closureReport(
-  store: Store,
-  { roots, drvPath }: Pick<BuildEnvironment, "roots" | "drvPath">,
-): ClosureReport {
+interface Closure {
+  readonly report: ClosureReport;
+  /** Paths of it that nothing keeps. */
+  readonly dead: ReadonlySet<string>;
+}
+
+async function readClosure(invocation: Invocation): Promise<Closure> {
+  const { flags, words } = invocation;
+  if (flags.has("all")) {
+    if (words.length > 0) throw new DevshellError("CLI_USAGE", "Cannot take both --all and words");
+    using store = openStore(flags);
+    const { graph } = graphOf(store);
+    const live = new Set<StorePath>();
+    graph.mark(store.findRoots().keys(), live);
+    const paths = store.allValidPaths();
+    return {
+      report: reportOf(store, [], paths, new Map()),
+      dead: new Set(paths.filter((path) => !live.has(path)).map(textOfBytes)),
+    };
+  }
+  const named = storePathsOf(invocation);
+  if (named !== undefined) {
+    using store = openStore(flags);
+    return { report: reportOf(store, named, store.closureOf(named), new Map()), dead: new Set() };
+  }
+  const { environment } = await openEnvironment(invocation);
+  using store = openStore(flags);
+  const { roots, drvPath } = environment;
   const used = roots.filter((path) => !isDerivationPath(path) && store.isValidPath(path));
   const trees = linkedTreesOf(store, drvPath);
   const needed = store.closureOf(used);
   const linked = needed.flatMap((path) => trees.get(path)?.linkedFrom ?? []);
-  const paths = store
-    .closureOf([...new Set([...needed, ...linked])])
+  const paths = store.closureOf([...new Set([...needed, ...linked])]);
+  return { report: reportOf(store, used, paths, trees), dead: new Set() };
+}
+
+/** What the words name, where they are paths of the store and not specs. */
+function storePathsOf({ words, flags }: Invocation): StorePath[] | undefined {
+  if (words.length === 0 || flags.has("expr") || flags.has("packages")) return undefined;
+  using store = openStore(flags);
+  const { storeDir } = store;
+  if (!words.every((word) => word.includes("/") && isInStore(storeDir, inStore(storeDir, word))))
+    return undefined;
+  const paths = words.map((word) => storePathOf(storeDir, word));
+  // A derivation is a spec: what it builds is meant.
+  return paths.some(isDerivationPath) ? undefined : paths;
+}
+
+function reportOf(
+  store: Store,
+  roots: readonly StorePath[],
+  paths: readonly StorePath[],
+  trees: ReturnType<typeof linkedTreesOf>,
+): ClosureReport {
+  const shown = paths
     .map((path) => store.pathInfo(path))
     .map(({ path, narSizeBytes, references }): ClosurePath => {
       const tree = trees.get(path);
@@ -46,9 +113,19 @@ function closureReport(
   return {
     protocol: PROTOCOL,
     storeDir: textOfBytes(store.storeDir),
-    roots: used.map(textOfBytes),
-    paths: paths.sort((a, b) => (a.path < b.path ? -1 : 1)),
+    roots: roots.map(textOfBytes),
+    paths: shown.sort((a, b) => (a.path < b.path ? -1 : 1)),
   };
+}
+
+function nodesOf({ paths }: ClosureReport, dead: ReadonlySet<string>): ClosureNode[] {
+  return paths.map((each) => ({
+    path: each.path,
+    name: each.name,
+    sizeBytes: ownSizeBytes(each),
+    references: [...each.references, ...(each.linkedFrom ?? [])],
+    isDead: dead.has(each.path),
+  }));
 }
 
 /** The largest first; each file counts once. */

@@ -1,7 +1,8 @@
 import { DevshellError, textOfBytes } from "../../core/index.ts";
 import type { Invocation } from "../invocation.ts";
 import { clearEvalCache, dropOldRecords, evalCacheUsage } from "../../env/index.ts";
-import { removeOrphanedBuilds, removeOrphanedDownloads } from "../../store/index.ts";
+import { removeOrphanedBuilds, removeOrphanedDownloads, type Store } from "../../store/index.ts";
+import type { ParsedFlags } from "../flags.ts";
 import { openStore } from "../openStore.ts";
 import { formatBytes } from "../tui/index.ts";
 
@@ -9,40 +10,44 @@ import { formatBytes } from "../tui/index.ts";
 export async function run({ flags }: Invocation): Promise<number> {
   if (flags.has("evalCache")) return forgetEvaluations(flags.has("dryRun"), flags.has("json"));
   using store = openStore(flags);
-  const print = (line: string): void => void process.stdout.write(`${line}\n`);
-  const olderThan = flags.value("olderThan");
-  if (olderThan !== undefined) {
-    const { dropRecords } = await import("../dropRecords.ts");
-    const count = dropRecords(readAge(olderThan), flags.has("dryRun"));
-    if (!flags.has("json")) print(`${count} environments not entered for ${olderThan} forgotten`);
-  }
-  const isDryRun = flags.has("dryRun");
-  if (!isDryRun) dropOldRecords();
+  const why = flags.value("why");
+  if (why !== undefined) return (await import("./gcReport.ts")).explainPath(store, why, flags);
   if (flags.has("printRoots")) {
     for (const [path, links] of store.findRoots())
       for (const link of links) print(`${textOfBytes(link)} -> ${path}`);
     return 0;
   }
+  const olderThan = flags.value("olderThan");
+  const ageMs = olderThan === undefined ? undefined : readAge(olderThan);
+  if (flags.has("dryRun")) {
+    const { printLedger } = await import("./gcReport.ts");
+    return printLedger(store, flags, ageMs === undefined ? undefined : Date.now() - ageMs);
+  }
+  if (ageMs !== undefined) {
+    const { dropRecords } = await import("../dropRecords.ts");
+    const count = dropRecords(ageMs, false);
+    if (!flags.has("json")) print(`${count} environments not entered for ${olderThan ?? ""} forgotten`);
+  }
+  dropOldRecords();
+  return await collect(store, flags);
+}
+
+async function collect(store: Store, flags: ParsedFlags): Promise<number> {
   const interruption = new AbortController();
   const interrupt = (): void => interruption.abort();
   process.on("SIGINT", interrupt);
   try {
     const maxFreed = flags.value("maxFreed");
     const result = await store.collectGarbage({
-      action: isDryRun ? "returnDead" : "deleteDead",
+      action: "deleteDead",
       ...(maxFreed === undefined ? {} : { maxFreedBytes: readSize(maxFreed) }),
       signal: interruption.signal,
     });
-    if (!isDryRun) {
-      await removeOrphanedBuilds(store.settings.stateDir);
-      removeOrphanedDownloads(store.settings.stateDir);
-    }
+    await removeOrphanedBuilds(store.settings.stateDir);
+    removeOrphanedDownloads(store.settings.stateDir);
     if (flags.has("json"))
       print(JSON.stringify({ paths: result.paths, freedBytes: result.freedBytes }, null, 2));
-    else if (isDryRun) {
-      for (const path of result.paths) print(textOfBytes(path));
-      print(`${result.paths.length} paths would be deleted`);
-    } else print(`${result.paths.length} paths deleted, ${formatBytes(result.freedBytes)} freed`);
+    else print(`${result.paths.length} paths deleted, ${formatBytes(result.freedBytes)} freed`);
     return 0;
   } finally {
     process.off("SIGINT", interrupt);
@@ -78,4 +83,8 @@ function readSize(text: string): number {
   return (
     Number(match[1]) * 1024 ** " KMGT".indexOf((match[2] === "" ? " " : (match[2] ?? " ")).toUpperCase())
   );
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
-import { DevshellError } from "../../core/index.ts";
+import type { DevshellError } from "../../core/index.ts";
 import type { SpecArgument } from "../../env/index.ts";
+import { UsageError } from "../usageError.ts";
 import { say } from "./output.ts";
 
 /** What every drop-in command understands beside its own words. */
@@ -239,7 +240,7 @@ export function parseCommandLine(name: string, argv: readonly string[], own: Own
 }
 
 export function usageError(name: string, message: string): DevshellError {
-  return new DevshellError("CLI_USAGE", `${message}\nTry '${name} --help' for more information.`);
+  return new UsageError(name, message);
 }
 
 /** `--max-jobs` and its like are checked where the settings are read. */

@@ -7,6 +7,7 @@ export type CompatCommand = (argv: readonly string[]) => Promise<number> | numbe
 const LOADERS: Readonly<Record<string, () => Promise<CompatCommand>>> = {
   nix: async () => (await import("./nix/index.ts")).runNix,
   "nix-build": async () => (await import("./nixBuild.ts")).runNixBuild,
+  "nix-channel": async () => (await import("./nixChannel/index.ts")).runNixChannel,
   "nix-collect-garbage": async () => (await import("./nixCollectGarbage.ts")).runNixCollectGarbage,
   "nix-daemon": async () => (await import("./nixDaemon.ts")).runNixDaemon,
   "nix-env": async () => (await import("./nixEnv/index.ts")).runNixEnv,

@@ -1,9 +1,9 @@
-import { parseCommandLine } from "./commandLine.ts";
+import { parseCommandLine, usageError } from "./commandLine.ts";
 import { openContext } from "./context.ts";
-import { dropGenerationsBelow } from "./dropGenerations.ts";
-import { profileDirectories } from "./nixEnv/profilePath.ts";
+import { dropGenerations, dropGenerationsBelow } from "./dropGenerations.ts";
+import { defaultProfile, profileDirectories } from "./nixEnv/profilePath.ts";
 import { printHelp, printVersion } from "./output.ts";
-import { readFreedBytes, runCollection } from "./nixStore/garbage.ts";
+import { printDeadCount, readFreedBytes, runCollection } from "./nixStore/garbage.ts";
 import { readTimeSpec } from "./timeSpec.ts";
 import type { GenerationChoice } from "../../store/index.ts";
 
@@ -40,6 +40,8 @@ export async function runNixCollectGarbage(argv: readonly string[]): Promise<num
   });
   if ((action as string) === "help") return printHelp("nix-collect-garbage");
   if ((action as string) === "version") return printVersion("nix-collect-garbage");
+  if (isDryRun && maxFreedBytes !== undefined)
+    throw usageError("nix-collect-garbage", "options --max-freed and --dry-run cannot be combined");
   using context = openContext(flags);
   if (olderThan !== undefined) {
     const choice: GenerationChoice =
@@ -48,7 +50,9 @@ export async function runNixCollectGarbage(argv: readonly string[]): Promise<num
         : { kind: "olderThan", ms: readTimeSpec("nix-collect-garbage", olderThan) };
     for (const directory of profileDirectories(context.settings))
       dropGenerationsBelow(context.store, directory, choice, isDryRun);
+    // Wherever the user's profile lies.
+    dropGenerations(context.store, defaultProfile(context.settings), choice, isDryRun);
   }
-  if (isDryRun) return 0;
+  if (isDryRun) return await printDeadCount(context.store);
   return await runCollection(context.store, { action: "deleteDead", maxFreedBytes });
 }

@@ -36,7 +36,7 @@ export function rowsOf(state: ProgressState, nowMs: number, room: Room): Row[] {
     hidden > 0 && space > 0
       ? [row("more", ["dim", `  … ${hidden} more line${hidden === 1 ? "" : "s"}`])]
       : [];
-  return [...head, ...shown, ...tail].slice(0, limit).map((line) => clip(line, columns - 1));
+  return [...head, ...shown, ...tail].slice(0, limit).map((line) => clipRow(line, columns - 1));
 }
 
 function evaluationRows(state: ProgressState, nowMs: number): Row[] {
@@ -172,7 +172,8 @@ function row(key: string, ...parts: readonly (readonly [RowTone, string])[]): Ro
 }
 
 /** Cuts a row to the width, counted in columns (wide characters take two), with "…" where it was cut. */
-function clip(line: Row, columns: number): Row {
+/** Cuts what a terminal of so many columns has no room for. */
+export function clipRow(line: Row, columns: number): Row {
   let left = columns;
   const parts: { text: string; tone: RowTone }[] = [];
   for (const part of line.parts) {

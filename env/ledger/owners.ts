@@ -1,7 +1,7 @@
 import { lstatSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { bytesOfText, fsPath, textOfBytes, type ByteString } from "../../core/index.ts";
-import type { LocalStore, StorePath } from "../../store/index.ts";
+import type { Store, StorePath } from "../../store/index.ts";
 import { cacheDirectory } from "../cache/recordPaths.ts";
 import { lastUsedMs, recordOwner } from "../cache/cacheRecord.ts";
 
@@ -21,7 +21,7 @@ interface MutableOwner extends StoreOwner {
 }
 
 /** All that keeps anything in the store but this very process, each with what it roots itself. */
-export function storeOwners(store: LocalStore): StoreOwner[] {
+export function storeOwners(store: Store): StoreOwner[] {
   const owners = new Map<string, MutableOwner>();
   for (const [path, links] of store.findRoots())
     for (const link of links) {

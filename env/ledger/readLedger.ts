@@ -1,4 +1,4 @@
-import { isDerivationPath, type LocalStore, type StorePath } from "../../store/index.ts";
+import { graphOf, isDerivationPath, type Store, type StorePath } from "../../store/index.ts";
 import { lastUsedMs } from "../cache/cacheRecord.ts";
 import { linkedTreesOf } from "../linkedTrees.ts";
 import { isOwnRoot, recordOfLink, storeOwners, type StoreOwner } from "./owners.ts";
@@ -27,15 +27,14 @@ export interface StoreLedger {
  * packages.
  * @param forgottenBeforeMs environments not used since then count as gone
  */
-export function readLedger(store: LocalStore, forgottenBeforeMs?: number): StoreLedger {
+export function readLedger(store: Store, forgottenBeforeMs?: number): StoreLedger {
   const owners = storeOwners(store);
-  const graph = store.referenceGraph();
+  const { graph, sizes } = graphOf(store);
   const closures = owners.map(({ roots }) => {
     const live = new Set<StorePath>();
     graph.mark(roots, live);
     return live;
   });
-  const sizes = store.allSizes();
   for (const path of new Set(owners.flatMap(({ kind, roots }) => (kind === "project" ? [...roots] : []))))
     if (isDerivationPath(path))
       for (const [tree, { ownSizeBytes }] of linkedTreesOf(store, path)) sizes.set(tree, ownSizeBytes);
@@ -68,7 +67,7 @@ export function readLedger(store: LocalStore, forgottenBeforeMs?: number): Store
   };
 }
 
-function rootsThatStay(store: LocalStore, forgottenBeforeMs: number | undefined): StorePath[] {
+function rootsThatStay(store: Store, forgottenBeforeMs: number | undefined): StorePath[] {
   const stays = (link: string): boolean => {
     if (isOwnRoot(link)) return false;
     const record = forgottenBeforeMs === undefined ? undefined : recordOfLink(link);

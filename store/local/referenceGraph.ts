@@ -1,6 +1,6 @@
 import type { StoreDb } from "../db/storeDb.ts";
 import { isDerivationPath } from "../format/storePath.ts";
-import type { StorePath } from "../types.ts";
+import type { StorePath, ValidPathInfo } from "../types.ts";
 
 /** Why one path keeps another alive. */
 export type KeepReason = "reference" | "deriver" | "output";
@@ -50,6 +50,23 @@ export class ReferenceGraph {
         if (isDerivationPath(deriver) && graph.has(deriver)) push(graph.#derivers, path, deriver);
     if (keepOutputs)
       for (const { drv, path } of outputs) if (graph.has(path)) push(graph.#outputs, drv, path);
+    return graph;
+  }
+
+  /** As {@link read}, of what is known path by path. */
+  static of(infos: readonly ValidPathInfo[], { keepDerivations, keepOutputs }: KeepRules): ReferenceGraph {
+    const graph = new ReferenceGraph();
+    for (const { path } of infos) graph.#references.set(path, []);
+    for (const { path, references, deriver } of infos) {
+      for (const reference of references) {
+        if (reference === path || !graph.has(reference)) continue;
+        graph.#references.get(path)?.push(reference);
+        push(graph.#referrers, reference, path);
+      }
+      if (deriver === undefined || !isDerivationPath(deriver) || !graph.has(deriver)) continue;
+      if (keepDerivations) push(graph.#derivers, path, deriver);
+      if (keepOutputs) push(graph.#outputs, deriver, path);
+    }
     return graph;
   }
 

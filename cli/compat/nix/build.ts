@@ -1,7 +1,13 @@
 import { resolve } from "node:path";
-import { bytesOfText, textOfBytes } from "../../../core/index.ts";
+import { DevshellError, bytesOfText, textOfBytes } from "../../../core/index.ts";
 import type { StoreContext } from "../../../env/index.ts";
-import type { DerivedPath, OutputName, RealiseReport, StorePath } from "../../../store/index.ts";
+import {
+  addGeneration,
+  type DerivedPath,
+  type OutputName,
+  type RealiseReport,
+  type StorePath,
+} from "../../../store/index.ts";
 import { parseCommandLine } from "../commandLine.ts";
 import { printLine, say, wordsOfStandardInput } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
@@ -22,6 +28,7 @@ export async function build(argv: readonly string[]): Promise<number> {
   let isPrinting = false;
   let isRebuild = false;
   let hasStdin = false;
+  let profile: string | undefined;
   const flags = parseCommandLine("nix build", argv, (word, next) => {
     if (takeInstallableFlag(installables, word, next)) return true;
     if (word === "-o" || word === "--out-link") outLink = next();
@@ -31,6 +38,7 @@ export async function build(argv: readonly string[]): Promise<number> {
     else if (word === "--print-out-paths") isPrinting = true;
     else if (word === "--rebuild") isRebuild = true;
     else if (word === "--stdin") hasStdin = true;
+    else if (word === "--profile") profile = next();
     else if (word.startsWith("-")) return false;
     else words.push(word);
     return true;
@@ -54,6 +62,7 @@ export async function build(argv: readonly string[]): Promise<number> {
   }
   if (isJson) printLine(jsonOf(report.results));
   if (isDryRun) return 0;
+  if (profile !== undefined) setProfile(context, profile, report);
   report.results.forEach(({ outputs }, index) => {
     for (const [output, path] of outputs) {
       if (outLink !== undefined) linkOutput(context, outLink, index, output, path);
@@ -67,6 +76,17 @@ function showTarget({ target }: { readonly target: DerivedPath }): string {
   if (target.kind === "opaque") return `'${target.path}'`;
   const inner = [target.drvPath, ...(target.via ?? [])].join("^");
   return `'${inner}^${target.outputs === "*" ? "*" : target.outputs.join(",")}'`;
+}
+
+/** As `nix-env --set`: the profile is what was built, alone. */
+function setProfile(context: StoreContext, profile: string, { results }: RealiseReport): void {
+  const [path, ...others] = results.flatMap(({ outputs }) => [...outputs].map(([, each]) => each));
+  if (path === undefined || others.length > 0)
+    throw new DevshellError(
+      "CLI_USAGE",
+      `'--profile' requires that the arguments produce a single store path, but there are ${path === undefined ? 0 : others.length + 1}`,
+    );
+  addGeneration(context.store, bytesOfText(resolve(profile)), path);
 }
 
 function linkOutput(

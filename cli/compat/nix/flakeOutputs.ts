@@ -41,6 +41,10 @@ export interface FlakeOutputs {
   readonly sourcePath: string | undefined;
   /** The reference, for messages. */
   readonly shown: string;
+  /** As it was named. */
+  readonly original: FlakeReference;
+  /** As it was fetched. */
+  readonly locked: FlakeReference;
 }
 
 export function newFlakeFlags(): FlakeFlags {
@@ -131,6 +135,8 @@ export function openFlakeOutputs(
     flake,
     sourcePath: sourcePathOf(locked),
     shown: textOfBytes(showReference(reference)),
+    original: reference,
+    locked: locked.flake.locked,
   };
 }
 

@@ -19,6 +19,8 @@ const LOADERS: Readonly<Record<string, () => Promise<NixCommand>>> = {
   hash: async () => (await import("./hash.ts")).hash,
   log: async () => (await import("./log.ts")).log,
   "path-info": async () => (await import("./pathInfo.ts")).pathInfo,
+  profile: async () => (await import("../nixProfile/index.ts")).profile,
+  "upgrade-nix": async () => (await import("./upgradeNix.ts")).upgradeNix,
   registry: async () => (await import("./registry.ts")).registry,
   repl: async () => (await import("./repl.ts")).repl,
   develop: async () => (await import("./dev/develop.ts")).develop,
@@ -43,6 +45,8 @@ const LOADERS: Readonly<Record<string, () => Promise<NixCommand>>> = {
 
 /** `nix SUBCOMMAND`: those that scripts need most. */
 export async function runNix(argv: readonly string[]): Promise<number> {
+  const completed = Number(process.env["NIX_GET_COMPLETIONS"] ?? 0);
+  if (completed > 0) return await complete(argv, completed);
   const leading: string[] = [];
   const words = [...expandScript(argv)];
   for (let word = words[0]; word !== undefined && word.startsWith("-"); word = words[0]) {
@@ -66,6 +70,17 @@ export async function runNix(argv: readonly string[]): Promise<number> {
     });
   const run = await load();
   return run([...leading, ...rest]);
+}
+
+/** What may stand at a place of the command line: so far the packages of a profile. */
+async function complete(argv: readonly string[], at: number): Promise<number> {
+  const [name, action = ""] = argv;
+  if (name !== "profile" || at < 3 || (action !== "remove" && action !== "upgrade"))
+    throw new DevshellError(
+      "CLI_NOT_BUILT",
+      `Cannot complete "nix ${name ?? ""} ${action}": it is not built yet`,
+    );
+  return (await import("../nixProfile/completePackages.ts")).completePackages(argv[at - 1] ?? "");
 }
 
 /** Common flags that may stand before the subcommand, with the words they take. */

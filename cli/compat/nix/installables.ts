@@ -26,7 +26,7 @@ import {
   type FlakeFlags,
   type FlakeOutputs,
 } from "./flakeOutputs.ts";
-import { splitOutputs } from "./outputs.ts";
+import { splitOutputs, type Outputs } from "./outputs.ts";
 import { targetOfFlakeOutput, targetsOfValue } from "./targets.ts";
 
 /** What the words of a `nix` subcommand are looked up in, and how. */
@@ -46,6 +46,8 @@ export interface Installable {
   readonly values?: (() => readonly FlakeOutput[]) | undefined;
   /** The flake, of what is in one. */
   readonly flake?: (() => FlakeOutputs) | undefined;
+  /** What follows `^`. */
+  readonly outputs?: Outputs;
   /** What is to be built for it. */
   targets(): DerivedPath[];
 }
@@ -205,6 +207,7 @@ function ofFlake(scope: FlakeScope, word: string): Installable {
     value,
     values,
     flake,
+    outputs,
     targets: () => [targetOfFlakeOutput(context, evaluation(), value(), outputs)],
   };
 }

@@ -8,15 +8,17 @@ import {
   fsPath,
   parseHash,
 } from "../../../core/index.ts";
-import { DaemonStore, dumpNar } from "../../../store/index.ts";
+import { DaemonStore, dumpNar, type DerivedPath } from "../../../store/index.ts";
 import { prefetchFile, type StoreContext } from "../../../env/index.ts";
 import { parseCommandLine, usageError } from "../commandLine.ts";
 import { openContext } from "../context.ts";
 import { algorithmOf } from "../nixHash.ts";
-import { runCollection } from "../nixStore/garbage.ts";
+import { printDeadCount, readFreedBytes, runCollection } from "../nixStore/garbage.ts";
 import { printLine, say, writeStandardOutput } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
 import { inStore, storePathOf } from "../storeArgument.ts";
+import { builtPathsOf } from "./builtPaths.ts";
+import { printClosureDiff } from "./closureDiff.ts";
 import { deleteBuildTraces, printBuildTrace } from "./buildTrace.ts";
 import { rewriteToContent } from "./makeContentAddressed.ts";
 import { newInstallableFlags, takeInstallableFlag, targetsOf } from "./installables.ts";
@@ -26,6 +28,8 @@ interface StoreRequest {
   readonly words: readonly string[];
   readonly values: ReadonlyMap<string, string>;
   readonly given: ReadonlySet<string>;
+  /** What the words mean to have built. */
+  readonly targets: () => DerivedPath[];
 }
 
 type Action = (request: StoreRequest) => Promise<number> | number;
@@ -37,6 +41,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   "build-trace": buildTrace,
   cat,
   delete: deletePaths,
+  "diff-closures": diffClosures,
   "dump-path": dumpPath,
   gc: collect,
   info: ping,
@@ -98,11 +103,18 @@ export async function store(argv: readonly string[]): Promise<number> {
     throw new DevshellError("CLI_NOT_BUILT", `Cannot run "nix store ${name ?? ""}": it is not built yet`, {
       hint: `there are ${Object.keys(ACTIONS).join(", ")}, make-content-addressed, repair`,
     });
-  return await action({ context, words: rest, values, given });
+  return await action({
+    context,
+    words: rest,
+    values,
+    given,
+    targets: () => targetsOf(context, flags, installables, rest),
+  });
 }
 
 const GIVEN = new Set([
   "--all",
+  "--also-referrers",
   "--dry-run",
   "--executable",
   "--flat",
@@ -111,6 +123,8 @@ const GIVEN = new Set([
   "--no-contents",
   "--no-trust",
   "--recursive",
+  "--skip-alive",
+  "--skip-live",
   "--unpack",
   "-r",
 ]);
@@ -149,12 +163,36 @@ function cat({ context, words }: StoreRequest): number {
   return 0;
 }
 
-async function deletePaths({ context, words, given }: StoreRequest): Promise<number> {
-  return await runCollection(context.store, {
-    action: "deleteSpecific",
-    paths: words.map((word) => storePathOf(context.settings.storeDir, word)),
+async function deletePaths({ context, words, targets, given }: StoreRequest): Promise<number> {
+  const { store: local } = context;
+  if (words.length === 0) throw usageError("nix store delete", "no store paths are named");
+  const named = targets().flatMap((target) => builtPathsOf(context, target).map(([, path]) => path));
+  const isRecursive = given.has("--recursive") || given.has("-r");
+  // What is not valid has no closure, and may be deleted still.
+  const paths = isRecursive ? local.closureOf(named.filter((path) => local.isValidPath(path))) : named;
+  return await runCollection(local, {
+    action: given.has("--skip-alive") || given.has("--skip-live") ? "deleteDead" : "deleteSpecific",
+    paths: [...new Set([...named, ...paths])].sort(),
+    includesReferrers: given.has("--also-referrers"),
     ignoreLiveness: given.has("--ignore-liveness"),
   });
+}
+
+/** What of packages and versions two closures differ in. */
+async function diffClosures({ context, words, targets }: StoreRequest): Promise<number> {
+  const wanted = targets();
+  if (words.length !== 2 || wanted.length !== 2)
+    throw usageError("nix store diff-closures", "expected two store paths or packages");
+  const report = await context.tryRealise(wanted);
+  if (report.failures.length > 0) return reportFailures(report) > 0 ? 1 : 0;
+  const [before, after] = wanted.map((target) => {
+    const paths = builtPathsOf(context, target);
+    if (paths.length > 1) throw usageError("nix store diff-closures", "an argument names several paths");
+    return paths[0]?.[1];
+  });
+  if (before === undefined || after === undefined) throw new Error("what was realised has no path");
+  printClosureDiff(context.store, before, after, "");
+  return 0;
 }
 
 function dumpPath({ context, words }: StoreRequest): number {
@@ -169,9 +207,12 @@ function dumpPath({ context, words }: StoreRequest): number {
 
 async function collect({ context, values, given }: StoreRequest): Promise<number> {
   const max = values.get("--max");
+  if (max !== undefined && given.has("--dry-run"))
+    throw usageError("nix store gc", "options --max and --dry-run cannot be combined");
+  if (given.has("--dry-run")) return await printDeadCount(context.store);
   return await runCollection(context.store, {
-    action: given.has("--dry-run") ? "returnDead" : "deleteDead",
-    maxFreedBytes: max === undefined ? undefined : Number(max),
+    action: "deleteDead",
+    maxFreedBytes: max === undefined ? undefined : readFreedBytes(max),
   });
 }
 

@@ -15,6 +15,7 @@ export const SUMMARIES: Readonly<Record<string, string>> = {
   log: "show the log of a build",
   "path-info": "tell what is known of paths in the store",
   "print-dev-env": "print the environment of a build as a script for Bash",
+  profile: "manage profiles: packages, and generations to go back to",
   realisation: "tell what outputs of content-addressed derivations turned out to be",
   "show-derivation": "show derivations as JSON (an old name)",
   registry: "manage the registries of flakes",
@@ -23,5 +24,6 @@ export const SUMMARIES: Readonly<Record<string, string>> = {
   search: "search for packages",
   shell: "run a shell with packages on its PATH",
   store: "look into the store and change it",
+  "upgrade-nix": "say how devshell is upgraded",
   "why-depends": "show why one package needs another",
 };

@@ -6,13 +6,18 @@ import { makeDirectories, replaceSymlink, type StoreSettings } from "../../../st
 
 /** The profile in use: `-p`, `NIX_PROFILE`, or where `~/.nix-profile` points. Nothing is made. */
 export function profileInUse(given: string | undefined): string {
-  return namedProfile(given) ?? linkedProfile(join(homeDirectory(), ".nix-profile"));
+  return (
+    namedProfile(given ?? process.env["NIX_PROFILE"]) ?? linkedProfile(join(homeDirectory(), ".nix-profile"))
+  );
 }
 
 /** As {@link profileInUse}; a user's first profile gets its place and the link to it, as Nix would make them. */
 export function profileToChange(given: string | undefined, settings: StoreSettings): string {
-  const named = namedProfile(given);
-  if (named !== undefined) return named;
+  return namedProfile(given ?? process.env["NIX_PROFILE"]) ?? defaultProfile(settings);
+}
+
+/** Where the link in the user's home directory leads; profile and link are made where they are missing. */
+export function defaultProfile(settings: StoreSettings): string {
   const link = userProfileLink(settings);
   const profile = join(profilesDirectory(settings), "profile");
   makeDirectories(bytesOfText(dirname(profile)));
@@ -39,9 +44,9 @@ export function homeDirectory(): string {
   return process.env["HOME"] ?? homedir();
 }
 
-function namedProfile(given: string | undefined): string | undefined {
-  const name = given ?? process.env["NIX_PROFILE"] ?? "";
-  return name === "" ? undefined : resolve(name);
+/** A profile that was named, as a whole path. */
+export function namedProfile(given: string | undefined): string | undefined {
+  return given === undefined || given === "" ? undefined : resolve(given);
 }
 
 function linkedProfile(link: string): string {
@@ -57,11 +62,13 @@ function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
-function profilesDirectory({ stateDir }: StoreSettings): string {
+/** Where this user's profiles lie. */
+export function profilesDirectory({ stateDir }: StoreSettings): string {
   return isRoot() ? join(stateDir, "profiles/per-user/root") : join(stateHome(), "profiles");
 }
 
-function stateHome(): string {
+/** Nix's directory for a user's lasting state. */
+export function stateHome(): string {
   return (
     process.env["NIX_STATE_HOME"] ??
     join(process.env["XDG_STATE_HOME"] ?? join(homeDirectory(), ".local/state"), "nix")

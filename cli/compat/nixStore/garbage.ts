@@ -1,7 +1,10 @@
+import { DevshellError } from "../../../core/index.ts";
 import { dropOldRecords } from "../../../env/index.ts";
 import {
+  PathAliveError,
   removeOrphanedBuilds,
   removeOrphanedDownloads,
+  renderSize,
   type GcOptions,
   type Store,
 } from "../../../store/index.ts";
@@ -56,35 +59,76 @@ export async function optimise(operation: StoreOperation): Promise<number> {
   using context = openContext(operation.flags);
   const { linkedFiles, savedBytes } = await context.store.optimise();
   if (context.settings.daemon === undefined)
-    say(`${mebibytes(savedBytes)} freed by hard-linking ${linkedFiles} files`);
+    say(`${renderSize(savedBytes)} freed by hard-linking ${linkedFiles} files`);
   return 0;
 }
 
 /** Runs a collection and says what came of it. */
 export async function runCollection(store: Store, options: GcOptions): Promise<number> {
-  const isWhole = options.action === "deleteDead";
+  const isDeleting = options.action === "deleteDead" || options.action === "deleteSpecific";
+  const isWhole = options.action === "deleteDead" && options.paths === undefined;
+  if (isWhole) dropOldRecords();
   // A daemon says itself what it does.
   const isOurs = store.settings.daemon === undefined;
-  if (isWhole) {
-    dropOldRecords();
-    if (isOurs) {
-      say("finding garbage collector roots...");
-      say("deleting garbage...");
-    }
-  }
-  const isDeleting = isWhole || options.action === "deleteSpecific";
-  const result = await store.collectGarbage({
-    ...options,
-    onDelete: (path) => say(`deleting '${path}'`),
-  });
+  const result = await store
+    .collectGarbage({
+      ...options,
+      onStep: (step) => say(STEPS[step](options)),
+      onDelete: (path) => say(`deleting '${path}'`),
+    })
+    .catch((error: unknown) => {
+      if (isDeleting) printFreed(0, 0);
+      throw inNixWords(error);
+    });
   if (isWhole && isOurs) {
     await removeOrphanedBuilds(store.settings.stateDir);
     removeOrphanedDownloads(store.settings.stateDir);
   }
-  if (isDeleting) say(`${result.paths.length} store paths deleted, ${mebibytes(result.freedBytes)} freed`);
-  else result.paths.forEach(printLine);
+  if (!isDeleting) {
+    if (isOurs) say("determining live/dead paths...");
+    result.paths.toSorted().forEach(printLine);
+    return 0;
+  }
+  if (result.savedByLinksBytes !== undefined)
+    say(`note: hard linking is currently saving ${renderSize(result.savedByLinksBytes)}`);
+  printFreed(result.paths.length, result.freedBytes);
   return 0;
 }
+
+function printFreed(count: number, freedBytes: number): void {
+  printLine(`${count} store paths deleted, ${renderSize(freedBytes)} freed`);
+}
+
+/** Scripts read this. */
+function inNixWords(error: unknown): unknown {
+  if (!(error instanceof PathAliveError)) return error;
+  return new DevshellError(
+    error.code,
+    `Cannot delete path '${error.path}' since it is still alive. To find out why, use: nix-store --query --roots and nix-store --query --referrers`,
+    { cause: error },
+  );
+}
+
+/** Says how many paths a collection would delete: how much that frees shows only once it is done. */
+export async function printDeadCount(store: Store): Promise<number> {
+  const isOurs = store.settings.daemon === undefined;
+  if (isOurs) say(STEPS.roots({ action: "returnDead" }));
+  const { paths } = await store.collectGarbage({ action: "returnDead" });
+  if (isOurs) say("determining live/dead paths...");
+  printLine(`${paths.length} store paths would be deleted`);
+  return 0;
+}
+
+const STEPS: Readonly<Record<"roots" | "paths" | "links", (options: GcOptions) => string>> = {
+  roots: () => "finding garbage collector roots...",
+  paths: ({ action, paths }) =>
+    paths === undefined
+      ? "deleting garbage..."
+      : action === "deleteDead"
+        ? "deleting garbage within specified paths..."
+        : "deleting specified paths...",
+  links: () => "deleting unused links...",
+};
 
 /** Bytes, or with K, M, G, T. */
 export function readFreedBytes(text: string): number {
@@ -99,8 +143,4 @@ function printRoots(store: Store): void {
   for (const [target, links] of store.findRoots())
     for (const link of links) if (!link.startsWith("{temp:")) lines.push(`${link} -> ${target}`);
   lines.toSorted().forEach(printLine);
-}
-
-function mebibytes(sizeBytes: number): string {
-  return `${(sizeBytes / 1024 ** 2).toFixed(1)} MiB`;
 }

@@ -3,10 +3,9 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { DevshellError, bytesOfText, textOfBytes, type ByteString } from "../../../../core/index.ts";
 import { SHELL_PLACES, workingDirectory, type StoreContext } from "../../../../env/index.ts";
-import type { StorePath } from "../../../../store/index.ts";
+import { addGeneration, type StorePath } from "../../../../store/index.ts";
 import { parseCommandLine, type CommonFlags, type MoreWords } from "../../commandLine.ts";
 import { say } from "../../output.ts";
-import { switchProfile } from "../../switchProfile.ts";
 import { builtPathsOf } from "../builtPaths.ts";
 import {
   newInstallableFlags,
@@ -88,7 +87,8 @@ export async function openDevEnvironment(
       `'${words[0] ?? "."}' needs to evaluate to a single derivation, but it evaluated to ${targets.length} derivations`,
     );
   const path = await environmentPath(context, target);
-  if (request.profile !== undefined) switchProfile(context.store, request.profile, path);
+  if (request.profile !== undefined)
+    addGeneration(context.store, bytesOfText(resolve(request.profile)), path);
   return { file: readEnvironmentFile(bytesOfText(context.store.realPath(path))), path, found };
 }
 
