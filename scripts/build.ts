@@ -51,6 +51,8 @@ const lazyNode: Plugin = {
         : { path, namespace: "lazy-node" },
     );
     hooks.onLoad({ filter: /.*/, namespace: "lazy-node" }, async ({ path }) => {
+      // There already; and what it has from its prototype (`once`, `off`) is no export of the module.
+      if (path === "node:process") return { contents: "module.exports = process;", loader: "js" };
       const names = Object.keys((await import(path)) as object).filter((name) => name !== "default");
       return {
         // On the prototype: esbuild copies own properties anew for each file that imports them (8 ms in all). Once
