@@ -41,7 +41,7 @@ export type {
 } from "./types.ts";
 export { readLedger, type LedgerEntry, type StoreLedger } from "./ledger/readLedger.ts";
 export { whyAlive, type Keeper } from "./ledger/whyAlive.ts";
-export { linkedTreesOf } from "./linkedTrees.ts";
+export { linkedTreesAmong, linkedTreesOf } from "./linkedTrees.ts";
 export { makeEnvironment, type MakeObserver } from "./makeEnvironment.ts";
 export { autoArguments, evaluateSpec, openEvaluation } from "./evaluate/evaluateSpec.ts";
 export { listAttributes, type AttributeList } from "./evaluate/listAttributes.ts";

@@ -27,12 +27,39 @@ export function linkedInputsOf(store: Store, derivation: Derivation): StorePath[
  * there can be no hard links, the trees hold copies, and share nothing.
  */
 export function linkedTreesOf(store: Store, drvPath: StorePath): ReadonlyMap<StorePath, LinkedTree> {
+  if (!store.isValidPath(drvPath)) return new Map();
+  return treesOf(store, linkingDerivations(store, store.readDerivation(drvPath)));
+}
+
+/** As {@link linkedTreesOf}: those among some store paths, as far as it is known what built them. */
+export function linkedTreesAmong(
+  store: Store,
+  paths: Iterable<StorePath>,
+): ReadonlyMap<StorePath, LinkedTree> {
+  const derivers = new Set<StorePath>();
+  for (const path of paths) {
+    const deriver = store.queryPathInfo(path)?.deriver;
+    if (deriver !== undefined && store.isValidPath(deriver)) derivers.add(deriver);
+  }
+  return treesOf(
+    store,
+    [...derivers]
+      .map((deriver) => store.readDerivation(deriver))
+      .filter(({ builder }) => builder === LINKING_BUILDER),
+  );
+}
+
+function treesOf(store: Store, derivations: readonly Derivation[]): ReadonlyMap<StorePath, LinkedTree> {
   const trees = new Map<StorePath, LinkedTree>();
-  if (!store.isValidPath(drvPath)) return trees;
-  for (const derivation of linkingDerivations(store, store.readDerivation(drvPath))) {
+  // Environments have most of their packages in common: each is read once.
+  const filesOf = new Map<StorePath, readonly string[]>();
+  for (const derivation of derivations) {
     const owners = new Map<string, StorePath>();
-    for (const input of inputPathsOf(store, derivation))
-      for (const { id } of linkedFiles(input)) owners.set(id, input);
+    for (const input of inputPathsOf(store, derivation)) {
+      const files = filesOf.get(input) ?? [...linkedFiles(input)].map(({ id }) => id);
+      filesOf.set(input, files);
+      for (const id of files) owners.set(id, input);
+    }
     for (const path of knownOutputPaths(derivation).values()) {
       if (path === undefined || !store.isValidPath(path)) continue;
       const linkedFrom = new Set<StorePath>();

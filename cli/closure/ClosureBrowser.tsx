@@ -1,8 +1,8 @@
 import { useApp, useInput, useWindowSize, type Key } from "ink";
-import { useReducer } from "react";
+import { useRef, useState } from "react";
 import { BuildTree } from "../tui/BuildTree.tsx";
 import { browserRows } from "./browserRows.ts";
-import { START, reduceBrowser, type BrowserAction, type BrowserState } from "./browserState.ts";
+import { START, reduceBrowser, type BrowserAction } from "./browserState.ts";
 import type { ClosureModel } from "./closureModel.ts";
 
 const PAGE = 15;
@@ -11,14 +11,16 @@ const PAGE = 15;
 export function ClosureBrowser({ model }: { readonly model: ClosureModel }) {
   const { exit } = useApp();
   const { columns, rows } = useWindowSize();
-  const [state, dispatch] = useReducer(
-    (before: BrowserState, action: BrowserAction) => reduceBrowser(model, before, action),
-    START,
-  );
+  const [state, setState] = useState(START);
+  // Keys may come faster than the screen is drawn, several at once.
+  const latest = useRef(START);
   useInput((input, key) => {
-    const action = state.isFiltering ? filterAction(input, key) : actionOf(input, key);
-    if (action === "quit") exit();
-    else if (action !== undefined) dispatch(action);
+    for (const typed of input === "" ? [""] : input) {
+      const action = latest.current.isFiltering ? filterAction(typed, key) : actionOf(typed, key);
+      if (action === "quit") return exit();
+      if (action !== undefined) latest.current = reduceBrowser(model, latest.current, action);
+    }
+    setState(latest.current);
   });
   // The last line stays free: filled, the terminal would scroll.
   return <BuildTree rows={browserRows(model, state, { columns, rows: rows - 1 })} />;

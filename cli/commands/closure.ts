@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { DevshellError, textOfBytes } from "../../core/index.ts";
-import { linkedTreesOf } from "../../env/index.ts";
+import { linkedTreesAmong, linkedTreesOf } from "../../env/index.ts";
 import {
   graphOf,
   isDerivationPath,
@@ -59,7 +59,7 @@ async function readClosure(invocation: Invocation): Promise<Closure> {
     graph.mark(store.findRoots().keys(), live);
     const paths = store.allValidPaths();
     return {
-      report: reportOf(store, [], paths, new Map()),
+      report: reportOf(store, [], paths, linkedTreesAmong(store, paths)),
       dead: new Set(paths.filter((path) => !live.has(path)).map(textOfBytes)),
     };
   }

@@ -1,8 +1,6 @@
 import { lstatSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { bytesOfText, fsPath, textOfBytes, type ByteString } from "../../core/index.ts";
+import { fsPath, textOfBytes, type ByteString } from "../../core/index.ts";
 import type { Store, StorePath } from "../../store/index.ts";
-import { cacheDirectory } from "../cache/recordPaths.ts";
 import { lastUsedMs, recordOwner } from "../cache/cacheRecord.ts";
 
 /** Who keeps store paths alive: one or more roots. */
@@ -20,12 +18,21 @@ interface MutableOwner extends StoreOwner {
   lastUsedMs: number | undefined;
 }
 
-/** All that keeps anything in the store but this very process, each with what it roots itself. */
-export function storeOwners(store: Store): StoreOwner[] {
+/** The store's roots without those of this very process: it holds what it was started with, and will be gone. */
+export function rootsOfOthers(store: Store): ReadonlyMap<StorePath, readonly ByteString[]> {
+  return new Map(
+    [...store.findRoots()].flatMap(([path, links]) => {
+      const others = [...links].filter((link) => !isOwnRoot(link));
+      return others.length === 0 ? [] : [[path, others] as const];
+    }),
+  );
+}
+
+/** All that keeps anything in the store, each with what it roots itself. */
+export function storeOwners(roots: ReadonlyMap<StorePath, readonly ByteString[]>): StoreOwner[] {
   const owners = new Map<string, MutableOwner>();
-  for (const [path, links] of store.findRoots())
+  for (const [path, links] of roots)
     for (const link of links) {
-      if (isOwnRoot(link)) continue;
       const { kind, name, usedMs } = ownerOf(link);
       const key = `${kind}\0${name}`;
       const owner = owners.get(key) ?? { kind, name, roots: new Set(), lastUsedMs: undefined };
@@ -45,14 +52,11 @@ export function ownerOf(link: ByteString): {
   const pid = /^\/proc\/(\d+)\//.exec(link)?.[1] ?? /^\{temp:(\d+)/.exec(link)?.[1];
   if (pid !== undefined) return { kind: "process", name: nameOfProcess(pid), usedMs: Date.now() };
   const record = recordOfLink(link);
-  const project = record === undefined ? undefined : recordOwner(record);
-  if (record !== undefined && project !== undefined) {
-    const words = project.selection.map((word) => (/[\s'"]/.test(word) ? JSON.stringify(word) : word));
-    return {
-      kind: "project",
-      name: [project.directory, ...words].join(" "),
-      usedMs: lastUsedMs(record),
-    };
+  if (record !== undefined) {
+    // Another user's cannot be read.
+    const { directory, selection } = recordOwner(record) ?? { directory: record, selection: [] };
+    const words = selection.map((word) => (/[\s'"]/.test(word) ? JSON.stringify(word) : word));
+    return { kind: "project", name: [directory, ...words].join(" "), usedMs: lastUsedMs(record) };
   }
   const usedMs = lstatSync(fsPath(link), { throwIfNoEntry: false })?.mtimeMs;
   const profile = /^(.*)-\d+-link$/s.exec(link)?.[1];
@@ -61,17 +65,14 @@ export function ownerOf(link: ByteString): {
     : { kind: "profile", name: textOfBytes(profile), usedMs };
 }
 
-/** Whether a root is this process: it holds what it was started with, and will be gone. */
-export function isOwnRoot(link: ByteString): boolean {
+function isOwnRoot(link: ByteString): boolean {
   return link.startsWith(`/proc/${process.pid}/`) || /^\{temp:(\d+)/.exec(link)?.[1] === String(process.pid);
 }
 
-/** The record below whose `roots` a link lies. */
+/** The record below whose `roots` a link lies, in anyone's cache. */
 export function recordOfLink(link: ByteString): string | undefined {
-  const records = join(cacheDirectory(), "records");
-  if (!link.startsWith(bytesOfText(`${records}/`))) return undefined;
-  const roots = dirname(textOfBytes(link));
-  return dirname(dirname(roots)) === records ? dirname(roots) : undefined;
+  const record = /^(.*\/records\/[0-9a-z]{32})\/roots\/\d+$/s.exec(link)?.[1];
+  return record === undefined ? undefined : textOfBytes(record);
 }
 
 function nameOfProcess(pid: string): string {

@@ -1,7 +1,10 @@
-import { graphOf, isDerivationPath, type Store, type StorePath } from "../../store/index.ts";
+import { dirname, join } from "node:path";
+import type { ByteString } from "../../core/index.ts";
+import { graphOf, type Store, type StorePath } from "../../store/index.ts";
+import { cacheDirectory } from "../cache/recordPaths.ts";
 import { lastUsedMs } from "../cache/cacheRecord.ts";
-import { linkedTreesOf } from "../linkedTrees.ts";
-import { isOwnRoot, recordOfLink, storeOwners, type StoreOwner } from "./owners.ts";
+import { linkedTreesAmong } from "../linkedTrees.ts";
+import { recordOfLink, rootsOfOthers, storeOwners, type StoreOwner } from "./owners.ts";
 
 /** An owner with what it costs. */
 export interface LedgerEntry extends Omit<StoreOwner, "roots"> {
@@ -28,16 +31,16 @@ export interface StoreLedger {
  * @param forgottenBeforeMs environments not used since then count as gone
  */
 export function readLedger(store: Store, forgottenBeforeMs?: number): StoreLedger {
-  const owners = storeOwners(store);
+  const roots = rootsOfOthers(store);
+  const owners = storeOwners(roots);
   const { graph, sizes } = graphOf(store);
   const closures = owners.map(({ roots }) => {
     const live = new Set<StorePath>();
     graph.mark(roots, live);
     return live;
   });
-  for (const path of new Set(owners.flatMap(({ kind, roots }) => (kind === "project" ? [...roots] : []))))
-    if (isDerivationPath(path))
-      for (const [tree, { ownSizeBytes }] of linkedTreesOf(store, path)) sizes.set(tree, ownSizeBytes);
+  for (const [tree, { ownSizeBytes }] of linkedTreesAmong(store, graph.paths()))
+    sizes.set(tree, ownSizeBytes);
   const sumOf = (paths: Iterable<StorePath>): number => {
     let sum = 0;
     for (const path of paths) sum += sizes.get(path) ?? 0;
@@ -57,7 +60,7 @@ export function readLedger(store: Store, forgottenBeforeMs?: number): StoreLedge
     };
   });
   const live = new Set<StorePath>();
-  graph.mark(rootsThatStay(store, forgottenBeforeMs), live);
+  graph.mark(rootsThatStay(roots, forgottenBeforeMs), live);
   const deadPaths = graph.referrersFirst([...graph.paths()].filter((path) => !live.has(path)).sort());
   return {
     entries: entries.sort((a, b) => b.exclusiveBytes - a.exclusiveBytes || (a.name < b.name ? -1 : 1)),
@@ -67,11 +70,15 @@ export function readLedger(store: Store, forgottenBeforeMs?: number): StoreLedge
   };
 }
 
-function rootsThatStay(store: Store, forgottenBeforeMs: number | undefined): StorePath[] {
-  const stays = (link: string): boolean => {
-    if (isOwnRoot(link)) return false;
+function rootsThatStay(
+  roots: ReadonlyMap<StorePath, readonly ByteString[]>,
+  forgottenBeforeMs: number | undefined,
+): StorePath[] {
+  const stays = (link: ByteString): boolean => {
     const record = forgottenBeforeMs === undefined ? undefined : recordOfLink(link);
-    return record === undefined || lastUsedMs(record) >= (forgottenBeforeMs ?? 0);
+    // Of this user's own cache: others forget theirs themselves.
+    const isOurs = record !== undefined && dirname(record) === join(cacheDirectory(), "records");
+    return !isOurs || lastUsedMs(record) >= (forgottenBeforeMs ?? 0);
   };
-  return [...store.findRoots()].flatMap(([path, links]) => ([...links].some(stays) ? [path] : []));
+  return [...roots].flatMap(([path, links]) => (links.some(stays) ? [path] : []));
 }

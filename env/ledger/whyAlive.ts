@@ -1,6 +1,6 @@
 import { textOfBytes } from "../../core/index.ts";
 import { graphOf, type ChainLink, type Store, type StorePath } from "../../store/index.ts";
-import { isOwnRoot, ownerOf, type StoreOwner } from "./owners.ts";
+import { ownerOf, rootsOfOthers, type StoreOwner } from "./owners.ts";
 
 /** One way in which a path is kept alive. */
 export interface Keeper {
@@ -15,12 +15,7 @@ export interface Keeper {
 
 /** What keeps a path alive, the shortest chain of each owner, the shortest of all first; none: it is dead. */
 export function whyAlive(store: Store, path: StorePath): readonly Keeper[] {
-  const roots = new Map(
-    [...store.findRoots()].flatMap(([each, links]) => {
-      const others = [...links].filter((link) => !isOwnRoot(link));
-      return others.length === 0 ? [] : [[each, others] as const];
-    }),
-  );
+  const roots = rootsOfOthers(store);
   const chains = graphOf(store).graph.chainsTo(path, (each) => roots.has(each));
   const keepers = new Map<string, Keeper>();
   for (const chain of chains)

@@ -16,7 +16,7 @@ const BIG = "x".repeat(50_000);
 
 /** A project's environment as the cache keeps it. */
 function enter(id: string, directory: string, root: StorePath, daysAgo: number): void {
-  const record = join(dir.path, "cache/records", id);
+  const record = join(dir.path, "cache/records", id.repeat(32));
   mkdirSync(join(record, "roots"), { recursive: true });
   writeFileSync(join(record, "record.json"), JSON.stringify({ version: 1, directory, key: "-A\x1fpan\x1f" }));
   store.addRoot(join(record, "roots/0"), root);
@@ -78,7 +78,7 @@ describe("why a path is alive", () => {
       {
         kind: "project",
         owner: "/src/mine -A pan",
-        root: join(dir.path, "cache/records/a/roots/0"),
+        root: join(dir.path, "cache/records", "a".repeat(32), "roots/0"),
         chain: [
           { path: mine, reason: undefined },
           { path: shared, reason: "reference" },
