@@ -36,7 +36,8 @@ export async function run(invocation: Invocation): Promise<number> {
     const { treemapSvg } = await import("../closure/treemapSvg.ts");
     const total = formatBytes(report.paths.reduce((sum, each) => sum + ownSizeBytes(each), 0));
     const title = `${total} in ${report.paths.length} paths of ${report.storeDir}`;
-    writeFileSync(svg, treemapSvg(title, nodesOf(report, dead)));
+    const legend = dead.size === 0 ? "" : ` (grey: ${dead.size} that nothing needs)`;
+    writeFileSync(svg, treemapSvg(`${title}${legend}`, nodesOf(report, dead)));
     process.stdout.write(`${title}: ${svg}\n`);
   } else
     process.stdout.write(flags.has("json") ? `${JSON.stringify(report, null, 2)}\n` : closureText(report));
