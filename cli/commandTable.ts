@@ -158,7 +158,7 @@ export const COMMANDS: readonly CommandEntry[] = [
       },
       {
         name: "words",
-        help: "packages: store paths, flakes, with -f attributes of a file; to remove or upgrade, their names in the list",
+        help: "packages: store paths, flakes, with -f attributes of a file, with -p packages of <debian>; to remove or upgrade, their names in the list",
         isOptional: true,
         isVariadic: true,
         completes: "file",
@@ -167,6 +167,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     flags: [
       "profile",
       "file",
+      "packages",
       "priority",
       "all",
       "regex",
@@ -178,6 +179,7 @@ export const COMMANDS: readonly CommandEntry[] = [
       ...COMMON_FLAGS,
     ],
     examples: [
+      ["devshell profile add -p jq ripgrep", "packages of the collection <debian>"],
       ["devshell profile add ./result", "what was built here"],
       ["devshell profile add nixpkgs#hello", "a package of a flake: upgrade looks there again"],
       ["devshell profile rollback", "back to what it was before the last change"],

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { DevshellError, WorkerPool } from "../../../core/index.ts";
 import type { BuiltinBuilder, BuiltinBuilderContext } from "../../../store/index.ts";
 import { findArchitecture, loaderPathIn, type DebianArchitecture } from "./architecture.ts";
+import { linkPrograms } from "./profile/linkPrograms.ts";
 import type { DebianJob, DebianNote } from "./debian.worker.ts";
 
 export { findArchitecture } from "./architecture.ts";
@@ -51,10 +52,21 @@ export const debianEnvironment: BuiltinBuilder = async (context) => {
   });
 };
 
+/** Makes of a package what a profile can show: its programs, which run in the tree of its closure. */
+export const debianProfile: BuiltinBuilder = (context) => {
+  linkPrograms({
+    package: variable(context, "package"),
+    environment: variable(context, "environment"),
+    out: outputOf(context),
+  });
+  return Promise.resolve();
+};
+
 /** Builder name, without `builtin:`, → builder. */
 export const debianBuiltins: ReadonlyMap<string, BuiltinBuilder> = new Map([
   ["debian-unpack", debianUnpack],
   ["debian-environment", debianEnvironment],
+  ["debian-profile", debianProfile],
 ]);
 
 let pool: WorkerPool<DebianJob, null, DebianNote> | undefined;

@@ -143,6 +143,18 @@ let
         inherit name;
         packages = wishes;
       };
+      # What a profile shows of it: its programs and shared files at the top, not below usr.
+      profile = derivation {
+        name = record.storeName;
+        inherit system;
+        builder = "builtin:debian-profile";
+        allowSubstitutes = false;
+        package = unpack record;
+        environment = environment {
+          inherit name;
+          packages = wishes;
+        };
+      };
       debianPackage = { inherit suite wishes; };
     };
 
