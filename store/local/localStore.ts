@@ -53,8 +53,6 @@ import {
   reserveSpace,
   writeSchema,
 } from "./layout.ts";
-import { signRealisation } from "../format/realisation.ts";
-import { readSecretKeys } from "./secretKeys.ts";
 import { optimisePaths, optimiseStore } from "./optimise.ts";
 import { ReferenceGraph } from "./referenceGraph.ts";
 import { registerOutputs } from "./registerOutputs.ts";
@@ -213,10 +211,9 @@ export class LocalStore implements StoreAccess, Disposable {
     return this.db.queryRealisation(drvPath, output);
   }
 
-  /** Signed by the keys of this machine. @throws {DevshellError} `STORE_REALISATION_CONFLICT` */
+  /** @throws {DevshellError} `STORE_REALISATION_CONFLICT` */
   registerRealisation(realisation: Realisation): void {
-    const own = readSecretKeys(this.settings.config).map((key) => signRealisation(realisation, key));
-    this.db.registerRealisation({ ...realisation, signatures: [...realisation.signatures, ...own] });
+    this.db.registerRealisation(realisation);
   }
 
   /** Forgets what an output turned out to be. */

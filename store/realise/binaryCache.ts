@@ -6,6 +6,7 @@ import { parseNarInfo, type NarInfo } from "../format/narInfo.ts";
 import { storePathHashPart } from "../format/storePath.ts";
 import type { Realisation, StorePath, StoreSettings } from "../types.ts";
 import { downloadsDir } from "./builtins/fetchurl.ts";
+import { fetchRealisation } from "./cacheRealisations.ts";
 import {
   decompress,
   isCompression,
@@ -158,6 +159,13 @@ class BinaryCache implements Substituter {
       nar: this.#bounded(decompress(compression, source, { signal: options.signal }), info),
       discard: () => rm(fsPath(file), { force: true }),
     };
+  }
+
+  queryRealisation(
+    key: Pick<Realisation, "drvPath" | "output">,
+    signal?: AbortSignal,
+  ): Promise<Realisation | undefined> {
+    return fetchRealisation(this.#settings.storeDir, this.#base, key, signal);
   }
 
   async *#bounded(source: AsyncIterable<Buffer>, info: NarInfo): AsyncIterable<Buffer> {

@@ -9,6 +9,7 @@ export {
   writeToCache,
   type CacheTarget,
 } from "./writeBinaryCache.ts";
+export { fetchRealisation, writeRealisation } from "./cacheRealisations.ts";
 export { makeContentAddressed, type ObjectSource } from "./makeContentAddressed.ts";
 export { FileConflict, linkPackages, type LinkedPackage } from "./builtins/linkPackages.ts";
 export { builderInput } from "./buildEnvironment.ts";

@@ -3,9 +3,11 @@ import { rename } from "node:fs/promises";
 import { DevshellError, fsPath, hashStream, type ByteString } from "../../core/index.ts";
 import { hashNar } from "../format/nar.ts";
 import { restoreNar } from "../format/narRestore.ts";
+import { signRealisation, type UnsignedRealisation } from "../format/realisation.ts";
 import { outputPathName, storePathHashPart } from "../format/storePath.ts";
 import { contentChunks, hashMismatch } from "../local/contentHash.ts";
 import { canonicalise } from "../local/files.ts";
+import { readSecretKeys } from "../local/secretKeys.ts";
 import type { ScratchOutput } from "../local/types.ts";
 import type { DerivationOutput, OutputName, StorePath, ValidPathInfo } from "../types.ts";
 import { finalPaths, hasNetwork, knownPath, type BuildRequest } from "./buildRequest.ts";
@@ -48,9 +50,15 @@ export async function registerOutputs(request: BuildRequest, scratch: Scratch): 
   for (const [name, output] of derivation.outputs) {
     const info = infos.get(name);
     if (info !== undefined && output.kind === "contentAddressed")
-      store.registerRealisation({ drvPath, output: name, outputPath: info.path, signatures: [] });
+      registerRealisation(request, { drvPath, output: name, outputPath: info.path });
   }
   return new Map([...derivation.outputs.keys()].flatMap((name) => entryOf(name, paths.get(name))));
+}
+
+/** We vouch for what we built ourselves. */
+function registerRealisation({ store }: BuildRequest, realisation: UnsignedRealisation): void {
+  const signatures = readSecretKeys(store.settings.config).map((key) => signRealisation(realisation, key));
+  store.registerRealisation({ ...realisation, signatures });
 }
 
 async function register(

@@ -1,7 +1,7 @@
 import type { Hash } from "../../core/index.ts";
 import type { TransferOptions } from "../../io/index.ts";
 import type { IncomingPathInfo } from "../local/types.ts";
-import type { StorePath, ValidPathInfo } from "../types.ts";
+import type { Realisation, StorePath, ValidPathInfo } from "../types.ts";
 
 /** A store that is reached by messages: a binary cache, a daemon, a store on another machine. */
 export interface RemoteStore extends AsyncDisposable {
@@ -29,6 +29,13 @@ export interface RemoteStore extends AsyncDisposable {
   /** @returns the text of a derivation's build log; `undefined` where it has none */
   readLog?(drvPath: StorePath, signal?: AbortSignal): Promise<Buffer | undefined>;
   addLog?(drvPath: StorePath, log: Uint8Array, signal?: AbortSignal): Promise<void>;
+  /** What an output turned out to be; `undefined` where it is not known there. */
+  queryRealisation?(
+    key: Pick<Realisation, "drvPath" | "output">,
+    signal?: AbortSignal,
+  ): Promise<Realisation | undefined>;
+  /** Adds what an output turned out to be, once its path is there. */
+  addRealisation?(realisation: Realisation, signal?: AbortSignal): Promise<void>;
 }
 
 export interface RemotePathInfo extends ValidPathInfo {

@@ -4,9 +4,10 @@ import {
   initialiseCache,
   isCached,
   parseSecretKey,
+  writeRealisation,
   writeToCache,
   type CacheTarget,
-  type DerivedPath,
+  type Realisation,
   type Store,
   type SecretKey,
   type StorePath,
@@ -16,6 +17,7 @@ import { openContext } from "../context.ts";
 import { say } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
 import { copyPaths, targetSettings } from "./copyPaths.ts";
+import { realisedTargets } from "./realisations.ts";
 import { newInstallableFlags, takeInstallableFlag, targetsOf } from "./installables.ts";
 
 /** `nix copy --to STORE` and `--from STORE`, between stores of this machine, and to binary caches on it. */
@@ -45,17 +47,23 @@ export async function copy(argv: readonly string[]): Promise<number> {
   const cache = to?.startsWith("file://") === true ? cacheTargetOf(to, source.storeDir, readKey) : undefined;
   const settings =
     cache === undefined ? targetSettings(source, flags.settings, to ?? flags.store) : undefined;
-  let paths: StorePath[];
+  let paths: readonly StorePath[];
+  let realisations: readonly Realisation[] = [];
   if (isAll) paths = source.allValidPaths();
   else {
     const targets = targetsOf(context, flags, installables, words);
     const report = await context.tryRealise(targets);
     if (report.failures.length > 0) return reportFailures(report) > 0 ? 1 : 0;
-    paths = targets.flatMap((each) => outputsOf(source, each));
+    const realised = realisedTargets(source, targets);
+    paths = [...realised.paths];
+    realisations = realised.realisations;
   }
   const wanted = isWhole ? source.closureOf(paths) : paths;
-  if (cache !== undefined) await copyToCache(source, cache, wanted);
-  else if (settings !== undefined) await copyPaths(source, settings, wanted, { checksSignatures });
+  if (cache !== undefined) {
+    await copyToCache(source, cache, wanted);
+    for (const realisation of realisations)
+      if (isCached(cache, realisation.outputPath)) writeRealisation(cache.directory, realisation);
+  } else if (settings !== undefined) await copyPaths(source, settings, wanted, { checksSignatures });
   return 0;
 }
 
@@ -70,12 +78,4 @@ async function copyToCache(source: Store, cache: CacheTarget, wanted: readonly S
 
 function readKey(file: string): SecretKey {
   return parseSecretKey(readFileSync(file, "utf8"));
-}
-
-function outputsOf(store: Store, target: DerivedPath): StorePath[] {
-  if (target.kind === "opaque") return [target.path];
-  const { outputs } = target;
-  return [...store.queryDerivationOutputs(target.drvPath)].flatMap(([name, path]) =>
-    path !== undefined && (outputs === "*" || outputs.includes(name)) ? [path] : [],
-  );
 }

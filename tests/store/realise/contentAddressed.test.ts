@@ -1,9 +1,16 @@
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { realise, type RealiseReport } from "../../../store/realise/index.ts";
+import { formatKey, generateSecretKey, publicKeyOf } from "../../../store/format/narInfo.ts";
+import {
+  initialiseCache,
+  realise,
+  writeRealisation,
+  writeToCache,
+  type RealiseReport,
+} from "../../../store/realise/index.ts";
 import type { StorePath } from "../../../store/types.ts";
-import { TestStore, type TestDerivation } from "../realiseFixture.ts";
+import { TestStore, temporaryDirectory, type TestDerivation } from "../realiseFixture.ts";
 
 /** A derivation whose script notes its name each time it runs. */
 function counted(t: TestStore, test: TestDerivation): StorePath {
@@ -156,6 +163,56 @@ describe("content-addressed derivations", () => {
       expect.stringMatching(/^Cannot build '.*-bad\.drv'\.$/),
       expect.stringMatching(/^build of resolved derivation '.*-bad\.drv' failed$/),
     ]);
+  });
+});
+
+describe("what others found out", () => {
+  async function cached(keys: {
+    readonly isSigned: boolean;
+    readonly isTrusted: boolean;
+  }): Promise<{ report: RealiseReport; runs: string[]; out: string; log: string[] }> {
+    const dir = temporaryDirectory();
+    const key = generateSecretKey("key-1");
+    const keyFile = join(dir, "key");
+    writeFileSync(keyFile, formatKey(key));
+    await using t = TestStore.create(
+      {
+        substituters: [`file://${dir}/cache`],
+        trustedPublicKeys: keys.isTrusted ? [formatKey(publicKeyOf(key))] : [],
+        raw: new Map(keys.isSigned ? [["secret-key-files", keyFile]] : []),
+      },
+      dir,
+    );
+    const root = counted(t, { name: "root", floating: "contentAddressed", script: "echo x > $out" });
+    const out = outputOf(await t.build(root));
+    const cache = { directory: join(dir, "cache"), storeDir: t.store.storeDir, compression: "none" };
+    initialiseCache(cache);
+    await writeToCache(cache, t.store.pathInfo(out), out);
+    const realisation = t.store.queryRealisation(root, "out");
+    if (realisation === undefined) throw new Error("nothing is known of what was built");
+    writeRealisation(cache.directory, realisation);
+    t.store.deleteRealisation(root, "out");
+    t.store.db.invalidatePath(out);
+    rmSync(out);
+    const report = await t.build(root);
+    return { report, runs: runs(t), out, log: t.logLines() };
+  }
+
+  it("is taken from a binary cache, and not built", async () => {
+    const { report, runs: ran, out } = await cached({ isSigned: true, isTrusted: true });
+    expect(report.failures).toEqual([]);
+    expect(outputOf(report)).toBe(out);
+    expect(ran).toEqual(["root"]);
+  });
+
+  it.each([
+    { isSigned: false, isTrusted: true },
+    { isSigned: true, isTrusted: false },
+  ])("is believed only where it is signed by a trusted key: %o", async (keys) => {
+    const { report, runs: ran, log } = await cached(keys);
+    expect(report.failures).toEqual([]);
+    expect(ran).toEqual(["root", "root"]);
+    expect(log.join("\n")).toContain("warning: ignoring substitute for build trace");
   });
 });
 
