@@ -4,6 +4,7 @@ import { pipeline } from "node:stream/promises";
 import { DevshellError, fsPath, hashStream, type ByteString, type Hash } from "../../core/index.ts";
 import type { HashAlgorithm } from "../../core/index.ts";
 import { formatContentAddress } from "../format/contentAddress.ts";
+import { checkOutputPaths, parseDerivation } from "../format/derivation.ts";
 import { hashNar } from "../format/nar.ts";
 import { NarRestorer, asBuffer } from "../format/narRestore.ts";
 import {
@@ -17,6 +18,9 @@ import type { IngestionMethod, StorePath, ValidPathInfo } from "../types.ts";
 import { hashFlat } from "./contentHash.ts";
 import { canonicalise, deleteTree } from "./files.ts";
 import type { LocalStore } from "./localStore.ts";
+
+/** The largest `.drv` files hold megabytes of scripts. */
+const MAX_TEXT_BYTES = 256 << 20;
 
 export interface DumpRequest {
   readonly name: string;
@@ -40,13 +44,11 @@ export async function addDump(
 ): Promise<ValidPathInfo> {
   checkStorePathName(request.name);
   refuseUnsupported(request);
-  const references = sortedPaths(request.references);
-  for (const reference of references)
-    if (!store.isValidPath(reference))
-      throw new DevshellError(
-        "STORE_REFERENCE_INVALID",
-        `Cannot add "${request.name}": it refers to "${reference}", which is not valid`,
-      );
+  const references = checkReferences(store, request.name, request.references);
+  if (request.method === "text" && request.form === "flat" && request.isRepair !== true) {
+    const path = addTextDump(store, request.name, await collect(request, dump), references);
+    return store.pathInfo(path);
+  }
   const scratch = store.makeScratchPath();
   try {
     const narHash = await writeDump(scratch, request, dump);
@@ -60,6 +62,45 @@ export async function addDump(
   } finally {
     deleteTree(scratch);
   }
+}
+
+/**
+ * Adds a text that somebody else made: a derivation must name the outputs that are its own.
+ * @throws {DevshellError} `DRV_…`, `STORE_REFERENCE_INVALID`
+ */
+export function addTextDump(
+  store: LocalStore,
+  name: string,
+  contents: ByteString,
+  references: readonly StorePath[],
+): StorePath {
+  checkReferences(store, name, references);
+  if (isDerivationPath(name))
+    checkOutputPaths(parseDerivation(store.storeDir, name.slice(0, -".drv".length), contents), store.hasher);
+  return store.addText(name, contents, references);
+}
+
+function checkReferences(store: LocalStore, name: string, references: readonly StorePath[]): StorePath[] {
+  for (const reference of references)
+    if (!store.isValidPath(reference))
+      throw new DevshellError(
+        "STORE_REFERENCE_INVALID",
+        `Cannot add "${name}": it refers to "${reference}", which is not valid`,
+      );
+  return sortedPaths(references);
+}
+
+async function collect({ name, signal }: DumpRequest, dump: AsyncIterable<Uint8Array>): Promise<ByteString> {
+  const parts: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const part of dump) {
+    signal?.throwIfAborted();
+    sizeBytes += part.length;
+    if (sizeBytes > MAX_TEXT_BYTES)
+      throw new DevshellError("STORE_ADD_UNSUPPORTED", `Cannot add "${name}": it is too long for a text`);
+    parts.push(Buffer.from(part));
+  }
+  return Buffer.concat(parts, sizeBytes).toString("latin1");
 }
 
 function refuseUnsupported({ name, method, algorithm, form }: DumpRequest): void {

@@ -1,9 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
-import { Readable } from "node:stream";
 import { DevshellError, isHashAlgorithm, fsPath } from "../../../core/index.ts";
 import { parseMethodAlgorithm } from "../../format/contentAddress.ts";
 import { parseStorePathBaseName } from "../../format/storePath.ts";
-import { addDump, type DumpRequest } from "../../local/addDump.ts";
+import { addDump, addTextDump, type DumpRequest } from "../../local/addDump.ts";
 import { FramedSource } from "../../protocol/byteSource.ts";
 import { NarBoundary } from "../../protocol/narBoundary.ts";
 import { FEATURE, type OperationName, type ProtocolVersion } from "../../protocol/version.ts";
@@ -70,9 +69,10 @@ export const adding: Readonly<Partial<Record<OperationName, Operation>>> = {
     const name = await session.read(readString("a name"));
     const text = await session.read(readBytes("a text", MAX_TEXT_BYTES));
     const references = await session.read(readPaths(session.wire));
-    const request = { name, method: "text", algorithm: "sha256", references, form: "flat" } as const;
-    const info = await session.work(() => addDump(session.store, request, Readable.from([text])));
-    session.reply.string(info.path);
+    const path = await session.work(() =>
+      addTextDump(session.store, name, text.toString("latin1"), references),
+    );
+    session.reply.string(path);
   },
 
   async addToStoreNar(session) {
