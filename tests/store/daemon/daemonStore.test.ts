@@ -1,10 +1,8 @@
 import { mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 import {
   type DaemonStore,
-  LocalStore,
   narOfBytes,
   openStore,
   realise,
@@ -16,51 +14,7 @@ import { hashBytes } from "../../../core/index.ts";
 import { makeStorePath } from "../../../store/format/storePath.ts";
 import { TestDirectory } from "../testStore.ts";
 import { shellDerivation } from "./daemonFixture.ts";
-import type { DaemonThreadData } from "./daemonThread.ts";
-
-/** A daemon in another thread, and the settings of a client of it. */
-class TestDaemon implements AsyncDisposable {
-  readonly directory = new TestDirectory();
-  readonly local: StoreSettings;
-  readonly settings: StoreSettings;
-  readonly peers: unknown[] = [];
-  readonly #thread: Worker;
-
-  private constructor(isTrusted: boolean) {
-    this.local = this.directory.settings({ sandbox: "false", substituters: "" });
-    const socketPath = join(this.directory.path, "state", "daemon-socket", "socket");
-    const address = { kind: "socket", path: socketPath } as const;
-    this.settings = {
-      ...this.local,
-      rung: "daemon",
-      daemon: { url: `unix://${socketPath}`, address, isHere: true, isFound: false },
-    };
-    const workerData: DaemonThreadData = { settings: this.local, socketPath, isTrusted };
-    this.#thread = new Worker(new URL("./daemonThread.ts", import.meta.url), { workerData, execArgv: [] });
-  }
-
-  static async start(isTrusted = true): Promise<TestDaemon> {
-    const daemon = new TestDaemon(isTrusted);
-    await new Promise<void>((resolve, reject) => {
-      daemon.#thread.on("error", reject);
-      daemon.#thread.on("message", (message: unknown) => {
-        if (message === "listening") resolve();
-        else daemon.peers.push(message);
-      });
-    });
-    return daemon;
-  }
-
-  /** What is really there. */
-  store(): LocalStore {
-    return LocalStore.open(this.local);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#thread.terminate();
-    this.directory[Symbol.dispose]();
-  }
-}
+import { TestDaemon } from "./testDaemon.ts";
 
 describe("a store that a daemon holds", () => {
   it("takes texts, sources and derivations of an evaluation", async () => {
@@ -80,7 +34,7 @@ describe("a store that a daemon holds", () => {
     expect(readFileSync(join(added, "wanted"), "utf8")).toBe("1");
     const referring = store.addPath(source, { name: "referring", method: "nar", references: [text] });
     expect(real.pathInfo(referring).references).toEqual([text]);
-    const made = Array.from({ length: 120 }, (_, index) => shellDerivation(real, `d${index}`, "true"));
+    const made = Array.from({ length: 40 }, (_, index) => shellDerivation(real, `d${index}`, "true"));
     store.writeDerivations(made);
     store.writeDerivations(made);
     expect(made.filter(({ drvPath }) => !real.isValidPath(drvPath))).toEqual([]);
