@@ -21,7 +21,7 @@ const MAX_LINKS = 40;
  */
 export class InputTracker {
   readonly #inputs = new Map<string, TrackedInput>();
-  readonly #storePrefix: string;
+  #storePrefix: string;
   readonly #storePaths = new Set<ByteString>();
   readonly #isRecording: boolean;
   #impurity: string | undefined;
@@ -31,6 +31,11 @@ export class InputTracker {
     this.#storePrefix = `${storeDir}/`;
     this.#isRecording = isRecording;
     if (!isRecording) this.impure("what was read, which nobody recorded");
+  }
+
+  /** What is read from now on is of another store. */
+  useStore(storeDir: string): void {
+    this.#storePrefix = `${storeDir}/`;
   }
 
   /** In the order first read. A path's type alone is left out where more of it was read. */

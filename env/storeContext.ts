@@ -17,11 +17,13 @@ import {
   type DebianEvent,
 } from "../packages/index.ts";
 import {
+  DaemonStore,
   LocalStore,
   collectWhenFull,
   openStore,
   realise,
   resolveStoreSettings,
+  socketPathOf,
   throwFailure,
   type DerivedPath,
   type RealiseEvent,
@@ -101,6 +103,8 @@ export class StoreContext implements Disposable {
   readonly isReadOnly: boolean;
   readonly maxCallDepth: number | undefined;
   #store: Store | undefined;
+  /** `--store`, or what was decided instead. */
+  #storeUri: string | undefined;
   readonly #options: StoreContextOptions;
   readonly #hosts: StoreHost[] = [];
   readonly #trees: TreeFetcher;
@@ -112,6 +116,7 @@ export class StoreContext implements Disposable {
 
   constructor(options: StoreContextOptions = {}) {
     this.#options = options;
+    this.#storeUri = options.store;
     const configFiles: string[] = [];
     this.#overrides = new Map(options.settings);
     this.#settings = resolveStoreSettings(process.env, {
@@ -162,15 +167,41 @@ export class StoreContext implements Disposable {
   useSettings(settings: ReadonlyMap<string, string>): void {
     if (settings.size === 0) return;
     for (const [name, value] of settings) this.#overrides.set(name, value);
+    this.#resolveSettings();
+    this.#registries = undefined;
+  }
+
+  /**
+   * Packages of `<debian>` are built by builders of ours: a daemon that nobody asked for and that has none, or lets us
+   * not in, is left for a store of our own.
+   */
+  requireOwnBuilders(): void {
+    if (this.#settings.daemon?.isFound !== true || this.isReadOnly) return;
+    try {
+      const { store } = this;
+      if (!(store instanceof DaemonStore) || store.hasOwnBuilders) return;
+    } catch (error) {
+      if (!(error instanceof DevshellError)) throw error;
+    }
+    this.message(
+      "warning",
+      "the Nix daemon that runs here cannot build packages of <debian>, so a store of your own is used",
+    );
+    this.#storeUri = "local";
+    this.#resolveSettings();
+    this.tracker.useStore(this.#settings.storeDir);
+    this.#treeDisplay.useStore(this.#settings.storeDir);
+  }
+
+  #resolveSettings(): void {
     this.#settings = resolveStoreSettings(process.env, {
       overrides: this.#overrides,
-      store: this.#options.store,
+      store: this.#storeUri,
       onWarn: (text) => this.message("warning", text),
     });
     // opened anew when it is next needed
     this.#store?.[Symbol.dispose]();
     this.#store = undefined;
-    this.#registries = undefined;
   }
 
   get mode(): EvaluationMode {
@@ -477,9 +508,8 @@ export class StoreContext implements Disposable {
 
   /** In a process that opens the store as this one does. */
   #runTask(task: SyncTask): ReturnType<typeof runSyncTask> {
-    const { store } = this.#options;
     try {
-      return runSyncTask({ task, settings: [...this.#overrides], store });
+      return runSyncTask({ task, settings: [...this.#overrides], store: this.#storeUri });
     } catch (error) {
       // It may do better the next time, and some commands go on without it.
       this.tracker.impure("a failure");
@@ -523,7 +553,12 @@ function isReadable(path: ByteString): boolean {
 }
 
 /** Where nothing names the store, it is where directories can be written. */
-function trackPlaceOfStore(tracker: InputTracker, { rung, storeDir, stateDir }: StoreSettings): void {
+function trackPlaceOfStore(tracker: InputTracker, { rung, storeDir, stateDir, daemon }: StoreSettings): void {
+  if (rung === "prefix" || daemon?.isFound === true) {
+    const socket = bytesOfText(socketPathOf(process.env, process.env["NIX_STATE_DIR"] || "/nix/var/nix"));
+    const stat = statOf(socket);
+    tracker.type(socket, stat === undefined ? undefined : typeOf(stat));
+  }
   if (rung !== "system" && rung !== "prefix") return;
   const usualState = bytesOfVariable("NIX_STATE_DIR") || "/nix/var/nix";
   for (const directory of new Set([bytesOfText("/nix/store"), usualState, storeDir, stateDir]))

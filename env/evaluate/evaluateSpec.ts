@@ -15,7 +15,7 @@ import {
 import type { EvaluateOptions, SelectedValue } from "./selection.ts";
 import { openFlakeSpec, selectFlakeOutputs, type OpenedFlake } from "./evaluateFlake.ts";
 import type { StoreHost } from "../host/storeHost.ts";
-import { specExpression } from "../spec/specExpression.ts";
+import { collectionOf, specExpression } from "../spec/specExpression.ts";
 import type { StoreContext } from "../storeContext.ts";
 import type { DevSpec, EnvironmentRequest } from "../types.ts";
 
@@ -47,6 +47,7 @@ export function evaluateSpec(
   request: EnvironmentRequest,
   options: EvaluateOptions,
 ): SpecEvaluation {
+  if (collectionOf(spec) === "debian") context.requireOwnBuilders();
   const isProject = spec.kind === "data" || spec.kind === "file";
   // A flake's evaluation is pure unless the settings say otherwise, as in Nix.
   if (spec.kind === "flake") context.becomePure();

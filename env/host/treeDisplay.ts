@@ -11,10 +11,14 @@ export interface TreeOrigin {
 
 /** The trees that were fetched, so that messages can name what the user knows instead of the store. */
 export class TreeDisplay {
-  readonly #storePrefix: string;
+  #storePrefix: string;
   readonly #origins = new Map<ByteString, TreeOrigin>();
 
   constructor(storeDir: string) {
+    this.#storePrefix = `${storeDir}/`;
+  }
+
+  useStore(storeDir: string): void {
     this.#storePrefix = `${storeDir}/`;
   }
 

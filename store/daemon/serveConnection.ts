@@ -3,6 +3,7 @@ import { DevshellError, NIX_VERSION } from "../../core/index.ts";
 import { ByteSource } from "../protocol/byteSource.ts";
 import {
   CLIENT_MAGIC,
+  FEATURE,
   FEATURES_SINCE,
   LATEST,
   OLDEST_MINOR,
@@ -49,7 +50,9 @@ export async function serveConnection(
   const source = new ByteSource(input);
   // Writing to a client that has gone fails; that it has gone is seen where it is read from.
   output.on("error", () => undefined);
-  const version = await shakeHands(source, output);
+  const offered = new Set(LATEST.features);
+  if (options.builtinBuilders === undefined) offered.delete(FEATURE.ownBuilders);
+  const version = await shakeHands(source, output, offered);
   const log = new ClientLog(version, (bytes) => void output.write(bytes));
   const wire = { storeDir: options.settings.storeDir, version };
   using session = new Session({ source, output, log }, wire, options);
@@ -75,7 +78,11 @@ export async function serveConnection(
 }
 
 /** Agrees on the version and the features that both sides know. */
-async function shakeHands(source: ByteSource, output: Writable): Promise<ProtocolVersion> {
+async function shakeHands(
+  source: ByteSource,
+  output: Writable,
+  offered: ReadonlySet<string>,
+): Promise<ProtocolVersion> {
   const magic = await source.decode(readNumber("the greeting"));
   if (magic !== CLIENT_MAGIC)
     throw new DevshellError(
@@ -90,8 +97,8 @@ async function shakeHands(source: ByteSource, output: Writable): Promise<Protoco
   const common = Math.min(minor, LATEST.minor);
   if (common < FEATURES_SINCE) return { minor: common, features: new Set() };
   const features = await source.decode(readStrings("features"), 1 << 16);
-  output.write(writer.strings(LATEST.features).take());
-  return { minor: common, features: commonFeatures(features, LATEST.features) };
+  output.write(writer.strings(offered).take());
+  return { minor: common, features: commonFeatures(features, offered) };
 }
 
 async function introduce(session: Session): Promise<void> {

@@ -13,9 +13,14 @@ export const FEATURE = {
   realisationWithPath: "realisation-with-path-not-hash",
   /** The server takes no settings. */
   disableSetOptions: "disable-set-options",
+  /** The server has the builders of the collection `<debian>`: it is one of ours. */
+  ownBuilders: "devshell-debian-builders",
 } as const;
 
-export const LATEST: ProtocolVersion = { minor: 38, features: new Set([FEATURE.realisationWithPath]) };
+export const LATEST: ProtocolVersion = {
+  minor: 38,
+  features: new Set([FEATURE.realisationWithPath, FEATURE.ownBuilders]),
+};
 /** The oldest that Nix's own daemons served (2.18 and before). */
 export const OLDEST_MINOR = 10;
 /** Features are named from here on. */

@@ -35,6 +35,7 @@ import type {
 } from "../local/types.ts";
 import * as calls from "../protocol/calls.ts";
 import type { ServerMessage } from "../protocol/messages.ts";
+import { FEATURE } from "../protocol/version.ts";
 import { WireWriter } from "../protocol/wire.ts";
 import { buildLogPath } from "../realise/buildLog.ts";
 import type { Store } from "../store.ts";
@@ -105,6 +106,11 @@ export class DaemonStore implements Store {
   /** What the daemon said of itself. */
   get greeting(): BlockingClient["greeting"] {
     return this.#client.greeting;
+  }
+
+  /** Whether it builds packages of `<debian>`: Nix's own daemon has no builders for them. */
+  get hasOwnBuilders(): boolean {
+    return this.greeting.version.features.has(FEATURE.ownBuilders);
   }
 
   /** Does what takes long, on a connection that is not the blocking one. */
