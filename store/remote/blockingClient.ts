@@ -65,15 +65,12 @@ export class BlockingClient implements Disposable {
   /** With content after the request, in frames. */
   runFramed<T>(call: Call<T>, content: Iterable<Uint8Array>): T {
     this.#channel.write(call.request);
-    const writer = new WireWriter();
     try {
-      for (const chunk of content) {
-        if (chunk.length === 0) continue;
-        this.#channel.write(writer.number(chunk.length).take());
-        this.#channel.write(chunk);
-      }
-    } finally {
-      this.#channel.write(writer.number(0).take());
+      this.#sendFrames(content);
+    } catch (error) {
+      // It may have said why before it hung up.
+      if (error instanceof DevshellError && error.code === "PROTOCOL_DISCONNECTED") this.#listen();
+      throw error;
     }
     this.#listen();
     return this.#channel.decode(call.answer());
@@ -110,6 +107,19 @@ export class BlockingClient implements Disposable {
 
   [Symbol.dispose](): void {
     this.#channel[Symbol.dispose]();
+  }
+
+  #sendFrames(content: Iterable<Uint8Array>): void {
+    const writer = new WireWriter();
+    try {
+      for (const chunk of content) {
+        if (chunk.length === 0) continue;
+        this.#channel.write(writer.number(chunk.length).take());
+        this.#channel.write(chunk);
+      }
+    } finally {
+      this.#channel.write(writer.number(0).take());
+    }
   }
 
   /** Until the daemon has done its work. */

@@ -4,6 +4,7 @@ import { ByteSource, endOfStream } from "../protocol/byteSource.ts";
 import { FRAMED_NAR_SINCE, TUNNELLED_NAR_SINCE, type Call } from "../protocol/calls.ts";
 import { greetDaemon, type Greeting } from "../protocol/greeting.ts";
 import { errorOfFailure, readMessage, type ServerMessage } from "../protocol/messages.ts";
+import { DevshellError } from "../../core/index.ts";
 import { NarBoundary } from "../protocol/narBoundary.ts";
 import type { Wire } from "../protocol/values.ts";
 import { WireWriter, wireError } from "../protocol/wire.ts";
@@ -87,6 +88,8 @@ export class DaemonClient implements Disposable {
         throw error;
       });
       const [listening, sending] = await Promise.allSettled([refused, sent]);
+      // What the daemon says before it hangs up tells more than that it does.
+      if (listening.status === "rejected" && isAnswer(listening.reason)) throw listening.reason;
       if (sending.status === "rejected") throw sending.reason;
       if (listening.status === "rejected") throw listening.reason;
       return await this.#source.decode(call.answer());
@@ -141,8 +144,7 @@ export class DaemonClient implements Disposable {
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "DAEMON_FAILED"))
-        this.#isBroken = true;
+      if (!isAnswer(error)) this.#isBroken = true;
       throw error;
     }
   }
@@ -201,4 +203,9 @@ export class DaemonClient implements Disposable {
       }
     }
   }
+}
+
+/** What the daemon answered with, after which it goes on. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof DevshellError && error.code === "DAEMON_FAILED";
 }
