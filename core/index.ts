@@ -7,6 +7,7 @@ export {
   type TraceFrame,
 } from "./error.ts";
 export { bytesOfShown, formatError, shownText, type FormatErrorOptions } from "./formatError.ts";
+export { ensureHeap } from "./heap.ts";
 export {
   HASH_SIZE_BYTES,
   decodeNix32,

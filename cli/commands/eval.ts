@@ -1,6 +1,6 @@
 import { textOfBytes } from "../../core/index.ts";
 import { createStoreContext, discoverSpec, evaluateSpec } from "../../env/index.ts";
-import { coerceToString, printJson, printValue } from "../../lang/index.ts";
+import { coerceToString, printJson, printValue, type Slot } from "../../lang/index.ts";
 import { isFoundAgain, keepEvaluation, type Keeper } from "../keepEvaluation.ts";
 import type { Invocation } from "../invocation.ts";
 import { requestOf, settingsOf } from "../request.ts";
@@ -24,7 +24,7 @@ async function evaluate({ words, flags }: Invocation, keeper: Keeper): Promise<n
     isShell: false,
     showTrace: flags.has("showTrace"),
   });
-  for (const { slot } of values) {
+  const print = (slot: Slot): void => {
     const used = new Set<string>();
     if (flags.has("raw")) {
       const text = coerceToString(evaluator.runtime, slot, used, 0, "while printing a value with --raw");
@@ -35,7 +35,8 @@ async function evaluate({ words, flags }: Invocation, keeper: Keeper): Promise<n
       process.stdout.write(
         `${textOfBytes(printValue(slot, { force: true, errors: "throw", context: used }))}\n`,
       );
-  }
+  };
+  for (const { slot } of values) evaluator.run(() => print(slot));
   if (isFoundAgain(spec, request)) keeper.keep(context);
   return 0;
 }

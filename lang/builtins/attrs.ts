@@ -6,6 +6,7 @@ import {
   PrimOp,
   PrimOpApp,
   Shape,
+  claimWords,
   evalError,
   force,
   forceAttrs,
@@ -35,6 +36,7 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
       "while evaluating the argument passed to builtins.attrValues",
     ).flatten();
     const order = flat.shape.order();
+    claimWords(order.length);
     const values = new Array<Slot>(order.length);
     for (let i = 0; i < order.length; i++) values[i] = flat.values[order[i]!]!;
     return values;
@@ -111,6 +113,7 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
     "The set of a list of `{ name, value }`; of equal names the first counts.",
     (_, e) => {
       const items = forceList(e, NO_POS, "while evaluating the argument passed to builtins.listToAttrs");
+      claimWords(items.length * WORDS_OF_PAIR);
       const index = new Map<string, number>();
       const names: string[] = [];
       const values: Slot[] = [];
@@ -213,6 +216,7 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
     ).flatten();
     const { shape, values } = attrs;
     if (values.length === 0) return attrs;
+    claimWords(values.length);
     const names = shape.names;
     // Nix gives the mapped attributes no positions.
     const mappedShape = shape.positions === undefined ? shape : withoutPositions(names);
@@ -255,6 +259,9 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
     );
   }),
 ];
+
+/** An attribute with its place in an index. */
+const WORDS_OF_PAIR = 8;
 
 /** Up to this size mapped attributes are made at once; beyond, when asked for. */
 const EAGER_SIZE = 8;

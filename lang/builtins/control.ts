@@ -8,6 +8,7 @@ import {
   addFrame,
   call1,
   calls,
+  claimWords,
   coerceToString,
   describeValue,
   evalError,
@@ -147,6 +148,9 @@ export function controlBuiltins(runtime: Runtime): readonly Definition[] {
 
 const IN_ARGUMENT = "in the attrset passed as argument to builtins.genericClosure";
 
+/** An element in two lists and a set of keys. */
+const WORDS_OF_ELEMENT = 8;
+
 function genericClosure(argument: Slot): Value {
   const set = forceAttrs(
     argument,
@@ -185,6 +189,7 @@ function genericClosure(argument: Slot): Value {
         NO_POS,
         "while evaluating the return value of the `operator` passed to builtins.genericClosure",
       );
+      claimWords(WORDS_OF_ELEMENT + more.length);
       for (let j = 0; j < more.length; j++) work.push(force(more[j]!));
     } catch (error) {
       throw addFrame(error, `while calling operator on genericClosure element ${describeValue(element)}`);

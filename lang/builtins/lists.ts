@@ -1,11 +1,13 @@
 import {
   AttrSet,
+  CLAIM_EVERY,
   Lambda,
   MAX_LIST_LENGTH,
   NO_POS,
   addFrame,
   call1,
   call2,
+  claimWords,
   equalValues,
   force,
   forceBool,
@@ -16,6 +18,8 @@ import {
   internShape,
   lessThan,
   PrimOp,
+  type Env,
+  type LambdaCode,
   type Slot,
   type Value,
 } from "../value/index.ts";
@@ -49,6 +53,7 @@ export const LIST_BUILTINS: readonly Definition[] = [
   define1("tail", "list", "A list without its first element.", (_, list) => {
     const items = forceList(list, NO_POS, "while evaluating the first argument passed to 'builtins.tail'");
     if (items.length === 0) throw failure("'builtins.tail' called on an empty list");
+    claimWords(items.length);
     return items.slice(1);
   }),
   define2("elemAt", "xs n", "The element at an index, counted from 0.", (_, xs, n) => {
@@ -76,9 +81,13 @@ export const LIST_BUILTINS: readonly Definition[] = [
       const length = items.length;
       if (length === 0) return items;
       const fn = forceFunction(f, NO_POS, "while evaluating the first argument passed to builtins.map");
+      claimWords(length);
       const mapped = new Array<Slot>(length);
       const isEager = length >= EAGER_ITEMS;
-      for (let i = 0; i < length; i++) mapped[i] = delayCall1(fn, items[i]!, isEager);
+      for (let i = 0; i < length; i++) {
+        if (i % CLAIM_EVERY === 0) claimWords(CLAIM_EVERY * WORDS_OF_CALL);
+        mapped[i] = delayCall1(fn, items[i]!, isEager);
+      }
       return mapped;
     },
     { isGlobal: true },
@@ -87,6 +96,7 @@ export const LIST_BUILTINS: readonly Definition[] = [
     const items = forceList(list, NO_POS, "while evaluating the second argument passed to builtins.filter");
     if (items.length === 0) return items;
     const fn = forceFunction(f, NO_POS, "while evaluating the first argument passed to builtins.filter");
+    claimWords(items.length);
     const kept: Slot[] = [];
     for (let i = 0; i < items.length; i++) {
       const item = items[i]!;
@@ -116,7 +126,8 @@ export const LIST_BUILTINS: readonly Definition[] = [
     let result: Slot = nul;
     if (fn instanceof Lambda && fn.code.call2 !== undefined) {
       const { env } = fn;
-      const { call2: both } = fn.code;
+      const { call2: both, appended } = fn.code;
+      if (appended !== undefined) return foldAppends(both(env, nul, items[0]!, NO_POS), items, env, appended);
       for (let i = 0; i < items.length; i++) result = both(env, result, items[i]!, NO_POS);
       return result as Value;
     }
@@ -169,9 +180,13 @@ export const LIST_BUILTINS: readonly Definition[] = [
         NO_POS,
         "while evaluating the first argument passed to builtins.genList",
       );
+      claimWords(Number(count));
       const items = new Array<Slot>(Number(count));
       const isEager = items.length >= EAGER_ITEMS;
-      for (let i = 0; i < items.length; i++) items[i] = delayCall1(fn, i, isEager);
+      for (let i = 0; i < items.length; i++) {
+        if (i % CLAIM_EVERY === 0) claimWords(CLAIM_EVERY * WORDS_OF_CALL);
+        items[i] = delayCall1(fn, i, isEager);
+      }
       return items;
     },
   ),
@@ -292,7 +307,37 @@ export const LIST_BUILTINS: readonly Definition[] = [
   }),
 ];
 
+/**
+ * `foldl' (list: x: list ++ e) nul items`, from the second item on: no more than this loop sees the list before it is
+ * whole, so it grows in place, where copying it each time would take a time quadratic in its length.
+ */
+function foldAppends(
+  first: Value,
+  items: readonly Slot[],
+  env: Env,
+  appended: NonNullable<LambdaCode["appended"]>,
+): Value {
+  let list = first as readonly Slot[];
+  // `list` itself, once it was made here.
+  let own: Slot[] | undefined;
+  for (let i = 1; i < items.length; i++) {
+    const more = appended(env, list, items[i]!);
+    if (more.length === 0) continue;
+    if (list.length === 0) list = more;
+    else {
+      if (own === undefined) list = own = list.slice();
+      append(own, more);
+    }
+  }
+  return list;
+}
+
+/** A call that is put off: a thunk, and the environment of its argument. */
+const WORDS_OF_CALL = 8;
+
 function append(target: Slot[], items: readonly Slot[]): void {
+  if (target.length + items.length > MAX_LIST_LENGTH) throw new RangeError("Invalid array length");
+  claimWords(items.length);
   for (let i = 0; i < items.length; i++) target.push(items[i]!);
 }
 

@@ -1,6 +1,7 @@
 import {
   ContextString,
   NO_POS,
+  claimWords,
   coerceToString,
   coerceToStringValue,
   contextOf,
@@ -207,13 +208,16 @@ function joinStrings(runtime: Runtime, separator: string | ContextString, items:
   const between = textOf(separator);
   let context: Set<string> | null = separator instanceof ContextString ? new Set(separator.context) : null;
   const texts = new Array<string>(items.length);
+  let size = between.length * items.length;
   for (let i = 0; i < items.length; i++) {
     const item = force(items[i]!);
     texts[i] =
       typeof item === "string"
         ? item
         : coerceToString(runtime, item, (context ??= new Set()), NO_POS, ELEMENT);
+    size += texts[i]!.length;
   }
+  claimWords(items.length + size / 8);
   return makeString(texts.join(between), context);
 }
 
@@ -254,13 +258,17 @@ function replaceStrings(fromSlot: Slot, toSlot: Slot, s: Slot): Value {
     return (replacements[i] = textOf(replacement));
   };
   let result: string;
-  if (patterns.length === 1 && patterns[0] !== "") {
+  claimWords(text.length / 8);
+  if (patterns.length === 1 && patterns[0] !== "" && text.length < HUGE_TEXT) {
     const only = patterns[0]!;
     result = text.includes(only) ? text.split(only).join(replacementAt(0)) : text;
   } else result = replaceMany(text, patterns, replacementAt);
   if (context === null) return result;
   return makeString(result, context);
 }
+
+/** From this length on a text is not split into its parts, whose strings may take much more memory than it does. */
+const HUGE_TEXT = 1 << 20;
 
 /** The patterns that start with each byte, in order; an empty pattern starts with all. */
 function indexByFirstByte(patterns: readonly string[]): (number[] | undefined)[] {

@@ -1,4 +1,4 @@
-import type { LambdaExpr } from "../syntax/index.ts";
+import type { Expr, LambdaExpr } from "../syntax/index.ts";
 import type { Shape } from "../value/attrs.ts";
 import { calls, enterCall } from "../value/callDepth.ts";
 import { addFrame, evalError } from "../value/error.ts";
@@ -6,6 +6,7 @@ import { forceAttrs } from "../value/force.ts";
 import { NO_POS, type Pos } from "../value/position.ts";
 import { suggest } from "../value/suggest.ts";
 import { AttrSet, Lambda, Thunk, type Env, type LambdaCode, type Slot, type Value } from "../value/value.ts";
+import { compileAppended } from "./append.ts";
 import type { Code, Compiler, Delay } from "./code.ts";
 import { frameMaker } from "./frame.ts";
 import { quoteAttrName } from "../value/literal.ts";
@@ -78,8 +79,11 @@ function compileCurried(expr: LambdaExpr, compiler: Compiler): LambdaCode {
           calls.depth--;
           return value;
         };
+  const { isFullyLazy } = compiler;
   const delayBody = (frame: Env, isEager: boolean): Slot =>
-    isEager ? (eager ??= compiler.delay(last.body))(frame) : new Thunk(limited ?? body.run, frame);
+    isEager && !isFullyLazy
+      ? (eager ??= compiler.delay(last.body))(frame)
+      : new Thunk(limited ?? body.run, frame);
   const delay1: LambdaCode["delay1"] =
     arity === 1 ? (env, a, isEager) => delayBody(size === 2 ? [env, a] : frame1(env, a), isEager) : undefined;
   const delay2: LambdaCode["delay2"] =
@@ -90,7 +94,28 @@ function compileCurried(expr: LambdaExpr, compiler: Compiler): LambdaCode {
           return delayBody(frame, isEager);
         }
       : undefined;
-  return lambdaCode(chain[0]!, compiler, call1, call2, delay1, delay2);
+  const appended = arity === 2 ? appendedBy(chain[0]!.argument, last.body, frame1, compiler) : undefined;
+  return lambdaCode(chain[0]!, compiler, call1, call2, delay1, delay2, appended);
+}
+
+/** See `LambdaCode.appended`. */
+function appendedBy(
+  list: string | undefined,
+  body: Expr,
+  frame1: (env: Env, a: Slot) => Env,
+  compiler: Compiler,
+): LambdaCode["appended"] {
+  const code = compileAppended(body, list, compiler);
+  if (code === undefined) return undefined;
+  const limit = compiler.maxCallDepth ?? Infinity;
+  return (env, first, second) => {
+    const frame = frame1(env, first);
+    frame[2] = second;
+    enterCall(limit, NO_POS);
+    const value = code(frame);
+    calls.depth--;
+    return value;
+  };
 }
 
 /** The function that a function of several arguments gives: its environment holds the first ones. */
@@ -118,6 +143,7 @@ function lambdaCode(
   call2: LambdaCode["call2"],
   delay1?: LambdaCode["delay1"],
   delay2?: LambdaCode["delay2"],
+  appended?: LambdaCode["appended"],
 ): LambdaCode {
   const isPlain = !compiler.showTrace;
   return {
@@ -137,6 +163,7 @@ function lambdaCode(
     call2: isPlain && call2 !== undefined ? guardCall2(call2, compiler) : undefined,
     delay1: isPlain ? delay1 : undefined,
     delay2: isPlain ? delay2 : undefined,
+    appended: isPlain ? appended : undefined,
   };
 }
 

@@ -12,10 +12,12 @@ import {
 import { tryAdd, tryDivide, tryMultiply, trySubtract } from "../value/arithmetic.ts";
 import { updateAttrs } from "../value/attrs.ts";
 import { call1, call2, call3 } from "../value/call.ts";
+import { calls, enterCall } from "../value/callDepth.ts";
+import { claimWords } from "../value/heap.ts";
 import { equalValues } from "../value/compare.ts";
 import { addFrame, evalError } from "../value/error.ts";
 import { forceAttrs, forceBool, forceList } from "../value/force.ts";
-import type { Pos } from "../value/position.ts";
+import { NO_POS, type Pos } from "../value/position.ts";
 import {
   AttrSet,
   Lambda,
@@ -127,6 +129,7 @@ function compileEqual(
   const right = compiler.compile(expr.right);
   const leftPos = posOfExpr(expr.left);
   const rightPos = posOfExpr(expr.right);
+  const limit = compiler.maxCallDepth ?? Infinity;
   return (env) => {
     let a: Value;
     let b: Value;
@@ -140,6 +143,8 @@ function compileEqual(
     } catch (error) {
       throw addFrame(error, `in the right operand of '${operator}'`, rightPos);
     }
+    // Where calls are limited, comparing counts as one, as in Nix: it is what most endless recursions end in.
+    if (calls.depth > limit) enterCall(limit, NO_POS);
     if (typeof a === "string" && typeof b === "string") return a === b;
     if (typeof a === "number" && typeof b === "number") return a === b;
     return equalOperands(a, b, pos);
@@ -188,12 +193,15 @@ function compileUpdate(expr: BinaryExpr, compiler: Compiler): Code {
   };
 }
 
+export const CONCATENATED = "while evaluating one of the elements to concatenate";
+export const IN_RIGHT_OPERAND = "in the right operand of '++'";
+
 function compileConcatLists(expr: BinaryExpr, pos: Pos, compiler: Compiler): Code {
   const left = compiler.compile(expr.left);
   const right = compiler.compile(expr.right);
   const leftPos = posOfExpr(expr.left);
   const rightPos = posOfExpr(expr.right);
-  const message = "while evaluating one of the elements to concatenate";
+  const message = CONCATENATED;
   return (env) => {
     let a: Value;
     let b: Value;
@@ -205,12 +213,13 @@ function compileConcatLists(expr: BinaryExpr, pos: Pos, compiler: Compiler): Cod
     try {
       b = right(env);
     } catch (error) {
-      throw addFrame(error, "in the right operand of '++'", rightPos);
+      throw addFrame(error, IN_RIGHT_OPERAND, rightPos);
     }
     const listA = isList(a) ? a : forceList(a, pos, message);
     const listB = isList(b) ? b : forceList(b, pos, message);
     if (listA.length === 0) return listB;
     if (listB.length === 0) return listA;
+    claimWords(listA.length + listB.length);
     return listA.concat(listB);
   };
 }
@@ -445,7 +454,7 @@ export function compileCall(
 const EAGER_LIST_ITEMS = 8;
 
 function delayArgument(expr: Expr, compiler: Compiler): Delay {
-  return expr.kind === "list" && expr.items.length <= EAGER_LIST_ITEMS
+  return expr.kind === "list" && expr.items.length <= EAGER_LIST_ITEMS && !compiler.isFullyLazy
     ? compiler.compile(expr)
     : compiler.delay(expr);
 }

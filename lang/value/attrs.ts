@@ -1,3 +1,4 @@
+import { claimWords } from "./heap.ts";
 import { NO_POS, type Pos } from "./position.ts";
 
 /** Up to this many names are searched one by one; past it a shape gets an index. Measured: 6 to 10 are alike. */
@@ -249,6 +250,7 @@ export class AttrSetOf<S> {
     for (let layer: AttrSetOf<S> | null = this.base; layer !== null; layer = layer.base) layers.push(layer);
     layers.reverse();
     const bottom = layers[0]!;
+    claimWords(bottom.values.length * WORDS_OF_NAME);
     if (bottom.makeSlot !== null) bottom.#makeAll();
     const names = bottom.shape.names.slice();
     const values = bottom.values.slice();
@@ -282,6 +284,9 @@ export class AttrSetOf<S> {
 export interface FlatAttrSetOf<S> extends AttrSetOf<S> {
   values: S[];
 }
+
+/** A name with its value, its place and its index. */
+const WORDS_OF_NAME = 8;
 
 /** Up to this size a left side is copied; past it a small right side becomes a layer. */
 const COPY_SIZE = 24;
@@ -348,6 +353,7 @@ function mergeFlat<S>(left: AttrSetOf<S>, right: AttrSetOf<S>): AttrSetOf<S> {
   if (left.makeSlot !== null) for (let i = 0; i < left.values.length; i++) left.slotAt(i);
   if (right.makeSlot !== null) for (let i = 0; i < right.values.length; i++) right.slotAt(i);
   const { shape, targets } = left.shape.planMerge(right.shape);
+  claimWords(shape.names.length);
   const values = left.values.slice();
   const leftSize = values.length;
   for (let j = 0; j < targets.length; j++) {

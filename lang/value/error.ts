@@ -49,11 +49,14 @@ export class EvalError extends DevshellError {
     this.kind = kind;
   }
 
-  /** The same failure, to get frames of its own. */
-  copy(): EvalError {
+  /** What the engine refused has no place of its own: the first frame that has one gives it. */
+  isUnplaced = false;
+
+  /** The same failure, to get frames of its own. @param pos its place, where it has none */
+  copy(pos: Pos = NO_POS): EvalError {
     return new EvalError(this.kind, this.message, {
       hint: this.hint,
-      pos: this.pos,
+      pos: pos === NO_POS ? this.pos : sourcePos(pos),
       trace: this.trace,
       suggestions: this.suggestions,
       cause: this.cause,
@@ -67,7 +70,7 @@ export interface EvalErrorOptions {
   /** A first frame, as Nix's `withTrace`. */
   readonly frame?: string;
   readonly framePos?: Pos;
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   readonly exitStatus?: number;
 }
 
@@ -100,8 +103,9 @@ const MAX_FRAMES = 20_000;
  * @param isAlways shown even when the trace is truncated
  */
 export function addFrame(error: unknown, message: string, pos: Pos = NO_POS, isAlways = false): unknown {
-  const known = asDevshellError(error, pos);
-  if (known === undefined) return error;
+  const found = asDevshellError(error, pos);
+  if (found === undefined) return error;
+  const known = pos !== NO_POS && found instanceof EvalError && found.isUnplaced ? found.copy(pos) : found;
   const trace = known.trace;
   if (trace.length >= MAX_FRAMES) trace.splice(MAX_FRAMES / 4, MAX_FRAMES / 2);
   const frame: TraceFrame = isAlways
@@ -112,8 +116,21 @@ export function addFrame(error: unknown, message: string, pos: Pos = NO_POS, isA
 }
 
 /** What a JavaScript engine refuses, by its message's beginning, and how it is told. */
-const REFUSALS: readonly (readonly [start: string, kind: EvalErrorKind, message: string])[] = [
-  ["Maximum call stack", "stackOverflow", "stack overflow; max-call-depth exceeded"],
+type Refusal = readonly [start: string, kind: EvalErrorKind, message: string, hint?: string];
+
+const REFUSALS: readonly Refusal[] = [
+  [
+    "Maximum call stack",
+    "stackOverflow",
+    "stack overflow; max-call-depth exceeded",
+    "does something call itself without end? `--option max-call-depth 10000` tells where",
+  ],
+  [
+    "Heap limit",
+    "tooLarge",
+    "out of memory: evaluation needs more than the heap may hold",
+    "does something grow without end? If not, NODE_OPTIONS=--max-old-space-size=MIB allows more",
+  ],
   ["Invalid string length", "tooLarge", "cannot create a string of more than 536870888 bytes"],
   ["Invalid array length", "tooLarge", `cannot create a list of more than ${MAX_LIST_LENGTH} elements`],
   ["Map maximum size", "tooLarge", "cannot create a set of more than 16777216 attributes"],
@@ -125,7 +142,11 @@ export function asDevshellError(error: unknown, pos: Pos = NO_POS): DevshellErro
   if (error instanceof DevshellError) return error;
   if (!(error instanceof RangeError)) return undefined;
   const refusal = REFUSALS.find(([start]) => error.message.startsWith(start));
-  return refusal === undefined ? undefined : evalError(refusal[1], refusal[2], pos);
+  if (refusal === undefined) return undefined;
+  const [, kind, message, hint] = refusal;
+  const known = evalError(kind, message, pos, { hint });
+  known.isUnplaced = pos === NO_POS;
+  return known;
 }
 
 /** Whether `builtins.tryEval` catches it. */

@@ -1,5 +1,6 @@
 import { calls, enterLevel } from "./callDepth.ts";
 import { addFrame, evalError, EvalError } from "./error.ts";
+import { claimWords } from "./heap.ts";
 import { describeValue, showType } from "./describe.ts";
 import { NO_POS, type Pos } from "./position.ts";
 import {
@@ -45,6 +46,9 @@ export function force(slot: Slot, pos: Pos = NO_POS): Value {
   return slot instanceof Thunk ? (slot.code === null ? (slot.data as Value) : runThunk(slot, pos)) : slot;
 }
 
+/** What a thunk's value takes, about: an environment, and a set or a list with thunks of its own. */
+const WORDS_OF_VALUE = 16;
+
 /**
  * Computes a thunk that is not done. A failed one keeps its failure; where failing depends on more than the program
  * (the stack's end, the host), it is put back to be tried again.
@@ -52,6 +56,7 @@ export function force(slot: Slot, pos: Pos = NO_POS): Value {
 export function runThunk(thunk: Thunk, pos: Pos = NO_POS): Value {
   const code = thunk.code!;
   if (code === blackhole) throw recursionError(thunk, pos);
+  claimWords(WORDS_OF_VALUE);
   const data = thunk.data as Env;
   thunk.code = blackhole;
   thunk.data = null;

@@ -7,6 +7,7 @@ export * from "./compare.ts";
 export * from "./describe.ts";
 export * from "./error.ts";
 export * from "./force.ts";
+export * from "./heap.ts";
 export * from "./literal.ts";
 export * from "./path.ts";
 export * from "./position.ts";

@@ -1,4 +1,5 @@
 import { bytesOfText } from "../../core/index.ts";
+import { claimWords } from "./heap.ts";
 export { formatFloat } from "../print/floats.ts";
 
 const KEYWORDS = new Set(["if", "then", "else", "assert", "with", "let", "in", "rec", "inherit"]);
@@ -39,6 +40,8 @@ export function quoteString(text: string, maxLength = Number.MAX_SAFE_INTEGER): 
 
 /** Backslashes before quotes, backslashes, line ends, tabs and what would begin an interpolation. */
 function escapeString(text: string): string {
+  // Made one piece of, escaped, put between quotes.
+  if (text.length > LONG_TEXT) claimWords((text.length * 3) / 8);
   if (!ESCAPED.test(text)) return text;
   // JSON's escapes are the same but for other control characters; its native code is ten times as fast as a loop here.
   const escaped = CONTROL.test(text)
@@ -46,6 +49,8 @@ function escapeString(text: string): string {
     : JSON.stringify(text).slice(1, -1);
   return escaped.includes("${") ? escaped.replaceAll("${", "\\${") : escaped;
 }
+
+const LONG_TEXT = 1 << 16;
 
 // oxlint-disable-next-line no-control-regex
 const ESCAPED = /[\0-\x1f"\\$]/;

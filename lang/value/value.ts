@@ -98,6 +98,8 @@ export interface LambdaCode {
    */
   readonly delay1: ((env: Env, argument: Slot, isEager: boolean) => Slot) | undefined;
   readonly delay2: ((env: Env, first: Slot, second: Slot, isEager: boolean) => Slot) | undefined;
+  /** Of `list: x: list ++ e` where `e` does not read `list`: gives `e`, given what the function would be given. */
+  readonly appended: ((env: Env, list: readonly Slot[], second: Slot) => readonly Slot[]) | undefined;
 }
 
 /** A function written in the language. */

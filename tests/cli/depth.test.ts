@@ -17,19 +17,26 @@ afterAll(() => {
   rmSync(root, { recursive: true, force: true });
 });
 
-function evaluate(
-  text: string,
-  ...options: readonly string[]
-): {
+interface Evaluated {
   readonly status: number | null;
   readonly out: string;
   readonly err: string;
-} {
+}
+
+function evaluate(text: string, ...options: readonly string[]): Evaluated {
+  return evaluateWith({}, text, ...options);
+}
+
+function evaluateWith(
+  env: Readonly<Record<string, string>>,
+  text: string,
+  ...options: readonly string[]
+): Evaluated {
   const file = join(root, "expression.nix");
   writeFileSync(file, text);
   const result = spawnSync(DEVSHELL, ["eval", ...options, "-f", file], {
     cwd: root,
-    env: { PATH: "/usr/bin:/bin", HOME: root, TMPDIR: root, DEVSHELL_CACHE_DIR: join(root, "cache") },
+    env: { PATH: "/usr/bin:/bin", HOME: root, TMPDIR: root, DEVSHELL_CACHE_DIR: join(root, "cache"), ...env },
     encoding: "utf8",
   });
   return { status: result.status, out: result.stdout.trim(), err: result.stderr };
@@ -131,6 +138,44 @@ describe("size", () => {
       ["builtins.length (builtins.genList (i: i) 1000000000)", /cannot create list of size 1000000000/],
     ] as const)
       expect(evaluate(text)).toMatchObject({ status: 1, err: expect.stringMatching(message) });
+  }, 300_000);
+
+  it.each([
+    [
+      "a list",
+      "builtins.length (builtins.filter (x: x.a >= 0) (builtins.genList (i: { a = i; }) 100000000))",
+    ],
+    [
+      "lists that double",
+      "builtins.length (builtins.foldl' (a: _: a ++ a) [ 1 ] (builtins.genList (i: i) 26))",
+    ],
+    [
+      "a tree",
+      "let tree = d: if d == 0 then { } else { l = tree (d - 1); r = tree (d - 1); }; in builtins.deepSeq (tree 40) 1",
+    ],
+    [
+      "an endless closure",
+      "builtins.length (builtins.genericClosure { startSet = [ { key = 0; } ]; operator = x: [ { key = x.key + 1; } ]; })",
+    ],
+  ])(
+    "%s that would fill the heap is an error with its place",
+    (_, text) => {
+      const { status, err } = evaluateWith({ NODE_OPTIONS: "--max-old-space-size=256" }, text);
+      expect([status, err]).toEqual([
+        1,
+        expect.stringMatching(
+          /error: out of memory: evaluation needs more than the heap may hold\n +at \S+expression\.nix:1:\d/,
+        ),
+      ]);
+      expect(err).toContain("NODE_OPTIONS=--max-old-space-size=MIB");
+    },
+    300_000,
+  );
+
+  it("a string too large to be printed is an error", () => {
+    const text = `builtins.foldl' (a: _: a + a) "x" (builtins.genList (i: i) 28)`;
+    const { status, err } = evaluateWith({ NODE_OPTIONS: "--max-old-space-size=256" }, text);
+    expect([status, err]).toEqual([1, expect.stringMatching(/^error: out of memory: .*\n +hint: /)]);
   }, 300_000);
 
   it("a list of a million", () => {

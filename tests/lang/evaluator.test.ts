@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { textOfBytes } from "../../core/index.ts";
-import { EMPTY_SET, createEvaluator } from "../../lang/index.ts";
+import { EMPTY_SET, Lambda, createEvaluator } from "../../lang/index.ts";
 import { evaluate, failureOf } from "./support/failures.ts";
 import { TestHost } from "./support/testHost.ts";
 
@@ -47,6 +47,16 @@ describe("evaluation", () => {
       "[ true false false false ]",
     ],
     ["update", "{ a = 1; b = { c = 1; }; } // { b = 2; } // { d = 3; }", "{ a = 1; b = 2; d = 3; }"],
+    [
+      "a fold that appends leaves what it is given alone",
+      "let s = [ 1 ]; y = [ 9 ]; in [ (builtins.foldl' (a: x: a ++ [ x ]) s [ 2 3 ]) s (builtins.foldl' (a: x: a ++ x) [ ] [ y [ ] [ 8 ] [ 7 ] ]) y ]",
+      "[ [ 1 2 3 ] [ 1 ] [ 9 8 7 ] [ 9 ] ]",
+    ],
+    [
+      "a fold that appends what it reads of its list",
+      "[ (builtins.foldl' (a: x: a ++ [ (builtins.length a) ]) [ ] [ 0 0 0 ]) (map (f: builtins.length (f 0)) (builtins.foldl' (a: x: a ++ [ (_: a) ]) [ ] [ 0 0 0 ])) (builtins.foldl' (a: a: a ++ [ 1 ]) [ ] [ [ 5 ] [ 6 ] ]) ]",
+      "[ [ 0 1 2 ] [ 0 1 2 ] [ 6 1 ] ]",
+    ],
     ["functors", "({ __functor = self: x: x + self.n; n = 2; }) 3", "5"],
     ["old let", "let { a = 1; body = a + 1; }", "2"],
     [
@@ -92,6 +102,29 @@ describe("evaluation", () => {
     ).toBe("[ 1 500 500 ]");
   });
 
+  it("knows folds whose list may grow in place", () => {
+    const isKnown = (text: string): boolean => {
+      const value = createEvaluator(new TestHost()).evalText(text, "/base", { kind: "string", text });
+      return value instanceof Lambda && value.code.appended !== undefined;
+    };
+    expect(isKnown("a: x: a ++ [ x ]")).toBe(true);
+    expect(isKnown("let y = 1; in a: x: a ++ (if x ? b then [ x.b y ] else map toString { z = x; }.z)")).toBe(
+      true,
+    );
+    for (const text of [
+      "a: x: a ++ [ a ]",
+      "a: x: a ++ x.${a}",
+      "a: x: a ++ (_: a) 1",
+      "a: x: x ++ a",
+      "a: x: a ++ { inherit a; }.a",
+      "x: a: a ++ [ x ]",
+      "a: a: a ++ [ 1 ]",
+      "{ a }: x: a ++ [ x ]",
+      "a: x: y: a ++ [ x ]",
+    ])
+      expect([text, isKnown(text)]).toEqual([text, false]);
+  });
+
   it("computes a thunk once", () => {
     const host = new TestHost();
     evaluate('let x = builtins.trace "once" 1; in [ x x (x + x) ]', {}, host);
@@ -127,6 +160,11 @@ describe("failures", () => {
     ],
     ["if 1 then 2 else 3", "LANG_TYPE: expected a Boolean but found an integer: 1"],
     ["1 ++ [ ]", "LANG_TYPE: expected a list but found an integer: 1"],
+    [
+      "builtins.foldl' (a: x: a ++ x) [ ] [ [ 1 ] 2 [ 3 ] ]",
+      "LANG_TYPE: expected a list but found an integer: 2",
+    ],
+    ["builtins.foldl' (a: x: a ++ x) 1 [ [ 1 ] ]", "LANG_TYPE: expected a list but found an integer: 1"],
     ['1 + "a"', "LANG_TYPE: cannot add a string to an integer"],
     ['"${1}"', "LANG_TYPE: cannot coerce an integer to a string: 1"],
     ["1 / 0", "LANG_EVAL: division by zero"],

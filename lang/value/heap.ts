@@ -1,0 +1,28 @@
+import { ensureHeap } from "../../core/index.ts";
+
+/** Words (8 bytes each) that are taken before V8 is asked again how full its heap is: it takes some microseconds. */
+const MAX_UNASKED = 1 << 20;
+const MIN_UNASKED = 1 << 10;
+/** What is taken is an estimate: so many times as much it may be. */
+const UNCERTAINTY = 8;
+
+const heap = { words: MAX_UNASKED };
+
+/**
+ * Called by what takes memory in loops, about how many words it takes: else V8 would end the process, without an error,
+ * where its heap is full.
+ * @throws RangeError, to which the next frame gives a place
+ */
+export function claimWords(words: number): void {
+  heap.words -= words;
+  if (heap.words < 0) ask(words);
+}
+
+function ask(words: number): void {
+  heap.words = MIN_UNASKED;
+  const room = ensureHeap(words * 8) / 8 / UNCERTAINTY;
+  heap.words = Math.max(MIN_UNASKED, Math.min(MAX_UNASKED, Math.round(room)));
+}
+
+/** How many elements loops make between two claims. */
+export const CLAIM_EVERY = 1 << 14;
