@@ -312,6 +312,8 @@ export class StoreContext implements Disposable {
     readonly includes: readonly string[];
     readonly lockDirectory: string | undefined;
     readonly isUpdate?: boolean | undefined;
+    /** Traces and warnings are left out. */
+    readonly isSilent?: boolean | undefined;
   }): {
     readonly host: StoreHost;
     readonly searchPath: readonly SearchPathEntry[];
@@ -362,7 +364,9 @@ export class StoreContext implements Disposable {
       resolveFlake: (attributes, scope) => this.registries.resolve(new Map(attributes), scope),
       trees: this.#treeDisplay,
       onDebug: this.#options.onDebug,
-      onMessage: (level, text) => this.message(level, textOfBytes(text)),
+      onMessage: (level, text) => {
+        if (options.isSilent !== true) this.message(level, textOfBytes(text));
+      },
     });
     this.#hosts.push(host);
     return { host, searchPath, builtInSearchPath: [{ prefix: "debian", value: nixDir }] };

@@ -31,10 +31,15 @@ export interface CompatEvaluation {
   derivationsOf(value: Value): FoundDerivation[];
 }
 
-export function openCompatEvaluation(context: StoreContext, flags: CommonFlags): CompatEvaluation {
+/** @param options `isFullyLazy`: once more, see `OpenEvaluationOptions` */
+export function openCompatEvaluation(
+  context: StoreContext,
+  flags: CommonFlags,
+  options: { readonly isFullyLazy?: boolean } = {},
+): CompatEvaluation {
   const directory = baseDirectory();
   const baseBytes = bytesOfText(directory);
-  const { evaluator, host } = openEvaluation(context, { directory, includes: flags.includes });
+  const { evaluator, host } = openEvaluation(context, { directory, includes: flags.includes, ...options });
   const given = autoArguments(evaluator, { arguments: flags.arguments, directory });
   const pathOfFile = (file: string): ByteString => {
     if (/^<[^<>]+>$/.test(file)) return evaluator.findFile(bytesOfText(file.slice(1, -1)));
@@ -102,5 +107,11 @@ export function selectValues(
 
 function readStandardInput({ tracker }: StoreContext): ByteString {
   tracker.impure("standard input");
-  return Buffer.concat([...standardInput()].map((chunk) => Buffer.from(chunk))).toString("latin1");
+  standardInputText ??= Buffer.concat([...standardInput()].map((chunk) => Buffer.from(chunk))).toString(
+    "latin1",
+  );
+  return standardInputText;
 }
+
+/** What was read already: it can be evaluated more than once. */
+let standardInputText: ByteString | undefined;

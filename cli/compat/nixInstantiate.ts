@@ -1,7 +1,15 @@
 import { resolve } from "node:path";
 import { bytesOfText } from "../../core/index.ts";
 import type { StoreContext } from "../../env/index.ts";
-import { coerceToString, printAmbiguous, printExpr, printJson, printXml } from "../../lang/index.ts";
+import {
+  AttrSet,
+  coerceToString,
+  isList,
+  printAmbiguous,
+  printExpr,
+  printJson,
+  printXml,
+} from "../../lang/index.ts";
 import type { Value } from "../../lang/index.ts";
 import { keepEvaluation, type Keeper } from "../keepEvaluation.ts";
 import { parseCommandLine, type CommonFlags } from "./commandLine.ts";
@@ -57,13 +65,18 @@ function run(request: Request, argv: readonly string[], keeper: Keeper): number 
     return 0;
   }
   let roots = 0;
+  let fullyLazy: CompatEvaluation | undefined;
   for (const source of sourcesOf(request)) {
-    let root: Value | undefined;
+    const select = selectorFrom(evaluation, source);
+    const selectAgain = (attributePaths: readonly string[]): SelectedValues => {
+      fullyLazy ??= openCompatEvaluation(context, request.flags, { isFullyLazy: true });
+      return selectorFrom(fullyLazy, source)(attributePaths);
+    };
     const print = (attributePaths: readonly string[]): void => {
-      root ??= evaluation.evaluate(source);
-      for (const { value, pos } of selectValues(evaluation, root, attributePaths))
-        if (request.action === "eval") printEvaluated(request, evaluation, value, pos);
-        else roots = instantiate(request, context, evaluation, value, roots);
+      const selected = select(attributePaths);
+      if (request.action === "eval")
+        printEvaluated(request, evaluation, selected, () => selectAgain(attributePaths));
+      else for (const { value } of selected) roots = instantiate(request, context, evaluation, value, roots);
     };
     const parts = partsOf(request, argv);
     if (parts.length === 0) print(request.attributePaths);
@@ -222,10 +235,53 @@ function sourcesOf({ words, isStdin, isExpression }: Request): ExpressionSource[
   return sources.length === 0 && !isExpression ? [{ kind: "file", file: "./default.nix" }] : sources;
 }
 
-function printEvaluated(request: Request, evaluation: CompatEvaluation, value: Value, pos: number): void {
-  const { evaluator, autoArguments } = evaluation;
-  const result = request.flags.arguments.length === 0 ? value : evaluator.autoCall(value, autoArguments);
-  const { runtime } = evaluator;
+type SelectedValues = readonly { readonly value: Value; readonly pos: number }[];
+
+/** Selects from an expression that is evaluated once. */
+function selectorFrom(
+  evaluation: CompatEvaluation,
+  source: ExpressionSource,
+): (attributePaths: readonly string[]) => SelectedValues {
+  let root: Value | undefined;
+  return (attributePaths) => {
+    root ??= evaluation.evaluate(source);
+    return selectValues(evaluation, root, attributePaths);
+  };
+}
+
+/** @param selectAgain what is selected, by an evaluation that delays all that Nix delays */
+function printEvaluated(
+  request: Request,
+  evaluation: CompatEvaluation,
+  selected: SelectedValues,
+  selectAgain: () => SelectedValues,
+): void {
+  let again: SelectedValues | undefined;
+  for (const [i, { value, pos }] of selected.entries()) {
+    const result = withArguments(request, evaluation, value);
+    if (showsThunks(request, result)) {
+      again ??= selectAgain();
+      printOne(request, evaluation, withArguments(request, evaluation, again[i]!.value), pos);
+    } else evaluation.evaluator.run(() => printOne(request, evaluation, result, pos));
+  }
+}
+
+function withArguments(
+  request: Request,
+  { evaluator, autoArguments }: CompatEvaluation,
+  value: Value,
+): Value {
+  return request.flags.arguments.length === 0 ? value : evaluator.autoCall(value, autoArguments);
+}
+
+/** Whether it is seen which parts of a value are evaluated. Ours may be where Nix's are not, if that is cheap. */
+function showsThunks({ isStrict, output }: Request, value: Value): boolean {
+  if (isStrict || (output !== "plain" && output !== "xml")) return false;
+  return value instanceof AttrSet ? value.size > 0 : isList(value) && value.length > 0;
+}
+
+function printOne(request: Request, evaluation: CompatEvaluation, result: Value, pos: number): void {
+  const { runtime } = evaluation.evaluator;
   const used = new Set<string>();
   switch (request.output) {
     case "raw":
@@ -238,7 +294,7 @@ function printEvaluated(request: Request, evaluation: CompatEvaluation, value: V
       printLine(printJson(runtime, result, used, pos));
       break;
     case "plain":
-      if (request.isStrict) evaluator.forceDeep(result);
+      if (request.isStrict) evaluation.evaluator.forceDeep(result);
       printLine(printAmbiguous(result, used));
       break;
   }

@@ -38,6 +38,8 @@ export interface OpenEvaluationOptions {
   readonly lockDirectory?: string | undefined;
   readonly isUpdate?: boolean | undefined;
   readonly showTrace?: boolean | undefined;
+  /** A second evaluation, for what is printed without being evaluated; its messages were told by the first. */
+  readonly isFullyLazy?: boolean | undefined;
 }
 
 /** Evaluates a spec and selects the request's attributes; instantiates what they need on the way. */
@@ -95,9 +97,11 @@ export function openEvaluation(
     includes: options.includes,
     lockDirectory: options.lockDirectory,
     isUpdate: options.isUpdate,
+    isSilent: options.isFullyLazy,
   });
   const evaluator = createEvaluator(host, {
     ...evalSettings(context, options.showTrace),
+    isFullyLazy: options.isFullyLazy ?? false,
     searchPath,
     builtInSearchPath,
   });

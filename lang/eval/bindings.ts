@@ -35,6 +35,7 @@ function compileDef(def: AttrDef, compiler: Compiler): MakeSlot {
         def.value.kind === "select" && def.value.object.kind === "inheritFrom" ? def.value.object.index : 0;
       const select = selector(def.name);
       const code = inheritCode(def.name, def.pos);
+      if (compiler.isFullyLazy) return (_inner, _outer, sources) => new Thunk(code, sources[index]);
       return (_inner, _outer, sources) => {
         const source = sources[index]!;
         if (source instanceof AttrSet) {

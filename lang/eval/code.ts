@@ -13,6 +13,8 @@ export interface Compiler {
   /** Whether calls leave frames in traces. */
   readonly showTrace: boolean;
   readonly maxCallDepth: number | undefined;
+  /** Whether all that Nix delays is delayed. */
+  readonly isFullyLazy: boolean;
   readonly runtime: Runtime;
   compile(expr: Expr): Code;
   delay(expr: Expr): Delay;

@@ -55,6 +55,10 @@ export class ClosureCompiler implements Compiler {
     return this.#context.runtime.settings.maxCallDepth;
   }
 
+  get isFullyLazy(): boolean {
+    return this.#context.runtime.settings.isFullyLazy;
+  }
+
   global(index: number): Slot {
     return this.#context.globalValues[index]!;
   }
@@ -137,11 +141,24 @@ export class ClosureCompiler implements Compiler {
       }
       case "var":
         return delayVariable(expr, this);
-      case "lambda":
-        return compileLambda(expr, this);
       case "list":
         if (expr.items.length === 0) return () => NO_ITEMS;
         break;
+      case "deferred":
+        return this.delay(expand(expr));
+      default:
+    }
+    const cheap = this.isFullyLazy ? undefined : this.#delayCheap(expr);
+    if (cheap !== undefined) return cheap;
+    const code = this.lazy(expr);
+    return (env) => new Thunk(code.run, env);
+  }
+
+  /** The value itself where it costs no more than a thunk would. */
+  #delayCheap(expr: Expr): Delay | undefined {
+    switch (expr.kind) {
+      case "lambda":
+        return compileLambda(expr, this);
       case "attrs":
         if (
           !expr.isRecursive &&
@@ -153,32 +170,14 @@ export class ClosureCompiler implements Compiler {
         break;
       case "select": {
         const builtin = this.#knownBuiltin(expr);
-        if (builtin !== undefined) return () => builtin;
-        const delay = this.#delaySelect(expr);
-        if (delay !== undefined) return delay;
-        break;
+        return builtin === undefined ? this.#delaySelect(expr) : () => builtin;
       }
       case "call":
-      case "concat": {
-        const delay = this.#delayArithmetic(expr);
-        if (delay !== undefined) return delay;
-        break;
-      }
-      case "deferred":
-        return this.delay(expand(expr));
-      case "hasAttr":
-      case "let":
-      case "with":
-      case "if":
-      case "assert":
-      case "not":
-      case "binary":
-      case "curPos":
-      case "inheritFrom":
-        break;
+      case "concat":
+        return this.#delayArithmetic(expr);
+      default:
     }
-    const code = this.lazy(expr);
-    return (env) => new Thunk(code.run, env);
+    return undefined;
   }
 
   /** `x.a` where `x` is evaluated already: what is there, else a thunk. */

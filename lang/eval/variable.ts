@@ -112,7 +112,7 @@ export function delayVariable(expr: VarExpr, compiler: Compiler): Delay {
     if (x !== undefined) return x;
     if (code === undefined) {
       code = compileVariable(expr, compiler);
-      variableReaders.set(code, read);
+      if (!compiler.isFullyLazy) variableReaders.set(code, read);
     }
     return new Thunk(code, env);
   };

@@ -22,6 +22,8 @@ export interface EvalSettings {
   /** Makes `builtins.abort` and warnings fail, as `abort-on-warn`. */
   readonly abortOnWarn: boolean;
   readonly traceVerbose: boolean;
+  /** Delays all that Nix delays, cheap as it may be: for printing what is not evaluated as Nix prints it. */
+  readonly isFullyLazy: boolean;
   /** `lint-…` settings: what is warned of, and what fails. */
   readonly lints: ReadonlyMap<string, "warn" | "fatal">;
 }
@@ -37,6 +39,7 @@ export const DEFAULT_SETTINGS: EvalSettings = {
   allowedUris: [],
   abortOnWarn: false,
   traceVerbose: false,
+  isFullyLazy: false,
   lints: new Map(),
 };
 

@@ -18,6 +18,25 @@ function run(command: string, args: readonly string[], options: RunOptions = {})
   return commands.run(command, args, options);
 }
 
+describe("nix-instantiate --eval", () => {
+  it("shows what Nix has not evaluated, however cheap it was, and tells messages once", () => {
+    const text =
+      'builtins.trace "once" (builtins.foldl\' (a: x: a) { a = { }; f = x: x; n = [ 1 ]; } [ 1 2 ])';
+    expect(run("nix-instantiate", ["--eval", "-E", text])).toEqual({
+      status: 0,
+      out: "{ a = <CODE>; f = <CODE>; n = <CODE>; }\n",
+      err: "trace: once\n",
+    });
+    expect(run("nix-instantiate", ["--eval", "-"], { input: "[ { } [ ] ]" }).out).toBe("[ <CODE> [ ] ]\n");
+    expect(run("nix-instantiate", ["--eval", "--strict", "-E", "{ a = { }; }"]).out).toBe("{ a = { }; }\n");
+    const called = ["--eval", "--arg", "x", "1", "-E", "{ x, y ? { } }: { inherit x y; }"];
+    expect(run("nix-instantiate", called).out).toBe("{ x = 1; y = <CODE>; }\n");
+    expect(run("nix-instantiate", ["--eval", "--xml", "-E", "{ a = { }; }"]).out).toContain(
+      "<unevaluated />",
+    );
+  });
+});
+
 describe("nix eval", () => {
   it("lays JSON out on demand", () => {
     const json = ["eval", "--json", "--expr", '{ a.b = [ 1 1.5 ]; c = "{,:\\"}"; d = { }; e = [ ]; }'];

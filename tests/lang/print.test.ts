@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { textOfBytes } from "../../core/index.ts";
 import {
@@ -21,6 +23,12 @@ function valueOf(expr: string): Value {
 function print(expr: string, options?: PrintOptions): string {
   return textOfBytes(printValue(valueOf(expr), options));
 }
+
+/** Pairs of an expression and what it prints. */
+const LAZY = readFileSync(join(import.meta.dirname, "golden/printedLazily.txt"), "utf8")
+  .trimEnd()
+  .split("\n\n")
+  .map((pair) => pair.split("\n") as [string, string]);
 
 describe("the printer of values", () => {
   it.each<[string, PrintOptions, string]>([
@@ -69,6 +77,13 @@ describe("the printer of values", () => {
     expect(ambiguous('let x = { a = x; "b c" = 1.5; }; in builtins.deepSeq x x')).toBe(
       '{ a = «repeated»; "b c" = 1.5; }',
     );
+  });
+
+  // As `nix-instantiate --eval` of Nix 2.34 prints them.
+  it.each(LAZY)("shows of %s what Nix has evaluated", (expr, printed) => {
+    const evaluator = createEvaluator(new TestHost(), { isFullyLazy: true });
+    const value = evaluator.evalText(expr, "/base", { kind: "string", text: expr });
+    expect(textOfBytes(printAmbiguous(value))).toBe(printed);
   });
 
   it("prints JSON with contexts collected", () => {

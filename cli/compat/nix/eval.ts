@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import type { FlakeOutput } from "../../../env/index.ts";
 import { coerceToString, printJson, printValue } from "../../../lang/index.ts";
 import { bytesOfText } from "../../../core/index.ts";
 import { keepEvaluation, type Keeper } from "../../keepEvaluation.ts";
@@ -42,7 +43,7 @@ function run(argv: readonly string[], keeper: Keeper): number {
   using context = openInstallableContext(flags, installables, { name: "nix eval", isReadOnly });
   const { evaluation, values } = valuesOf(context, flags, installables, words);
   const { evaluator } = evaluation;
-  for (const { value, pos } of values) {
+  const print = ({ value, pos }: FlakeOutput): void => {
     const used = new Set<string>();
     const result =
       apply === undefined ? value : evaluator.call(evaluation.evaluate({ kind: "text", text: apply }), value);
@@ -63,7 +64,8 @@ function run(argv: readonly string[], keeper: Keeper): number {
         printValue(result, { force: true, derivationPaths: true, errors: "throwTopLevel", context: used }),
       );
     evaluation.host.flush();
-  }
+  };
+  for (const selected of values) evaluator.run(() => print(selected));
   // What flakes read on the way is not all recorded.
   const isFlake = installables.file === undefined && installables.expression === undefined;
   if (target === undefined && !isFlake) keeper.keep(context);
