@@ -14,6 +14,8 @@ export interface Answer {
   readonly totalBytes: number | undefined;
   /** Where it came from, after redirects. */
   readonly url: string;
+  /** Where the server says the very same thing will always be: `Link: <…>; rel="immutable"`. */
+  readonly immutableUrl?: string | undefined;
   readonly close: () => void;
 }
 
@@ -21,6 +23,8 @@ export interface OpenUrlOptions {
   /** Where in the whole to begin; the answer says where it did. */
   readonly offset?: number | undefined;
   readonly method?: "GET" | "HEAD" | undefined;
+  /** Secrets, too: they are for this host alone, not for those that it redirects to. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly connectTimeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -120,8 +124,13 @@ function readCertificates(file: string | undefined): { ca?: string } {
 
 async function openHttp(start: URL, options: OpenUrlOptions): Promise<Answer> {
   let url = start;
+  let immutableUrl: string | undefined;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-    const response = await requestOnce(url, options);
+    const response = await requestOnce(
+      url,
+      url.host === start.host ? options : { ...options, headers: undefined },
+    );
+    immutableUrl = immutableLink(response) ?? immutableUrl;
     const status = response.statusCode ?? 0;
     if (status >= 300 && status < 400 && response.headers.location !== undefined) {
       response.resume();
@@ -134,9 +143,17 @@ async function openHttp(start: URL, options: OpenUrlOptions): Promise<Answer> {
       url = next;
       continue;
     }
-    return answerOf({ start: start.href, final: url.href }, response, status, options.offset ?? 0);
+    const answer = answerOf({ start: start.href, final: url.href }, response, status, options.offset ?? 0);
+    return { ...answer, immutableUrl };
   }
   throw new DevshellError("FETCH_FAILED", `unable to download '${start.href}': too many redirects`);
+}
+
+const IMMUTABLE = /^\s*<([^>]*)>; rel="immutable"\s*$/i;
+
+function immutableLink({ headers }: IncomingMessage): string | undefined {
+  const links = [headers["link"], headers["x-amz-meta-link"]].flat();
+  return links.map((link) => IMMUTABLE.exec(link ?? "")?.[1]).find((link) => link !== undefined);
 }
 
 function answerOf(
@@ -189,7 +206,7 @@ async function* restart(): AsyncIterable<Buffer> {
 
 function requestOnce(
   url: URL,
-  { offset = 0, method = "GET", signal, connectTimeoutMs = CONNECT_TIMEOUT_MS }: OpenUrlOptions,
+  { offset = 0, method = "GET", headers, signal, connectTimeoutMs = CONNECT_TIMEOUT_MS }: OpenUrlOptions,
 ): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const send = url.protocol === "https:" ? httpsRequest : httpRequest;
@@ -202,6 +219,7 @@ function requestOnce(
       headers: {
         "user-agent": "devshell",
         "accept-encoding": "identity",
+        ...headers,
         ...(offset > 0 && { range: `bytes=${offset}-` }),
       },
     },

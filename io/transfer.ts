@@ -18,6 +18,7 @@ export interface TransferRequest extends TransferOptions {
   /** Total tries of a transfer that failed for a passing reason. */
   readonly attempts?: number | undefined;
   readonly connectTimeoutMs?: number | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface DownloadRequest extends TransferRequest {
@@ -29,6 +30,7 @@ export interface DownloadRequest extends TransferRequest {
 export interface DownloadResult {
   readonly hash: Hash;
   readonly sizeBytes: number;
+  readonly immutableUrl?: string | undefined;
 }
 
 const DEFAULT_ATTEMPTS = 5;
@@ -72,7 +74,7 @@ export async function downloadToFile(request: DownloadRequest): Promise<Download
       });
       offset += chunk.length;
     }
-    return { hash: running.digest(), sizeBytes: offset };
+    return { hash: running.digest(), sizeBytes: offset, immutableUrl: answer.immutableUrl };
   });
 }
 

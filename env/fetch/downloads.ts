@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DevshellError, bytesOfText, textOfBytes } from "../../core/index.ts";
 import { downloadToFile } from "../../io/index.ts";
+import { parseFlakeReference } from "../../lang/index.ts";
 import type { StorePath } from "../../store/index.ts";
 import { cacheDirectory } from "../cache/recordPaths.ts";
-import { stringOf, ttlMs, type FetchContext, type FetchedTree, type InputAttributes } from "./types.ts";
+import { stringOf, tell, ttlMs, type FetchContext, type FetchedTree, type InputAttributes } from "./types.ts";
 import { unpackArchive } from "./unpackArchive.ts";
 
 const MAX_DOWNLOAD_BYTES = 8 * 2 ** 30;
@@ -18,7 +19,13 @@ export async function fetchTarballTree(
   context: FetchContext,
 ): Promise<FetchedTree> {
   const url = textOfBytes(stringOf(attributes, "url") ?? "");
-  const { storePath, lastModified, inputs } = await downloadTree(url, true, attributes, context);
+  const { storePath, lastModified, inputs, immutableUrl } = await downloadTree(
+    url,
+    true,
+    attributes,
+    context,
+  );
+  if (immutableUrl !== undefined) takeImmutable(attributes, immutableUrl);
   if (!attributes.has("lastModified") && lastModified !== undefined)
     attributes.set("lastModified", lastModified);
   return { storePath, attributes, inputs };
@@ -34,9 +41,22 @@ export async function fetchFileTree(
   return { storePath, attributes, inputs };
 }
 
+/** An archive that the server says is always to be had at another address is that address's. */
+function takeImmutable(attributes: InputAttributes, url: string): void {
+  const immutable = parseFlakeReference(bytesOfText(url), { warn: () => undefined });
+  if (immutable.get("type") !== "tarball")
+    throw new DevshellError(
+      "FETCH_FAILED",
+      "tarball 'Link' headers that redirect to non-tarball URLs are not supported",
+    );
+  attributes.clear();
+  for (const [name, value] of immutable) attributes.set(name, value);
+}
+
 interface Downloaded {
   readonly storePath: StorePath;
   readonly lastModified: bigint | undefined;
+  readonly immutableUrl?: string | undefined;
   readonly inputs: readonly string[];
 }
 
@@ -45,24 +65,27 @@ export async function downloadTree(
   isArchive: boolean,
   attributes: InputAttributes,
   context: FetchContext,
+  headers?: Readonly<Record<string, string>>,
 ): Promise<Downloaded> {
   const name = stringOf(attributes, "name") ?? "source";
   const { store, signal } = context;
   const inputs = url.startsWith("file:") ? [bytesOfText(checkedFile(url, isArchive))] : [];
   const record = recordFile(url, isArchive, name);
-  if (inputs.length === 0) {
-    const recent = readRecord(record, ttlMs(context));
-    if (recent !== undefined && store.isValidPath(recent.storePath)) return { ...recent, inputs };
-  }
+  const now = Date.now();
+  const isLocal = inputs.length > 0;
+  const recent = readRecord(record, isLocal ? now - (context.beganMs ?? now) : ttlMs(context));
+  if (recent !== undefined && store.isValidPath(recent.storePath)) return { ...recent, inputs };
+  tell(context, "talkative", `downloading '${url}'...`);
   const scratch = mkdtempSync(join(tmpdir(), "devshell-fetch-"));
   try {
     const file = join(scratch, "download");
-    await downloadToFile({ url, file, hash: "sha256", maxBytes: MAX_DOWNLOAD_BYTES, signal });
+    const download = { url, file, hash: "sha256", maxBytes: MAX_DOWNLOAD_BYTES, signal, headers } as const;
+    const { immutableUrl } = await downloadToFile(download);
     const unpacked = isArchive ? await unpackArchive(file, join(scratch, "tree"), url, signal) : undefined;
     const storePath = store.addPath(bytesOfText(unpacked?.tree ?? file), { name, method: "nar" });
     const lastModified = unpacked?.lastModified;
-    if (inputs.length === 0) writeRecord(record, storePath, lastModified);
-    return { storePath, lastModified, inputs };
+    writeRecord(record, storePath, lastModified, immutableUrl);
+    return { storePath, lastModified, immutableUrl, inputs };
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
@@ -96,25 +119,32 @@ function recordFile(url: string, isArchive: boolean, name: string): string {
   return join(cacheDirectory(), "fetch", key);
 }
 
-function readRecord(
-  file: string,
-  maxAgeMs: number,
-): { storePath: StorePath; lastModified: bigint | undefined } | undefined {
+function readRecord(file: string, maxAgeMs: number): Omit<Downloaded, "inputs"> | undefined {
   try {
-    const { storePath, lastModified, atMs } = JSON.parse(readFileSync(file, "utf8")) as {
+    const { storePath, lastModified, immutableUrl, atMs } = JSON.parse(readFileSync(file, "utf8")) as {
       storePath: StorePath;
       lastModified?: number;
+      immutableUrl?: string;
       atMs: number;
     };
     if (Date.now() - atMs >= maxAgeMs) return undefined;
-    return { storePath, lastModified: lastModified === undefined ? undefined : BigInt(lastModified) };
+    return {
+      storePath,
+      lastModified: lastModified === undefined ? undefined : BigInt(lastModified),
+      immutableUrl,
+    };
   } catch {
     return undefined;
   }
 }
 
-function writeRecord(file: string, storePath: StorePath, lastModified: bigint | undefined): void {
+function writeRecord(
+  file: string,
+  storePath: StorePath,
+  lastModified: bigint | undefined,
+  immutableUrl: string | undefined,
+): void {
   mkdirSync(join(file, ".."), { recursive: true });
   const seconds = lastModified === undefined ? undefined : Number(lastModified);
-  writeFileSync(file, JSON.stringify({ storePath, lastModified: seconds, atMs: Date.now() }));
+  writeFileSync(file, JSON.stringify({ storePath, lastModified: seconds, immutableUrl, atMs: Date.now() }));
 }

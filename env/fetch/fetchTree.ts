@@ -4,6 +4,7 @@ import { makeFixedOutputPath } from "../../store/index.ts";
 import { fetchFileTree, fetchTarballTree } from "./downloads.ts";
 import { fetchForgeTree, isForge } from "./forges.ts";
 import { fetchGitTree } from "./git.ts";
+import { lockInput } from "./lockInput.ts";
 import { fetchPathTree } from "./path.ts";
 import { stringOf, type FetchContext, type FetchedTree, type InputAttributes } from "./types.ts";
 
@@ -18,7 +19,15 @@ export async function fetchTree(
   context: FetchContext,
 ): Promise<FetchedTree> {
   const known = fetchTreeNow(given, reference, context);
-  return known ?? finishTree(given, await fetchByType(new Map(given), context), reference, context);
+  if (known !== undefined) return known;
+  const beganMs = Date.now();
+  const lock = await lockInput(given, reference, context.signal);
+  try {
+    const tree = await fetchByType(new Map(given), { ...context, beganMs });
+    return finishTree(given, tree, reference, context);
+  } finally {
+    lock.discard();
+  }
 }
 
 /** As {@link fetchTree}, where nothing has to be waited for: what the store holds, and paths; else `undefined`. */

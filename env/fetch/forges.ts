@@ -1,5 +1,6 @@
 import { DevshellError, textOfBytes } from "../../core/index.ts";
 import { fetchBytes } from "../../io/index.ts";
+import { accessHeaders } from "./accessTokens.ts";
 import { downloadTree } from "./downloads.ts";
 import { stringOf, type FetchContext, type FetchedTree, type InputAttributes } from "./types.ts";
 
@@ -12,8 +13,14 @@ interface Repository {
 /** How a forge names the archive of a revision, and the revision of a ref. */
 interface Forge {
   readonly defaultHost: string;
-  readonly archiveUrl: (repository: Repository, rev: string) => string;
-  readonly revisionOf: (repository: Repository, ref: string, context: FetchContext) => Promise<string>;
+  /** @param hasToken where archives are, for those who may see what is not public */
+  readonly archiveUrl: (repository: Repository, rev: string, hasToken: boolean) => string;
+  readonly revisionOf: (repository: Repository, ref: string, ask: Ask) => Promise<string>;
+}
+
+interface Ask {
+  readonly context: FetchContext;
+  readonly headers: Readonly<Record<string, string>> | undefined;
 }
 
 const MAX_ANSWER_BYTES = 64 << 20;
@@ -22,13 +29,15 @@ const REVISION = /^[0-9a-f]{40}$/;
 const FORGES: Readonly<Record<string, Forge>> = {
   github: {
     defaultHost: "github.com",
-    archiveUrl: ({ host, owner, repo }, rev) =>
-      host === "github.com"
-        ? `https://${host}/${owner}/${repo}/archive/${rev}.tar.gz`
-        : `https://${host}/api/v3/repos/${owner}/${repo}/tarball/${rev}`,
-    revisionOf: async ({ host, owner, repo }, ref, context) => {
+    archiveUrl: ({ host, owner, repo }, rev, hasToken) => {
+      if (host !== "github.com") return `https://${host}/api/v3/repos/${owner}/${repo}/tarball/${rev}`;
+      return hasToken
+        ? `https://api.${host}/repos/${owner}/${repo}/tarball/${rev}`
+        : `https://${host}/${owner}/${repo}/archive/${rev}.tar.gz`;
+    },
+    revisionOf: async ({ host, owner, repo }, ref, ask) => {
       const api = host === "github.com" ? "https://api.github.com" : `https://${host}/api/v3`;
-      const answer = await askJson(`${api}/repos/${owner}/${repo}/commits/${ref}`, context);
+      const answer = await askJson(`${api}/repos/${owner}/${repo}/commits/${ref}`, ask);
       return revisionIn(answer, "sha");
     },
   },
@@ -36,9 +45,9 @@ const FORGES: Readonly<Record<string, Forge>> = {
     defaultHost: "gitlab.com",
     archiveUrl: ({ host, owner, repo }, rev) =>
       `https://${host}/api/v4/projects/${owner}%2F${repo}/repository/archive.tar.gz?sha=${rev}`,
-    revisionOf: async ({ host, owner, repo }, ref, context) => {
+    revisionOf: async ({ host, owner, repo }, ref, ask) => {
       const base = `https://${host}/api/v4/projects/${owner}%2F${repo}/repository`;
-      const answer = await askJson(`${base}/commits?ref_name=${ref}`, context);
+      const answer = await askJson(`${base}/commits?ref_name=${ref}`, ask);
       if (Array.isArray(answer) && answer.length === 0)
         throw new DevshellError(
           "FETCH_FORGE",
@@ -50,16 +59,16 @@ const FORGES: Readonly<Record<string, Forge>> = {
   sourcehut: {
     defaultHost: "git.sr.ht",
     archiveUrl: ({ host, owner, repo }, rev) => `https://${host}/${owner}/${repo}/archive/${rev}.tar.gz`,
-    revisionOf: async ({ host, owner, repo }, ref, context) => {
+    revisionOf: async ({ host, owner, repo }, ref, ask) => {
       const base = `https://${host}/${owner}/${repo}`;
       let wanted = [`refs/heads/${ref}`, `refs/tags/${ref}`];
       if (ref === "HEAD") {
-        const head = /^ref: (\S+)/.exec(await askText(`${base}/HEAD`, context));
+        const head = /^ref: (\S+)/.exec(await askText(`${base}/HEAD`, ask));
         if (head === null)
           throw new DevshellError("FETCH_FORGE", `in '${base}', couldn't resolve HEAD ref '${ref}'`);
         wanted = [head[1]!];
       }
-      const lines = (await askText(`${base}/info/refs`, context)).split("\n");
+      const lines = (await askText(`${base}/info/refs`, ask)).split("\n");
       const found = lines.map((line) => line.split("\t")).find(([, name]) => wanted.includes(name ?? ""));
       if (found === undefined || !REVISION.test(found[0] ?? ""))
         throw new DevshellError("FETCH_FORGE", `in '${base}', couldn't find ref '${ref}'`);
@@ -73,9 +82,9 @@ export function isForge(type: string): boolean {
 }
 
 /** Where a forge serves the archive of a revision. */
-export function archiveUrlOf(attributes: InputAttributes): string {
+export function archiveUrlOf(attributes: InputAttributes, hasToken = false): string {
   const { forge, repository } = forgeOf(attributes);
-  return forge.archiveUrl(repository, stringOf(attributes, "rev") ?? "");
+  return forge.archiveUrl(repository, stringOf(attributes, "rev") ?? "", hasToken);
 }
 
 /** Fetches a revision's archive from a forge. @throws {DevshellError} `FETCH_…` */
@@ -84,12 +93,19 @@ export async function fetchForgeTree(
   context: FetchContext,
 ): Promise<FetchedTree> {
   const { forge, repository } = forgeOf(attributes);
+  const headers = accessHeaders(
+    stringOf(attributes, "type") ?? "",
+    `${repository.host}/${repository.owner}/${repository.repo}`,
+    context.setting("access-tokens") ?? "",
+    context.warn,
+  );
   if (!attributes.has("rev")) {
     const ref = encodeURIComponent(textOfBytes(stringOf(attributes, "ref") ?? "HEAD")).replaceAll("%2F", "/");
-    attributes.set("rev", await forge.revisionOf(repository, ref, context));
+    attributes.set("rev", await forge.revisionOf(repository, ref, { context, headers }));
   }
   attributes.delete("ref");
-  const { storePath, lastModified } = await downloadTree(archiveUrlOf(attributes), true, attributes, context);
+  const url = archiveUrlOf(attributes, headers !== undefined);
+  const { storePath, lastModified } = await downloadTree(url, true, attributes, context, headers);
   if (!attributes.has("lastModified") && lastModified !== undefined)
     attributes.set("lastModified", lastModified);
   return { storePath, attributes, inputs: [] };
@@ -109,12 +125,12 @@ function forgeOf(attributes: InputAttributes): { forge: Forge; repository: Repos
   return { forge, repository: { host, owner: part("owner"), repo: part("repo") } };
 }
 
-async function askText(url: string, { signal }: FetchContext): Promise<string> {
-  return (await fetchBytes({ url, maxBytes: MAX_ANSWER_BYTES, signal })).toString("utf8");
+async function askText(url: string, { context: { signal }, headers }: Ask): Promise<string> {
+  return (await fetchBytes({ url, maxBytes: MAX_ANSWER_BYTES, signal, headers })).toString("utf8");
 }
 
-async function askJson(url: string, context: FetchContext): Promise<unknown> {
-  const text = await askText(url, context);
+async function askJson(url: string, ask: Ask): Promise<unknown> {
+  const text = await askText(url, ask);
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {

@@ -8,7 +8,7 @@ import { cachedRevision, defaultRefOf } from "./gitCache.ts";
 import { submodulesOf } from "./gitSubmodules.ts";
 import { readWorkTree, workTreeFilter } from "./gitWorkTree.ts";
 import { gitPath, runGit, tryGit } from "./runGit.ts";
-import { stringOf, tellChatty, type FetchContext, type FetchedTree, type InputAttributes } from "./types.ts";
+import { stringOf, tell, type FetchContext, type FetchedTree, type InputAttributes } from "./types.ts";
 
 /** Where a repository is: a work tree on this machine, or what Git is to fetch from. */
 export type GitLocation =
@@ -227,7 +227,7 @@ async function fetchWorkTree(
     work.head === undefined ? 0n : await commitTime(directory, work.head, context),
   );
   const root = bytesOfText(directory);
-  tellChatty(context, `copying '${directory}' to the store`);
+  tell(context, "chatty", `copying '${directory}' to the store`);
   const storePath = store.addPath(root, {
     name: stringOf(attributes, "name") ?? "source",
     method: "nar",

@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, statSync } from "node:fs";
 import { DevshellError, fsPath, textOfBytes, type ByteString } from "../../core/index.ts";
 import { isInStore, splitStorePath, storePathName } from "../../store/index.ts";
-import { stringOf, tellChatty, type FetchContext, type FetchedTree, type InputAttributes } from "./types.ts";
+import { stringOf, tell, type FetchContext, type FetchedTree, type InputAttributes } from "./types.ts";
 
 /** Copies a path of this machine into the store. @throws {DevshellError} `FETCH_PATH` */
 export function fetchPathTree(attributes: InputAttributes, context: FetchContext): FetchedTree {
@@ -23,7 +23,7 @@ export function fetchPathTree(attributes: InputAttributes, context: FetchContext
   if (statSync(fsPath(path), { throwIfNoEntry: false }) === undefined)
     throw new DevshellError("FETCH_PATH", `path '${path}' does not exist`);
   const { inputs, newest } = walk(path);
-  tellChatty(context, `copying '${textOfBytes(path)}' to the store`);
+  tell(context, "chatty", `copying '${textOfBytes(path)}' to the store`);
   const storePath = store.addPath(path, { name: "source", method: "nar" });
   if (!attributes.has("lastModified")) attributes.set("lastModified", newest);
   return { storePath, attributes, inputs };

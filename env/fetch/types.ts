@@ -14,6 +14,8 @@ export interface FetchContext {
   readonly isFinal?: boolean | undefined;
   /** For a lock file: `ref` and `revCount` are wanted too. */
   readonly isLocking?: boolean | undefined;
+  /** When this fetch was asked for: what another process has fetched since is as good. */
+  readonly beganMs?: number | undefined;
 }
 
 /** A tree in the store, and what is known of it. */
@@ -39,12 +41,12 @@ export function ttlMs(context: FetchContext): number {
   return (Number.isFinite(seconds) ? seconds : DEFAULT_TTL_S) * 1000;
 }
 
-/** Nix's level "chatty". */
-const CHATTY = 5;
+/** Nix's levels "talkative" and "chatty". */
+const LEVELS = { talkative: 4, chatty: 5 };
 
 /** Tells of what is only of interest where much is asked to be told. */
-export function tellChatty(context: FetchContext, message: string): void {
-  if (Number(context.setting("verbosity") ?? 0) >= CHATTY) process.stderr.write(`${message}\n`);
+export function tell(context: FetchContext, level: keyof typeof LEVELS, message: string): void {
+  if (Number(context.setting("verbosity") ?? 0) >= LEVELS[level]) process.stderr.write(`${message}\n`);
 }
 
 export function stringOf(attributes: InputAttributes, name: string): ByteString | undefined {
