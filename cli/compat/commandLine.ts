@@ -184,6 +184,28 @@ export function isValuedSetting(word: string): boolean {
   return word.startsWith("--") && (VALUED.has(option) || VALUED.has(option.replace(/^extra-/, "")));
 }
 
+/** All options of `nix.conf` that are known. */
+export function settingNames(): readonly string[] {
+  return [...SWITCHES, ...VALUED];
+}
+
+/** The flags that every command takes. */
+export function commonFlagNames(): readonly string[] {
+  return [
+    "--debug",
+    "--include",
+    "--offline",
+    "--option",
+    "--quiet",
+    "--refresh",
+    "--repair",
+    "--verbose",
+    ...Object.keys(IGNORED).filter((flag) => flag.startsWith("--")),
+    ...[...SWITCHES].flatMap((name) => [`--${name}`, `--no-${name}`]),
+    ...[...VALUED].map((name) => `--${name}`),
+  ];
+}
+
 /** Flags that only matter to other versions or front ends, with the number of words they take. */
 const IGNORED: Readonly<Record<string, number>> = {
   "--log-format": 1,

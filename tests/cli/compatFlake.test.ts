@@ -169,6 +169,43 @@ describe("nix develop", { timeout: 120_000 }, () => {
   });
 });
 
+describe("nix bundle", { timeout: 120_000 }, () => {
+  const bundlers = `{
+  outputs = { self }: {
+    bundlers.x86_64-linux = {
+      default = app: derivation {
+        name = "bundled"; system = "x86_64-linux"; builder = "/bin/bash"; args = [ "-c" "echo $program > $out" ];
+        program = app.program or app.name;
+      };
+      wrong = app: 1;
+    };
+  };
+}
+`;
+
+  it("builds what the bundler makes of an app, a package or an expression", () => {
+    const directory = join(root, "bundlers");
+    mkdirSync(directory);
+    writeFileSync(join(directory, "flake.nix"), bundlers);
+    const bundle = (...words: readonly string[]): CommandResult =>
+      nix(["bundle", "--bundler", directory, ...words]);
+    expect(bundle(".#app")).toMatchObject({ status: 0, out: "" });
+    expect(readFileSync(join(flake, "bundled"), "utf8")).toMatch(/-tool-1\.0\/bin\/tool\n$/);
+    expect(bundle("-o", "other").status).toBe(0);
+    expect(readFileSync(join(flake, "other"), "utf8")).toBe("default\n");
+    expect(bundle("--impure", "--expr", '{ x ? "y" }: { name = x; }', "-o", "called").status).toBe(0);
+    expect(readFileSync(join(flake, "called"), "utf8")).toBe("y\n");
+  });
+
+  it("says so where that is no derivation", () => {
+    const { status, err } = nix(["bundle", "-B", `${root}/bundlers#wrong`, ".#app"]);
+    expect([status, err]).toEqual([
+      1,
+      `error: the bundler '${root}/bundlers#wrong' does not produce a derivation\n`,
+    ]);
+  });
+});
+
 describe("nix why-depends", { timeout: 120_000 }, () => {
   it("prints the chain", () => {
     const expression = join(root, "chain.nix");

@@ -1,11 +1,12 @@
-import { DevshellError } from "../../../core/index.ts";
+import { DevshellError, bytesOfText } from "../../../core/index.ts";
 import { isValuedSetting, usageError } from "../commandLine.ts";
-import { printHelp, printVersion } from "../output.ts";
+import { printHelp, printLine, printVersion } from "../output.ts";
 import { expandScript } from "./scriptWords.ts";
 import { SUMMARIES } from "./summaries.ts";
 import type { NixCommand } from "./types.ts";
 
 const LOADERS: Readonly<Record<string, () => Promise<NixCommand>>> = {
+  bundle: async () => (await import("./bundle.ts")).bundle,
   build: async () => (await import("./build.ts")).build,
   copy: async () => (await import("./copy.ts")).copy,
   daemon: async () => (await import("./daemon.ts")).daemon,
@@ -45,8 +46,12 @@ const LOADERS: Readonly<Record<string, () => Promise<NixCommand>>> = {
 
 /** `nix SUBCOMMAND`: those that scripts need most. */
 export async function runNix(argv: readonly string[]): Promise<number> {
-  const completed = Number(process.env["NIX_GET_COMPLETIONS"] ?? 0);
-  if (completed > 0) return await complete(argv, completed);
+  const asked = process.env["NIX_GET_COMPLETIONS"];
+  if (asked !== undefined && /^\d+$/.test(asked)) {
+    const { completionsOf } = await import("./completion/complete.ts");
+    for (const line of completionsOf(argv, Number(asked), Object.keys(LOADERS))) printLine(bytesOfText(line));
+    return 0;
+  }
   const leading: string[] = [];
   const words = [...expandScript(argv)];
   for (let word = words[0]; word !== undefined && word.startsWith("-"); word = words[0]) {
@@ -70,17 +75,6 @@ export async function runNix(argv: readonly string[]): Promise<number> {
     });
   const run = await load();
   return run([...leading, ...rest]);
-}
-
-/** What may stand at a place of the command line: so far the packages of a profile. */
-async function complete(argv: readonly string[], at: number): Promise<number> {
-  const [name, action = ""] = argv;
-  if (name !== "profile" || at < 3 || (action !== "remove" && action !== "upgrade"))
-    throw new DevshellError(
-      "CLI_NOT_BUILT",
-      `Cannot complete "nix ${name ?? ""} ${action}": it is not built yet`,
-    );
-  return (await import("../nixProfile/completePackages.ts")).completePackages(argv[at - 1] ?? "");
 }
 
 /** Common flags that may stand before the subcommand, with the words they take. */

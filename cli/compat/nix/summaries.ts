@@ -1,6 +1,7 @@
 /** What each subcommand is for, in a line, for `--help`. */
 export const SUMMARIES: Readonly<Record<string, string>> = {
   build: "build packages, or fetch them",
+  bundle: "build what a bundler makes of an app",
   config: "show the settings in force",
   copy: "copy paths between stores",
   derivation: "show derivations as JSON, or add them",
