@@ -2,10 +2,10 @@ import { accessSync, constants, existsSync, readFileSync, statfsSync } from "nod
 import { createRequire } from "node:module";
 import { release } from "node:os";
 import { dirname, join } from "node:path";
-import { packageRoot } from "../../core/index.ts";
+import { DevshellError, packageRoot } from "../../core/index.ts";
 import { cacheDirectory } from "../../env/index.ts";
 import { findProgram } from "../../io/index.ts";
-import { resolveStoreSettings, sandboxObstacle } from "../../store/index.ts";
+import { DaemonStore, resolveStoreSettings, sandboxObstacle } from "../../store/index.ts";
 import type { StoreSettings } from "../../store/index.ts";
 import type { Invocation } from "../invocation.ts";
 import { settingsOf } from "../request.ts";
@@ -29,7 +29,7 @@ export async function run({ flags }: Invocation): Promise<number> {
     storeRung(settings),
     await sandbox(settings),
     namespaces(),
-    disk("store", settings.realStoreDir ?? settings.storeDir),
+    disk("store", settings.realStoreDir ?? settings.storeDir, settings.daemon === undefined),
     disk("cache", cacheDirectory()),
     terminal(),
     compilers(),
@@ -57,7 +57,8 @@ function versions(): Finding {
   };
 }
 
-function storeRung({ rung, storeDir, stateDir }: StoreSettings): Finding {
+function storeRung(settings: StoreSettings): Finding {
+  const { rung, storeDir, stateDir } = settings;
   const where = `${storeDir} (state in ${stateDir})`;
   switch (rung) {
     case "given":
@@ -67,7 +68,7 @@ function storeRung({ rung, storeDir, stateDir }: StoreSettings): Finding {
     case "system":
       return { name: "store", state: "good", says: `the system's, ours to write: ${where}` };
     case "daemon":
-      return { name: "store", state: "good", says: `the Nix daemon's: ${where}` };
+      return daemon(settings, where);
     case "namespace":
       return {
         name: "store",
@@ -117,7 +118,23 @@ function namespaces(): Finding {
   return { name: "namespaces", state: "good", says: "user namespaces are allowed" };
 }
 
-function disk(name: string, path: string): Finding {
+function daemon(settings: StoreSettings, where: string): Finding {
+  try {
+    using store = DaemonStore.open(settings);
+    const { version, daemonVersion = "", isTrusted } = store.greeting;
+    const trust = isTrusted === true ? "which trusts you" : "as any user of it";
+    return {
+      name: "store",
+      state: "good",
+      says: `the Nix daemon's (${daemonVersion}, protocol 1.${version.minor}), ${trust}: ${where}`,
+    };
+  } catch (error) {
+    if (!(error instanceof DevshellError)) throw error;
+    return { name: "store", state: "bad", says: error.message, remedy: error.hint ?? "start the daemon" };
+  }
+}
+
+function disk(name: string, path: string, isOurs = true): Finding {
   let existing = path;
   while (!existsSync(existing)) existing = dirname(existing);
   const stat = statfsSync(existing);
@@ -128,7 +145,7 @@ function disk(name: string, path: string): Finding {
   } catch {
     isWritable = false;
   }
-  if (!isWritable)
+  if (!isWritable && isOurs)
     return {
       name,
       state: "bad",
