@@ -196,6 +196,8 @@ export interface BuiltinBuilderContext {
   /** A private directory, removed afterwards. */
   readonly tmpDir: string;
   readonly settings: StoreSettings;
+  /** Asked for by someone who may not act as us: nothing is read but what lies in the store. */
+  readonly isForStranger: boolean;
   readonly log: (line: string) => void;
   readonly progress: (doneBytes: number, totalBytes?: number) => void;
   readonly signal: AbortSignal;

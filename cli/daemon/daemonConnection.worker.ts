@@ -21,8 +21,12 @@ process.once("message", (message: ServeMessage, socket: unknown) => {
   );
 });
 
-async function serve({ settings, store, isTrusted }: ServeMessage, socket: Socket): Promise<void> {
+async function serve(
+  { settings, store, isTrusted, isStranger }: ServeMessage,
+  socket: Socket,
+): Promise<void> {
   const resolved = resolveStoreSettings(process.env, { overrides: new Map(settings), store });
-  await serveConnection(socket, socket, { settings: resolved, isTrusted, builtinBuilders: debianBuilders });
+  const options = { settings: resolved, isTrusted, isStranger, builtinBuilders: debianBuilders };
+  await serveConnection(socket, socket, options);
   await new Promise<void>((resolve) => socket.end(resolve));
 }

@@ -31,6 +31,7 @@ export interface ServeMessage {
   readonly settings: readonly (readonly [string, string])[];
   readonly store: string | undefined;
   readonly isTrusted: boolean;
+  readonly isStranger: boolean;
 }
 
 /** `nix-daemon`, `nix daemon`, `devshell daemon`. @returns the exit status */
@@ -57,6 +58,7 @@ async function serveStdio({ settings, store, trust }: DaemonRequest): Promise<vo
   await serveConnection(process.stdin, process.stdout, {
     settings: resolved,
     isTrusted: trust !== "untrusted",
+    isStranger: trust === "untrusted" && process.geteuid?.() === 0,
     builtinBuilders: debianBuilders,
   });
   await new Promise((resolve) => process.stdout.write("", resolve));
@@ -92,7 +94,7 @@ function accept(
   { trust, say }: DaemonRequest,
   settings: StoreSettings,
   { socket, peer }: { readonly socket: Socket; readonly peer: PeerCredentials | undefined },
-  serve: (client: { readonly isTrusted: boolean }) => void,
+  serve: (client: Pick<ServeMessage, "isTrusted" | "isStranger">) => void,
 ): void {
   socket.on("error", () => undefined);
   try {
@@ -101,7 +103,7 @@ function accept(
     say(
       `accepted connection from pid ${peer?.pid ?? "<unknown>"}, user ${client?.userName ?? "<unknown>"}${isTrusted ? " (trusted)" : ""}`,
     );
-    serve({ isTrusted });
+    serve({ isTrusted, isStranger: !isTrusted && peer?.uid !== process.geteuid?.() });
   } catch (error) {
     say(`error: ${error instanceof Error ? error.message : String(error)}`);
     socket.destroy();

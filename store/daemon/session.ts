@@ -16,6 +16,8 @@ export interface SessionOptions {
   readonly settings: StoreSettings;
   /** May add unsigned paths, repair, and choose all settings. */
   readonly isTrusted: boolean;
+  /** Is another user than the daemon's, and not trusted: nothing runs, or reads files, in the daemon's name for it. */
+  readonly isStranger?: boolean | undefined;
   /** Builders that run in this process, beside the store's own. */
   readonly builtinBuilders?: ReadonlyMap<string, BuiltinBuilder> | undefined;
 }
@@ -28,6 +30,7 @@ export class Session implements Disposable {
   /** The answer to the operation at work. */
   readonly reply = new WireWriter();
   readonly isTrusted: boolean;
+  readonly isStranger: boolean;
   readonly builtinBuilders: ReadonlyMap<string, BuiltinBuilder> | undefined;
   /** Aborted when the client has gone. */
   readonly signal: AbortSignal;
@@ -48,6 +51,7 @@ export class Session implements Disposable {
     this.log = channel.log;
     this.wire = wire;
     this.isTrusted = options.isTrusted;
+    this.isStranger = options.isStranger === true;
     this.builtinBuilders = options.builtinBuilders;
     this.#settings = options.settings;
     const gone = new AbortController();

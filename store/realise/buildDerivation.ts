@@ -170,6 +170,7 @@ async function runBuiltin(
       outputs: new Map([...scratch.outputs.keys()].map((name) => [name, scratch.hostPath(name)])),
       tmpDir: scratch.buildDir,
       settings: store.settings,
+      isForStranger: request.isForStranger,
       log: (line) => void log.write(Buffer.from(`${line}\n`, "latin1")),
       progress: request.onProgress,
       signal,

@@ -49,6 +49,7 @@ export interface BuildGoalsOptions {
   readonly slots: BuildSlots;
   /** What was asked for itself: its failure is told once, and without `keep-going` ends what else was asked for. */
   readonly asked: ReadonlySet<StorePath>;
+  readonly isForStranger: boolean;
 }
 
 /** A derivation at hand, and what is wanted of it. */
@@ -376,6 +377,7 @@ export class BuildGoals {
         inputPaths: this.#inputClosure(derivation, inputs),
         pathInfo: (path) => this.#info(path),
         builtin,
+        isForStranger: this.#options.isForStranger,
         mode,
         signal,
         onLine: (line) => activities.emit({ kind: "log", id, line }),

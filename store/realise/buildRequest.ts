@@ -18,6 +18,8 @@ export interface BuildRequest {
   readonly inputPaths: ReadonlySet<StorePath>;
   readonly pathInfo: (path: StorePath) => ValidPathInfo;
   readonly builtin: BuiltinBuilder | undefined;
+  /** Asked for by someone who may not act as us. */
+  readonly isForStranger: boolean;
   readonly mode: BuildMode;
   readonly signal: AbortSignal;
   readonly onLine: (line: string) => void;

@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { DevshellError } from "../../core/index.ts";
 import type { BuiltinBuilder, DerivedPath, RealiseOptions } from "../types.ts";
 import { Activities } from "./activities.ts";
 import { BuildGoals, byName } from "./buildGoals.ts";
@@ -19,6 +20,8 @@ import { Cancelled, Work } from "./work.ts";
 export interface RealiseRequestOptions extends RealiseOptions {
   /** Builders that run in this process, by their name after `builtin:`; they come before the store's own. */
   readonly builtinBuilders?: ReadonlyMap<string, BuiltinBuilder> | undefined;
+  /** Asked for by someone who may not act as us: nothing runs, or reads files, in our name. */
+  readonly isForStranger?: boolean | undefined;
 }
 
 const CONCURRENT_DOWNLOADS = 8;
@@ -58,9 +61,13 @@ export async function realise(
   const paths = new PathGoals(work, substituters, downloads);
   const builtin = new Semaphore(availableParallelism());
   const slots = { downloads, builtin, foreign: new Semaphore(store.settings.config.maxJobs) };
-  const builtins = new Map([...STORE_BUILDERS, ...(options.builtinBuilders ?? [])]);
+  const isForStranger = options.isForStranger === true;
+  const others = [...(options.builtinBuilders ?? [])].map(
+    ([name, builder]) => [name, isForStranger ? refuseStranger : builder] as const,
+  );
+  const builtins = new Map([...STORE_BUILDERS, ...others]);
   const asked = new Set(targets.flatMap((target) => (target.kind === "built" ? [target.drvPath] : [])));
-  const builds = new BuildGoals({ work, paths, substituters, builtins, slots, asked });
+  const builds = new BuildGoals({ work, paths, substituters, builtins, slots, asked, isForStranger });
   const begin = async (target: DerivedPath): Promise<OutputPaths> => {
     if (target.kind === "built") return await builds.ensure(target, mode);
     if (mode !== "repair") await paths.ensure(target.path);
@@ -99,6 +106,15 @@ function inOrder(targets: readonly DerivedPath[]): readonly DerivedPath[] {
   const builds = targets.filter((target) => target.kind === "built");
   return [...targets.filter(({ kind }) => kind === "opaque"), ...builds.sort(byName)];
 }
+
+/** Of what others bring it is not known that it reads nothing but the store, and runs nothing. */
+const refuseStranger: BuiltinBuilder = ({ derivation }) => {
+  throw new DevshellError(
+    "BUILD_REJECTED",
+    `builtin builder '${derivation.builder}' works in the daemon's own name, which is for its trusted users only`,
+    { hint: "add the user to `trusted-users`, or build in a store of the user's own" },
+  );
+};
 
 function resultOf(store: RealiseStore, target: DerivedPath, status: RealiseResult["status"]): RealiseResult {
   if (target.kind === "opaque") return { target, status, outputs: new Map([["out", target.path]]) };

@@ -57,6 +57,12 @@ export class Scratch implements AsyncDisposable {
     const { store, drvPath, derivation, mode } = request;
     const { settings } = store;
     const isSandboxed = await wantsSandbox(request);
+    if (!isSandboxed && request.isForStranger && request.builtin === undefined)
+      throw new DevshellError(
+        "BUILD_REJECTED",
+        `Cannot build '${drvPath}' for an untrusted user without a sandbox: its builder would run as the daemon's own user`,
+        { hint: "set sandbox = true in the daemon's settings, or add the user to `trusted-users`" },
+      );
     const chrootDir = isSandboxed ? `${store.realPath(drvPath)}.chroot` : undefined;
     const outputs = new Map<OutputName, StorePath>();
     const rewrites = new Map<ByteString, ByteString>();

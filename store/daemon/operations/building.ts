@@ -117,6 +117,7 @@ function realiseOptions(session: Session, mode: BuildMode): Parameters<typeof re
   return {
     mode,
     builtinBuilders: session.builtinBuilders,
+    isForStranger: session.isStranger,
     onEvent: session.log.events(),
     signal: session.signal,
   };

@@ -2,10 +2,12 @@ import { mkdir, symlink } from "node:fs/promises";
 import { DevshellError, fsPath } from "../../../core/index.ts";
 import { derivationAttribute } from "../derivationOptions.ts";
 import type { BuiltinBuilder } from "../../types.ts";
+import { checkReadable } from "./checkReadable.ts";
 import { linkPackages, type LinkedPackage } from "./linkPackages.ts";
 
 /** `builtin:buildenv`: a user environment, one tree of links to the files of several packages. */
-export const buildenv: BuiltinBuilder = async ({ derivation, outputs, log, signal }) => {
+export const buildenv: BuiltinBuilder = async (context) => {
+  const { derivation, outputs, log, signal } = context;
   const attribute = (name: string): string => {
     const value = derivationAttribute(derivation, name);
     if (value === undefined) throw new DevshellError("BUILTIN_BUILDENV", `attribute '${name}' missing`);
@@ -13,7 +15,11 @@ export const buildenv: BuiltinBuilder = async ({ derivation, outputs, log, signa
   };
   const out = outputs.get("out") ?? "";
   await mkdir(fsPath(out), { recursive: true });
-  await linkPackages(parsePackages(attribute("derivations")), out, { onWarn: log, signal });
+  await linkPackages(parsePackages(attribute("derivations")), out, {
+    onWarn: log,
+    checkRead: (path) => checkReadable(context, path),
+    signal,
+  });
   await symlink(fsPath(attribute("manifest")), fsPath(`${out}/manifest.nix`));
 };
 

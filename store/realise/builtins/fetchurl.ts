@@ -31,6 +31,12 @@ export const fetchurl: BuiltinBuilder = async (context) => {
     (url) => url !== "",
   );
   if (urls.length === 0) throw new DevshellError("BUILTIN_FETCHURL", "'builtin:fetchurl' requires a 'url'");
+  const local = urls.find((url) => !/^https?:/i.test(url));
+  if (context.isForStranger && local !== undefined)
+    throw new DevshellError(
+      "BUILTIN_FETCHURL",
+      `'${local}' would be read in the daemon's own name, which is for its trusted users only`,
+    );
   const isUnpacked = attribute("unpack") === "1";
   const isExecutable = attribute("executable") === "1";
   // A flat hash is the downloaded bytes' own; others are checked when the output is registered.

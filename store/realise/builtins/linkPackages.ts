@@ -13,6 +13,8 @@ export interface LinkOptions {
   readonly onWarn: (line: string) => void;
   /** Where the store's files lie, when not where its paths say; links lead to the paths. */
   readonly place?: { readonly storeDir: string; readonly realStoreDir: ByteString } | undefined;
+  /** Throws where a directory or file must not be read. */
+  readonly checkRead?: ((path: ByteString) => Promise<void>) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -62,11 +64,13 @@ class LinkTree {
   readonly #priorities = new Map<string, number>();
   readonly #onWarn: (line: string) => void;
   readonly #place: LinkOptions["place"];
+  readonly #checkRead: LinkOptions["checkRead"];
   readonly #signal: AbortSignal | undefined;
 
-  constructor({ onWarn, place, signal }: LinkOptions) {
+  constructor({ onWarn, place, checkRead, signal }: LinkOptions) {
     this.#onWarn = onWarn;
     this.#place = place;
+    this.#checkRead = checkRead;
     this.#signal = signal;
   }
 
@@ -77,7 +81,7 @@ class LinkTree {
       if (done.has(path)) return;
       done.add(path);
       await this.#addTree(path, out, priority);
-      for (const propagated of await propagatedPackages(this.#realPath(path)))
+      for (const propagated of await this.#propagatedPackages(this.#realPath(path)))
         if (!done.has(propagated)) postponed.add(propagated);
     };
     // Best first, so that few links are made in vain.
@@ -94,6 +98,7 @@ class LinkTree {
 
   async #addTree(from: string, to: string, priority: number): Promise<void> {
     this.#signal?.throwIfAborted();
+    await this.#checkRead?.(this.#realPath(from));
     let names: string[];
     try {
       names = await readdir(fsPath(this.#realPath(from)), "latin1");
@@ -162,6 +167,18 @@ class LinkTree {
     return false;
   }
 
+  async #propagatedPackages(path: string): Promise<readonly string[]> {
+    const file = `${path}/nix-support/propagated-user-env-packages`;
+    try {
+      await this.#checkRead?.(file);
+      const text = await readFile(fsPath(file), "latin1");
+      return text.split(/[ \n]+/).filter((word) => word !== "");
+    } catch (error) {
+      if (hasCode(error, "ENOENT") || hasCode(error, "ENOTDIR")) return [];
+      throw error;
+    }
+  }
+
   #realPath(path: ByteString): ByteString {
     return this.#place === undefined
       ? path
@@ -177,16 +194,6 @@ class LinkTree {
 
 function swapPrefix(path: ByteString, from: ByteString, to: ByteString): ByteString {
   return path.startsWith(`${from}/`) ? to + path.slice(from.length) : path;
-}
-
-async function propagatedPackages(path: string): Promise<readonly string[]> {
-  try {
-    const text = await readFile(fsPath(`${path}/nix-support/propagated-user-env-packages`), "latin1");
-    return text.split(/[ \n]+/).filter((word) => word !== "");
-  } catch (error) {
-    if (hasCode(error, "ENOENT") || hasCode(error, "ENOTDIR")) return [];
-    throw error;
-  }
 }
 
 function hasCode(error: unknown, code: string): boolean {

@@ -4,12 +4,14 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { DevshellError, fsPath } from "../../../core/index.ts";
 import { derivationAttribute } from "../derivationOptions.ts";
+import { checkReadable } from "./checkReadable.ts";
 import { processText } from "../builderProcess.ts";
 import { findProgram } from "../../../io/index.ts";
 import type { BuiltinBuilder } from "../../types.ts";
 
 /** `builtin:unpack-channel`: unpacks the tarball `src`, which holds one directory, as `channelName`. */
-export const unpackChannel: BuiltinBuilder = async ({ derivation, outputs, signal }) => {
+export const unpackChannel: BuiltinBuilder = async (context) => {
+  const { derivation, outputs, signal } = context;
   const attribute = (name: string): string => {
     const value = derivationAttribute(derivation, name);
     if (value === undefined) throw new DevshellError("BUILTIN_CHANNEL", `attribute '${name}' missing`);
@@ -23,12 +25,19 @@ export const unpackChannel: BuiltinBuilder = async ({ derivation, outputs, signa
       "BUILTIN_CHANNEL",
       `channelName is not allowed to contain filesystem separators, got "${channelName}"`,
     );
+  await checkReadable(context, src);
   const tar = findProgram("tar");
   if (tar === undefined)
     throw new DevshellError("BUILTIN_CHANNEL", 'Cannot unpack a channel: the program "tar" is not installed');
   await mkdir(fsPath(out), { recursive: true });
   // tar refuses names that lead out of the directory; owners and special modes are not taken over.
-  const flags = ["--extract", "--no-same-owner", "--no-same-permissions", "--delay-directory-restore"];
+  const flags = [
+    "--extract",
+    "--no-same-owner",
+    "--no-same-permissions",
+    "--delay-directory-restore",
+    "--force-local",
+  ];
   await promisify(execFile)(tar, [...flags, "--file", processText(src), "--directory", processText(out)], {
     signal,
     env: { PATH: "/usr/bin:/bin", LC_ALL: "C" },

@@ -26,10 +26,16 @@ export function streams(): { readonly toServer: PassThrough; readonly toClient: 
 
 export async function connect(
   settings: StoreSettings,
-  { isTrusted = true, version = LATEST }: { isTrusted?: boolean; version?: ProtocolVersion } = {},
+  {
+    isTrusted = true,
+    isStranger = false,
+    version = LATEST,
+  }: { isTrusted?: boolean; isStranger?: boolean; version?: ProtocolVersion } = {},
 ): Promise<TestConnection> {
   const { toServer, toClient } = streams();
-  const served = serveConnection(toServer, toClient, { settings, isTrusted }).finally(() => toClient.end());
+  const served = serveConnection(toServer, toClient, { settings, isTrusted, isStranger }).finally(() =>
+    toClient.end(),
+  );
   served.catch(() => undefined);
   const messages: ServerMessage[] = [];
   const client = await DaemonClient.connect(

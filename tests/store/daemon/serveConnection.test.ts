@@ -313,6 +313,24 @@ describe("an untrusted client", () => {
     await client.run(calls.addTextToStore(client.wire, "same.drv", bad.contents, []));
   });
 
+  it("who is a stranger has nothing built in the daemon's own name", async () => {
+    using directory = new TestDirectory();
+    const settings = directory.settings(QUIET);
+    using store = directory.open();
+    const hash = `sha256:${hashBytes("sha256", "hello\n").digest.toString("hex")}`;
+    const made = shellDerivation(store, "code", "echo hello > $out", hash);
+    await using connection = await connect(settings, { isTrusted: false, isStranger: true });
+    const { client } = connection;
+    expect(
+      await client.run(calls.buildDerivation(client.wire, made.drvPath, made.derivation, "normal")),
+    ).toMatchObject({ status: "inputRejected" });
+    store.writeDerivation(made);
+    const target = { kind: "built", drvPath: made.drvPath, outputs: "*" } as const;
+    await expect(client.run(calls.buildPaths(client.wire, [target], "normal"))).rejects.toThrow(
+      "without a sandbox",
+    );
+  });
+
   it("cannot replace, repair, delete what lives or root outside its right", async () => {
     using directory = new TestDirectory();
     const settings = directory.settings(QUIET);
