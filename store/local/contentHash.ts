@@ -60,7 +60,10 @@ export function contentChunks(path: ByteString, method: IngestionMethod): Genera
   }
 }
 
-/** Hashes content as its address needs it: where the path's own digest occurs it counts as zeros, and its places do. */
+/**
+ * Hashes content as its address needs it: where the path's own digest occurs it counts as zeros, and its places do.
+ * (Nix 2.17 to 2.34 forgot the places; 2.35 and all before count them.)
+ */
 export function hashWithoutSelf(
   path: ByteString,
   method: IngestionMethod,
