@@ -100,7 +100,11 @@ async function* through(
   }
 }
 
-async function* remember<T>(source: AsyncIterable<T>, note: (error: unknown) => void): AsyncIterable<T> {
+/** A source that notes its own failure, which the streams it is piped through may tell in other words. */
+export async function* remember<T>(
+  source: AsyncIterable<T>,
+  note: (error: unknown) => void,
+): AsyncIterable<T> {
   const iterator = source[Symbol.asyncIterator]();
   try {
     for (;;) {

@@ -1,5 +1,8 @@
+export { compress, type CompressOptions } from "./compress.ts";
 export { COMPRESSIONS, decompress, decompressPart, isCompression, type Compression } from "./decompress.ts";
 export { findInPath, findProgram, isProgram } from "./findProgram.ts";
+export { netrcHeaders, parseNetrc } from "./netrc.ts";
+export type { MakeHeaders } from "./openUrl.ts";
 export {
   downloadToFile,
   fetchBytes,
@@ -10,3 +13,4 @@ export {
   type TransferOptions,
   type TransferRequest,
 } from "./transfer.ts";
+export { upload, type UploadContent } from "./upload.ts";

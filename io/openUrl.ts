@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { open, stat, type FileHandle } from "node:fs/promises";
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { DevshellError } from "../core/index.ts";
 
@@ -24,10 +25,16 @@ export interface OpenUrlOptions {
   readonly offset?: number | undefined;
   readonly method?: "GET" | "HEAD" | undefined;
   /** Secrets, too: they are for this host alone, not for those that it redirects to. */
-  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly headers?: RequestHeaders | undefined;
   readonly connectTimeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** Beside the usual ones. */
+export type RequestHeaders = Readonly<Record<string, string>> | MakeHeaders;
+
+/** Made anew for each request: they may hold a signature of the time and the URL. */
+export type MakeHeaders = (method: string, url: URL) => Readonly<Record<string, string>>;
 
 const CONNECT_TIMEOUT_MS = 15_000;
 const STALL_TIMEOUT_MS = 60_000;
@@ -67,7 +74,7 @@ export async function openUrl(url: string, options: OpenUrlOptions): Promise<Ans
   }
 }
 
-function parseUrl(url: string, base?: URL): URL {
+export function parseUrl(url: string, base?: URL): URL {
   try {
     return new URL(url, base);
   } catch (cause) {
@@ -204,10 +211,31 @@ async function* restart(): AsyncIterable<Buffer> {
   throw new PassingError("what an earlier run left does not fit");
 }
 
-function requestOnce(
-  url: URL,
-  { offset = 0, method = "GET", headers, signal, connectTimeoutMs = CONNECT_TIMEOUT_MS }: OpenUrlOptions,
-): Promise<IncomingMessage> {
+function requestOnce(url: URL, options: OpenUrlOptions): Promise<IncomingMessage> {
+  const { offset = 0, method = "GET", headers } = options;
+  return sendRequest(url, {
+    ...options,
+    method,
+    headers: {
+      "accept-encoding": "identity",
+      ...(offset > 0 && { range: `bytes=${offset}-` }),
+      ...(typeof headers === "function" ? headers(method, url) : headers),
+    },
+  });
+}
+
+export interface SendOptions {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** What is sent; it is destroyed where the request fails. */
+  readonly body?: Readable | undefined;
+  readonly connectTimeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Sends one request. @throws {DevshellError} `FETCH_FAILED`; what {@link isPassing} knows */
+export function sendRequest(url: URL, options: SendOptions): Promise<IncomingMessage> {
+  const { method, headers, body, signal, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const send = url.protocol === "https:" ? httpsRequest : httpRequest;
   const client = send(
@@ -216,12 +244,7 @@ function requestOnce(
       method,
       agent: agentFor(url.protocol),
       signal,
-      headers: {
-        "user-agent": "devshell",
-        "accept-encoding": "identity",
-        ...headers,
-        ...(offset > 0 && { range: `bytes=${offset}-` }),
-      },
+      headers: { "user-agent": "devshell", ...headers },
     },
     (response) => {
       client.setTimeout(STALL_TIMEOUT_MS);
@@ -230,10 +253,17 @@ function requestOnce(
   );
   client.setTimeout(connectTimeoutMs);
   client.on("timeout", () => client.destroy(new PassingError("the server does not answer")));
-  client.on("error", (error) =>
-    reject(isPassing(error) || signal?.aborted === true ? error : lasting(url, error)),
-  );
-  client.end();
+  client.on("error", (error) => {
+    body?.destroy();
+    reject(isPassing(error) || signal?.aborted === true ? error : lasting(url, error));
+  });
+  if (body === undefined) client.end();
+  else {
+    // What takes long to send is no silent server.
+    client.on("socket", () => client.setTimeout(STALL_TIMEOUT_MS));
+    body.on("error", (error) => client.destroy(error));
+    body.pipe(client);
+  }
   return promise;
 }
 
@@ -264,7 +294,7 @@ function lasting(url: URL, error: Error): DevshellError {
   });
 }
 
-function decimalHeader(text: string | undefined): number | undefined {
+export function decimalHeader(text: string | undefined): number | undefined {
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 

@@ -1,13 +1,10 @@
 import { open, rm, stat, type FileHandle } from "node:fs/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 import { DevshellError, fsPath, hashStream, type Hash, type HashAlgorithm } from "../core/index.ts";
-import { PassingError, openUrl, type Answer, isPassing } from "./openUrl.ts";
+import { PassingError, openUrl, type Answer, type RequestHeaders } from "./openUrl.ts";
+import { withRetries, type RetryOptions } from "./retry.ts";
 
-export interface TransferOptions {
-  readonly signal?: AbortSignal | undefined;
+export interface TransferOptions extends Pick<RetryOptions, "signal" | "onRetry"> {
   readonly onProgress?: ((doneBytes: number, totalBytes: number | undefined) => void) | undefined;
-  /** One line for each thing that went wrong and is tried again. */
-  readonly onRetry?: ((message: string) => void) | undefined;
 }
 
 export interface TransferRequest extends TransferOptions {
@@ -15,10 +12,9 @@ export interface TransferRequest extends TransferOptions {
   readonly url: string;
   /** More is refused: servers are not trusted to end. */
   readonly maxBytes: number;
-  /** Total tries of a transfer that failed for a passing reason. */
   readonly attempts?: number | undefined;
   readonly connectTimeoutMs?: number | undefined;
-  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly headers?: RequestHeaders | undefined;
 }
 
 export interface DownloadRequest extends TransferRequest {
@@ -33,11 +29,7 @@ export interface DownloadResult {
   readonly immutableUrl?: string | undefined;
 }
 
-const DEFAULT_ATTEMPTS = 5;
-const FIRST_BACKOFF_MS = 250;
 const BUFFER_BYTES = 1 << 20;
-/** As much new data forgives earlier failures. */
-const PROGRESS_BYTES = 1 << 20;
 
 /** The server answered that it does not have or give the thing (as opposed to failing to answer). */
 export function isNotFound(error: unknown): boolean {
@@ -53,7 +45,7 @@ export function isNotFound(error: unknown): boolean {
  */
 export async function downloadToFile(request: DownloadRequest): Promise<DownloadResult> {
   await using handle = await openForAppend(request.file);
-  return await withRetries(request, async (moved) => {
+  return await downloading(request, async (moved) => {
     const hash = hashStream(request.hash);
     const existing = await hashExisting(handle.file, hash, request);
     const answer = await openUrl(request.url, { ...request, offset: existing });
@@ -98,7 +90,7 @@ export async function transfer<T>(
   request: TransferRequest,
   use: (body: AsyncIterable<Buffer>) => Promise<T>,
 ): Promise<T> {
-  return withRetries(request, async (moved) => {
+  return downloading(request, async (moved) => {
     const answer = await openUrl(request.url, request);
     try {
       return await use(received(answer, request, 0, moved));
@@ -115,7 +107,7 @@ export async function transfer<T>(
 export async function probeUrl(request: Omit<TransferRequest, "maxBytes">): Promise<boolean> {
   const asked = { ...request, maxBytes: 0 };
   try {
-    return await withRetries(asked, async () => {
+    return await downloading(asked, async () => {
       (await openUrl(request.url, { ...request, method: "HEAD" })).close();
       return true;
     });
@@ -163,41 +155,12 @@ async function* received(
   }
 }
 
-async function withRetries<T>(
+function downloading<T>(
   request: TransferRequest,
   attempt: (moved: (doneBytes: number) => void) => Promise<T>,
 ): Promise<T> {
-  const attempts = request.attempts ?? DEFAULT_ATTEMPTS;
-  // What moves on is not stuck: a transfer cut every few megabytes still ends.
-  let furthest = 0;
-  for (let failures = 0; ;) {
-    try {
-      return await attempt((doneBytes) => {
-        if (doneBytes < furthest + PROGRESS_BYTES) return;
-        furthest = doneBytes;
-        failures = 0;
-      });
-    } catch (error) {
-      request.signal?.throwIfAborted();
-      const why = passingReason(error);
-      if (why === undefined) throw error;
-      failures++;
-      if (failures >= attempts)
-        throw new DevshellError("FETCH_FAILED", `unable to download '${request.url}': ${why}`, {
-          cause: error,
-          hint: "check the network and try again; what has arrived is kept",
-        });
-      const backoff = FIRST_BACKOFF_MS * 2 ** (failures - 1) * (0.75 + Math.random() / 2);
-      const waitMs = Math.max(backoff, error instanceof PassingError ? (error.retryAfterMs ?? 0) : 0);
-      request.onRetry?.(`unable to download '${request.url}': ${why}; retrying in ${Math.round(waitMs)} ms`);
-      await sleep(waitMs, undefined, { signal: request.signal });
-    }
-  }
-}
-
-function passingReason(error: unknown): string | undefined {
-  if (error instanceof AggregateError && error.message === "") return passingReason(error.errors[0]);
-  return isPassing(error) ? error.message : undefined;
+  const hint = "check the network and try again; what has arrived is kept";
+  return withRetries(`unable to download '${request.url}'`, hint, request, attempt);
 }
 
 async function openForAppend(path: string): Promise<{ readonly file: FileHandle } & AsyncDisposable> {

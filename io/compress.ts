@@ -1,0 +1,145 @@
+import { spawn } from "node:child_process";
+import { Readable, pipeline, type Duplex } from "node:stream";
+import { constants, createBrotliCompress, createGzip, createZstdCompress } from "node:zlib";
+import { DevshellError } from "../core/index.ts";
+import { remember, type Compression } from "./decompress.ts";
+import { findProgram } from "./findProgram.ts";
+
+export interface CompressOptions {
+  /** As the method counts it; its own default unless given. */
+  readonly level?: number | undefined;
+  /** Several processors for one stream, where the method can: xz. */
+  readonly isParallel?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Levels that each method knows. */
+const LEVELS: Readonly<Record<Exclude<Compression, "none">, readonly [least: number, most: number]>> = {
+  xz: [0, 9],
+  zstd: [1, 22],
+  gzip: [1, 9],
+  bzip2: [1, 9],
+  br: [0, 11],
+};
+const BUFFER_BYTES = 256 << 10;
+
+/**
+ * Compresses a stream in bounded memory. A chunk of the source is used up before the next is asked for.
+ * @throws {DevshellError} `COMPRESS_UNAVAILABLE` where the host lacks the program, `COMPRESS_LEVEL`, `COMPRESS_FAILED`
+ */
+export function compress(
+  compression: Compression,
+  source: AsyncIterable<Uint8Array>,
+  options: CompressOptions = {},
+): AsyncIterable<Buffer> {
+  const { level } = options;
+  if (compression !== "none" && level !== undefined) checkLevel(compression, level);
+  switch (compression) {
+    case "none":
+      return copies(source);
+    case "gzip":
+      return through(source, createGzip({ chunkSize: BUFFER_BYTES, ...(level !== undefined && { level }) }));
+    case "br":
+      return through(
+        source,
+        createBrotliCompress({ chunkSize: BUFFER_BYTES, params: parameter("BROTLI_PARAM_QUALITY", level) }),
+      );
+    case "zstd":
+      return through(
+        source,
+        createZstdCompress({ chunkSize: BUFFER_BYTES, params: parameter("ZSTD_c_compressionLevel", level) }),
+      );
+    case "xz":
+      // One thread writes one block, as liblzma's plain encoder does.
+      return byProgram("xz", ["-zcq", options.isParallel === true ? "-T0" : "-T1"], source, options);
+    case "bzip2":
+      return byProgram("bzip2", ["-zcq"], source, options);
+  }
+}
+
+function checkLevel(compression: Exclude<Compression, "none">, level: number): void {
+  const [least, most] = LEVELS[compression];
+  if (!Number.isInteger(level) || level < least || level > most)
+    throw new DevshellError(
+      "COMPRESS_LEVEL",
+      `Cannot compress by ${compression} at level ${level}: its levels are ${least} to ${most}`,
+    );
+}
+
+function parameter(
+  name: "BROTLI_PARAM_QUALITY" | "ZSTD_c_compressionLevel",
+  level: number | undefined,
+): Record<number, number> {
+  return level === undefined ? {} : { [constants[name]]: level };
+}
+
+/** Chunks may be views of a buffer that is used again, and a stream holds more than one of them. */
+async function* copies(source: AsyncIterable<Uint8Array>): AsyncIterable<Buffer> {
+  for await (const chunk of source) yield Buffer.from(chunk);
+}
+
+function sourceOf(source: AsyncIterable<Uint8Array>, note: (error: unknown) => void): Readable {
+  return Readable.from(remember(copies(source), note));
+}
+
+async function* through(source: AsyncIterable<Uint8Array>, stream: Duplex): AsyncIterable<Buffer> {
+  let sourceError: unknown;
+  pipeline(
+    sourceOf(source, (error) => (sourceError = error)),
+    stream,
+    () => undefined,
+  );
+  try {
+    for await (const chunk of stream) yield chunk as Buffer;
+  } catch (error) {
+    throw sourceError ?? error;
+  } finally {
+    stream.destroy();
+  }
+}
+
+async function* byProgram(
+  name: "xz" | "bzip2",
+  words: readonly string[],
+  source: AsyncIterable<Uint8Array>,
+  { level, signal }: CompressOptions,
+): AsyncIterable<Buffer> {
+  const program = findProgram(name);
+  if (program === undefined)
+    throw new DevshellError(
+      "COMPRESS_UNAVAILABLE",
+      `Cannot compress by ${name}: the program "${name}" is not installed`,
+      { hint: "install it, or take `compression=zstd`" },
+    );
+  const child = spawn(program, [...words, ...(level === undefined ? [] : [`-${level}`])], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: {},
+    signal,
+    killSignal: "SIGKILL",
+  });
+  let stderr = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    if (stderr.length < 2000) stderr += chunk.toString("latin1");
+  });
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.on("close", resolve);
+    child.on("error", reject);
+  });
+  ended.catch(() => undefined);
+  let sourceError: unknown;
+  const input = sourceOf(source, (error) => {
+    sourceError = error;
+    // What it has got looks whole to the program: it must not end well.
+    child.kill("SIGKILL");
+  });
+  pipeline(input, child.stdin, () => undefined);
+  try {
+    for await (const chunk of child.stdout) yield chunk as Buffer;
+    const status = await ended;
+    if (sourceError !== undefined) throw sourceError;
+    if (status !== 0)
+      throw new DevshellError("COMPRESS_FAILED", `Cannot compress by ${name}: ${stderr.trim()}`);
+  } finally {
+    child.kill("SIGKILL");
+  }
+}
