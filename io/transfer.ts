@@ -122,7 +122,7 @@ export async function probeUrl(request: Omit<TransferRequest, "maxBytes">): Prom
  * @throws {DevshellError} as {@link downloadToFile}
  */
 export async function followRedirects(request: Omit<TransferRequest, "maxBytes">): Promise<string> {
-  return withRetries({ ...request, maxBytes: 0 }, async () => {
+  return downloading({ ...request, maxBytes: 0 }, async () => {
     const answer = await openUrl(request.url, { ...request, method: "HEAD" });
     answer.close();
     return answer.url;

@@ -1,4 +1,4 @@
-export { formatContentAddress, parseContentAddress } from "./format/contentAddress.ts";
+export { formatContentAddress, isContentAddressed, parseContentAddress } from "./format/contentAddress.ts";
 export {
   DerivationHasher,
   derivationKind,
@@ -28,7 +28,9 @@ export {
   parseSecretKey,
   printNarInfo,
   publicKeyOf,
+  isSignedBy,
   signPathInfo,
+  type PublicKey,
   type SecretKey,
 } from "./format/narInfo.ts";
 export { NarReader } from "./format/narReader.ts";
@@ -105,4 +107,5 @@ export type {
   StoreSettings,
   ValidPathInfo,
 } from "./types.ts";
+export * from "./remote/index.ts";
 export * from "./realise/index.ts";

@@ -3,6 +3,7 @@ import { availableParallelism, homedir } from "node:os";
 import { dirname, isAbsolute, resolve } from "node:path";
 import { DevshellError, bytesOfText } from "../core/index.ts";
 import { isDaemonUrl, parseDaemonUrl } from "./remote/parseDaemonUrl.ts";
+import { parametersOf } from "./remote/storeAddress.ts";
 import type { StoreConfig, StoreSettings } from "./types.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -42,6 +43,7 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   cores: "0",
   "max-jobs": "1",
   "max-silent-time": "0",
+  "narinfo-cache-meta-ttl": "604800",
   "narinfo-cache-negative-ttl": "3600",
   "narinfo-cache-positive-ttl": "2592000",
   "pure-eval": "false",
@@ -88,8 +90,15 @@ export function resolveStoreSettings(env: Environment, options: StoreSettingsOpt
     ...(realStoreDir !== undefined && { realStoreDir: bytesOfText(realStoreDir) }),
     stateDir: bytesOfText(place.stateDir),
     logDir: bytesOfText(place.logDir),
+    cacheDir: bytesOfText(cacheDirOf(env)),
     config: readStoreConfig(env, place.confDir, options),
   };
+}
+
+/** Nix's own place: what it was told of binary caches serves us, and what we were told it. */
+function cacheDirOf(env: Environment): string {
+  const given = env["DEVSHELL_CACHE_DIR"] || env["NIX_CACHE_HOME"];
+  return given || `${env["XDG_CACHE_HOME"] || `${env["HOME"] || homedir()}/.cache`}/nix`;
 }
 
 type Place = Omit<StoreSettings, "config">;
@@ -202,25 +211,6 @@ export function socketPathOf(env: Environment, stateDir: string): string {
 
 function storeDirOf(env: Environment): string {
   return env["NIX_STORE_DIR"] || env["NIX_STORE"] || DEFAULT_STORE_DIR;
-}
-
-/** `a=b&c=d` of a store's address, where `+` is itself. */
-function parametersOf(query: string): Map<string, string> {
-  const pairs = query.split("&").filter((pair) => pair !== "");
-  return new Map(
-    pairs.map((pair) => {
-      const at = pair.indexOf("=");
-      return at < 0 ? [pair, ""] : [pair.slice(0, at), decodeParameter(pair.slice(at + 1))];
-    }),
-  );
-}
-
-function decodeParameter(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }
 
 /** Whether store and state directory can be written, or made: root makes them. */

@@ -150,6 +150,7 @@ const VALUED = new Set([
   "min-free",
   "min-free-check-interval",
   "nar-buffer-size",
+  "narinfo-cache-meta-ttl",
   "narinfo-cache-negative-ttl",
   "narinfo-cache-positive-ttl",
   "netrc-file",
@@ -331,7 +332,7 @@ function takeCommon(flags: CommonFlags, word: string, next: () => string, name: 
       flags.isRepair = true;
       return true;
     case "--refresh":
-      settings.set("tarball-ttl", "0");
+      for (const option of TTLS) settings.set(option, "0");
       return true;
     case "--offline":
       for (const [option, value] of OFFLINE) settings.set(option, value);
@@ -383,6 +384,14 @@ const OFFLINE: readonly (readonly [option: string, value: string])[] = [
   ["tarball-ttl", "4294967295"],
   ["download-attempts", "1"],
   ["connect-timeout", "1"],
+];
+
+/** How long what was asked before counts. */
+const TTLS = [
+  "tarball-ttl",
+  "narinfo-cache-meta-ttl",
+  "narinfo-cache-negative-ttl",
+  "narinfo-cache-positive-ttl",
 ];
 
 const NUMBERS = new Set(["cores", "max-jobs", "max-silent-time", "timeout"]);

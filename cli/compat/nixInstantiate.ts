@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { bytesOfText } from "../../core/index.ts";
+import { DevshellError, bytesOfText } from "../../core/index.ts";
 import type { StoreContext } from "../../env/index.ts";
 import {
   AttrSet,
@@ -11,7 +11,9 @@ import {
   printXml,
 } from "../../lang/index.ts";
 import type { Value } from "../../lang/index.ts";
+import { StoreEndpoint, copyPaths, isWholeAddress } from "../../store/index.ts";
 import { keepEvaluation, type Keeper } from "../keepEvaluation.ts";
+import { openAskedStore } from "./askedStore.ts";
 import { parseCommandLine, type CommonFlags } from "./commandLine.ts";
 import { openContext } from "./context.ts";
 import {
@@ -46,7 +48,33 @@ export async function runNixInstantiate(argv: readonly string[]): Promise<number
   const request = parse(argv);
   if (request.action === "help") return printHelp("nix-instantiate");
   if (request.action === "version") return printVersion("nix-instantiate");
+  if (request.action === "instantiate" && !isWholeAddress(request.flags.store))
+    return await instantiateElsewhere(request);
   return keepEvaluation("nix-instantiate", argv, (keeper) => run(request, argv, keeper));
+}
+
+/** Evaluates over this machine's store, and copies what was made to the one that `--store` names. */
+async function instantiateElsewhere(request: Request): Promise<number> {
+  if (request.root !== undefined)
+    throw new DevshellError(
+      "CLI_ROOT_ELSEWHERE",
+      `Cannot add a root to the store "${request.flags.store}": it is none of this machine`,
+    );
+  await using asked = await openAskedStore(request.flags, { isTarget: true });
+  const { context, store } = asked;
+  const evaluation = openCompatEvaluation(context, request.flags);
+  const found = sourcesOf(request).flatMap((source) =>
+    selectValues(evaluation, evaluation.evaluate(source), request.attributePaths).flatMap(({ value }) => [
+      ...evaluation.derivationsOf(value),
+    ]),
+  );
+  evaluation.host.flush();
+  const source = new StoreEndpoint(context.store);
+  const paths = found.map(({ drvPath }) => drvPath);
+  await copyPaths({ source, target: store, paths, isRecursive: true });
+  for (const { drvPath, outputName } of found)
+    printLine(`${drvPath}${outputName === "out" ? "" : `!${outputName}`}`);
+  return 0;
 }
 
 function run(request: Request, argv: readonly string[], keeper: Keeper): number {

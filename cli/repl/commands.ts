@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { DevshellError, bytesOfText, textOfBytes } from "../../core/index.ts";
 import { isStringValue, showType, textOf } from "../../lang/index.ts";
 import { throwFailure, type StorePath } from "../../store/index.ts";
-import { printLog } from "../compat/nixStore/buildLog.ts";
+import { printLog } from "../compat/buildLogs.ts";
 import { launcherPath, withoutInternals } from "../launcher.ts";
 import { showDocumentation } from "./documentation.ts";
 import { editDefinition } from "./editDefinition.ts";

@@ -75,7 +75,7 @@ export class Session implements Disposable {
 
   useConfig(config: StoreConfig): void {
     this.#settings = { ...this.#settings, config };
-    this.#substituters = undefined;
+    this.#closeSubstituters();
   }
 
   get substituters(): SubstituterSet {
@@ -153,8 +153,15 @@ export class Session implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#closeSubstituters();
     this.#store?.[Symbol.dispose]();
     this.#store = undefined;
+  }
+
+  #closeSubstituters(): void {
+    // What they remember is written; nobody waits for it.
+    void this.#substituters?.[Symbol.asyncDispose]();
+    this.#substituters = undefined;
   }
 }
 

@@ -2,7 +2,13 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } 
 import { DevshellError, formatHash, parseHash, type Hash } from "../../core/index.ts";
 import type { StorePath } from "../types.ts";
 import { formatContentAddress, parseContentAddress } from "./contentAddress.ts";
-import { parseStorePath, parseStorePathBaseName, sortedPaths, storePathBaseName } from "./storePath.ts";
+import {
+  compareBytes,
+  parseStorePath,
+  parseStorePathBaseName,
+  sortedPaths,
+  storePathBaseName,
+} from "./storePath.ts";
 
 /** What a binary cache says of a path. */
 export interface NarInfo {
@@ -145,6 +151,16 @@ export function signPathInfo(info: SignedPathInfo, key: SecretKey): string {
 /** @returns `<key name>:<base64>` */
 export function signText(text: string, key: SecretKey): string {
   return `${key.name}:${signBytes(text, key)}`;
+}
+
+/** Each signature once, by key name and then by its bytes: the order in which Nix writes them. */
+export function sortedSignatures(signatures: Iterable<string>): string[] {
+  const bytesOf = (signature: string): Buffer =>
+    Buffer.from(signature.slice(signature.indexOf(":") + 1), "base64");
+  const nameOf = (signature: string): string => signature.slice(0, signature.indexOf(":"));
+  return [...new Set(signatures)].sort(
+    (a, b) => compareBytes(nameOf(a), nameOf(b)) || Buffer.compare(bytesOf(a), bytesOf(b)),
+  );
 }
 
 /** Whether one of the signatures is by one of the keys. */

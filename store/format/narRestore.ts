@@ -83,7 +83,7 @@ export async function restoreNar(
 
 /** Lists a NAR's content while checking it whole. */
 export async function listNar(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<NarListing> {
-  const lister = new Lister();
+  const lister = new NarLister();
   const reader = new NarReader(lister);
   for await (const chunk of source) reader.push(asBuffer(chunk));
   reader.end();
@@ -161,7 +161,8 @@ class FileWriter implements NarHandler {
   }
 }
 
-class Lister implements NarHandler {
+/** Notes what a NAR holds while it is read. */
+export class NarLister implements NarHandler {
   #root: NarListing | undefined;
   readonly #open: Record<string, NarListing>[] = [];
 

@@ -23,6 +23,11 @@ import { entryExists, makeDirectories, syncEntry } from "./files.ts";
 /** Space held back so that a collector can open its database on a full disk, in bytes; freed by it first. */
 const RESERVED_SPACE_BYTES = 8 << 20;
 
+/** Where unfinished downloads wait for the next run. */
+export function downloadsDir(stateDir: string): string {
+  return `${stateDir}/devshell/downloads`;
+}
+
 export function createDirectories(settings: StoreSettings): void {
   const realStoreDir = settings.realStoreDir ?? settings.storeDir;
   const { stateDir } = settings;

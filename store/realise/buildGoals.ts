@@ -32,7 +32,7 @@ import { isDownload } from "./plan.ts";
 import { repairClosure } from "./repair.ts";
 import type { Semaphore } from "./semaphore.ts";
 import type { SubstituterSet } from "./substituterSet.ts";
-import { Cancelled, Goals, isFailure, type Work } from "./work.ts";
+import { Cancelled, Goals, Unavailable, isFailure, type Work } from "./work.ts";
 
 /** How many of each may run at once. */
 export interface BuildSlots {
@@ -85,7 +85,7 @@ export class BuildGoals {
     const key = goalKey(mode, [target.drvPath, ...via].join("!"), outputs);
     return this.#goals.reach(key, async () => {
       const drvPath = via.length === 0 ? target.drvPath : await this.#obtain(target.drvPath, via);
-      await this.#options.paths.ensure(drvPath);
+      await this.#options.paths.require(drvPath);
       const derivation = this.#work.store.readDerivation(drvPath);
       return this.#ensureOutputs({ drvPath, derivation, wanted: outputs, mode });
     });
@@ -196,7 +196,8 @@ export class BuildGoals {
     if (!offers.every((offer) => offer !== undefined)) return false;
     const settled = await Promise.allSettled(invalid.map((path) => this.#options.paths.ensure(path)));
     const failures = settled.filter(isFailure).map((outcome) => outcome.reason as unknown);
-    if (failures.length > 0 && config.fallback) {
+    const isUnavailable = failures.every((failure) => failure instanceof Unavailable);
+    if (failures.length > 0 && (config.fallback || isUnavailable)) {
       // Built instead: no longer failures.
       for (const failure of failures) {
         activities.warn(failure);
@@ -255,7 +256,7 @@ export class BuildGoals {
     const inputs = new Map<string, StorePath>();
     const builtInputs = [...builtInputsOf(derivation)].sort(byName);
     const settled = await Promise.allSettled([
-      ...derivation.inputSrcs.map((path) => this.#options.paths.ensure(path)),
+      ...derivation.inputSrcs.map((path) => this.#options.paths.require(path)),
       ...builtInputs.map(async (input) => {
         for (const [output, path] of await this.ensure(input, inputMode))
           inputs.set(inputKey(input.drvPath, [...input.via, output]), path);

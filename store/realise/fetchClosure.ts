@@ -1,8 +1,8 @@
 import { DevshellError } from "../../core/index.ts";
-import type { NarInfo } from "../format/narInfo.ts";
 import { isContentAddressed } from "../format/contentAddress.ts";
+import { openRemoteStore } from "../remote/openRemoteStore.ts";
+import type { NarDownload, RemoteStore } from "../remote/types.ts";
 import type { StorePath, StoreSettings, ValidPathInfo } from "../types.ts";
-import { openBinaryCache, type NarDownload } from "./binaryCache.ts";
 import { makeContentAddressed, type ObjectSource, type ObjectTarget } from "./makeContentAddressed.ts";
 import { realise } from "./realise.ts";
 import { throwFailure } from "./report.ts";
@@ -63,7 +63,8 @@ async function fetchRewritten(
 ): Promise<StorePath> {
   if (toPath !== "") store.addTempRoots([toPath]);
   if (toPath === "" || !store.isValidPath(toPath)) {
-    const source = await cacheSource(store.settings, fromStore, signal);
+    await using cache = await openRemoteStore(store.settings, fromStore, { signal });
+    const source = objectsOf(cache, store.settings.storeDir, signal);
     const made = (await makeContentAddressed(source, store, [fromPath])).get(fromPath) ?? fromPath;
     if (toPath === "")
       throw failure(
@@ -83,26 +84,20 @@ async function fetchRewritten(
   return toPath;
 }
 
-/** The objects of a binary cache. @throws {DevshellError} `CACHE_UNUSABLE` */
-export async function cacheSource(
-  settings: StoreSettings,
-  url: string,
-  signal: AbortSignal,
-): Promise<ObjectSource> {
-  const cache = await openBinaryCache(settings, url, { signal });
-  const infoOf = async (path: StorePath): Promise<NarInfo> => {
+function objectsOf(cache: RemoteStore, storeDir: string, signal: AbortSignal): ObjectSource {
+  const infoOf = async (path: StorePath): Promise<ValidPathInfo> => {
     const info = await cache.query(path, signal);
-    if (info === undefined) throw failure(`path '${path}' is not in the binary cache '${url}'`);
+    if (info === undefined) throw failure(`path '${path}' is not in the store '${cache.url}'`);
     return info;
   };
   return {
-    storeDir: settings.storeDir,
+    storeDir,
     references: async (path) => (await infoOf(path)).references,
     nar: async (path) => downloaded(await cache.openNar(await infoOf(path), { signal })),
   };
 }
 
-async function* downloaded(download: NarDownload): AsyncGenerator<Buffer> {
+async function* downloaded(download: NarDownload): AsyncGenerator<Uint8Array> {
   try {
     yield* download.nar;
   } finally {

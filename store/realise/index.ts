@@ -1,15 +1,8 @@
 export { realise, type RealiseRequestOptions } from "./realise.ts";
+export { findSubstitutable } from "./substituterSet.ts";
 export { throwFailure, type RealiseReport, type RealiseResult } from "./report.ts";
 export { describePlan, renderSize, type RealisePlan } from "./plan.ts";
 export { fetchClosure, settingsForClosure, type ClosureRequest } from "./fetchClosure.ts";
-export {
-  cacheTargetOf,
-  initialiseCache,
-  isCached,
-  writeToCache,
-  type CacheTarget,
-} from "./writeBinaryCache.ts";
-export { fetchRealisation, writeRealisation } from "./cacheRealisations.ts";
 export { makeContentAddressed, type ObjectSource } from "./makeContentAddressed.ts";
 export { FileConflict, linkPackages, type LinkedPackage } from "./builtins/linkPackages.ts";
 export { builderInput } from "./buildEnvironment.ts";

@@ -1,7 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fsPath } from "../../core/index.ts";
-import { downloadsDir } from "./builtins/fetchurl.ts";
+import { downloadsDir } from "../local/layout.ts";
 import { removeOrphanedBuilds, removeTree } from "./scratch.ts";
 
 /** Unfinished downloads older than this are not waited for any more. */

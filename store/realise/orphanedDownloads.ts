@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, readlinkSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fsPath } from "../../core/index.ts";
-import { downloadsDir } from "./builtins/fetchurl.ts";
+import { downloadsDir } from "../local/layout.ts";
 
 /** A download that ended this recently may be on its way into the store. */
 const RECENT_MS = 60_000;

@@ -1,12 +1,12 @@
 import { DevshellError } from "../../core/index.ts";
-import type { NarInfo } from "../format/narInfo.ts";
 import { storePathName } from "../format/storePath.ts";
+import { ABSENT_FILE } from "../remote/checkedFile.ts";
+import type { RemotePathInfo, RemoteStore } from "../remote/types.ts";
 import type { StorePath } from "../types.ts";
-import type { Substituter } from "./binaryCache.ts";
 import { isIntact } from "./registerBuild.ts";
 import type { Semaphore } from "./semaphore.ts";
 import type { SubstituterSet } from "./substituterSet.ts";
-import { Goals, isFailure, type Work } from "./work.ts";
+import { Goals, Unavailable, isFailure, type Work } from "./work.ts";
 
 /** Makes paths valid by what is there and by substitution. */
 export class PathGoals {
@@ -22,6 +22,16 @@ export class PathGoals {
     this.#goals = new Goals(work);
   }
 
+  /** Makes a path valid that nothing here can build. */
+  async require(path: StorePath, isRepair = false): Promise<void> {
+    try {
+      await this.ensure(path, isRepair);
+    } catch (error) {
+      throw error instanceof Unavailable ? this.#work.fail(path, error) : error;
+    }
+  }
+
+  /** @throws {Unavailable} where no substituter has it */
   ensure(path: StorePath, isRepair = false): Promise<void> {
     const work = this.#work;
     const { store } = work;
@@ -33,14 +43,11 @@ export class PathGoals {
         if (isRepair ? this.isIntact(path) : store.isValidPath(path)) return;
       }
       if (!(await this.#substitute(path, isRepair)))
-        throw work.fail(
-          path,
-          new DevshellError(
-            "REALISE_UNKNOWN_PATH",
-            isRepair
-              ? `cannot repair path '${path}': there is no substituter that has it`
-              : `path '${path}' is required, but there is no substituter that can build it`,
-          ),
+        throw new Unavailable(
+          "REALISE_UNKNOWN_PATH",
+          isRepair
+            ? `cannot repair path '${path}': there is no substituter that has it`
+            : `path '${path}' is required, but there is no substituter that can build it`,
         );
     });
   }
@@ -68,10 +75,13 @@ export class PathGoals {
       const { info, substituter } = offer;
       const others = info.references.filter((reference) => reference !== path);
       const settled = await Promise.allSettled(others.map((reference) => this.ensure(reference)));
-      if (settled.some(isFailure))
-        throw work.note(
-          new DevshellError("SUBSTITUTE_FAILED", `some references of path '${path}' could not be realised`),
-        );
+      const failed = settled.filter(isFailure);
+      if (failed.length > 0) {
+        const message = `some references of path '${path}' could not be realised`;
+        throw failed.some(({ reason }) => reason instanceof Unavailable)
+          ? new Unavailable("SUBSTITUTE_FAILED", message)
+          : work.note(new DevshellError("SUBSTITUTE_FAILED", message));
+      }
       work.throwIfStopped();
       try {
         await this.#downloads.run(async () => {
@@ -83,7 +93,8 @@ export class PathGoals {
         return true;
       } catch (error) {
         const next = work.signal.aborted ? undefined : await this.#substituters.findAfter(path, substituter);
-        if (next === undefined) throw work.fail(path, error, work.store.settings.config.fallback);
+        const isGone = error instanceof DevshellError && error.code === ABSENT_FILE;
+        if (next === undefined && !isGone) throw work.fail(path, error, work.store.settings.config.fallback);
         work.activities.warn(error);
         offer = next;
       }
@@ -93,13 +104,13 @@ export class PathGoals {
 
   async #download(
     path: StorePath,
-    info: NarInfo,
-    substituter: Substituter,
+    info: RemotePathInfo,
+    substituter: RemoteStore,
     isRepair: boolean,
   ): Promise<void> {
     const { activities, signal, store } = this.#work;
     await activities.run(
-      { kind: "substitute", name: storePathName(path), path, totalBytes: info.fileSizeBytes },
+      { kind: "substitute", name: storePathName(path), path, totalBytes: info.narFile?.sizeBytes },
       async (id) => {
         const download = await substituter.openNar(info, {
           signal,

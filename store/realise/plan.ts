@@ -1,7 +1,7 @@
 import { isFixedOutput } from "../format/derivation.ts";
 import { storePathName } from "../format/storePath.ts";
-import type { NarInfo } from "../format/narInfo.ts";
 import { builtInputsOf } from "../format/resolveDerivation.ts";
+import type { RemotePathInfo } from "../remote/types.ts";
 import type { BuiltTarget, Derivation, DerivedPath, StorePath } from "../types.ts";
 import { maySubstitute } from "./derivationOptions.ts";
 import { knownOutputPathsOf } from "./outputPaths.ts";
@@ -23,7 +23,7 @@ export interface PlanRequest {
   readonly store: RealiseStore;
   readonly targets: readonly DerivedPath[];
   /** @returns what a substituter says of a path; `undefined` where none offers it */
-  readonly querySubstituters: (path: StorePath) => Promise<NarInfo | undefined>;
+  readonly querySubstituters: (path: StorePath) => Promise<RemotePathInfo | undefined>;
   /** Builds even what is valid. */
   readonly isForced: boolean;
 }
@@ -79,7 +79,7 @@ class Planner {
   readonly #request: PlanRequest;
   readonly #builds = new Set<StorePath>();
   readonly #order: StorePath[] = [];
-  readonly #downloads = new Map<StorePath, NarInfo>();
+  readonly #downloads = new Map<StorePath, RemotePathInfo>();
   readonly #unknown = new Set<StorePath>();
   readonly #visited = new Map<string, Promise<void>>();
 
@@ -96,7 +96,7 @@ class Planner {
     return {
       builds: this.#order,
       downloads: [...this.#downloads.keys()].sort(byName),
-      downloadBytes: infos.reduce((sum, info) => sum + (info.fileSizeBytes ?? 0), 0),
+      downloadBytes: infos.reduce((sum, info) => sum + (info.narFile?.sizeBytes ?? 0), 0),
       unpackedBytes: infos.reduce((sum, info) => sum + info.narSizeBytes, 0),
       unknown: [...this.#unknown].sort(byName),
     };

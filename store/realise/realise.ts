@@ -40,7 +40,9 @@ export async function realise(
   const stop = new AbortController();
   const signal = outer === undefined ? stop.signal : AbortSignal.any([outer, stop.signal]);
   const activities = new Activities(options.onEvent, signal);
-  const substituters = new SubstituterSet(store.settings, signal, (problem) => activities.warn(problem));
+  await using substituters = new SubstituterSet(store.settings, signal, (problem) =>
+    activities.warn(problem),
+  );
   const plan = await planRealisation({
     store,
     targets,
@@ -70,7 +72,7 @@ export async function realise(
   const builds = new BuildGoals({ work, paths, substituters, builtins, slots, asked, isForStranger });
   const begin = async (target: DerivedPath): Promise<OutputPaths> => {
     if (target.kind === "built") return await builds.ensure(target, mode);
-    if (mode !== "repair") await paths.ensure(target.path);
+    if (mode !== "repair") await paths.require(target.path);
     else
       await repairPath(
         { work, paths, builds },

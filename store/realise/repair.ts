@@ -29,7 +29,7 @@ export async function repairClosure({ work, paths, builds, drvPath, outputs }: R
     damaged.map(async (path) => {
       const builder = builders.get(path);
       work.activities.tell(`found corrupted or missing path '${path}' in the output closure of '${drvPath}'`);
-      if (builder === undefined) await paths.ensure(path, true);
+      if (builder === undefined) await paths.require(path, true);
       else await builds.ensure({ drvPath: builder, outputs: "*" }, "repair");
     }),
   );
@@ -52,7 +52,7 @@ export async function repairPath(
   const deriver = isOffered ? undefined : work.store.queryPathInfo(path)?.deriver;
   const isBuilt = deriver !== undefined && work.store.isValidPath(deriver);
   if (isBuilt && !paths.isIntact(path)) await builds.ensure({ drvPath: deriver, outputs: "*" }, "repair");
-  else await paths.ensure(path, true);
+  else await paths.require(path, true);
 }
 
 /** What the outputs refer to, themselves left out. */

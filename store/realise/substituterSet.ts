@@ -1,26 +1,27 @@
 import { isContentAddressed } from "../format/contentAddress.ts";
-import { hasTrustedSignature, parsePublicKey, type NarInfo, type PublicKey } from "../format/narInfo.ts";
+import { hasTrustedSignature, parsePublicKey, type PublicKey } from "../format/narInfo.ts";
 import { isRealisationTrusted } from "../format/realisation.ts";
+import { openRemoteStore } from "../remote/openRemoteStore.ts";
+import type { RemotePathInfo, RemoteStore } from "../remote/types.ts";
 import type { OutputName, Realisation, StorePath, StoreSettings } from "../types.ts";
-import { openBinaryCache, type Substituter } from "./binaryCache.ts";
 import { Semaphore } from "./semaphore.ts";
 
-/** A path that a substituter has, by a narinfo that may be believed. */
+/** A path that a substituter has, by information that may be believed. */
 export interface Offer {
-  readonly info: NarInfo;
-  readonly substituter: Substituter;
+  readonly info: RemotePathInfo;
+  readonly substituter: RemoteStore;
 }
 
 const CONCURRENT_QUERIES = 32;
 
 /** The configured substituters, opened when first asked, best priority first; answers are remembered. */
-export class SubstituterSet {
+export class SubstituterSet implements AsyncDisposable {
   readonly #settings: StoreSettings;
   readonly #signal: AbortSignal;
   readonly #warn: (problem: unknown) => void;
   readonly #queries = new Semaphore(CONCURRENT_QUERIES);
   readonly #offers = new Map<StorePath, Promise<Offer | undefined>>();
-  #opened: Promise<readonly Substituter[]> | undefined;
+  #opened: Promise<readonly RemoteStore[]> | undefined;
   #keys: readonly PublicKey[] | undefined;
 
   constructor(settings: StoreSettings, signal: AbortSignal, warn: (problem: unknown) => void) {
@@ -42,11 +43,11 @@ export class SubstituterSet {
   }
 
   /** @param failed the substituter that did not keep its word: those after it are asked */
-  async findAfter(path: StorePath, failed?: Substituter): Promise<Offer | undefined> {
+  async findAfter(path: StorePath, failed?: RemoteStore): Promise<Offer | undefined> {
     this.#opened ??= this.#open();
     const all = await this.#opened;
     for (const substituter of all.slice(failed === undefined ? 0 : all.indexOf(failed) + 1)) {
-      let info: NarInfo | undefined;
+      let info: RemotePathInfo | undefined;
       try {
         info = await substituter.query(path, this.#signal);
       } catch (error) {
@@ -86,13 +87,37 @@ export class SubstituterSet {
     return undefined;
   }
 
-  async #open(): Promise<readonly Substituter[]> {
+  /** Of many paths that nobody needs yet, those that substituters have which may be asked so. */
+  async offered(paths: readonly StorePath[]): Promise<ReadonlySet<StorePath>> {
+    this.#opened ??= this.#open();
+    const asked = (await this.#opened).filter(({ wantsMassQuery }) => wantsMassQuery === true);
+    const found = new Set<StorePath>();
+    const ask = async (path: StorePath): Promise<void> => {
+      for (const substituter of asked) {
+        if (found.has(path)) return;
+        const info = await substituter.query(path, this.#signal).catch((error: unknown) => {
+          this.#signal.throwIfAborted();
+          this.#warn(error);
+        });
+        if (info !== undefined) found.add(path);
+      }
+    };
+    await Promise.all(paths.map((path) => this.#queries.run(() => ask(path), this.#signal)));
+    return found;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const opened = (await this.#opened?.catch(() => [])) ?? [];
+    await Promise.all(opened.map((substituter) => substituter[Symbol.asyncDispose]()));
+  }
+
+  async #open(): Promise<readonly RemoteStore[]> {
     const { config, storeDir } = this.#settings;
     const urls = config.substituters.filter((url) => mayServe(url, storeDir));
     const opened = await Promise.all(
       urls.map(async (url) => {
         try {
-          return await openBinaryCache(this.#settings, url, { signal: this.#signal });
+          return await openRemoteStore(this.#settings, url, { signal: this.#signal });
         } catch (error) {
           this.#signal.throwIfAborted();
           this.#warn(error);
@@ -103,7 +128,7 @@ export class SubstituterSet {
     return opened.filter((substituter) => substituter !== undefined).sort((a, b) => a.priority - b.priority);
   }
 
-  #isTrusted(info: NarInfo, substituter: Substituter): boolean {
+  #isTrusted(info: RemotePathInfo, substituter: RemoteStore): boolean {
     const { config } = this.#settings;
     if (!config.requireSignatures || substituter.isTrusted) return true;
     if (isContentAddressed(this.#settings.storeDir, info)) return true;
@@ -114,6 +139,21 @@ export class SubstituterSet {
     this.#keys ??= this.#settings.config.trustedPublicKeys.map(parsePublicKey);
     return this.#keys;
   }
+}
+
+/**
+ * Which of many paths could be substituted, as far as that may be asked (`WantMassQuery`).
+ * @param warn told of substituters that fail
+ */
+export async function findSubstitutable(
+  settings: StoreSettings,
+  paths: readonly StorePath[],
+  warn: (problem: unknown) => void,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<ReadonlySet<StorePath>> {
+  if (!settings.config.substitute) return new Set();
+  await using substituters = new SubstituterSet(settings, signal, warn);
+  return await substituters.offered(paths);
 }
 
 /** Nix's own cache serves one store directory: it need not be asked about others. */

@@ -10,6 +10,12 @@ export class Cancelled extends Error {
   }
 }
 
+/**
+ * No substituter has a path, or something that it refers to: no failure to whoever can build it. Others have it told
+ * as one.
+ */
+export class Unavailable extends DevshellError {}
+
 /** What all that is done for one request shares: its failures, and how one of them stops the rest. */
 export class Work {
   readonly store: RealiseStore;
@@ -57,7 +63,10 @@ export class Work {
 
   /** An error as those who wait for a goal get it: noted, once. */
   settle(error: unknown): unknown {
-    const isKnown = error instanceof Cancelled || this.failures.some((failure) => failure === error);
+    const isKnown =
+      error instanceof Cancelled ||
+      error instanceof Unavailable ||
+      this.failures.some((failure) => failure === error);
     return isKnown ? error : this.fail(this.store.settings.storeDir, error);
   }
 

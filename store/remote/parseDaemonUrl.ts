@@ -1,5 +1,6 @@
 import { DevshellError } from "../../core/index.ts";
 import type { DaemonAddress } from "../types.ts";
+import { decodePercents, parametersOf } from "./storeAddress.ts";
 
 /** Where a daemon is that a store's address names, and what else the address says. */
 export interface DaemonUrl {
@@ -25,7 +26,7 @@ export function parseDaemonUrl(url: string, socketPath: string): DaemonUrl {
   if (base === "daemon" || base === "unix://")
     return { address: { kind: "socket", path: socketPath }, parameters, isHere: true };
   if (base.startsWith("unix://")) {
-    const path = decode(base.slice("unix://".length));
+    const path = decodePercents(base.slice("unix://".length));
     if (!path.startsWith("/")) throw invalid(url, "its socket is not an absolute path");
     return { address: { kind: "socket", path }, parameters, isHere: true };
   }
@@ -88,26 +89,6 @@ function splitOptions(text: string): string[] {
 
 function quote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
-function parametersOf(query: string): Map<string, string> {
-  return new Map(
-    query
-      .split("&")
-      .filter((pair) => pair !== "")
-      .map((pair) => {
-        const at = pair.indexOf("=");
-        return at < 0 ? [pair, ""] : [pair.slice(0, at), decode(pair.slice(at + 1))];
-      }),
-  );
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }
 
 function invalid(url: string, why: string): DevshellError {

@@ -13,6 +13,10 @@ export interface RemoteStore extends AsyncDisposable {
   readonly isTrusted: boolean;
   /** Whether it may be asked about many paths that nobody needs yet (`nix-env -qas`). */
   readonly wantsMassQuery?: boolean | undefined;
+  /** The version of the Nix that holds it, where it says. */
+  readonly version?: string | undefined;
+  /** Whether it takes our word for what we add, where it says. */
+  readonly isTrusting?: boolean | undefined;
   /** A directory that keeps NARs whose files were looked at. */
   readonly narCacheDir?: string | undefined;
   /** @returns `undefined` where it lacks the path */

@@ -211,7 +211,7 @@ describe("nix copy", () => {
     expect(run("nix-store", ["--store", url, "--verify", "--check-contents"]).status).toBe(0);
     expect(run("nix", ["copy", built]).err).toContain("'--from' and/or '--to'");
     const foreign = `${join(root, "elsewhere")}?store=/elsewhere/store`;
-    expect(run("nix", ["copy", "--to", foreign, built]).err).toContain("Cannot copy from a store");
+    expect(run("nix", ["copy", "--to", foreign, built]).err).toContain("it is one of \"/elsewhere/store\", not of");
   });
 });
 

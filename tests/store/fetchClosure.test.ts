@@ -2,16 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { LocalStore } from "../../store/local/localStore.ts";
-import { generateSecretKey } from "../../store/index.ts";
-import {
-  cacheTargetOf,
-  fetchClosure,
-  initialiseCache,
-  isCached,
-  settingsForClosure,
-  writeToCache,
-  type ClosureRequest,
-} from "../../store/realise/index.ts";
+import { fetchClosure, settingsForClosure, type ClosureRequest } from "../../store/realise/index.ts";
 import { removeTree } from "../../store/realise/scratch.ts";
 import type { StorePath } from "../../store/types.ts";
 import { sendBytes, serve, temporaryDirectory, testSettings } from "./realiseFixture.ts";
@@ -84,7 +75,7 @@ describe("fetchClosure", () => {
     );
     await expect(t.fetch({ isInputAddressed: true })).rejects.toThrow("no substituter");
     await expect(t.fetch({ fromPath: NEW_TREE, toPath: NEW_TREE })).rejects.toThrow(
-      `path '${NEW_TREE}' is not in the binary cache`,
+      `path '${NEW_TREE}' is not in the store`,
     );
   });
 
@@ -93,27 +84,5 @@ describe("fetchClosure", () => {
     expect(await t.fetch({ isInputAddressed: true })).toBe(DOC);
     await expect(t.fetch({})).rejects.toThrow(`The 'fromPath' value '${DOC}' is input-addressed`);
     await expect(t.fetch({ toPath: DOC })).rejects.toThrow(`The 'toPath' value '${DOC}' is input-addressed`);
-  });
-});
-
-describe("a binary cache that is written", () => {
-  it.each(["none", "zstd", "gzip", "br"])("serves a closure again, compressed by %s", async (compression) => {
-    await using t = new ClosureStore();
-    await t.fetch({ toPath: NEW_DOC });
-    const url = `file://${t.dir}/cache?compression=${compression}`;
-    const target = cacheTargetOf(url, "/nix/store", () => generateSecretKey("test-1"));
-    initialiseCache(target);
-    for (const path of t.store.topologicalSort(t.store.closureOf(NEW_DOC)))
-      await writeToCache(target, t.store.pathInfo(path), t.store.realPath(path));
-    expect([isCached(target, NEW_TREE), isCached(target, DOC)]).toEqual([true, false]);
-    await using u = new ClosureStore(`file://${t.dir}/cache`);
-    expect(await u.fetch({ fromPath: NEW_DOC })).toBe(NEW_DOC);
-    expect(u.store.queryPathInfo(NEW_TREE)?.narHash).toEqual(t.store.queryPathInfo(NEW_TREE)?.narHash);
-  });
-
-  it("is refused where it cannot be written as wished", () => {
-    const make = (url: string) => () => cacheTargetOf(url, "/nix/store", () => generateSecretKey("test-1"));
-    expect(make("file://relative")).toThrow("its path is not absolute");
-    expect(make("file:///x?compression=lzip")).toThrow("compressing by lzip is not built yet");
   });
 });

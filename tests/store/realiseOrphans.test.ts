@@ -11,7 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { downloadsDir } from "../../store/realise/builtins/fetchurl.ts";
+import { downloadsDir } from "../../store/local/layout.ts";
 import { builderLimits } from "../../store/realise/builderProcess.ts";
 import { removeOrphanedDownloads } from "../../store/realise/orphanedDownloads.ts";
 

@@ -63,7 +63,7 @@ describe("substitution", () => {
         "golden-1",
       ]);
       expect(t.store.queryPathInfo(TEXT)?.contentAddress).toMatch(/^text:sha256:/);
-      expect(readdirSync(`${t.dir}/state/devshell/downloads`)).toEqual([]);
+      expect(existsSync(`${t.dir}/state/devshell/downloads`)).toBe(false);
     });
 
   it("works over http, asking each thing once", async () => {
@@ -164,7 +164,7 @@ describe("substitution", () => {
     });
     await using t = new EmptyStore([`file://${lost.dir}`, `file://${FIXTURES}/cache-xz`]);
     expect((await t.fetch(DOC)).failures).toEqual([]);
-    expect(t.warnings()).toContain("unable to download");
+    expect(t.warnings()).toContain("does not exist in binary cache");
     const file = t.store.realPath(TEXT);
     chmodSync(file, 0o644);
     writeFileSync(file, "damaged");
@@ -180,13 +180,13 @@ describe("substitution", () => {
     await using t = new EmptyStore([
       `file://${other.dir}`,
       "file:///absent",
-      "s3://bucket",
+      "gopher://bucket",
       `file://${FIXTURES}/cache-xz`,
     ]);
     expect((await t.fetch(TEXT)).failures).toEqual([]);
     expect(t.warnings()).toContain("is for Nix stores with prefix '/elsewhere', not '/nix/store'");
-    expect(t.warnings()).toContain("substituter 's3://bucket' is of a kind that is not built yet");
-    expect(t.warnings()).toContain("unable to download 'file:///absent/nix-cache-info'");
+    expect(t.warnings()).toContain('stores of the kind "gopher" are not built yet');
+    expect(t.warnings()).toContain("'file:///absent' does not appear to be a binary cache");
   });
 });
 

@@ -15,6 +15,7 @@ describe("where the store is", () => {
     };
     const { config: _config, ...place } = resolveStoreSettings(env);
     expect(place).toEqual({
+      cacheDir: "/h/.cache/nix",
       storeDir: "/s/store",
       stateDir: "/s/var",
       logDir: "/s/log",

@@ -1,81 +1,112 @@
-import { readFileSync } from "node:fs";
 import {
-  cacheTargetOf,
-  initialiseCache,
-  isCached,
-  parseSecretKey,
-  writeRealisation,
-  writeToCache,
-  type CacheTarget,
+  StoreEndpoint,
+  copyPaths,
+  isWholeAddress,
+  openRemoteStore,
   type Realisation,
-  type Store,
-  type SecretKey,
+  type RemoteStore,
   type StorePath,
 } from "../../../store/index.ts";
-import { parseCommandLine, usageError } from "../commandLine.ts";
-import { openContext } from "../context.ts";
-import { say } from "../output.ts";
+import type { StoreContext } from "../../../env/index.ts";
+import { allPathsOf, pathsOfTargets } from "../askedStore.ts";
+import { parseCommandLine, usageError, type CommonFlags } from "../commandLine.ts";
+import { sayCopies } from "../copyMessages.ts";
 import { reportFailures } from "../reportFailures.ts";
-import { copyPaths, targetSettings } from "./copyPaths.ts";
 import { realisedTargets } from "./realisations.ts";
-import { newInstallableFlags, takeInstallableFlag, targetsOf } from "./installables.ts";
+import {
+  newInstallableFlags,
+  openInstallableContext,
+  takeInstallableFlag,
+  targetsOf,
+  type InstallableFlags,
+} from "./installables.ts";
 
-/** `nix copy --to STORE` and `--from STORE`, between stores of this machine, and to binary caches on it. */
+interface CopyCommand {
+  readonly flags: CommonFlags;
+  readonly installables: InstallableFlags;
+  readonly words: readonly string[];
+  readonly given: ReadonlySet<string>;
+}
+
+const SWITCHES: Readonly<Record<string, string>> = {
+  "--no-check-sigs": "no-check-sigs",
+  "--all": "all",
+  "--no-recursive": "no-recursive",
+  "--recursive": "recursive",
+  "-r": "recursive",
+  "--derivation": "derivation",
+};
+
+/** `nix copy --to STORE` and `--from STORE`: between any two stores. */
 export async function copy(argv: readonly string[]): Promise<number> {
   const words: string[] = [];
+  const given = new Set<string>();
   const installables = newInstallableFlags();
   let from: string | undefined;
   let to: string | undefined;
-  let checksSignatures = true;
-  let isAll = false;
-  let isWhole = true;
   const flags = parseCommandLine("nix copy", argv, (word, next) => {
     if (takeInstallableFlag(installables, word, next)) return true;
+    const name = SWITCHES[word];
     if (word === "--from") from = next();
     else if (word === "--to") to = next();
-    else if (word === "--no-check-sigs") checksSignatures = false;
-    else if (word === "--all") isAll = true;
-    else if (word === "--no-recursive") isWhole = false;
+    else if (name !== undefined) given.add(name);
     else if (word.startsWith("-")) return false;
     else words.push(word);
     return true;
   });
   if (from === undefined && to === undefined)
     throw usageError("nix copy", "you must pass '--from' and/or '--to'");
-  using context = openContext(from === undefined ? flags : { ...flags, store: from });
-  const source = context.store;
-  const cache = to?.startsWith("file://") === true ? cacheTargetOf(to, source.storeDir, readKey) : undefined;
-  const settings =
-    cache === undefined ? targetSettings(source, flags.settings, to ?? flags.store) : undefined;
-  let paths: readonly StorePath[];
-  let realisations: readonly Realisation[] = [];
-  if (isAll) paths = source.allValidPaths();
-  else {
-    const targets = targetsOf(context, flags, installables, words);
-    const report = await context.tryRealise(targets);
-    if (report.failures.length > 0) return reportFailures(report) > 0 ? 1 : 0;
-    const realised = realisedTargets(source, targets);
-    paths = [...realised.paths];
-    realisations = realised.realisations;
-  }
-  const wanted = isWhole ? source.closureOf(paths) : paths;
-  if (cache !== undefined) {
-    await copyToCache(source, cache, wanted);
-    for (const realisation of realisations)
-      if (isCached(cache, realisation.outputPath)) writeRealisation(cache.directory, realisation);
-  } else if (settings !== undefined) await copyPaths(source, settings, wanted, { checksSignatures });
+  const sourceUrl = from ?? flags.store;
+  const isLocal = isWholeAddress(sourceUrl);
+  const contextFlags = { ...flags, store: isLocal ? sourceUrl : undefined };
+  using context = openInstallableContext(contextFlags, installables, { name: "nix copy" });
+  await using source =
+    isLocal || sourceUrl === undefined
+      ? new StoreEndpoint(context.store)
+      : await openRemoteStore(context.settings, sourceUrl);
+  const targetUrl = to ?? flags.store;
+  await using target: RemoteStore =
+    targetUrl === undefined && !isLocal
+      ? new StoreEndpoint(context.store)
+      : await openRemoteStore(context.settings, targetUrl ?? "auto", { isTarget: true });
+  const command = { flags, installables, words, given };
+  const copied = await pathsToCopy(command, context, source);
+  if (typeof copied === "number") return copied;
+  const { paths } = copied;
+  await copyPaths({
+    source,
+    target,
+    paths,
+    isRecursive: !given.has("no-recursive"),
+    checksSignatures: !given.has("no-check-sigs"),
+    signal: context.signal,
+    ...sayCopies(source, target),
+  });
+  for (const realisation of copied.realisations) await target.addRealisation?.(realisation);
   return 0;
 }
 
-async function copyToCache(source: Store, cache: CacheTarget, wanted: readonly StorePath[]): Promise<void> {
-  initialiseCache(cache);
-  for (const path of source.topologicalSort(wanted)) {
-    if (isCached(cache, path)) continue;
-    say(`copying path '${path}' to '${cache.directory}'...`);
-    await writeToCache(cache, source.pathInfo(path), source.realPath(path));
-  }
+interface Copied {
+  readonly paths: readonly StorePath[];
+  /** What had to be known to find them. */
+  readonly realisations: readonly Realisation[];
 }
 
-function readKey(file: string): SecretKey {
-  return parseSecretKey(readFileSync(file, "utf8"));
+/** @returns the exit status where something could not be built */
+async function pathsToCopy(
+  { flags, installables, words, given }: CopyCommand,
+  context: StoreContext,
+  source: RemoteStore,
+): Promise<Copied | number> {
+  if (given.has("all")) return { paths: await allPathsOf(source), realisations: [] };
+  const isDerivation = given.has("derivation");
+  const targets = targetsOf(context, flags, installables, words);
+  // What is elsewhere is taken as it is there.
+  if (source instanceof StoreEndpoint && !isDerivation) {
+    const report = await context.tryRealise(targets);
+    if (report.failures.length > 0) return reportFailures(report) > 0 ? 1 : 0;
+    const { paths, realisations } = realisedTargets(context.store, targets);
+    return { paths: [...paths], realisations };
+  }
+  return { paths: pathsOfTargets(context, targets, { isDerivation }), realisations: [] };
 }

@@ -1,5 +1,6 @@
+import { openAskedStore } from "../askedStore.ts";
+import { printLog } from "../buildLogs.ts";
 import { parseCommandLine } from "../commandLine.ts";
-import { printLog } from "../nixStore/buildLog.ts";
 import {
   newInstallableFlags,
   openInstallableContext,
@@ -17,8 +18,11 @@ export async function log(argv: readonly string[]): Promise<number> {
     words.push(word);
     return true;
   });
-  using context = openInstallableContext(flags, installables, { name: "nix log" });
+  await using asked = await openAskedStore(flags, {
+    open: (common) => openInstallableContext(common, installables, { name: "nix log" }),
+  });
+  const { context, store } = asked;
   for (const target of targetsOf(context, flags, installables, words))
-    await printLog(context.store, target.kind === "built" ? target.drvPath : target.path);
+    await printLog(context.store, target.kind === "built" ? target.drvPath : target.path, store);
   return 0;
 }

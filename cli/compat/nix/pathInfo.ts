@@ -1,6 +1,13 @@
 import { DevshellError, bytesOfText, formatHash } from "../../../core/index.ts";
-import type { StoreContext } from "../../../env/index.ts";
-import { parseContentAddress, type DerivedPath, type Store, type StorePath } from "../../../store/index.ts";
+import {
+  parseContentAddress,
+  queryPaths,
+  renderSize,
+  type RemotePathInfo,
+  type RemoteStore,
+  type StorePath,
+} from "../../../store/index.ts";
+import { allPathsOf, openAskedStore, pathsOfTargets } from "../askedStore.ts";
 import { parseCommandLine, usageError } from "../commandLine.ts";
 import { printLine, say, wordsOfStandardInput } from "../output.ts";
 import {
@@ -11,7 +18,7 @@ import {
 } from "./installables.ts";
 
 /** `nix path-info`. */
-export function pathInfo(argv: readonly string[]): number {
+export async function pathInfo(argv: readonly string[]): Promise<number> {
   const words: string[] = [];
   const given = new Set<string>();
   let format: string | undefined;
@@ -28,23 +35,25 @@ export function pathInfo(argv: readonly string[]): number {
     else words.push(word);
     return true;
   });
-  using context = openInstallableContext(flags, installables, { name: "nix path-info" });
-  const { store } = context;
+  await using asked = await openAskedStore(flags, {
+    open: (common) => openInstallableContext(common, installables, { name: "nix path-info" }),
+  });
+  const { context, store } = asked;
   if (given.has("stdin")) words.push(...wordsOfStandardInput());
   if (given.has("json")) checkFormat(format);
   const named = given.has("all")
-    ? store.allValidPaths()
+    ? await allPathsOf(store)
     : given.has("stdin") && words.length === 0
       ? []
-      : targetsOf(context, flags, installables, words).flatMap((target) =>
-          pathsOf(context, target, given.has("derivation")),
-        );
-  const paths = given.has("recursive") ? store.closureOf(named) : named;
-  if (given.has("json"))
-    printLine(
-      bytesOfText(jsonOf(store, paths, { hasClosure: given.has("closureSize"), isNew: format === "2" })),
-    );
-  else for (const path of paths) printLine(lineOf(store, path, given));
+      : pathsOfTargets(context, targetsOf(context, flags, installables, words), {
+          isDerivation: given.has("derivation"),
+        });
+  const paths = given.has("recursive")
+    ? [...(await queryPaths(store, named, { isRecursive: true })).keys()].sort()
+    : named;
+  const printer = new InfoPrinter(store, context.settings.storeDir, given, format === "2");
+  if (given.has("json")) printLine(bytesOfText(await printer.json(paths)));
+  else for (const path of paths) printLine(await printer.line(path));
   return 0;
 }
 
@@ -59,30 +68,10 @@ const SWITCHES: Readonly<Record<string, string>> = {
   "--size": "size",
   "-S": "closureSize",
   "--closure-size": "closureSize",
+  "-h": "human",
+  "--human-readable": "human",
   "--sigs": "signatures",
 };
-
-function pathsOf(context: StoreContext, target: DerivedPath, isDerivation: boolean): StorePath[] {
-  if (target.kind === "opaque") return [target.path];
-  if (isDerivation) return [target.drvPath];
-  const { outputs } = target;
-  return [...context.store.queryDerivationOutputs(target.drvPath)].flatMap(([name, path]) =>
-    path !== undefined && (outputs === "*" || outputs.includes(name)) ? [path] : [],
-  );
-}
-
-function lineOf(store: Store, path: StorePath, given: ReadonlySet<string>): string {
-  const info = infoOf(store, path);
-  const fields: string[] = [path];
-  if (given.has("size")) fields.push(String(info.narSizeBytes));
-  if (given.has("closureSize")) fields.push(String(closureBytes(store, path)));
-  if (given.has("signatures")) {
-    if (info.isUltimate) fields.push("ultimate");
-    if (info.contentAddress !== undefined) fields.push(`ca:${info.contentAddress}`);
-    fields.push(...info.signatures);
-  }
-  return fields.join("\t");
-}
 
 /** @throws {DevshellError} `CLI_USAGE` */
 function checkFormat(format: string | undefined): void {
@@ -94,55 +83,92 @@ function checkFormat(format: string | undefined): void {
     throw usageError("nix path-info", `unknown JSON format '${format}': there are 1 and 2`);
 }
 
-interface JsonOptions {
-  readonly hasClosure: boolean;
-  /** Format 2: base names, and content addresses taken apart. */
-  readonly isNew: boolean;
+interface ClosureSize {
+  readonly narBytes: number;
+  /** Undefined where the store does not keep compressed files. */
+  readonly downloadBytes: number | undefined;
 }
 
-function jsonOf(store: Store, paths: readonly StorePath[], options: JsonOptions): string {
-  const { isNew } = options;
-  const { storeDir } = store;
-  const shown = (path: StorePath): string => (isNew ? path.slice(storeDir.length + 1) : path);
-  const info = Object.fromEntries(paths.map((path) => [shown(path), entryOf(store, path, shown, options)]));
-  return JSON.stringify(isNew ? { info, storeDir, version: 2 } : info);
-}
+class InfoPrinter {
+  readonly #store: RemoteStore;
+  readonly #storeDir: string;
+  readonly #given: ReadonlySet<string>;
+  /** JSON of format 2: base names, and content addresses taken apart. */
+  readonly #isNew: boolean;
 
-function entryOf(
-  store: Store,
-  path: StorePath,
-  shown: (path: StorePath) => string,
-  { hasClosure, isNew }: JsonOptions,
-): unknown {
-  const info = store.queryPathInfo(path);
-  if (info === undefined) return null;
-  const { contentAddress } = info;
-  return {
-    ca: contentAddress === undefined ? null : isNew ? addressJson(contentAddress) : contentAddress,
-    ...(hasClosure ? { closureSize: closureBytes(store, path) } : {}),
-    deriver: info.deriver === undefined ? null : shown(info.deriver),
-    narHash: formatHash(info.narHash, "sri"),
-    narSize: info.narSizeBytes,
-    references: info.references.map(shown),
-    registrationTime: info.registrationTime,
-    signatures: info.signatures,
-    storeDir: store.storeDir,
-    ultimate: info.isUltimate,
-    version: isNew ? 2 : 1,
-  };
+  constructor(store: RemoteStore, storeDir: string, given: ReadonlySet<string>, isNew: boolean) {
+    this.#store = store;
+    this.#storeDir = storeDir;
+    this.#given = given;
+    this.#isNew = isNew;
+  }
+
+  async line(path: StorePath): Promise<string> {
+    const info = await this.#store.query(path);
+    if (info === undefined) throw new DevshellError("STORE_PATH_NOT_VALID", `path '${path}' is not valid`);
+    const given = this.#given;
+    const fields: string[] = [path];
+    const addSize = (sizeBytes: number): void =>
+      void fields.push(given.has("human") ? renderSize(sizeBytes).padStart(10) : String(sizeBytes));
+    if (given.has("size")) addSize(info.narSizeBytes);
+    if (given.has("closureSize")) addSize((await this.#closureSize(path)).narBytes);
+    if (given.has("signatures")) {
+      if (info.isUltimate) fields.push("ultimate");
+      if (info.contentAddress !== undefined) fields.push(`ca:${info.contentAddress}`);
+      fields.push(...info.signatures);
+    }
+    return fields.join("\t");
+  }
+
+  async json(paths: readonly StorePath[]): Promise<string> {
+    const entries: [string, unknown][] = [];
+    for (const path of paths) entries.push([this.#shown(path), await this.#entry(path)]);
+    const info = Object.fromEntries(entries);
+    return JSON.stringify(this.#isNew ? { info, storeDir: this.#storeDir, version: 2 } : info);
+  }
+
+  async #entry(path: StorePath): Promise<unknown> {
+    const info = await this.#store.query(path);
+    if (info === undefined) return null;
+    const { contentAddress, narFile } = info;
+    const closure = this.#given.has("closureSize") ? await this.#closureSize(path) : undefined;
+    return {
+      ca: contentAddress === undefined ? null : this.#isNew ? addressJson(contentAddress) : contentAddress,
+      ...(closure?.downloadBytes !== undefined && { closureDownloadSize: closure.downloadBytes }),
+      ...(closure !== undefined && { closureSize: closure.narBytes }),
+      ...(narFile !== undefined && { compression: narFile.compression }),
+      deriver: info.deriver === undefined ? null : this.#shown(info.deriver),
+      ...(narFile?.hash !== undefined && { downloadHash: formatHash(narFile.hash, "sri") }),
+      ...(narFile?.sizeBytes !== undefined && { downloadSize: narFile.sizeBytes }),
+      narHash: formatHash(info.narHash, "sri"),
+      narSize: info.narSizeBytes,
+      references: info.references.map((reference) => this.#shown(reference)),
+      registrationTime: info.registrationTime === 0 ? null : info.registrationTime,
+      signatures: info.signatures,
+      storeDir: this.#storeDir,
+      ultimate: info.isUltimate,
+      ...(narFile !== undefined && { url: narFile.url }),
+      version: this.#isNew ? 2 : 1,
+    };
+  }
+
+  #shown(path: StorePath): string {
+    return this.#isNew ? path.slice(this.#storeDir.length + 1) : path;
+  }
+
+  async #closureSize(path: StorePath): Promise<ClosureSize> {
+    const infos = [...(await queryPaths(this.#store, [path], { isRecursive: true })).values()];
+    const hasFiles = infos.every((info) => info.narFile !== undefined);
+    const sum = (sizeOf: (info: RemotePathInfo) => number): number =>
+      infos.reduce((total, info) => total + sizeOf(info), 0);
+    return {
+      narBytes: sum((info) => info.narSizeBytes),
+      downloadBytes: hasFiles ? sum((info) => info.narFile?.sizeBytes ?? 0) : undefined,
+    };
+  }
 }
 
 function addressJson(text: string): unknown {
   const { hash, method } = parseContentAddress(text);
   return { hash: formatHash(hash, "sri"), method };
-}
-
-function closureBytes(store: Store, path: StorePath): number {
-  return store.closureOf(path).reduce((sum, each) => sum + infoOf(store, each).narSizeBytes, 0);
-}
-
-function infoOf(store: Store, path: StorePath): ReturnType<Store["pathInfo"]> {
-  const info = store.queryPathInfo(path);
-  if (info === undefined) throw new DevshellError("STORE_PATH_NOT_VALID", `path '${path}' is not valid`);
-  return info;
 }

@@ -1,16 +1,19 @@
 import { readFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
+import { DevshellError, bytesOfText, formatHash, parseHash } from "../../../core/index.ts";
 import {
-  DevshellError,
-  NIX_VERSION,
-  bytesOfText,
-  formatHash,
-  fsPath,
-  parseHash,
-} from "../../../core/index.ts";
-import { DaemonStore, dumpNar, type DerivedPath } from "../../../store/index.ts";
+  invalidPath,
+  openObjectTree,
+  openRemoteStore,
+  queryPaths,
+  splitStorePath,
+  type DerivedPath,
+  type StorePath,
+} from "../../../store/index.ts";
 import { prefetchFile, type StoreContext } from "../../../env/index.ts";
-import { parseCommandLine, usageError } from "../commandLine.ts";
+import { allPathsOf, openAskedStore, pathsOfTargets, unsupported, type AskedStore } from "../askedStore.ts";
+import { drvPathOf, logOf } from "../buildLogs.ts";
+import { parseCommandLine, usageError, type CommonFlags } from "../commandLine.ts";
 import { openContext } from "../context.ts";
 import { algorithmOf } from "../nixHash.ts";
 import { printDeadCount, readFreedBytes, runCollection } from "../nixStore/garbage.ts";
@@ -21,7 +24,15 @@ import { builtPathsOf } from "./builtPaths.ts";
 import { printClosureDiff } from "./closureDiff.ts";
 import { deleteBuildTraces, printBuildTrace } from "./buildTrace.ts";
 import { rewriteToContent } from "./makeContentAddressed.ts";
-import { newInstallableFlags, takeInstallableFlag, targetsOf } from "./installables.ts";
+import {
+  newInstallableFlags,
+  takeInstallableFlag,
+  targetsOf,
+  type InstallableFlags,
+} from "./installables.ts";
+import { splitOutputs } from "./outputs.ts";
+import { copySignatures, signPaths, verifyPaths } from "./storeSignatures.ts";
+import { LIST_SWITCHES, listFlagsOf, listTree, printFile } from "./treeListing.ts";
 
 interface StoreRequest {
   readonly context: StoreContext;
@@ -32,29 +43,53 @@ interface StoreRequest {
   readonly targets: () => DerivedPath[];
 }
 
+/** What works on any store, wherever it is. */
+interface AnyStoreRequest extends Omit<StoreRequest, "context" | "targets"> {
+  readonly asked: AskedStore;
+  /** The stores that `-s` names. */
+  readonly others: readonly string[];
+  /** The paths that the words, `-r` and `--all` mean. */
+  readonly paths: () => Promise<readonly StorePath[]>;
+}
+
 type Action = (request: StoreRequest) => Promise<number> | number;
+type AnyStoreAction = (request: AnyStoreRequest) => Promise<number> | number;
 
 const ACTIONS: Readonly<Record<string, Action>> = {
   add: (request) => add(request, request.values.get("--mode") ?? "nar"),
   "add-file": (request) => add(request, "flat"),
   "add-path": (request) => add(request, "nar"),
   "build-trace": buildTrace,
-  cat,
   delete: deletePaths,
   "diff-closures": diffClosures,
-  "dump-path": dumpPath,
   gc: collect,
-  info: ping,
   optimise,
   optimize: optimise,
   "path-from-hash-part": pathFromHashPart,
-  ping,
   "prefetch-file": prefetch,
+};
+
+const ANY_STORE_ACTIONS: Readonly<Record<string, AnyStoreAction>> = {
+  cat,
+  "copy-log": copyLog,
+  "copy-sigs": async ({ asked, others, paths }) => await copySignatures(asked, await paths(), others),
+  "dump-path": dumpPath,
+  info: ping,
+  ls,
+  ping,
+  sign: async ({ asked, values, paths }) =>
+    await signPaths(asked.store, await paths(), values.get("--key-file")),
   verify,
 };
 
+/** Of those, the ones that change the store. */
+const WRITERS = new Set(["sign", "copy-sigs", "copy-log"]);
+
 const VALUED = new Set([
   "--expected-hash",
+  "--from",
+  "--key-file",
+  "--to",
   "--hash-type",
   "--mode",
   "--name",
@@ -69,16 +104,25 @@ export async function store(argv: readonly string[]): Promise<number> {
   const words: string[] = [];
   const values = new Map<string, string>();
   const given = new Set<string>();
+  const others: string[] = [];
   const installables = newInstallableFlags();
   const flags = parseCommandLine("nix store", argv, (word, next) => {
     if (takeInstallableFlag(installables, word, next)) return true;
-    if (VALUED.has(word)) values.set(word === "-n" ? "--name" : word, next());
-    else if (GIVEN.has(word)) given.add(word);
+    const long = shortFor(words[0], word);
+    if (VALUED.has(long)) values.set(long, next());
+    else if (long === "--substituter") others.push(next());
+    else if (GIVEN.has(long)) given.add(long);
     else if (word.startsWith("-")) return false;
     else words.push(word);
     return true;
   });
-  const [name, ...rest] = words;
+  const [name = "", ...rest] = words;
+  const anyStoreAction = Object.hasOwn(ANY_STORE_ACTIONS, name) ? ANY_STORE_ACTIONS[name] : undefined;
+  if (anyStoreAction !== undefined) {
+    await using asked = await openAskedStore(flags, { isTarget: WRITERS.has(name) });
+    const paths = (): Promise<readonly StorePath[]> => pathsGiven(asked, flags, installables, rest, given);
+    return await anyStoreAction({ asked, words: rest, values, given, others, paths });
+  }
   using context = openContext(flags);
   if (name === "repair") {
     const report = await context.tryRealise(targetsOf(context, flags, installables, rest), {
@@ -98,10 +142,10 @@ export async function store(argv: readonly string[]): Promise<number> {
       targetsOf(context, flags, installables, rest.slice(1)),
       given.has("--json"),
     );
-  const action = name === undefined ? undefined : ACTIONS[name];
+  const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
   if (action === undefined)
-    throw new DevshellError("CLI_NOT_BUILT", `Cannot run "nix store ${name ?? ""}": it is not built yet`, {
-      hint: `there are ${Object.keys(ACTIONS).join(", ")}, make-content-addressed, repair`,
+    throw new DevshellError("CLI_NOT_BUILT", `Cannot run "nix store ${name}": it is not built yet`, {
+      hint: `there are ${[...Object.keys(ACTIONS), ...Object.keys(ANY_STORE_ACTIONS)].join(", ")}, make-content-addressed, repair`,
     });
   return await action({
     context,
@@ -112,21 +156,51 @@ export async function store(argv: readonly string[]): Promise<number> {
   });
 }
 
+/** What a letter means depends on the action. */
+function shortFor(action: string | undefined, word: string): string {
+  switch (word) {
+    case "-n":
+      return action === "verify" ? "--sigs-needed" : "--name";
+    case "-k":
+      return action === "sign" ? "--key-file" : word;
+    case "-s":
+      return "--substituter";
+    case "-r":
+      return "--recursive";
+    default:
+      return (action === "ls" ? LIST_SWITCHES[word] : undefined) ?? word;
+  }
+}
+
+async function pathsGiven(
+  { context, store: asked }: AskedStore,
+  flags: CommonFlags,
+  installables: InstallableFlags,
+  words: readonly string[],
+  given: ReadonlySet<string>,
+): Promise<readonly StorePath[]> {
+  if (given.has("--all")) return await allPathsOf(asked);
+  const named = pathsOfTargets(context, targetsOf(context, flags, installables, words));
+  if (!given.has("--recursive")) return named;
+  return [...(await queryPaths(asked, named, { isRecursive: true })).keys()];
+}
+
 const GIVEN = new Set([
   "--all",
   "--also-referrers",
+  "--directory",
   "--dry-run",
   "--executable",
   "--flat",
   "--ignore-liveness",
   "--json",
+  "--long",
   "--no-contents",
   "--no-trust",
   "--recursive",
   "--skip-alive",
   "--skip-live",
   "--unpack",
-  "-r",
 ]);
 
 function buildTrace({ context, words }: StoreRequest): number {
@@ -154,12 +228,24 @@ function add({ context, words, values, given }: StoreRequest, mode: string): num
   return 0;
 }
 
-function cat({ context, words }: StoreRequest): number {
-  const { store: local } = context;
+async function cat({ asked, words }: AnyStoreRequest): Promise<number> {
+  const { storeDir } = asked.context.settings;
   for (const word of words) {
-    local.pathInfo(storePathOf(local.storeDir, word));
-    writeStandardOutput(readFileSync(fsPath(local.realPath(inStore(local.storeDir, word)))));
+    const { storePath, rest } = splitStorePath(storeDir, inStore(storeDir, word));
+    await using tree = await openObjectTree(asked.store, storePath);
+    const shown = `${storePath}${rest}`;
+    await printFile(tree, rest, () => new DevshellError("CLI_NO_PATH", `path '${shown}' does not exist`));
   }
+  return 0;
+}
+
+async function ls({ asked, words, given }: AnyStoreRequest): Promise<number> {
+  const [word, ...more] = words;
+  if (word === undefined || more.length > 0) throw usageError("nix store ls", "expected one path");
+  const { storeDir } = asked.context.settings;
+  const { storePath, rest } = splitStorePath(storeDir, inStore(storeDir, word));
+  await using tree = await openObjectTree(asked.store, storePath);
+  listTree(tree, rest, `${storePath}${rest}`, listFlagsOf(given));
   return 0;
 }
 
@@ -167,7 +253,7 @@ async function deletePaths({ context, words, targets, given }: StoreRequest): Pr
   const { store: local } = context;
   if (words.length === 0) throw usageError("nix store delete", "no store paths are named");
   const named = targets().flatMap((target) => builtPathsOf(context, target).map(([, path]) => path));
-  const isRecursive = given.has("--recursive") || given.has("-r");
+  const isRecursive = given.has("--recursive");
   // What is not valid has no closure, and may be deleted still.
   const paths = isRecursive ? local.closureOf(named.filter((path) => local.isValidPath(path))) : named;
   return await runCollection(local, {
@@ -195,12 +281,35 @@ async function diffClosures({ context, words, targets }: StoreRequest): Promise<
   return 0;
 }
 
-function dumpPath({ context, words }: StoreRequest): number {
-  const { store: local } = context;
+async function dumpPath({ asked, words }: AnyStoreRequest): Promise<number> {
   for (const word of words) {
-    const path = storePathOf(local.storeDir, word);
-    local.pathInfo(path);
-    dumpNar(local.realPath(path), writeStandardOutput);
+    const path = storePathOf(asked.context.settings.storeDir, word);
+    const info = await asked.store.query(path);
+    if (info === undefined) throw invalidPath(asked.store, path);
+    const download = await asked.store.openNar(info, {});
+    for await (const chunk of download.nar) writeStandardOutput(Buffer.from(chunk));
+    await download.discard();
+  }
+  return 0;
+}
+
+async function copyLog({ asked, values, words }: AnyStoreRequest): Promise<number> {
+  const { context, store: own } = asked;
+  const [from, to] = [values.get("--from"), values.get("--to")];
+  if (from === undefined && to === undefined)
+    throw usageError("nix store copy-log", "you must pass '--from' and/or '--to'");
+  await using source = from === undefined ? undefined : await openRemoteStore(context.settings, from);
+  await using target =
+    to === undefined ? undefined : await openRemoteStore(context.settings, to, { isTarget: true });
+  const [reader, writer] = [source ?? own, target ?? own];
+  for (const word of words) {
+    const path = storePathOf(context.settings.storeDir, splitOutputs(word).prefix);
+    const drvPath = (await drvPathOf(own, path)) ?? (await drvPathOf(reader, path));
+    const log = drvPath === undefined ? undefined : await logOf(reader, drvPath);
+    if (drvPath === undefined || log === undefined)
+      throw new DevshellError("CLI_NO_LOG", `build log for '${path}' is not available`);
+    if (writer.addLog === undefined) throw unsupported(writer, "keeps no logs");
+    await writer.addLog(drvPath, log);
   }
   return 0;
 }
@@ -230,26 +339,28 @@ function pathFromHashPart({ context, words }: StoreRequest): number {
   return 0;
 }
 
-function ping({ context, given }: StoreRequest): number {
-  const { store, settings } = context;
-  const url = settings.daemon?.url ?? "local";
-  const greeting = store instanceof DaemonStore ? store.greeting : undefined;
-  const version = store instanceof DaemonStore ? greeting?.daemonVersion : NIX_VERSION;
-  const isTrusted = store instanceof DaemonStore ? greeting?.isTrusted : true;
-  if (given.has("--json")) printLine(JSON.stringify({ trusted: isTrusted, url, version }));
+function ping({ asked, given }: AnyStoreRequest): number {
+  const { url, version, isTrusting } = asked.store;
+  // Says whether a daemon can be reached, which is what many ask for.
+  if (given.has("--json")) printLine(JSON.stringify({ trusted: isTrusting, url, version }));
   else {
-    const lines = [`Store URL: ${url}`, `Store directory: ${store.storeDir}`];
-    if (version !== undefined) lines.push(`Version: ${version}`);
-    if (isTrusted !== undefined) lines.push(`Trusted: ${isTrusted ? 1 : 0}`);
-    lines.forEach(say);
+    say(`Store URL: ${url}`);
+    if (version !== undefined) say(`Version: ${version}`);
+    if (isTrusting !== undefined) say(`Trusted: ${isTrusting ? 1 : 0}`);
   }
   return 0;
 }
 
-async function verify({ context, given }: StoreRequest): Promise<number> {
-  const { problems } = await context.store.verify({ checkContents: !given.has("--no-contents") });
-  for (const problem of problems) say(problem);
-  return problems.length === 0 ? 0 : 1;
+async function verify({ asked, given, values, others, paths }: AnyStoreRequest): Promise<number> {
+  const needed = values.get("--sigs-needed") ?? "0";
+  if (!/^\d{1,6}$/.test(needed))
+    throw usageError("nix store verify", `'--sigs-needed' requires an integer argument`);
+  return await verifyPaths(asked, await paths(), {
+    checksContents: !given.has("--no-contents"),
+    checksTrust: !given.has("--no-trust"),
+    signaturesNeeded: Number(needed),
+    substituters: others,
+  });
 }
 
 async function prefetch({ context, words, values, given }: StoreRequest): Promise<number> {

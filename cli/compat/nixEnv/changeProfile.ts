@@ -1,7 +1,7 @@
 import { DevshellError, bytesOfText } from "../../../core/index.ts";
 import type { StoreContext } from "../../../env/index.ts";
 import { addFrame, compareVersions } from "../../../lang/index.ts";
-import { addGeneration, profileToken } from "../../../store/index.ts";
+import { addGeneration, findSubstitutable, profileToken } from "../../../store/index.ts";
 import { usageError, type CommonFlags } from "../commandLine.ts";
 import type { CompatEvaluation } from "../evaluate.ts";
 import { say } from "../output.ts";
@@ -192,11 +192,11 @@ async function prebuilt(
 ): Promise<readonly EnvPackage[]> {
   if (!from.isPrebuiltOnly) return packages;
   const missing = packages.filter((each) => !context.store.isValidPath(each.outPath));
-  const report = await context.tryRealise(
-    missing.map((each) => ({ kind: "opaque", path: each.outPath })),
-    { dryRun: true },
+  const offered = await findSubstitutable(
+    context.settings,
+    missing.map((each) => each.outPath),
+    (problem) => say(`warning: ${problem instanceof Error ? problem.message : String(problem)}`),
   );
-  const offered = new Set(report.plan.downloads);
   return packages.filter((each) => !missing.includes(each) || offered.has(each.outPath));
 }
 

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../../core/index.ts";
 import type { StoreContext } from "../../../env/index.ts";
 import { calls, isCatchable } from "../../../lang/index.ts";
-import type { StorePath } from "../../../store/index.ts";
+import { findSubstitutable, type StorePath } from "../../../store/index.ts";
 import type { CompatEvaluation } from "../evaluate.ts";
 import { printBytes } from "../output.ts";
 import { compareToSet, type VersionComparison } from "./compareToSet.ts";
@@ -88,16 +88,10 @@ async function findStates(
   if (context.settings.rung === "dummy")
     return { installed: installedPaths, valid: new Set(), substitutable: new Set() };
   const valid = new Set(all.filter((path) => context.store.isValidPath(path)));
-  const report = await context.tryRealise(
-    all.filter((path) => !valid.has(path)).map((path) => ({ kind: "opaque", path })),
-    { dryRun: true },
+  const substitutable = await findSubstitutable(context.settings, all, (problem) =>
+    context.message("warning", problem instanceof Error ? problem.message : String(problem)),
   );
-  const offered = new Set(report.plan.downloads);
-  return {
-    installed: installedPaths,
-    valid,
-    substitutable: new Set(all.filter((path) => offered.has(path))),
-  };
+  return { installed: installedPaths, valid, substitutable };
 }
 
 function columnsOf(

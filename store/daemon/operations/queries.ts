@@ -5,7 +5,7 @@ import { readPath, readPaths, writePathInfo } from "../../protocol/values.ts";
 import { readFlag, readList, readString, readStrings } from "../../protocol/wire.ts";
 import type { StorePath, ValidPathInfo } from "../../types.ts";
 import { realise } from "../../realise/realise.ts";
-import type { SubstituterSet } from "../../realise/substituterSet.ts";
+import type { RemotePathInfo } from "../../remote/types.ts";
 import type { Operation, Session } from "../session.ts";
 
 /** Since then a client may want what is missing substituted first. */
@@ -147,17 +147,15 @@ export const queries: Readonly<Partial<Record<OperationName, Operation>>> = {
   },
 };
 
-type Offered = NonNullable<Awaited<ReturnType<SubstituterSet["find"]>>>["info"];
-
-async function offerOf(session: Session, path: StorePath): Promise<Offered | undefined> {
+async function offerOf(session: Session, path: StorePath): Promise<RemotePathInfo | undefined> {
   return (await session.substituters.find(path))?.info;
 }
 
-function writeOffer({ reply }: Session, offer: Offered): void {
+function writeOffer({ reply }: Session, offer: RemotePathInfo): void {
   reply
     .string(offer.deriver ?? "")
     .strings([...offer.references].sort())
-    .number("fileSizeBytes" in offer ? (offer.fileSizeBytes ?? 0) : 0)
+    .number(offer.narFile?.sizeBytes ?? 0)
     .number(offer.narSizeBytes);
 }
 

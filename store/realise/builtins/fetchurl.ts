@@ -3,8 +3,9 @@ import { chmod, copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DevshellError, fsPath, formatHash, hashBytes, type Hash } from "../../../core/index.ts";
 import { decompress, downloadToFile, isNotFound } from "../../../io/index.ts";
-import { derivationAttribute } from "../derivationOptions.ts";
 import { restoreNar } from "../../format/narRestore.ts";
+import { downloadsDir } from "../../local/layout.ts";
+import { derivationAttribute } from "../derivationOptions.ts";
 import type { BuiltinBuilder, BuiltinBuilderContext } from "../../types.ts";
 
 /** No single file that a developer's environment needs is larger. */
@@ -143,11 +144,6 @@ function summarise(failures: readonly unknown[]): unknown {
     `unable to download from any of ${failures.length} mirrors:\n  ${lines.join("\n  ")}`,
     { hint: hint ?? "are the mirrors up? check the network and try again; what has arrived is kept" },
   );
-}
-
-/** Where unfinished downloads wait for the next run. */
-export function downloadsDir(stateDir: string): string {
-  return join(stateDir, "devshell", "downloads");
 }
 
 async function moveFile(from: string, to: string): Promise<void> {

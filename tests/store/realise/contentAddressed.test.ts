@@ -2,13 +2,8 @@ import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { formatKey, generateSecretKey, publicKeyOf } from "../../../store/format/narInfo.ts";
-import {
-  initialiseCache,
-  realise,
-  writeRealisation,
-  writeToCache,
-  type RealiseReport,
-} from "../../../store/realise/index.ts";
+import { realise, type RealiseReport } from "../../../store/realise/index.ts";
+import { StoreEndpoint, copyPaths, openRemoteStore } from "../../../store/remote/index.ts";
 import type { StorePath } from "../../../store/types.ts";
 import { TestStore, temporaryDirectory, type TestDerivation } from "../realiseFixture.ts";
 
@@ -185,12 +180,12 @@ describe("what others found out", () => {
     );
     const root = counted(t, { name: "root", floating: "contentAddressed", script: "echo x > $out" });
     const out = outputOf(await t.build(root));
-    const cache = { directory: join(dir, "cache"), storeDir: t.store.storeDir, compression: "none" };
-    initialiseCache(cache);
-    await writeToCache(cache, t.store.pathInfo(out), out);
+    const url = `file://${dir}/cache?compression=none`;
+    await using target = await openRemoteStore(t.store.settings, url, { isTarget: true });
+    await copyPaths({ source: new StoreEndpoint(t.store), target, paths: [out], isRecursive: true });
     const realisation = t.store.queryRealisation(root, "out");
     if (realisation === undefined) throw new Error("nothing is known of what was built");
-    writeRealisation(cache.directory, realisation);
+    await target.addRealisation?.(realisation);
     t.store.deleteRealisation(root, "out");
     t.store.db.invalidatePath(out);
     rmSync(out);

@@ -6,8 +6,14 @@ import {
   type LockJson,
   type LockNode,
 } from "../../../../lang/index.ts";
-import { parseStorePath, type StorePath } from "../../../../store/index.ts";
-import { copyPaths, targetSettings } from "../copyPaths.ts";
+import {
+  StoreEndpoint,
+  copyPaths,
+  openRemoteStore,
+  parseStorePath,
+  type StorePath,
+} from "../../../../store/index.ts";
+import { sayCopies } from "../../copyMessages.ts";
 import { printJsonLine, takeJsonLayout, type JsonLayout } from "../prettyJson.ts";
 import { FlakeCommand, parseFlakeRequest } from "./flakeCommand.ts";
 import { fetchLocked } from "./prefetchInputs.ts";
@@ -15,13 +21,13 @@ import { fetchLocked } from "./prefetchInputs.ts";
 /** `nix flake archive`: a flake and all its inputs in the store. */
 export async function archive(argv: readonly string[]): Promise<number> {
   let isJson = false;
-  let target: string | undefined;
+  let to: string | undefined;
   let isDryRun = false;
   let checksSignatures = true;
   const layout: JsonLayout = { isPretty: undefined };
   const request = parseFlakeRequest("nix flake archive", argv, (word, next) => {
     if (word === "--json") isJson = true;
-    else if (word === "--to") target = next();
+    else if (word === "--to") to = next();
     else if (word === "--dry-run") isDryRun = true;
     else if (word === "--no-check-sigs") checksSignatures = false;
     else return takeJsonLayout(layout, word);
@@ -38,9 +44,17 @@ export async function archive(argv: readonly string[]): Promise<number> {
     ["inputs", inputsOf(command, lock, sources)],
   ]);
   if (isJson) printJsonLine(printLockJson(json, "compact"), layout);
-  if (target !== undefined && !isDryRun) {
-    const settings = targetSettings(store, request.common.settings, target);
-    await copyPaths(store, settings, [...sources], { checksSignatures });
+  if (to !== undefined && !isDryRun) {
+    await using source = new StoreEndpoint(store);
+    await using target = await openRemoteStore(command.context.settings, to, { isTarget: true });
+    await copyPaths({
+      source,
+      target,
+      paths: sources,
+      isRecursive: false,
+      checksSignatures,
+      ...sayCopies(source, target),
+    });
   }
   return 0;
 }

@@ -1,0 +1,177 @@
+import { createReadStream } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import { Readable } from "node:stream";
+import { DevshellError, fsPath, hashBytes, type ByteString } from "../../core/index.ts";
+import {
+  downloadToFile,
+  fetchBytes,
+  isNotFound,
+  probeUrl,
+  upload,
+  type MakeHeaders,
+  type TransferOptions,
+} from "../../io/index.ts";
+import type {
+  CacheContent,
+  CacheFiles,
+  DownloadedFile,
+  ReadRequest,
+  WantedFile,
+  WriteOptions,
+} from "./cacheFiles.ts";
+import { absentFile, checkFile } from "./checkedFile.ts";
+
+const BUFFER_BYTES = 1 << 20;
+/** Fetched again whole rather than continued: a file of its own would cost more. */
+const SMALL_BYTES = 256 << 10;
+
+export interface HttpFilesOptions {
+  /** As messages name the cache. */
+  readonly url: string;
+  /** What names are appended to. */
+  readonly base: string;
+  /** Holds downloads, so that a later run continues them. */
+  readonly downloadsDir: ByteString;
+  readonly headers?: MakeHeaders | undefined;
+  /** Tries of each transfer. */
+  readonly attempts?: number | undefined;
+}
+
+/** The files of a binary cache on a web server; it is written by `PUT`. */
+export class HttpFiles implements CacheFiles {
+  readonly url: string;
+  readonly scratchDir: ByteString;
+  readonly #base: string;
+  readonly #headers: MakeHeaders | undefined;
+  readonly #attempts: number | undefined;
+
+  constructor({ url, base, downloadsDir, headers, attempts }: HttpFilesOptions) {
+    this.#attempts = attempts;
+    this.url = url;
+    this.scratchDir = downloadsDir;
+    this.#base = base;
+    this.#headers = headers;
+  }
+
+  async read(name: string, request: ReadRequest): Promise<Buffer | undefined> {
+    try {
+      return await fetchBytes({
+        attempts: this.#attempts,
+        ...request,
+        url: this.#urlOf(name),
+        headers: this.#headers,
+      });
+    } catch (error) {
+      // Some servers, S3's among them, forbid what they do not have.
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async has(name: string, signal?: AbortSignal): Promise<boolean> {
+    try {
+      return await probeUrl({
+        url: this.#urlOf(name),
+        attempts: this.#attempts,
+        headers: this.#headers,
+        signal,
+      });
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
+  }
+
+  async download(wanted: WantedFile, options: TransferOptions): Promise<DownloadedFile> {
+    try {
+      const isSmall = wanted.sizeBytes !== undefined && wanted.sizeBytes <= SMALL_BYTES;
+      return isSmall
+        ? await this.#downloadSmall(wanted, options)
+        : await this.#downloadLarge(wanted, options);
+    } catch (error) {
+      if (isNotFound(error)) throw absentFile(this.url, wanted.url);
+      throw error;
+    }
+  }
+
+  async write(name: string, content: CacheContent, options: WriteOptions): Promise<void> {
+    await upload({
+      ...options,
+      url: this.#urlOf(name),
+      content,
+      attempts: this.#attempts,
+      headers: this.#headers,
+    });
+    if ("file" in content) await rm(fsPath(content.file), { force: true });
+  }
+
+  async #downloadSmall(wanted: WantedFile, options: TransferOptions): Promise<DownloadedFile> {
+    const { url, maxBytes } = wanted;
+    const bytes = await fetchBytes({
+      ...options,
+      url: this.#urlOf(url),
+      maxBytes,
+      attempts: this.#attempts,
+      headers: this.#headersFor(url),
+    });
+    checkFile(this.url, wanted, hashBytes("sha256", bytes), bytes.length);
+    return { chunks: Readable.from([bytes]), discard: () => Promise.resolve() };
+  }
+
+  /** What an earlier run left is continued; where that turns out wrong, it is fetched anew once. */
+  async #downloadLarge(wanted: WantedFile, options: TransferOptions): Promise<DownloadedFile> {
+    await mkdir(fsPath(this.scratchDir), { recursive: true });
+    const file = `${this.scratchDir}/${wanted.key}.nar`;
+    for (let isFirst = true; ; isFirst = false) {
+      let resumedBytes: number | undefined;
+      const { hash, sizeBytes } = await downloadToFile({
+        ...options,
+        url: this.#urlOf(wanted.url),
+        file,
+        maxBytes: wanted.maxBytes,
+        hash: "sha256",
+        attempts: this.#attempts,
+        headers: this.#headersFor(wanted.url),
+        onProgress: (doneBytes, totalBytes) => {
+          resumedBytes ??= doneBytes;
+          options.onProgress?.(doneBytes, wanted.sizeBytes ?? totalBytes);
+        },
+      });
+      try {
+        checkFile(this.url, wanted, hash, sizeBytes);
+        break;
+      } catch (error) {
+        await rm(fsPath(file), { force: true });
+        if (!isFirst || (resumedBytes ?? 0) === 0) throw error;
+      }
+    }
+    return {
+      chunks: chunksOf(file),
+      discard: () => rm(fsPath(file), { force: true }),
+    };
+  }
+
+  /** @throws {DevshellError} `CACHE_INVALID` where a narinfo names something that is not on the web */
+  #urlOf(name: string): string {
+    if (/^https?:\/\//.test(name)) return name;
+    if (/^[a-z][a-z0-9+.-]*:/i.test(name) || /(^|\/)\.\.(\/|$)/.test(name))
+      throw new DevshellError(
+        "CACHE_INVALID",
+        `binary cache '${this.url}': '${name}' leads out of the cache`,
+      );
+    return `${this.#base}/${name}`;
+  }
+
+  /** What the cache is told in confidence is not for other hosts. */
+  #headersFor(name: string): MakeHeaders | undefined {
+    return /^https?:\/\//.test(name) && new URL(name).host !== new URL(this.#base).host
+      ? undefined
+      : this.#headers;
+  }
+}
+
+/** Opened when it is read: nobody may want it any more. */
+async function* chunksOf(file: ByteString): AsyncIterable<Buffer> {
+  for await (const chunk of createReadStream(fsPath(file), { highWaterMark: BUFFER_BYTES }))
+    yield chunk as Buffer;
+}

@@ -1,0 +1,47 @@
+import { netrcHeaders } from "../../io/index.ts";
+import { downloadsDir } from "../local/layout.ts";
+import type { StoreSettings } from "../types.ts";
+import { BinaryCache } from "./binaryCache.ts";
+import { readCacheParameters } from "./cacheParameters.ts";
+import { DirectoryFiles } from "./directoryFiles.ts";
+import { HttpFiles } from "./httpFiles.ts";
+import { NarInfoDiskCache } from "./narInfoDiskCache.ts";
+import { placeOfS3 } from "./s3Address.ts";
+import type { StoreAddress } from "./storeAddress.ts";
+import type { OpenRemoteOptions, RemoteStore } from "./types.ts";
+
+/**
+ * Opens a cache of Nix's format at `file:///…`, `http(s)://…` or `s3://…`.
+ * @throws {DevshellError} `CACHE_UNUSABLE`, `CACHE_PARAMETER`, and what a first request throws
+ */
+export async function openBinaryCache(
+  settings: StoreSettings,
+  address: StoreAddress,
+  { isTarget = false, signal }: OpenRemoteOptions,
+): Promise<RemoteStore> {
+  const parameters = readCacheParameters(address);
+  const { base } = address;
+  if (address.scheme === "file") {
+    const files = new DirectoryFiles(base);
+    return await BinaryCache.open({ settings, files, parameters, disk: undefined, isTarget, signal });
+  }
+  const { raw } = settings.config;
+  const place =
+    address.scheme === "s3"
+      ? placeOfS3(address, process.env)
+      : { base, headers: netrcHeaders(raw.get("netrc-file") || `${settings.confDir}/netrc`) };
+  const attempts = Number(raw.get("download-attempts")) || undefined;
+  const files = new HttpFiles({
+    url: base,
+    ...place,
+    downloadsDir: downloadsDir(settings.stateDir),
+    attempts,
+  });
+  const disk = NarInfoDiskCache.open(settings, place.base);
+  try {
+    return await BinaryCache.open({ settings, files, parameters, disk, isTarget, signal });
+  } catch (error) {
+    disk?.[Symbol.dispose]();
+    throw error;
+  }
+}

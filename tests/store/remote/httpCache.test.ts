@@ -1,0 +1,261 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { copyPaths } from "../../../store/remote/copyPaths.ts";
+import { NarInfoDiskCache } from "../../../store/remote/narInfoDiskCache.ts";
+import { openRemoteStore } from "../../../store/remote/openRemoteStore.ts";
+import type { StorePath, StoreSettings } from "../../../store/types.ts";
+import { DOC, FIXTURES, FileServer, TEXT, TREE, TestPlace } from "./cacheFixture.ts";
+
+const ABSENT = `/nix/store/${"a".repeat(32)}-x` as StorePath;
+
+/** Serves what Nix wrote. */
+async function nixCache(compression = "zstd"): Promise<FileServer> {
+  const server = await FileServer.open();
+  const directory = `${FIXTURES}/cache-${compression}`;
+  for (const name of readdirSync(directory, { recursive: true, encoding: "utf8" }))
+    if (name.includes(".") || name === "nix-cache-info")
+      server.files.set(`/${name}`, readFileSync(`${directory}/${name}`));
+  return server;
+}
+
+function withSettings(settings: StoreSettings, raw: Record<string, string>): StoreSettings {
+  return { ...settings, config: { ...settings.config, raw: new Map(Object.entries(raw)) } };
+}
+
+async function fetch(
+  t: TestPlace,
+  url: string,
+  path: StorePath = DOC,
+  settings = t.settings,
+): Promise<readonly StorePath[]> {
+  await using source = await openRemoteStore(settings, url);
+  return await copyPaths({ source, target: t.endpoint, paths: [path], isRecursive: true });
+}
+
+describe("a binary cache on a web server", () => {
+  it("is written by PUT: a narinfo after its NAR, and after those it refers to", async () => {
+    await using t = new TestPlace();
+    await using server = await FileServer.open();
+    await using source = await openRemoteStore(t.settings, `file://${FIXTURES}/cache-none`);
+    await using target = await openRemoteStore(t.settings, `${server.url}/deep/?compression=none`, {
+      isTarget: true,
+    });
+    await copyPaths({ source, target, paths: [DOC], isRecursive: true });
+    for (const name of [
+      "nix-cache-info",
+      ...readdirSync(`${FIXTURES}/cache-none`).filter((each) => each.endsWith(".narinfo")),
+    ])
+      expect(server.files.get(`/deep/${name}`)?.toString("latin1")).toBe(
+        readFileSync(`${FIXTURES}/cache-none/${name}`, "latin1"),
+      );
+    const puts = server.requests.filter((line) => line.startsWith("PUT "));
+    expect(puts).toHaveLength(7);
+    const order = [TEXT, TREE, DOC].map((path) =>
+      puts.findIndex((line) => line.includes(path.slice(11, 43))),
+    );
+    expect(order).toEqual(order.toSorted((a, b) => a - b));
+    expect(puts.indexOf(puts.find((line) => line.includes("/nar/")) ?? "")).toBeLessThan(order[0]!);
+    expect(readdirSync(`${t.dir}/state/devshell/downloads`)).toEqual([]);
+    await using u = new TestPlace();
+    expect(await fetch(u, `${server.url}/deep`)).toHaveLength(3);
+  });
+
+  it("tells why it could not be written", async () => {
+    await using t = new TestPlace();
+    await using server = await FileServer.open();
+    server.intercept = (request, response) => {
+      if (request.method !== "PUT") return false;
+      request.resume();
+      response.writeHead(403).end("only members\nmay write");
+      return true;
+    };
+    const opening = openRemoteStore(t.settings, server.url, { isTarget: true });
+    await expect(opening).rejects.toMatchObject({
+      code: "UPLOAD_REFUSED",
+      message: `unable to upload to '${server.url}/nix-cache-info': HTTP error 403 ('Forbidden')`,
+      hint: "it says: only members may write",
+    });
+  });
+
+  it("tries again what fails for a while, and follows a redirect", async () => {
+    await using t = new TestPlace();
+    await using server = await FileServer.open();
+    let failures = 2;
+    server.intercept = (request, response) => {
+      if (request.method !== "PUT") return false;
+      if (failures-- > 0) {
+        request.resume();
+        response.writeHead(503).end();
+        return true;
+      }
+      if (request.url?.startsWith("/there/") === true) return false;
+      request.resume();
+      response.writeHead(307, { location: `/there${request.url}` }).end();
+      return true;
+    };
+    await using target = await openRemoteStore(t.settings, server.url, { isTarget: true });
+    expect(target.url).toBe(server.url);
+    expect(server.files.get("/there/nix-cache-info")?.toString()).toBe("StoreDir: /nix/store\n");
+    expect(server.count("PUT", "nix-cache-info")).toBe(4);
+  });
+
+  it("takes files from where narinfos say, but only from the web", async () => {
+    await using t = new TestPlace({ requireSignatures: false });
+    await using elsewhere = await nixCache();
+    await using server = await nixCache();
+    const name = `/${TEXT.slice(11, 43)}.narinfo`;
+    const info = server.files.get(name)?.toString("latin1") ?? "";
+    const pointAt = (url: string): void =>
+      void server.files.set(name, Buffer.from(info.replace(/^URL: (.*)$/m, url), "latin1"));
+    pointAt(`URL: file://${FIXTURES}/cache-zstd/$1`);
+    await expect(fetch(t, server.url, TEXT)).rejects.toThrow("leads out of the cache");
+    await using u = new TestPlace();
+    pointAt(`URL: ${elsewhere.url}/$1`);
+    expect(await fetch(u, server.url, TEXT)).toEqual([TEXT]);
+    expect(elsewhere.count("GET", ".nar.zst")).toBe(1);
+  });
+});
+
+describe("downloads of NARs", () => {
+  /** A path of some megabytes in a cache of ours. */
+  async function largeCache(t: TestPlace): Promise<{ server: FileServer; path: StorePath; file: string }> {
+    writeFileSync(`${t.dir}/large`, randomBytes(3 << 20));
+    const path = t.store.addPath(`${t.dir}/large`, { name: "large", method: "nar" });
+    const server = await FileServer.open();
+    await using target = await openRemoteStore(t.settings, `${server.url}?compression=none`, {
+      isTarget: true,
+    });
+    await copyPaths({ source: t.endpoint, target, paths: [path], isRecursive: true });
+    const file = [...server.files.keys()].find((name) => name.endsWith(".nar")) ?? "";
+    return { server, path, file };
+  }
+
+  it("survive a proxy that cuts connections at random", async () => {
+    await using t = new TestPlace();
+    const { server, path, file } = await largeCache(t);
+    await using _server = server;
+    const bytes = server.files.get(file)!;
+    let seed = 7;
+    let cuts = 0;
+    server.intercept = (request, response) => {
+      if (request.url !== file || request.method !== "GET") return false;
+      const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? "0");
+      seed = (seed * 16_807) % 2_147_483_647;
+      const size = (1 << 20) + (seed % (1 << 18));
+      const headers = {
+        "content-length": bytes.length - start,
+        "content-range": `bytes ${start}-${bytes.length - 1}/${bytes.length}`,
+      };
+      response.writeHead(start === 0 ? 200 : 206, headers);
+      if (start + size >= bytes.length) return (response.end(bytes.subarray(start)), true);
+      cuts++;
+      response.write(bytes.subarray(start, start + size), () => response.destroy());
+      return true;
+    };
+    await using u = new TestPlace();
+    expect(await fetch(u, server.url, path)).toEqual([path]);
+    expect(cuts).toBeGreaterThan(1);
+    expect((await u.store.verify({ checkContents: true })).problems).toEqual([]);
+    expect(readdirSync(`${u.dir}/state/devshell/downloads`)).toEqual([]);
+  });
+
+  it("are continued by a later run, and begun anew where what was kept is wrong", async () => {
+    await using t = new TestPlace();
+    const { server, path, file } = await largeCache(t);
+    await using _server = server;
+    await using u = new TestPlace();
+    const stop = new AbortController();
+    server.intercept = (request, response) => {
+      if (request.url !== file || request.method !== "GET") return false;
+      const bytes = server.files.get(file)!;
+      response.writeHead(200, { "content-length": bytes.length });
+      response.write(bytes.subarray(0, 1 << 20));
+      return true;
+    };
+    await using source = await openRemoteStore(u.settings, server.url);
+    const copying = copyPaths({
+      source,
+      target: u.endpoint,
+      paths: [path],
+      isRecursive: true,
+      signal: stop.signal,
+      onProgress: (_, doneBytes) => doneBytes >= 1 << 20 && stop.abort(new Error("killed")),
+    });
+    await expect(copying).rejects.toThrow("killed");
+    const [kept = ""] = readdirSync(`${u.dir}/state/devshell/downloads`);
+    expect(kept).toMatch(/^[0-9a-z]{32}-[0-9a-z]{16}\.nar$/);
+    const ranges: (string | undefined)[] = [];
+    server.intercept = (request) => {
+      if (request.url === file) ranges.push(request.headers.range);
+      return false;
+    };
+    writeFileSync(`${u.dir}/state/devshell/downloads/${kept}`, Buffer.alloc(1000));
+    expect(await fetch(u, server.url, path)).toEqual([path]);
+    expect(ranges).toEqual(["bytes=1000-", undefined]);
+  });
+});
+
+describe("what is remembered of binary caches", () => {
+  it("is not asked again, presence and absence, until it is old", async () => {
+    await using t = new TestPlace();
+    await using server = await nixCache();
+    const ask = async (raw: Record<string, string> = {}) => {
+      const before = server.requests.length;
+      await using cache = await openRemoteStore(withSettings(t.settings, raw), server.url);
+      const found = [await cache.query(TREE), await cache.query(ABSENT)];
+      return { found, asked: server.requests.slice(before) };
+    };
+    const first = await ask();
+    expect(first.asked).toHaveLength(3);
+    expect(await ask()).toEqual({ found: first.found, asked: [] });
+    const old = await ask({ "narinfo-cache-negative-ttl": "0" });
+    expect(old.asked).toEqual([`GET /${ABSENT.slice(11, 43)}.narinfo`]);
+    expect((await ask({ "narinfo-cache-positive-ttl": "0" })).asked).toEqual([
+      `GET /${TREE.slice(11, 43)}.narinfo`,
+    ]);
+    expect((await ask({ "narinfo-cache-meta-ttl": "0" })).asked).toEqual(["GET /nix-cache-info"]);
+    expect(first.found[0]?.narFile?.compression).toBe("zstd");
+  });
+
+  it("does not hide what was added, nor what has moved", async () => {
+    await using t = new TestPlace();
+    await using server = await nixCache();
+    const { url } = server;
+    {
+      await using cache = await openRemoteStore(t.settings, url);
+      expect((await cache.query(TEXT))?.path).toBe(TEXT);
+      expect(await cache.query(ABSENT)).toBeUndefined();
+    }
+    // A target is asked itself.
+    await using target = await openRemoteStore(t.settings, url, { isTarget: true });
+    const before = server.requests.length;
+    expect((await target.query(TEXT))?.path).toBe(TEXT);
+    expect(server.requests.length).toBe(before + 1);
+    // The file got another name since: the narinfo is asked for again.
+    const [nar = ""] = [...server.files.keys()].filter((name) =>
+      (server.files.get(`/${TEXT.slice(11, 43)}.narinfo`)?.toString() ?? "").includes(name.slice(1)),
+    );
+    server.files.set("/nar/moved.nar.zst", server.files.get(nar)!);
+    server.files.delete(nar);
+    const name = `/${TEXT.slice(11, 43)}.narinfo`;
+    server.files.set(
+      name,
+      Buffer.from((server.files.get(name) ?? "").toString().replace(/^URL: .*$/m, "URL: nar/moved.nar.zst")),
+    );
+    expect(await fetch(t, url, TEXT)).toEqual([TEXT]);
+  });
+
+  it("does no harm where it is damaged or cannot be written", async () => {
+    await using t = new TestPlace();
+    await using server = await nixCache();
+    expect(await fetch(t, server.url, TEXT)).toEqual([TEXT]);
+    const file = `${t.settings.cacheDir}/binary-cache-v8.sqlite`;
+    expect(existsSync(file)).toBe(true);
+    writeFileSync(file, "no database at all");
+    await using u = new TestPlace();
+    const damaged = { ...u.settings, cacheDir: t.settings.cacheDir };
+    expect(await fetch(u, server.url, TEXT, damaged)).toEqual([TEXT]);
+    expect(NarInfoDiskCache.open({ ...u.settings, cacheDir: `${file}/below` }, server.url)).toBeUndefined();
+  });
+});
