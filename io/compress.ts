@@ -20,6 +20,7 @@ const LEVELS: Readonly<Record<Exclude<Compression, "none">, readonly [least: num
   gzip: [1, 9],
   bzip2: [1, 9],
   br: [0, 11],
+  lzma: [0, 9],
 };
 const BUFFER_BYTES = 256 << 10;
 
@@ -54,6 +55,8 @@ export function compress(
       return byProgram("xz", ["-zcq", options.isParallel === true ? "-T0" : "-T1"], source, options);
     case "bzip2":
       return byProgram("bzip2", ["-zcq"], source, options);
+    case "lzma":
+      return byProgram("xz", ["-zcq", "--format=lzma"], source, options);
   }
 }
 

@@ -6,7 +6,7 @@ import { createBrotliDecompress, createGunzip, createZstdDecompress } from "node
 import { DevshellError } from "../core/index.ts";
 import { findProgram } from "./findProgram.ts";
 
-export const COMPRESSIONS = ["none", "xz", "zstd", "gzip", "bzip2", "br"] as const;
+export const COMPRESSIONS = ["none", "xz", "zstd", "gzip", "bzip2", "br", "lzma"] as const;
 export type Compression = (typeof COMPRESSIONS)[number];
 
 /** Bytes of a file that hold something compressed. */
@@ -44,18 +44,28 @@ export function decompress(
       return through(compression, source, createZstdDecompress({ chunkSize: BUFFER_BYTES }));
     case "xz": {
       const xz = findXz();
-      return xz === undefined ? xzInProcess(source) : byProgram(xz, compression, source, signal);
+      return xz === undefined ? xzInProcess(source) : byProgram([xz, "-dc"], compression, source, signal);
     }
-    case "bzip2": {
-      const bzip2 = findProgram("bzip2");
-      if (bzip2 === undefined)
-        throw new DevshellError(
-          "DECOMPRESS_FAILED",
-          'Cannot decompress bzip2: the program "bzip2" is not installed',
-        );
-      return byProgram(bzip2, compression, source, signal);
-    }
+    case "bzip2":
+      return byProgram([neededProgram(compression, "bzip2"), "-dc"], compression, source, signal);
+    case "lzma":
+      return byProgram(
+        [neededProgram(compression, "xz"), "-dc", "--format=lzma"],
+        compression,
+        source,
+        signal,
+      );
   }
+}
+
+function neededProgram(compression: Compression, name: string): string {
+  const program = findProgram(name);
+  if (program === undefined)
+    throw new DevshellError(
+      "DECOMPRESS_FAILED",
+      `Cannot decompress ${compression}: the program "${name}" is not installed`,
+    );
+  return program;
 }
 
 /**
@@ -122,12 +132,12 @@ export async function* remember<T>(
 }
 
 async function* byProgram(
-  program: string,
+  [program, ...words]: readonly [program: string, ...words: string[]],
   compression: Compression,
   source: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
 ): AsyncIterable<Buffer> {
-  const child = spawn(program, ["-dc"], {
+  const child = spawn(program, words, {
     stdio: ["pipe", "pipe", "pipe"],
     env: {},
     signal,

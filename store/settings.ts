@@ -59,6 +59,7 @@ const DEFAULTS: Readonly<Record<string, string>> = {
 /** Old names and those that Nix still takes. */
 const ALIASES: Readonly<Record<string, string>> = {
   "binary-caches": "substituters",
+  "trusted-binary-caches": "trusted-substituters",
   "binary-cache-public-keys": "trusted-public-keys",
   "build-cores": "cores",
   "build-fallback": "fallback",

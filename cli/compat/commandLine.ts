@@ -171,6 +171,7 @@ const VALUED = new Set([
   "system-features",
   "tarball-ttl",
   "timeout",
+  "trusted-binary-caches",
   "trusted-public-keys",
   "trusted-substituters",
   "trusted-users",

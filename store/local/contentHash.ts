@@ -80,6 +80,14 @@ export function hashWithoutSelf(
   return running.digest();
 }
 
+/** As Nix words it where a path comes from elsewhere. */
+export function importMismatch(path: StorePath, expected: Hash, actual: Hash): DevshellError {
+  return new DevshellError(
+    "STORE_HASH_MISMATCH",
+    `hash mismatch importing path '${path}';\n  specified: ${formatHash(expected, "sri")}\n  got:       ${formatHash(actual, "sri")}`,
+  );
+}
+
 export function hashMismatch(what: string, expected: Hash, actual: Hash): DevshellError {
   return new DevshellError(
     "STORE_HASH_MISMATCH",

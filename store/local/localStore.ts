@@ -38,7 +38,7 @@ import type {
 } from "../types.ts";
 import { FileLock, PathLocks, type LockWait } from "./fileLock.ts";
 import { deleteTree, entryExists, moveTree, syncEntry, syncTree } from "./files.ts";
-import { hashFlat, hashMismatch, hashWithoutSelf } from "./contentHash.ts";
+import { hashFlat, hashMismatch, importMismatch, hashWithoutSelf } from "./contentHash.ts";
 import type { StoreAccess } from "./access.ts";
 import { copyInto, rememberAnswers, restoreAll, scanReferences } from "./copyInto.ts";
 import { queryOutput, queryOutputs } from "./derivationOutputs.ts";
@@ -444,7 +444,7 @@ export class LocalStore implements StoreAccess, Disposable {
       restorer.end();
       if (info.narSizeBytes > 0 && sizeBytes !== info.narSizeBytes) throw sizeMismatch(info, sizeBytes);
       const narHash = running.digest();
-      if (!narHash.digest.equals(info.narHash.digest)) throw hashMismatch(info.path, info.narHash, narHash);
+      if (!narHash.digest.equals(info.narHash.digest)) throw importMismatch(info.path, info.narHash, narHash);
       if (info.contentAddress !== undefined) this.#checkContentAddress(info, scratch);
       if (isDerivationPath(info.path)) this.checkDerivation(info.path, scratch);
       const valid: ValidPathInfo = {

@@ -37,6 +37,7 @@ const ENDINGS: Readonly<Record<Compression, string>> = {
   zstd: ".zst",
   gzip: "",
   br: ".br",
+  lzma: "",
 };
 
 export interface BinaryCacheParts {

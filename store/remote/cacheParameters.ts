@@ -48,7 +48,12 @@ export function readCacheParameters({ text, parameters }: StoreAddress): CachePa
     return Number(value);
   };
   const compression = parameters.get("compression") ?? DEFAULT_COMPRESSION;
-  if (!isCompression(compression)) throw invalid("compression", `one of ${COMPRESSIONS.join(", ")}`);
+  if (!isCompression(compression))
+    throw new DevshellError(
+      "CACHE_PARAMETER",
+      `Cannot open the binary cache "${text}": failed to initialize compression (${compression} is not built yet)`,
+      { hint: `there are ${COMPRESSIONS.join(", ")}` },
+    );
   const level = number("compression-level");
   return {
     compression,

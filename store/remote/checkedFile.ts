@@ -24,13 +24,15 @@ export async function* checkedFile(
 
 /** @throws {DevshellError} `CACHE_INVALID` */
 export function checkFile(cache: string, wanted: WantedFile, hash: Hash, sizeBytes: number): void {
-  if (wanted.sizeBytes !== undefined && wanted.sizeBytes !== sizeBytes)
-    throw wrongSize(cache, wanted, `${sizeBytes} bytes where ${wanted.sizeBytes} were announced`);
+  const isWrongSize = wanted.sizeBytes !== undefined && wanted.sizeBytes !== sizeBytes;
+  const found = `${sizeBytes} bytes where ${wanted.sizeBytes} were announced`;
   if (wanted.hash !== undefined && !wanted.hash.digest.equals(hash.digest))
     throw invalidFile(
       cache,
-      `hash mismatch in file '${wanted.url}':\n  specified: ${formatHash(wanted.hash, "sri")}\n     got:    ${formatHash(hash, "sri")}`,
+      `hash mismatch in file '${wanted.url}'${isWrongSize ? `, which has ${found}` : ""}:\n` +
+        `  specified: ${formatHash(wanted.hash, "sri")}\n     got:    ${formatHash(hash, "sri")}`,
     );
+  if (isWrongSize) throw wrongSize(cache, wanted, found);
 }
 
 function wrongSize(cache: string, wanted: WantedFile, found: string): DevshellError {

@@ -68,6 +68,10 @@ class DaemonRemoteStore implements RemoteStore {
     );
   }
 
+  async substitute(paths: readonly StorePath[], signal?: AbortSignal): Promise<void> {
+    await this.#pool.use((client) => client.run(calls.queryValidPaths(client.wire, paths, true)), { signal });
+  }
+
   queryAllPaths(signal?: AbortSignal): Promise<readonly StorePath[]> {
     return this.#pool.use((client) => client.run(calls.queryAllValidPaths(client.wire)), { signal });
   }

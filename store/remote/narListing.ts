@@ -25,7 +25,7 @@ function quoted(name: ByteString): string {
   return JSON.stringify(textOfBytes(name));
 }
 
-/** Files that hold debug information for a program, by the build id that both carry. */
+/** Files that hold debug information for a program, by the build id that both carry, and `.debug`. */
 export function debugFilesIn(root: NarListing): ReadonlyMap<string, ByteString> {
   const files = new Map<string, ByteString>();
   const top = ["lib", "debug", ".build-id"].reduce<NarListing | undefined>(entryOf, root);
@@ -34,7 +34,7 @@ export function debugFilesIn(root: NarListing): ReadonlyMap<string, ByteString> 
     if (directory.type !== "directory" || !/^[0-9a-f]{2}$/.test(first)) continue;
     for (const [rest, file] of Object.entries(directory.entries))
       if (file.type === "regular" && /^[0-9a-f]{38}\.debug$/.test(rest))
-        files.set(`${first}${rest.slice(0, 38)}`, `lib/debug/.build-id/${first}/${rest}`);
+        files.set(`${first}${rest}`, `lib/debug/.build-id/${first}/${rest}`);
   }
   return files;
 }

@@ -3,7 +3,7 @@ import { DevshellError, fsPath, hashStream, type ByteString, type Hash } from ".
 import { compress, type Compression } from "../../io/index.ts";
 import { NarLister, asBuffer, type NarListing } from "../format/narRestore.ts";
 import { NarReader } from "../format/narReader.ts";
-import { hashMismatch } from "../local/contentHash.ts";
+import { importMismatch } from "../local/contentHash.ts";
 import type { IncomingPathInfo } from "../local/types.ts";
 
 export interface SpoolOptions {
@@ -84,6 +84,6 @@ class NarCheck {
       );
     reader.end();
     const actual = running.digest();
-    if (!actual.digest.equals(narHash.digest)) throw hashMismatch(path, narHash, actual);
+    if (!actual.digest.equals(narHash.digest)) throw importMismatch(path, narHash, actual);
   }
 }

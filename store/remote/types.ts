@@ -28,6 +28,8 @@ export interface RemoteStore extends AsyncDisposable {
 
   // What not every store can do; who asks one that cannot is told so.
 
+  /** Has it fetch from its own substituters what they have of these paths. */
+  substitute?(paths: readonly StorePath[], signal?: AbortSignal): Promise<void>;
   queryAllPaths?(signal?: AbortSignal): Promise<readonly StorePath[]>;
   addSignatures?(path: StorePath, signatures: readonly string[], signal?: AbortSignal): Promise<void>;
   /** @returns the text of a derivation's build log; `undefined` where it has none */

@@ -46,7 +46,7 @@ class EmptyStore implements AsyncDisposable {
 }
 
 describe("substitution", () => {
-  for (const compression of ["none", "xz", "zstd", "gzip", "bzip2", "br"])
+  for (const compression of ["none", "xz", "zstd", "gzip", "bzip2", "br", "lzma"])
     it(`takes a closure from Nix's cache, compressed by ${compression}`, async () => {
       await using t = new EmptyStore([`file://${FIXTURES}/cache-${compression}`]);
       const report = await t.fetch(DOC);

@@ -1,14 +1,20 @@
+import { resolve } from "node:path";
+import { bytesOfText } from "../../../core/index.ts";
 import {
   StoreEndpoint,
+  addGeneration,
   copyPaths,
   isWholeAddress,
   openRemoteStore,
+  queryPaths,
+  realise,
   type Realisation,
   type RemoteStore,
+  type Store,
   type StorePath,
 } from "../../../store/index.ts";
 import type { StoreContext } from "../../../env/index.ts";
-import { allPathsOf, pathsOfTargets } from "../askedStore.ts";
+import { allPathsOf, pathsOfTargets, unsupported } from "../askedStore.ts";
 import { parseCommandLine, usageError, type CommonFlags } from "../commandLine.ts";
 import { sayCopies } from "../copyMessages.ts";
 import { reportFailures } from "../reportFailures.ts";
@@ -35,6 +41,8 @@ const SWITCHES: Readonly<Record<string, string>> = {
   "--recursive": "recursive",
   "-r": "recursive",
   "--derivation": "derivation",
+  "--substitute-on-destination": "substitute",
+  "-s": "substitute",
 };
 
 /** `nix copy --to STORE` and `--from STORE`: between any two stores. */
@@ -44,11 +52,15 @@ export async function copy(argv: readonly string[]): Promise<number> {
   const installables = newInstallableFlags();
   let from: string | undefined;
   let to: string | undefined;
+  let profile: string | undefined;
+  let outLink: string | undefined;
   const flags = parseCommandLine("nix copy", argv, (word, next) => {
     if (takeInstallableFlag(installables, word, next)) return true;
     const name = SWITCHES[word];
     if (word === "--from") from = next();
     else if (word === "--to") to = next();
+    else if (word === "--profile") profile = next();
+    else if (word === "--out-link" || word === "-o") outLink = next();
     else if (name !== undefined) given.add(name);
     else if (word.startsWith("-")) return false;
     else words.push(word);
@@ -73,17 +85,58 @@ export async function copy(argv: readonly string[]): Promise<number> {
   const copied = await pathsToCopy(command, context, source);
   if (typeof copied === "number") return copied;
   const { paths } = copied;
+  const isRecursive = !given.has("no-recursive");
+  if (given.has("substitute")) await substituteThere(source, target, paths, isRecursive);
   await copyPaths({
     source,
     target,
     paths,
-    isRecursive: !given.has("no-recursive"),
+    isRecursive,
     checksSignatures: !given.has("no-check-sigs"),
     signal: context.signal,
     ...sayCopies(source, target),
   });
   for (const realisation of copied.realisations) await target.addRealisation?.(realisation);
+  if (outLink !== undefined || profile !== undefined) {
+    const store = wholeStore(target);
+    if (outLink !== undefined) linkPaths(store, outLink, paths);
+    if (profile !== undefined) addToProfile(store, profile, paths);
+  }
   return 0;
+}
+
+/** Has the target fetch what its substituters have, rather than take it from the source. */
+async function substituteThere(
+  source: RemoteStore,
+  target: RemoteStore,
+  paths: readonly StorePath[],
+  isRecursive: boolean,
+): Promise<void> {
+  const wanted = [...(await queryPaths(source, paths, { isRecursive })).keys()];
+  if (target.substitute !== undefined) await target.substitute(wanted);
+  else if (target instanceof StoreEndpoint)
+    // What cannot be had so is copied.
+    for (const path of wanted) await realise(target.store, [{ kind: "opaque", path }]);
+}
+
+function wholeStore(target: RemoteStore): Store {
+  if (target instanceof StoreEndpoint) return target.store;
+  throw unsupported(target, "is not where links can be made");
+}
+
+function linkPaths(store: Store, outLink: string, paths: readonly StorePath[]): void {
+  for (const [index, path] of paths.entries())
+    store.addRoot(bytesOfText(resolve(index === 0 ? outLink : `${outLink}-${index}`)), path);
+}
+
+function addToProfile(store: Store, profile: string, paths: readonly StorePath[]): void {
+  const [path, ...more] = paths;
+  if (path === undefined || more.length > 0)
+    throw usageError(
+      "nix copy",
+      `'--profile' requires that the arguments produce a single store path, but there are ${paths.length}`,
+    );
+  addGeneration(store, bytesOfText(resolve(profile)), path);
 }
 
 interface Copied {

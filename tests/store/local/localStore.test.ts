@@ -224,7 +224,7 @@ describe("streams", () => {
       [
         "another hash",
         (info, chunks) => [{ ...info, narHash: hashBytes("sha256", "") }, chunks],
-        /its hash differs/,
+        /hash mismatch importing path/,
       ],
       [
         "too much",
