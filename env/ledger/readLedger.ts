@@ -3,7 +3,7 @@ import type { ByteString } from "../../core/index.ts";
 import { graphOf, type Store, type StorePath } from "../../store/index.ts";
 import { cacheDirectory } from "../cache/recordPaths.ts";
 import { lastUsedMs } from "../cache/cacheRecord.ts";
-import { linkedTreesAmong } from "../linkedTrees.ts";
+import { linkedTreesAmong, type LinkedTree } from "../linkedTrees.ts";
 import { recordOfLink, rootsOfOthers, storeOwners, type StoreOwner } from "./owners.ts";
 
 /** An owner with what it costs. */
@@ -34,13 +34,13 @@ export function readLedger(store: Store, forgottenBeforeMs?: number): StoreLedge
   const roots = rootsOfOthers(store);
   const owners = storeOwners(roots);
   const { graph, sizes } = graphOf(store);
-  const closures = owners.map(({ roots }) => {
+  const trees = linkedTreesAmong(store, graph.paths());
+  for (const [tree, { ownSizeBytes }] of trees) sizes.set(tree, ownSizeBytes);
+  const closures = owners.map((owner) => {
     const live = new Set<StorePath>();
-    graph.mark(roots, live);
-    return live;
+    graph.mark(owner.roots, live);
+    return withFilesOf(trees, live);
   });
-  for (const [tree, { ownSizeBytes }] of linkedTreesAmong(store, graph.paths()))
-    sizes.set(tree, ownSizeBytes);
   const sumOf = (paths: Iterable<StorePath>): number => {
     let sum = 0;
     for (const path of paths) sum += sizes.get(path) ?? 0;
@@ -66,8 +66,16 @@ export function readLedger(store: Store, forgottenBeforeMs?: number): StoreLedge
     entries: entries.sort((a, b) => b.exclusiveBytes - a.exclusiveBytes || (a.name < b.name ? -1 : 1)),
     totalBytes: sumOf(graph.paths()),
     deadPaths,
-    deadBytes: sumOf(deadPaths),
+    deadBytes: sumOf(deadPaths) - sumOf([...withFilesOf(trees, live)].filter((path) => !live.has(path))),
   };
+}
+
+/** Paths, and those whose files they have as their own: these stay on the disk with them, whatever is deleted. */
+function withFilesOf(
+  trees: ReadonlyMap<StorePath, LinkedTree>,
+  paths: ReadonlySet<StorePath>,
+): ReadonlySet<StorePath> {
+  return new Set([...paths, ...[...paths].flatMap((path) => trees.get(path)?.linkedFrom ?? [])]);
 }
 
 function rootsThatStay(

@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { readLedger, whyAlive } from "../../env/index.ts";
@@ -66,6 +66,53 @@ describe("the ledger", () => {
     enter("b", "/src/theirs", theirs, 1);
     expect(readLedger(store, Date.now() - 30 * 86_400_000).deadPaths).toEqual([dead, mine]);
     expect(readLedger(store, Date.now() - 50 * 86_400_000).deadPaths).toEqual([dead]);
+  });
+});
+
+describe("a tree that is linked together from packages", () => {
+  /** Registers what a derivation without inputs, or with these, has built: one file, or a link to another's. */
+  async function build(
+    name: string,
+    linked?: { readonly drv: StorePath; readonly out: StorePath },
+  ): Promise<{ drv: StorePath; out: StorePath }> {
+    const made = makeDerivation(
+      {
+        name,
+        system: "x",
+        builder: "builtin:debian-environment",
+        args: [],
+        env: new Map(),
+        outputs: ["out"],
+        kind: { kind: "inputAddressed" },
+        context: new Set(linked === undefined ? [] : [`!out!${linked.drv}`]),
+      },
+      store.hasher,
+      () => [],
+    );
+    const drv = store.writeDerivation(made);
+    const out = made.outputs.get("out") as StorePath;
+    mkdirSync(out);
+    if (linked === undefined) writeFileSync(join(out, "file"), BIG);
+    else linkSync(join(linked.out, "file"), join(out, "file"));
+    await store.registerOutputs({
+      outputs: [{ name: "out", scratchPath: out, target: { kind: "path", path: out } }],
+      candidates: [],
+      deriver: drv,
+    });
+    return { drv, out };
+  }
+
+  it("keeps their files on the disk when they go, and costs what they do", async () => {
+    const part = await build("package");
+    const tree = await build("tree", part);
+    symlinkSync(tree.out, join(store.settings.stateDir, "gcroots/tree"));
+    const { entries, deadPaths, deadBytes } = readLedger(store);
+    expect(entries).toHaveLength(1);
+    expect(entries[0]?.exclusiveBytes).toBeGreaterThan(BIG.length);
+    expect(entries[0]?.exclusiveBytes).toBeLessThan(2 * BIG.length);
+    expect(deadPaths).toContain(part.out);
+    const others = deadPaths.filter((path) => path !== part.out);
+    expect(deadBytes).toBe(others.reduce((sum, path) => sum + store.pathInfo(path).narSizeBytes, 0));
   });
 });
 
