@@ -43,9 +43,9 @@ export class ByteSource {
     return this.#isEnded;
   }
 
-  /** Called once when nothing more will come, at once where that is so already. */
+  /** Called once when the other side goes while nothing of what it sent is left to be read. */
   onEnd(listener: () => void): void {
-    if (this.#isEnded) listener();
+    if (this.#isEnded && this.#size === 0) listener();
     else this.#onEnd.push(listener);
   }
 
@@ -145,7 +145,8 @@ export class ByteSource {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#error = error;
-    for (const listener of this.#onEnd.splice(0)) listener();
+    // Who sends all it has to ask and then ends is still to be answered: it may be listening.
+    if (this.#size === 0 || error !== undefined) for (const listener of this.#onEnd.splice(0)) listener();
     this.#notify();
   }
 

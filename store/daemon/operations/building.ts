@@ -41,6 +41,7 @@ export const building: Readonly<Partial<Record<OperationName, Operation>>> = {
       const startTime = now();
       const before = targets.map((target) => isThere(session, target));
       const report = await build(session, targets, mode);
+      tellCauses(session, report);
       return report.results.map((result, index) =>
         buildResult(session, result, {
           report,
@@ -145,6 +146,13 @@ function withDerivation(session: Session, drvPath: StorePath, derivation: Deriva
     isValidPath: (path) => path === drvPath || store.isValidPath(path),
     readDerivation: (path) => (path === drvPath ? derivation : store.readDerivation(path)),
   };
+}
+
+/** What failed on the way to the targets: their own results name only themselves. */
+function tellCauses(session: Session, { failures, results }: RealiseReport): void {
+  for (const failure of failures)
+    if (!results.some(({ error }) => error === failure))
+      session.log.say("error", `error: ${failure.message}`);
 }
 
 /** One failure is told as it is; several are told one by one, and then which targets they are of. */
