@@ -1,5 +1,5 @@
 import { existsSync, realpathSync } from "node:fs";
-import { chmod, chown, mkdir, symlink, writeFile } from "node:fs/promises";
+import { chmod, chown, lstat, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
 import { isAbsolute, join, normalize } from "node:path";
 import { DevshellError, fsPath, quoteForShell, type ByteString } from "../../core/index.ts";
 import { findProgram } from "../../io/index.ts";
@@ -68,6 +68,8 @@ export async function launchInSandbox(request: SandboxRequest): Promise<BuilderL
     await binds.show(source, target);
   if (request.hasNetwork)
     for (const { source, target } of networkFiles(settings)) await binds.bind(source, target, "ro");
+  // Our own mask may be stricter than another user can do with.
+  if (builderUid !== undefined && (process.umask() & 0o055) !== 0) await openToAll(root);
   await writeFile(fsPath(join(chrootDir, "fstab")), fstabOf(binds.list), "latin1");
   const { safe, withheld, odd } = splitEnvironment(command.env);
   const inner = [command.builder, ...command.args].map(processText);
@@ -267,6 +269,17 @@ function protectKernel(mount: string, proc: string): readonly string[] {
     const place = `${proc}/${name}`;
     return `! [ -e ${place} ] || { ${mount} --bind ${place} ${place}; ${mount} -o remount,bind,ro,nosuid,nodev,noexec ${place}; }`;
   });
+}
+
+/** Lets everyone in and read, as far as the laid out directory goes; nothing is mounted yet. */
+async function openToAll(path: string): Promise<void> {
+  for (const entry of await readdir(fsPath(path), { withFileTypes: true, encoding: "latin1" })) {
+    const child = join(path, entry.name);
+    if (entry.isFile()) await chmod(fsPath(child), 0o644);
+    else if (entry.isDirectory()) await openToAll(child);
+  }
+  const { mode } = await lstat(fsPath(path));
+  await chmod(fsPath(path), (mode & 0o7777) | 0o755);
 }
 
 async function makeSkeleton(root: string, storeDir: string, buildDir: string): Promise<void> {

@@ -120,6 +120,23 @@ describe.skipIf(obstacle !== undefined)(
       expect(line).toContain("text=cödé");
     });
 
+    it("lets the builder in whatever mask we have", async () => {
+      await using t = TestStore.create({ sandbox: "on" });
+      const input = t.derivation({ name: "input", script: "echo in > $out" });
+      const before = process.umask(0o077);
+      try {
+        const drv = t.derivation({
+          name: "x",
+          inputs: [input],
+          script: `read x < ${t.output(input)}; read y < /etc/passwd; echo z > /tmp/z; echo $x $y > $out`,
+        });
+        expect((await t.build(drv)).failures).toEqual([]);
+        expect(readFileSync(t.output(drv), "utf8")).toMatch(/^in root:/);
+      } finally {
+        process.umask(before);
+      }
+    });
+
     it("binds the configured paths", async () => {
       await using t = TestStore.create({ sandbox: "on", raw: new Map() });
       writeFileSync(`${t.dir}/extra`, "extra\n");
