@@ -24,13 +24,19 @@ import { STORE_MTIME, writeError } from "../format/narRestore.ts";
 export interface CanonicaliseOptions {
   /** Files of this user are taken over; without it they must be ours. */
   readonly builderUid?: number | undefined;
+  /** Files that were taken over, by device and inode: another link to one is ours by now. */
+  readonly takenOver?: Set<string> | undefined;
 }
 
 /**
  * Makes a tree what everything in a store is: modes 0444 and 0555, time 1, ours; no setuid, no write bits.
  * @throws {DevshellError} `STORE_UNSUPPORTED_TYPE` for devices, pipes and sockets, `STORE_FOREIGN_OWNER`
  */
-export function canonicalise(path: ByteString, options: CanonicaliseOptions = {}, depth = 0): void {
+export function canonicalise(path: ByteString, options: CanonicaliseOptions = {}): void {
+  canonicaliseTree(path, { ...options, takenOver: options.takenOver ?? new Set() }, 0);
+}
+
+function canonicaliseTree(path: ByteString, options: CanonicaliseOptions, depth: number): void {
   // Before paths are too long for the system's calls.
   if (depth > NAR_MAX_DEPTH)
     throw new DevshellError(
@@ -47,7 +53,7 @@ export function canonicalise(path: ByteString, options: CanonicaliseOptions = {}
   if (stats.isDirectory()) {
     // Readable and writable for us first: a builder may have left it 0000.
     if ((stats.mode & 0o700) !== 0o700) chmodSync(fsPath(path), 0o755);
-    for (const { name } of readEntries(path)) canonicalise(`${path}/${name}`, options, depth + 1);
+    for (const { name } of readEntries(path)) canonicaliseTree(`${path}/${name}`, options, depth + 1);
   }
   canonicaliseEntry(path, stats);
 }
@@ -154,12 +160,16 @@ export function namesIn(path: ByteString): ByteString[] {
   return readdirSync(fsPath(path), "latin1");
 }
 
-function takeOver(path: ByteString, stats: Stats, { builderUid }: CanonicaliseOptions): void {
+/** A builder that is another user could link a file of ours, or of anyone, into its output: its mode would change. */
+function takeOver(path: ByteString, stats: Stats, { builderUid, takenOver }: CanonicaliseOptions): void {
   const ownUid = process.geteuid?.() ?? stats.uid;
-  if (stats.uid === ownUid) return;
-  if (builderUid === undefined || stats.uid !== builderUid)
+  const inode = `${stats.dev}:${stats.ino}`;
+  const isExpected = builderUid === undefined ? stats.uid === ownUid : takenOver?.has(inode) === true;
+  if (isExpected) return;
+  if (stats.uid !== (builderUid ?? ownUid))
     throw new DevshellError("STORE_FOREIGN_OWNER", `Cannot store "${path}": it belongs to user ${stats.uid}`);
   lchownSync(fsPath(path), ownUid, process.getegid?.() ?? stats.gid);
+  if (!stats.isDirectory()) takenOver?.add(inode);
 }
 
 /** Below the tree that is deleted: names grow slow with their length, and the system takes 4095 bytes. */

@@ -98,7 +98,7 @@ export async function registerOutputs(
 /** Makes what was written canonical and finds what it refers to. */
 async function readOutput(
   store: StoreAccess,
-  { builderUid, isCopied = false, discardReferences }: RegisterOutputsRequest,
+  { builderUid, takenOver, isCopied = false, discardReferences }: RegisterOutputsRequest,
   output: ScratchOutput,
   candidates: Iterable<StorePath>,
   temporary: ByteString[],
@@ -109,7 +109,7 @@ async function readOutput(
       "BUILD_OUTPUT_MISSING",
       `Cannot register output "${name}": the builder did not create "${scratchPath}"`,
     );
-  canonicalise(scratchPath, { builderUid });
+  canonicalise(scratchPath, { builderUid, takenOver });
   const path = isCopied ? await rewriteInto(store, scratchPath, new Map(), temporary) : scratchPath;
   const { narHash, narSizeBytes, references } = await scan(path, candidates);
   const isDiscarded = discardReferences?.has(name) === true;

@@ -95,6 +95,8 @@ export interface RegisterOutputsRequest {
   readonly deriver?: StorePath | undefined;
   /** Files a sandboxed builder's user owns are taken over by us; others are refused. */
   readonly builderUid?: number | undefined;
+  /** Remembers files that became ours: outputs may share them by hard links. */
+  readonly takenOver?: Set<string> | undefined;
   /** Judges the outputs once their references are known, before anything is registered; throws to refuse. */
   readonly check?: ((infos: ReadonlyMap<OutputName, ValidPathInfo>) => void) | undefined;
   /** Replaces registered paths. */

@@ -41,8 +41,7 @@ export async function registerOutputs(request: BuildRequest, scratch: Scratch): 
     const hostPath = scratch.hostPath(name);
     refuseOthersWriting(hostPath, name);
     const scratchPath = scratch.rewrites.size > 0 ? await rewriteInPlace(hostPath, scratch) : hostPath;
-    if (known !== undefined && "path" in output)
-      replaceOutput(request, known, scratchPath, scratch.builderUid);
+    if (known !== undefined && "path" in output) replaceOutput(request, known, scratchPath, scratch);
     else outputs.push({ name, scratchPath, target: targetOf(request, scratch, name, output) });
   }
   const infos = await register(request, scratch, outputs, settled);
@@ -75,6 +74,7 @@ async function register(
       outputs,
       settled,
       builderUid: scratch.builderUid,
+      takenOver: scratch.takenOver,
       // A sibling that is valid already may be referred to as well.
       candidates: [...inputPaths, ...finalPaths(derivation)],
       deriver: drvPath,
@@ -201,9 +201,9 @@ function replaceOutput(
   { store, drvPath }: BuildRequest,
   known: ValidPathInfo,
   scratchPath: ByteString,
-  builderUid: number | undefined,
+  { builderUid, takenOver }: Scratch,
 ): void {
-  canonicalise(scratchPath, { builderUid });
+  canonicalise(scratchPath, { builderUid, takenOver });
   if (!hashNar(scratchPath).hash.digest.equals(known.narHash.digest))
     throw new DevshellError(
       "REALISE_NOT_REPAIRED",

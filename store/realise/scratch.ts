@@ -33,6 +33,8 @@ export class Scratch implements AsyncDisposable {
   readonly outputs: ReadonlyMap<OutputName, StorePath>;
   /** Final → scratch digests, where an output's final place is known but taken. */
   readonly rewrites: ReadonlyMap<ByteString, ByteString>;
+  /** Files of the builder's that became ours, by device and inode. */
+  readonly takenOver = new Set<string>();
   readonly #request: BuildRequest;
   /** Locked for as long as we live, so that other processes know a dead one's directory. */
   readonly #lockFd: number;
