@@ -185,6 +185,19 @@ export function verifyText(text: string, signature: string, keys: readonly Publi
   return keys.some((key) => key.name === name && verify(null, fingerprint, publicKeyObject(key), bytes));
 }
 
+/** What separates signatures in the database, or lines of a narinfo, is in none. */
+const SIGNATURE = /^[^:\s\0-\x20\x7f]+:[A-Za-z0-9+/]+={0,2}$/;
+
+/** @throws {DevshellError} `SIGNATURE_INVALID` where it has not the form `<key name>:<base64>` */
+export function checkSignatureForm(signature: string): string {
+  if (!SIGNATURE.test(signature))
+    throw new DevshellError(
+      "SIGNATURE_INVALID",
+      `signature ${JSON.stringify(signature.slice(0, 80))} is corrupt`,
+    );
+  return signature;
+}
+
 /** @throws {DevshellError} `KEY_INVALID` */
 export function parsePublicKey(text: string): PublicKey {
   return parseKey(text, 32, "public");

@@ -2,14 +2,13 @@ import { DevshellError, type ByteString } from "../../core/index.ts";
 import { parseStorePathBaseName, storePathBaseName } from "../format/storePath.ts";
 import type { OutputName, StorePath } from "../types.ts";
 import { FEATURE } from "./version.ts";
-import { readPath, type Wire } from "./values.ts";
+import { readPath, readSignatures, type Wire } from "./values.ts";
 import {
   readFlag,
   readLarge,
   readList,
   readNumber,
   readString,
-  readStrings,
   wireError,
   type Decoder,
   type WireWriter,
@@ -89,7 +88,7 @@ export function* readBuildResult(wire: Wire): Decoder<BuildResult> {
     outputs = yield* readList("outputs", function* (): Decoder<[OutputName, BuiltOutput]> {
       const output = yield* readString("an output's name");
       const path = yield* readPath(wire);
-      return [output, { path, signatures: yield* readStrings("signatures") }];
+      return [output, { path, signatures: yield* readSignatures() }];
     });
   else if (minor >= OUTPUTS_SINCE)
     outputs = yield* readList("outputs", function* (): Decoder<[OutputName, BuiltOutput]> {

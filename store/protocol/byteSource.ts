@@ -165,6 +165,8 @@ export class FramedSource {
   readonly #source: ByteSource;
   #left = 0;
   #isEnded = false;
+  /** What was to be a frame is none: where the next one begins is not known. */
+  isBroken = false;
 
   constructor(source: ByteSource) {
     this.#source = source;
@@ -223,7 +225,9 @@ export class FramedSource {
 
   async #nextFrame(): Promise<boolean> {
     if (this.#left === 0 && !this.#isEnded) {
+      this.isBroken = true;
       this.#left = await this.#source.decode(readNumber("the length of a frame", MAX_FRAME_BYTES));
+      this.isBroken = false;
       this.#isEnded = this.#left === 0;
     }
     return !this.#isEnded;

@@ -18,6 +18,7 @@ import {
   readPath,
   readPathInfo,
   readPaths,
+  readSignatures,
   writeBasicDerivation,
   writeBuildMode,
   writeGcAction,
@@ -133,7 +134,7 @@ export function queryRealisation(
   if (!wire.version.features.has(FEATURE.realisationWithPath)) return undefined;
   return call(request("queryRealisation").string(drvPath).string(output), function* () {
     if (!(yield* readFlag())) return undefined;
-    return { outputPath: yield* readPath(wire), signatures: yield* readStrings("signatures") };
+    return { outputPath: yield* readPath(wire), signatures: yield* readSignatures() };
   });
 }
 

@@ -1,5 +1,6 @@
 import { formatHash, parseHash, type ByteString, type Hash } from "../../core/index.ts";
 import { formatMethodAlgorithm, parseMethodAlgorithm } from "../format/contentAddress.ts";
+import { checkSignatureForm } from "../format/narInfo.ts";
 import { makeFixedOutputPath, outputPathName, parseStorePath } from "../format/storePath.ts";
 import type {
   Derivation,
@@ -89,7 +90,7 @@ export function* readPathInfo(wire: Wire, path: StorePath): Decoder<ValidPathInf
       signatures: [],
     };
   const isUltimate = yield* readFlag();
-  const signatures = yield* readStrings("signatures");
+  const signatures = yield* readSignatures();
   const contentAddress = yield* readString("a content address");
   return {
     path,
@@ -116,6 +117,10 @@ export function writePathInfo(writer: WireWriter, info: ValidPathInfo, { version
     .flag(info.isUltimate)
     .strings(info.signatures)
     .string(info.contentAddress ?? "");
+}
+
+export function* readSignatures(): Decoder<string[]> {
+  return (yield* readStrings("signatures")).map(checkSignatureForm);
 }
 
 export function* readNarHash(): Decoder<Hash> {

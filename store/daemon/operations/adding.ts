@@ -12,6 +12,7 @@ import {
   readPath,
   readPathInfo,
   readPaths,
+  readSignatures,
   writePathInfo,
   type Wire,
 } from "../../protocol/values.ts";
@@ -22,7 +23,6 @@ import {
   readLarge,
   readNumber,
   readString,
-  readStrings,
   type Decoder,
 } from "../../protocol/wire.ts";
 import type { ValidPathInfo } from "../../types.ts";
@@ -107,7 +107,7 @@ export const adding: Readonly<Partial<Record<OperationName, Operation>>> = {
 
   async addSignatures(session) {
     const path = await session.read(readPath(session.wire));
-    const signatures = await session.read(readStrings("signatures"));
+    const signatures = await session.read(readSignatures());
     await session.work(() => session.store.addSignatures(path, signatures));
     session.reply.number(1);
   },
@@ -128,7 +128,7 @@ export const adding: Readonly<Partial<Record<OperationName, Operation>>> = {
     const drvPath = await session.read(readPath(session.wire));
     const output = await session.read(readString("an output's name"));
     const outputPath = await session.read(readPath(session.wire));
-    const signatures = await session.read(readStrings("signatures"));
+    const signatures = await session.read(readSignatures());
     await session.work(() => {
       session.requireTrust(
         `cannot register realisation '${drvPath}^${output}' because it lacks a signature by a trusted key`,
@@ -205,7 +205,7 @@ function* readNarRequest(wire: Wire): Decoder<NarRequest> {
   const registrationTime = yield* readLarge();
   const narSizeBytes = yield* readNumber("a NAR's size");
   const isUltimate = yield* readFlag();
-  const signatures = yield* readStrings("signatures");
+  const signatures = yield* readSignatures();
   const contentAddress = yield* readString("a content address");
   const isRepair = yield* readFlag();
   const isUnchecked = yield* readFlag();
@@ -236,7 +236,9 @@ async function framed<T>(session: Session, use: (frames: FramedSource) => Promis
   try {
     return await use(frames);
   } finally {
-    await frames.drain();
+    // Where a frame is none nobody knows where the next request begins.
+    if (frames.isBroken) session.isOutOfStep = true;
+    else await frames.drain();
   }
 }
 

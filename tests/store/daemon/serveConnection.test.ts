@@ -425,6 +425,48 @@ describe("hostile clients", () => {
     await connection.served;
   });
 
+  it.each([
+    ["a line that a binary cache would serve", "key:c2ln\nURL: http://evil.example/nar"],
+    ["several in one", "key:c2ln other:c2ln"],
+    ["none", "c2ln"],
+  ])("cannot have as a signature what is %s", async (_, signature) => {
+    using directory = new TestDirectory();
+    const settings = directory.settings(QUIET);
+    using store = directory.open();
+    const path = store.addText("signed", "content", []);
+    await using connection = await connect(settings, { isTrusted: false });
+    await expect(connection.client.run(calls.addSignatures(path, [signature]))).rejects.toThrow("is corrupt");
+    await connection.served;
+    expect(store.pathInfo(path).signatures).toEqual([]);
+  });
+
+  it("are hung up on after a frame that is none, and what comes next is no request", async () => {
+    using directory = new TestDirectory();
+    const settings = directory.settings(QUIET);
+    await using connection = await connect(settings, { isTrusted: false });
+    const request = {
+      name: "x",
+      method: "flat",
+      algorithm: "sha256",
+      references: [],
+      isRepair: false,
+    } as const;
+    const { client } = connection;
+    const hidden = calls.addTextToStore(client.wire, "hidden", "content", []).request;
+    const bytes = new WireWriter()
+      .number(2 ** 52)
+      .number(0)
+      .take();
+    const broken = {
+      request: Buffer.concat([calls.addToStore(client.wire, request).request, bytes, hidden]),
+      answer: calls.isValidPath("" as StorePath).answer,
+    };
+    await expect(client.run(broken)).rejects.toThrow("the length of a frame");
+    await connection.served;
+    using store = directory.open();
+    expect(store.allValidPaths()).toEqual([]);
+  });
+
   it("that go in the middle of something leave nothing behind", async () => {
     using directory = new TestDirectory();
     const settings = directory.settings(QUIET);
