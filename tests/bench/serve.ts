@@ -22,7 +22,7 @@ const DEVSHELL = resolve(import.meta.dirname, "../../cli/devshell");
 const LARGE_BYTES = 256 << 20;
 const SMALL_PATHS = 200;
 const SMALL_BYTES = 20_000;
-const ROUNDS = 5;
+const ROUNDS = 3;
 
 interface Load {
   readonly name: string;
@@ -147,7 +147,7 @@ async function startStatic(root: string, files: string): Promise<Running> {
     .join(" ");
   writeFileSync(
     conf,
-    `daemon off; pid ${root}/nginx.pid; error_log stderr; worker_processes auto;
+    `${process.geteuid?.() === 0 ? "user root; " : ""}daemon off; pid ${root}/nginx.pid; error_log stderr; worker_processes auto;
 events { worker_connections 4096; }
 http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000; ${places}
   server { listen 127.0.0.1:${port} backlog=4096; root ${files}; } }
@@ -209,7 +209,8 @@ async function run(url: string, load: Load): Promise<Result> {
     while (next < load.requests) {
       const path = load.urls[next++ % load.urls.length] ?? "/";
       try {
-        bytes += await fetchBytes(`${url}${path}`, agent);
+        const size = await fetchBytes(`${url}${path}`, agent);
+        bytes += size;
       } catch {
         failures++;
       }
