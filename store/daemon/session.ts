@@ -8,6 +8,7 @@ import type { ByteSource } from "../protocol/byteSource.ts";
 import type { Wire } from "../protocol/values.ts";
 import { WireWriter, type Decoder } from "../protocol/wire.ts";
 import { SubstituterSet } from "../realise/substituterSet.ts";
+import { overlayStore, type Overlaid } from "../realise/storeOverlay.ts";
 import type { RealiseStore } from "../realise/storePort.ts";
 import type { BuiltinBuilder, StoreConfig, StoreSettings } from "../types.ts";
 import type { ClientLog } from "./clientLog.ts";
@@ -86,17 +87,8 @@ export class Session implements Disposable {
   }
 
   /** The store as realising sees it: with the client's settings, and what is laid over its methods. */
-  realiseStore(overlay: Partial<RealiseStore> = {}): RealiseStore {
-    const { store } = this;
-    const changed: Readonly<Record<PropertyKey, unknown>> = { settings: this.#settings, ...overlay };
-    // A proxy, not a copy: the store's methods need the store itself.
-    return new Proxy(store, {
-      get: (target, key): unknown => {
-        if (Object.hasOwn(changed, key)) return changed[key];
-        const value: unknown = Reflect.get(target, key, target);
-        return typeof value === "function" ? value.bind(target) : value;
-      },
-    });
+  realiseStore(overlay: Partial<Overlaid> = {}): RealiseStore {
+    return overlayStore(this.store, { settings: this.#settings, ...overlay });
   }
 
   read<T>(decoder: Decoder<T>): Promise<T> {

@@ -15,7 +15,7 @@ import {
 } from "./wire.ts";
 
 /** In the order of their numbers. */
-const STATUSES = [
+export const BUILD_STATUSES = [
   "built",
   "substituted",
   "alreadyValid",
@@ -32,7 +32,7 @@ const STATUSES = [
   "resolvesToAlreadyValid",
   "noSubstituters",
 ] as const;
-export type BuildStatus = (typeof STATUSES)[number];
+export type BuildStatus = (typeof BUILD_STATUSES)[number];
 
 const SUCCESSES: ReadonlySet<BuildStatus> = new Set([
   "built",
@@ -62,6 +62,35 @@ export function isSuccess(status: BuildStatus): boolean {
   return SUCCESSES.has(status);
 }
 
+/** How a failure of ours is told. */
+export function statusOf(error: unknown): BuildStatus {
+  if (!(error instanceof DevshellError)) return "miscFailure";
+  const status = STATUS_OF_CODE[error.code];
+  if (status !== undefined) return status;
+  switch (error.exitStatus) {
+    case 101:
+      return "timedOut";
+    case 102:
+      return "outputRejected";
+    case 104:
+      return "notDeterministic";
+    case 100:
+      return "permanentFailure";
+    default:
+      return "miscFailure";
+  }
+}
+
+const STATUS_OF_CODE: Readonly<Record<string, BuildStatus>> = {
+  BUILD_DEPENDENCY_FAILED: "dependencyFailed",
+  BUILD_LOG_TOO_LONG: "logLimitExceeded",
+  BUILD_REJECTED: "inputRejected",
+  BUILD_UNSUPPORTED: "inputRejected",
+  REALISE_UNKNOWN_OUTPUT: "inputRejected",
+  REALISE_UNKNOWN_PATH: "noSubstituters",
+  OUTPUT_REJECTED: "outputRejected",
+};
+
 const TIMES_SINCE = 29;
 const CPU_SINCE = 37;
 const OUTPUTS_SINCE = 28;
@@ -69,7 +98,7 @@ const OUTPUTS_SINCE = 28;
 export function* readBuildResult(wire: Wire): Decoder<BuildResult> {
   const { minor, features } = wire.version;
   const number = yield* readNumber("a build's status");
-  const status = STATUSES[number];
+  const status = BUILD_STATUSES[number];
   if (status === undefined) throw wireError(`Invalid BuildResult status ${number} from remote`);
   const message = yield* readString("a build's message");
   let [timesBuilt, isNonDeterministic, startTime, stopTime] = [0, false, 0, 0];
@@ -116,7 +145,7 @@ export function writeBuildResult(
   { version: { minor, features } }: Wire,
   idOf: (output: OutputName) => string = (output) => `sha256:${"0".repeat(64)}!${output}`,
 ): void {
-  writer.number(STATUSES.indexOf(result.status)).string(result.message);
+  writer.number(BUILD_STATUSES.indexOf(result.status)).string(result.message);
   if (minor >= TIMES_SINCE)
     writer
       .number(result.timesBuilt)

@@ -3,9 +3,9 @@ import { derivationKind, knownOutputPaths, printDerivation } from "../../format/
 import { derivationNameOfPath } from "../../format/storePath.ts";
 import { failureOfError } from "../../protocol/messages.ts";
 import {
+  statusOf,
   writeBuildResult,
   type BuildResult,
-  type BuildStatus,
   type BuiltOutput,
 } from "../../protocol/buildResult.ts";
 import type { OperationName } from "../../protocol/version.ts";
@@ -19,7 +19,7 @@ import {
 } from "../../protocol/values.ts";
 import { readList } from "../../protocol/wire.ts";
 import { realise, type RealiseReport, type RealiseResult } from "../../realise/index.ts";
-import type { RealiseStore } from "../../realise/storePort.ts";
+import { withDerivation } from "../../realise/storeOverlay.ts";
 import type { Derivation, DerivedPath, OutputName, StorePath } from "../../types.ts";
 import type { Operation, Session } from "../session.ts";
 
@@ -67,7 +67,7 @@ export const building: Readonly<Partial<Record<OperationName, Operation>>> = {
       const path = claim(session, given, derivation);
       if (mode === "repair") session.requireTrust(REPAIR_REFUSED);
       const target: DerivedPath = { kind: "built", drvPath: path, outputs: "*" };
-      const store = session.realiseStore(withDerivation(session, path, derivation));
+      const store = session.realiseStore(withDerivation(session.store, path, derivation));
       const wasThere =
         mode === "normal" &&
         [...knownOutputPaths(derivation).values()].every((output) => isValid(session, output));
@@ -137,15 +137,6 @@ function claim(session: Session, drvPath: StorePath, derivation: Derivation): St
       "you are not privileged to build input-addressed derivations",
     );
   return session.store.addText(`${derivation.name}.drv`, printDerivation(derivation), derivation.inputSrcs);
-}
-
-/** The store with a derivation in it that has no file. */
-function withDerivation(session: Session, drvPath: StorePath, derivation: Derivation): Partial<RealiseStore> {
-  const { store } = session;
-  return {
-    isValidPath: (path) => path === drvPath || store.isValidPath(path),
-    readDerivation: (path) => (path === drvPath ? derivation : store.readDerivation(path)),
-  };
 }
 
 /** What failed on the way to the targets: their own results name only themselves. */
@@ -223,34 +214,6 @@ function outputsOf(
     }),
   );
 }
-
-function statusOf(error: unknown): BuildStatus {
-  if (!(error instanceof DevshellError)) return "miscFailure";
-  const status = STATUS_OF_CODE[error.code];
-  if (status !== undefined) return status;
-  switch (error.exitStatus) {
-    case 101:
-      return "timedOut";
-    case 102:
-      return "outputRejected";
-    case 104:
-      return "notDeterministic";
-    case 100:
-      return "permanentFailure";
-    default:
-      return "miscFailure";
-  }
-}
-
-const STATUS_OF_CODE: Readonly<Record<string, BuildStatus>> = {
-  BUILD_DEPENDENCY_FAILED: "dependencyFailed",
-  BUILD_LOG_TOO_LONG: "logLimitExceeded",
-  BUILD_REJECTED: "inputRejected",
-  BUILD_UNSUPPORTED: "inputRejected",
-  REALISE_UNKNOWN_OUTPUT: "inputRejected",
-  REALISE_UNKNOWN_PATH: "noSubstituters",
-  OUTPUT_REJECTED: "outputRejected",
-};
 
 function isThere(session: Session, target: DerivedPath): boolean {
   if (target.kind === "opaque") return isValid(session, target.path);

@@ -1,0 +1,28 @@
+import type { Derivation, StorePath } from "../types.ts";
+import type { RealiseStore } from "./storePort.ts";
+
+/** What a store can be made to answer otherwise. */
+export type Overlaid = Pick<RealiseStore, "settings" | "isValidPath" | "readDerivation">;
+
+/** A store that answers some questions otherwise than it is. A proxy, not a copy: its methods need the store itself. */
+export function overlayStore<Store extends Overlaid>(store: Store, over: Partial<Overlaid>): Store {
+  return new Proxy(store, {
+    get(target, key) {
+      if (Object.hasOwn(over, key)) return Reflect.get(over, key) as unknown;
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+/** As if a store had a derivation, which a client sent: it need have no file. */
+export function withDerivation(
+  store: Overlaid,
+  drvPath: StorePath,
+  derivation: Derivation,
+): Partial<Overlaid> {
+  return {
+    isValidPath: (path) => path === drvPath || store.isValidPath(path),
+    readDerivation: (path) => (path === drvPath ? derivation : store.readDerivation(path)),
+  };
+}
