@@ -138,7 +138,7 @@ async function startOurs(env: Readonly<Record<string, string | undefined>>): Pro
 }
 
 async function startStatic(root: string, files: string): Promise<Running> {
-  const nginx = process.env["NGINX"] ?? findProgram("nginx");
+  const nginx = process.env["NGINX_PROGRAM"] ?? findProgram("nginx");
   if (nginx === undefined) return await startPlain(files);
   const port = await freePort();
   const conf = join(root, "nginx.conf");
