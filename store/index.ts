@@ -71,6 +71,8 @@ export { serveConnection } from "./daemon/serveConnection.ts";
 export { LocalStore } from "./local/localStore.ts";
 export type { PeerCredentials } from "./local/socketCalls.ts";
 export { DaemonStore } from "./remote/daemonStore.ts";
+export { copyPaths } from "./remote/copyPaths.ts";
+export { LocalEndpoint } from "./remote/localEndpoint.ts";
 export {
   addGeneration,
   deleteGenerations,
@@ -90,7 +92,15 @@ export type { GcOptions, GcResult, IncomingPathInfo, LocalStoreOptions } from ".
 export { CacheServer, type ServedRequest } from "./serve/cacheServer.ts";
 export { SERVED_COMPRESSIONS, isServedCompression, type ServedCompression } from "./serve/compressBody.ts";
 export { parseListenAddress } from "./serve/listenAddress.ts";
+export { keptElsewhere, runOnMachine } from "./builders/buildOnMachine.ts";
+export { RemoteBuilders, type ClaimedMachine } from "./builders/remoteBuilders.ts";
+export { ByteSource } from "./protocol/byteSource.ts";
+export { isSuccess } from "./protocol/buildResult.ts";
+export { readNumber, readString, readStrings, type Decoder } from "./protocol/wire.ts";
 export { readStoreConfig, resolveStoreSettings, socketPathOf } from "./settings.ts";
+export { serveSession } from "./ssh/serveSession.ts";
+export { ServeStore } from "./ssh/serveStore.ts";
+export { sshAddressOf } from "./ssh/sshAddress.ts";
 export type { Store } from "./store.ts";
 export type {
   BuiltinBuilder,

@@ -9,6 +9,7 @@ const LOADERS: Readonly<Record<string, () => Promise<CompatCommand>>> = {
   "nix-build": async () => (await import("./nixBuild.ts")).runNixBuild,
   "nix-channel": async () => (await import("./nixChannel/index.ts")).runNixChannel,
   "nix-collect-garbage": async () => (await import("./nixCollectGarbage.ts")).runNixCollectGarbage,
+  "nix-copy-closure": async () => (await import("./nixCopyClosure.ts")).runNixCopyClosure,
   "nix-daemon": async () => (await import("./nixDaemon.ts")).runNixDaemon,
   "nix-env": async () => (await import("./nixEnv/index.ts")).runNixEnv,
   "nix-hash": async () => (await import("./nixHash.ts")).runNixHash,

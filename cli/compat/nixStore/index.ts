@@ -38,9 +38,7 @@ const OPERATIONS: Readonly<Record<string, Load>> = {
   "--dump-db": async () => (await import("./database.ts")).dumpDatabase,
   "--check-validity": async () => (await import("./database.ts")).checkValidity,
   "--generate-binary-cache-key": async () => (await import("./cacheKey.ts")).generateCacheKey,
-  "--serve": async () => {
-    throw usageError("nix-store", "'--serve' is not built yet");
-  },
+  "--serve": async () => (await import("./serve.ts")).serve,
 };
 
 /** Own flags that take the word after them. */

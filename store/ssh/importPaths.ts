@@ -1,0 +1,69 @@
+import { createReadStream, createWriteStream } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { DevshellError, hashStream } from "../../core/index.ts";
+import type { IncomingPathInfo } from "../local/types.ts";
+import type { ByteSource } from "../protocol/byteSource.ts";
+import { readOptionalPath, readPath, readPaths } from "../protocol/values.ts";
+import { readNumber, readString, type Decoder } from "../protocol/wire.ts";
+import type { Store } from "../store.ts";
+import type { StorePath } from "../types.ts";
+import { readNar } from "./readNar.ts";
+import { commonWire } from "./serveProtocol.ts";
+
+/*
+ * export = { number(1) nar number(EXPORT_MAGIC) path references deriver number(0 or 1) [string] } number(0)
+ */
+
+/** `NIXE`, after each NAR of an export. */
+export const EXPORT_MAGIC = 0x4558494e;
+
+/**
+ * Adds what `nix-store --export` wrote, without asking for signatures. A NAR comes before its name and references, so
+ * it is kept in a file until they are known.
+ * @throws {DevshellError} `IMPORT_INVALID`, `NAR_…`, `STORE_REFERENCE_INVALID`
+ */
+export async function* importPaths(store: Store, source: ByteSource): AsyncGenerator<StorePath> {
+  const directory = await mkdtemp(join(tmpdir(), "devshell-import-"));
+  try {
+    const file = join(directory, "nar");
+    for (;;) {
+      const more = await source.decode(readNumber());
+      if (more === 0) return;
+      if (more !== 1) throw importError("input doesn't look like something created by 'nix-store --export'");
+      const running = hashStream("sha256");
+      let narSizeBytes = 0;
+      await pipeline(async function* () {
+        for await (const chunk of readNar(source)) {
+          running.update(chunk);
+          narSizeBytes += chunk.length;
+          yield chunk;
+        }
+      }, createWriteStream(file));
+      const about = await source.decode(readTrailer(store.storeDir));
+      const info: IncomingPathInfo = { ...about, narHash: running.digest(), narSizeBytes };
+      await store.addToStoreFromStream(info, createReadStream(file, { highWaterMark: 1 << 20 }));
+      yield info.path;
+    }
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+function* readTrailer(storeDir: string): Decoder<Pick<IncomingPathInfo, "path" | "references" | "deriver">> {
+  const wire = commonWire(storeDir);
+  if ((yield* readNumber()) !== EXPORT_MAGIC)
+    throw importError("Nix archive cannot be imported; wrong format");
+  const path = yield* readPath(wire);
+  const references = yield* readPaths(wire);
+  const deriver = yield* readOptionalPath(wire);
+  // A signature of long ago.
+  if ((yield* readNumber()) === 1) yield* readString();
+  return { path, references, deriver };
+}
+
+function importError(why: string): DevshellError {
+  return new DevshellError("IMPORT_INVALID", why);
+}
