@@ -146,6 +146,8 @@ export type RealiseEvent =
       readonly totalBytes?: number | undefined;
       /** The program that builds, of builds that run one. */
       readonly builder?: ByteString | undefined;
+      /** The address of another machine that builds. */
+      readonly machine?: string | undefined;
     }
   | {
       readonly kind: "progress";

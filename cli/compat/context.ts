@@ -51,7 +51,8 @@ function report(event: ContextEvent, flags: CommonFlags): void {
   switch (event.kind) {
     case "start":
       if (flags.verbosity < 0) return;
-      if (event.activity === "build" || event.activity === "download") say(`building '${event.path}'...`);
+      if (event.activity === "build" || event.activity === "download")
+        say(`building '${event.path}'${event.machine === undefined ? "" : ` on '${event.machine}'`}...`);
       else say(`copying path '${event.path}'...`);
       return;
     case "log":

@@ -8,6 +8,7 @@ interface Activity {
   readonly totalBytes?: number | undefined;
   /** The program that builds, of builds that run one. */
   readonly builder?: ByteString | undefined;
+  readonly machine?: string | undefined;
 }
 
 /** Tells a listener what is going on: each piece of work with its own number, its beginning and its end. */

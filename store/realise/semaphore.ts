@@ -8,6 +8,11 @@ export class Semaphore {
     this.#limit = Math.max(1, limit);
   }
 
+  /** Whether work would begin at once. */
+  get hasRoom(): boolean {
+    return this.#running < this.#limit && this.#waiting.length === 0;
+  }
+
   /** @throws the signal's reason when aborted before its turn; else what the work throws */
   async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     await this.#enter(signal);

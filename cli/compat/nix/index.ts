@@ -6,6 +6,7 @@ import { SUMMARIES } from "./summaries.ts";
 import type { NixCommand } from "./types.ts";
 
 const LOADERS: Readonly<Record<string, () => Promise<NixCommand>>> = {
+  "__build-remote": async () => (await import("./buildRemote.ts")).buildRemote,
   bundle: async () => (await import("./bundle.ts")).bundle,
   build: async () => (await import("./build.ts")).build,
   copy: async () => (await import("./copy.ts")).copy,

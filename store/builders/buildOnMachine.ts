@@ -1,0 +1,154 @@
+import { DevshellError, bytesOfText } from "../../core/index.ts";
+import { formatContentAddress } from "../format/contentAddress.ts";
+import { narChunks } from "../format/nar.ts";
+import { isSuccess, type BuildResult } from "../protocol/buildResult.ts";
+import { BuildLog } from "../realise/buildLog.ts";
+import { finalPaths, knownOutputsText, type BuildRequest } from "../realise/buildRequest.ts";
+import { runPostBuildHook } from "../realise/postBuildHook.ts";
+import type { RealiseStore } from "../realise/storePort.ts";
+import { referencesFirst } from "../remote/copyPaths.ts";
+import type { RemotePathInfo } from "../remote/types.ts";
+import { copies } from "../ssh/messageSink.ts";
+import type { Derivation, StorePath, ValidPathInfo } from "../types.ts";
+import type { ClaimedMachine } from "./remoteBuilders.ts";
+
+/** A build whose inputs are valid here, and whose outputs' locks are held. */
+export interface RemoteBuild extends Pick<
+  BuildRequest,
+  "drvPath" | "derivation" | "inputPaths" | "pathInfo" | "signal"
+> {
+  readonly store: Pick<RealiseStore, "settings" | "isValidPath" | "realPath" | "addToStoreFromStream">;
+}
+
+/**
+ * Builds a derivation elsewhere, keeping its log here.
+ * @throws {DevshellError} `BUILD_FAILED`, …; the signal's reason when aborted
+ */
+export async function buildOnMachine(request: BuildRequest, machine: ClaimedMachine): Promise<void> {
+  const { store, drvPath } = request;
+  await using log = BuildLog.open(store.settings, drvPath, { line: request.onLine, phase: request.onPhase });
+  machine.onLine = (line) => void log.write(Buffer.from(`${line}\n`, "latin1"));
+  const result = await runOnMachine(request, machine);
+  if (!isSuccess(result.status)) {
+    if (store.settings.config.keepFailed) request.onLine(keptElsewhere(request));
+    throw buildFailure(request, machine, result, log.tail);
+  }
+  await runPostBuildHook(request);
+}
+
+/** Sends what a build needs and the machine lacks, has it build, and fetches the outputs. */
+export async function runOnMachine(request: RemoteBuild, machine: ClaimedMachine): Promise<BuildResult> {
+  const { config } = request.store.settings;
+  await sendInputs(request, machine);
+  const limits = {
+    maxSilentSeconds: config.maxSilentSeconds,
+    timeoutSeconds: config.buildTimeoutSeconds,
+    maxLogBytes: Number(config.raw.get("max-build-log-size") ?? "0"),
+    keepFailed: config.keepFailed,
+  };
+  const derivation = withoutDerivations(request);
+  const result = await machine.store.buildDerivation(request.drvPath, derivation, limits, request.signal);
+  if (isSuccess(result.status)) await fetchOutputs(request, machine);
+  return result;
+}
+
+/** As the protocol has it: every path that the build may see instead of the derivations that made them. */
+function withoutDerivations({ derivation, inputPaths }: RemoteBuild): Derivation {
+  if (derivation.inputDrvs.size === 0) return derivation;
+  return { ...derivation, inputDrvs: new Map(), dynamicInputs: undefined, inputSrcs: [...inputPaths].sort() };
+}
+
+async function sendInputs(request: RemoteBuild, machine: ClaimedMachine): Promise<void> {
+  const { store, inputPaths, pathInfo, signal } = request;
+  using _uploads = await machine.lockUploads(signal);
+  const isSubstituted = /^(true|yes|1)$/.test(
+    store.settings.config.raw.get("builders-use-substitutes") ?? "",
+  );
+  const wanted = [...inputPaths].sort();
+  const there = await machine.store.queryValidPaths(wanted, { isSubstituted, signal });
+  const infos = new Map(wanted.flatMap((path) => (there.has(path) ? [] : [[path, pathInfo(path)] as const])));
+  for (const path of referencesFirst([...infos.keys()], infos)) {
+    const info = infos.get(path)!;
+    const nar = asyncOf(copies(narChunks(store.realPath(path), { signal })));
+    await machine.store.addPath({ ...info, isUltimate: false }, nar, { signal, checksSignatures: false });
+  }
+}
+
+/** What was built there is checked here against what was announced, and what is fixed against its hash. */
+async function fetchOutputs(
+  { store, derivation, drvPath, signal }: RemoteBuild,
+  machine: ClaimedMachine,
+): Promise<void> {
+  const missing = finalPaths(derivation).filter((path) => !store.isValidPath(path));
+  const infos = new Map<StorePath, RemotePathInfo>();
+  for (const path of missing) {
+    const info = await machine.store.query(path, signal);
+    if (info === undefined)
+      throw new DevshellError(
+        "BUILD_FAILED",
+        `Cannot build '${drvPath}'.\nReason: '${machine.url}' built it, but does not have '${path}'.`,
+        { exitStatus: 100 },
+      );
+    infos.set(path, info);
+  }
+  for (const path of referencesFirst(missing, infos)) {
+    const info = infos.get(path)!;
+    const download = await machine.store.openNar(info, { signal });
+    await store.addToStoreFromStream(
+      {
+        ...incoming(info),
+        contentAddress: fixedAddress(derivation, path) ?? info.contentAddress,
+        deriver: drvPath,
+      },
+      download.nar,
+      { signal, isLocked: true },
+    );
+    await download.discard();
+  }
+}
+
+function incoming(info: RemotePathInfo): ValidPathInfo {
+  const { narFile: _, ...known } = info;
+  return { ...known, isUltimate: false };
+}
+
+function fixedAddress(derivation: Derivation, path: StorePath): string | undefined {
+  for (const output of derivation.outputs.values())
+    if (output.kind === "fixed" && output.path === path)
+      return formatContentAddress({ method: output.method, hash: output.hash });
+  return undefined;
+}
+
+export function keptElsewhere({ store, derivation }: RemoteBuild): string {
+  const { system, extraPlatforms } = store.settings.config;
+  const isOurs = derivation.system === system || extraPlatforms.includes(derivation.system);
+  const hint =
+    " You can re-run the command with `--builders ''` to disable remote building for this invocation.";
+  return `warning: The failed build directory was kept on the remote builder due to \`--keep-failed\`.${isOurs ? hint : ""}`;
+}
+
+const CODES: Readonly<Partial<Record<BuildResult["status"], readonly [code: string, exitStatus: number]>>> = {
+  timedOut: ["BUILD_TIMED_OUT", 101],
+  logLimitExceeded: ["BUILD_LOG_TOO_LONG", 100],
+  outputRejected: ["OUTPUT_REJECTED", 100],
+  notDeterministic: ["BUILD_NOT_DETERMINISTIC", 104],
+};
+
+function buildFailure(
+  { drvPath, derivation }: BuildRequest,
+  { url }: ClaimedMachine,
+  { status, message }: BuildResult,
+  tail: readonly string[],
+): DevshellError {
+  const [code, exitStatus] = CODES[status] ?? ["BUILD_FAILED", 100];
+  const head = `Cannot build '${drvPath}'.\nReason: build of '${drvPath}' on '${bytesOfText(url)}' failed: ${message}${knownOutputsText(derivation)}`;
+  const lines =
+    tail.length === 0
+      ? ""
+      : `\nLast ${tail.length} log lines:\n${tail.map((line) => `> ${line}\n`).join("")}For full logs, run:\n  nix log ${drvPath}`;
+  return new DevshellError(code, head + lines, { exitStatus });
+}
+
+async function* asyncOf<T>(items: Iterable<T>): AsyncGenerator<T> {
+  yield* items;
+}

@@ -1,0 +1,135 @@
+import type { TransferOptions } from "../../io/index.ts";
+import type { IncomingPathInfo } from "../local/types.ts";
+import type { BuildResult } from "../protocol/buildResult.ts";
+import * as calls from "../protocol/calls.ts";
+import { Semaphore } from "../realise/semaphore.ts";
+import { ActivityEvents } from "../remote/activityEvents.ts";
+import { settingsForDaemon } from "../remote/clientSettings.ts";
+import { openConnection } from "../remote/daemonAddress.ts";
+import { DaemonClient } from "../remote/daemonClient.ts";
+import { parseDaemonUrl } from "../remote/parseDaemonUrl.ts";
+import type { AddPathOptions, NarDownload, RemotePathInfo } from "../remote/types.ts";
+import type { Derivation, StorePath, StoreSettings, ValidPathInfo } from "../types.ts";
+import type { BuildingStore, RemoteBuildOptions } from "./types.ts";
+
+export interface DaemonMachineOptions {
+  /** Told what builders print there, and what the daemon says. */
+  readonly onLine: (line: string) => void;
+}
+
+/** A machine that a daemon builds on, by `ssh-ng://`: one connection, for one request at a time. */
+export class DaemonMachine implements BuildingStore {
+  readonly url: string;
+  readonly priority = 0;
+  readonly isTrusted = false;
+  readonly #settings: StoreSettings;
+  readonly #client: DaemonClient;
+  readonly #turn = new Semaphore(1);
+
+  private constructor(url: string, settings: StoreSettings, client: DaemonClient) {
+    this.url = url;
+    this.#settings = settings;
+    this.#client = client;
+  }
+
+  /** @throws {DevshellError} `DAEMON_UNREACHABLE`, `PROTOCOL_…` */
+  static async open(
+    settings: StoreSettings,
+    url: string,
+    { onLine }: DaemonMachineOptions,
+  ): Promise<DaemonMachine> {
+    const { storeDir } = settings;
+    const { address } = parseDaemonUrl(url, `${settings.stateDir}/daemon-socket/socket`);
+    const events = new ActivityEvents(storeDir, (event) => {
+      if (event.kind === "log") onLine(event.line);
+    });
+    const client = await DaemonClient.connect(await openConnection(address), {
+      storeDir,
+      onMessage: (message) => events.take(message),
+    });
+    return new DaemonMachine(url, settings, client);
+  }
+
+  async queryValidPaths(
+    paths: readonly StorePath[],
+    {
+      isSubstituted = false,
+      signal,
+    }: { readonly isSubstituted?: boolean; readonly signal?: AbortSignal | undefined },
+  ): Promise<ReadonlySet<StorePath>> {
+    for (const path of paths) await this.#run(calls.addTempRoot(path), signal);
+    return new Set(await this.#run(calls.queryValidPaths(this.#client.wire, paths, isSubstituted), signal));
+  }
+
+  query(path: StorePath, signal?: AbortSignal): Promise<RemotePathInfo | undefined> {
+    return this.#run(calls.queryPathInfo(this.#client.wire, path), signal);
+  }
+
+  openNar({ path }: ValidPathInfo, _options: TransferOptions): Promise<NarDownload> {
+    const nar = this.#client.receiveNar(calls.narFromPath(path));
+    return Promise.resolve({ nar, discard: () => Promise.resolve() });
+  }
+
+  addPath(info: IncomingPathInfo, nar: AsyncIterable<Uint8Array>, { signal }: AddPathOptions): Promise<void> {
+    const whole: ValidPathInfo = {
+      ...info,
+      signatures: info.signatures ?? [],
+      isUltimate: false,
+      registrationTime: 0,
+    };
+    const call = calls.addToStoreNar(whole, { isRepair: false, isUnchecked: true });
+    return this.#take(() => this.#client.runNar(call, nar), signal);
+  }
+
+  async buildDerivation(
+    drvPath: StorePath,
+    derivation: Derivation,
+    options: RemoteBuildOptions,
+    signal?: AbortSignal,
+  ): Promise<BuildResult> {
+    const { wire } = this.#client;
+    const settings = settingsForDaemon(this.#settings.config);
+    const limits = new Map([
+      ["timeout", String(options.timeoutSeconds)],
+      ["max-build-log-size", String(options.maxLogBytes)],
+    ]);
+    await this.#run(
+      calls.setOptions(wire, {
+        ...settings,
+        keepFailed: options.keepFailed,
+        maxSilentSeconds: options.maxSilentSeconds,
+        // It is not to send it on, nor to look for what we have sent.
+        substitute: false,
+        maxJobs: Math.max(1, settings.maxJobs),
+        named: limits,
+      }),
+      signal,
+    );
+    return await this.#run(calls.buildDerivation(wire, drvPath, derivation, "normal"), signal);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#client[Symbol.dispose]();
+    return Promise.resolve();
+  }
+
+  #run<T>(call: calls.Call<T>, signal: AbortSignal | undefined): Promise<T> {
+    return this.#take(() => this.#client.run(call), signal);
+  }
+
+  /** Aborting hangs up, and so ends what the daemon does for us. */
+  #take<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    return this.#turn.run(async () => {
+      const hangUp = (): void => this.#client[Symbol.dispose]();
+      signal?.addEventListener("abort", hangUp, { once: true });
+      try {
+        return await work();
+      } catch (error) {
+        signal?.throwIfAborted();
+        throw error;
+      } finally {
+        signal?.removeEventListener("abort", hangUp);
+      }
+    }, signal);
+  }
+}
