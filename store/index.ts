@@ -71,8 +71,6 @@ export { serveConnection } from "./daemon/serveConnection.ts";
 export { LocalStore } from "./local/localStore.ts";
 export type { PeerCredentials } from "./local/socketCalls.ts";
 export { DaemonStore } from "./remote/daemonStore.ts";
-export { copyPaths } from "./remote/copyPaths.ts";
-export { LocalEndpoint } from "./remote/localEndpoint.ts";
 export {
   addGeneration,
   deleteGenerations,
@@ -95,7 +93,6 @@ export { parseListenAddress } from "./serve/listenAddress.ts";
 export { keptElsewhere, runOnMachine } from "./builders/buildOnMachine.ts";
 export { RemoteBuilders, type ClaimedMachine } from "./builders/remoteBuilders.ts";
 export { ByteSource } from "./protocol/byteSource.ts";
-export { isSuccess } from "./protocol/buildResult.ts";
 export { readNumber, readString, readStrings, type Decoder } from "./protocol/wire.ts";
 export { readStoreConfig, resolveStoreSettings, socketPathOf } from "./settings.ts";
 export { serveSession } from "./ssh/serveSession.ts";

@@ -1,8 +1,7 @@
 import {
-  LocalEndpoint,
+  StoreEndpoint,
   ServeStore,
   copyPaths,
-  localStore,
   parseStorePath,
   sshAddressOf,
   type StorePath,
@@ -69,7 +68,7 @@ async function copyTo({ context, remote, words, ...options }: CopyClosure): Prom
   else
     await copyPaths({
       ...quietly(remote.url),
-      source: new LocalEndpoint(localStore(store, "copy")),
+      source: new StoreEndpoint(store),
       target: remote,
       paths: missing,
     });
@@ -89,7 +88,7 @@ async function copyFrom({ context, remote, words, ...options }: CopyClosure): Pr
     await copyPaths({
       ...quietly(remote.url),
       source: remote,
-      target: new LocalEndpoint(localStore(store, "copy")),
+      target: new StoreEndpoint(store),
       paths: missing,
     });
 }

@@ -3,7 +3,8 @@ import { formatContentAddress } from "../format/contentAddress.ts";
 import { narChunks } from "../format/nar.ts";
 import { isSuccess, type BuildResult } from "../protocol/buildResult.ts";
 import { BuildLog } from "../realise/buildLog.ts";
-import { finalPaths, knownOutputsText, type BuildRequest } from "../realise/buildRequest.ts";
+import { knownOutputsText, type BuildRequest } from "../realise/buildRequest.ts";
+import { outputPathsOf, type OutputPaths } from "../realise/outputPaths.ts";
 import { runPostBuildHook } from "../realise/postBuildHook.ts";
 import type { RealiseStore } from "../realise/storePort.ts";
 import { referencesFirst } from "../remote/copyPaths.ts";
@@ -17,28 +18,43 @@ export interface RemoteBuild extends Pick<
   BuildRequest,
   "drvPath" | "derivation" | "inputPaths" | "pathInfo" | "signal"
 > {
-  readonly store: Pick<RealiseStore, "settings" | "isValidPath" | "realPath" | "addToStoreFromStream">;
+  readonly store: Pick<
+    RealiseStore,
+    "settings" | "isValidPath" | "realPath" | "addToStoreFromStream" | "registerRealisation"
+  >;
 }
 
 /**
  * Builds a derivation elsewhere, keeping its log here.
  * @throws {DevshellError} `BUILD_FAILED`, …; the signal's reason when aborted
  */
-export async function buildOnMachine(request: BuildRequest, machine: ClaimedMachine): Promise<void> {
+export async function buildOnMachine(request: BuildRequest, machine: ClaimedMachine): Promise<OutputPaths> {
   const { store, drvPath } = request;
-  await using log = BuildLog.open(store.settings, drvPath, { line: request.onLine, phase: request.onPhase });
+  await using log = BuildLog.open(store.settings, drvPath, {
+    line: request.onLine,
+    phase: request.onPhase,
+    warn: request.onWarn,
+  });
   machine.onLine = (line) => void log.write(Buffer.from(`${line}\n`, "latin1"));
-  const result = await runOnMachine(request, machine);
-  if (!isSuccess(result.status)) {
+  const { result, outputs } = await runOnMachine(request, machine);
+  if (outputs === undefined) {
     if (store.settings.config.keepFailed) request.onLine(keptElsewhere(request));
     throw buildFailure(request, machine, result, log.tail);
   }
-  await runPostBuildHook(request);
+  await runPostBuildHook(request, outputs);
+  return outputs;
 }
 
-/** Sends what a build needs and the machine lacks, has it build, and fetches the outputs. */
-export async function runOnMachine(request: RemoteBuild, machine: ClaimedMachine): Promise<BuildResult> {
-  const { config } = request.store.settings;
+/**
+ * Sends what a build needs and the machine lacks, has it build, and fetches the outputs.
+ * @returns where they are; `undefined` where the build failed
+ */
+export async function runOnMachine(
+  request: RemoteBuild,
+  machine: ClaimedMachine,
+): Promise<{ readonly result: BuildResult; readonly outputs: OutputPaths | undefined }> {
+  const { store, drvPath, signal } = request;
+  const { config } = store.settings;
   await sendInputs(request, machine);
   const limits = {
     maxSilentSeconds: config.maxSilentSeconds,
@@ -46,10 +62,9 @@ export async function runOnMachine(request: RemoteBuild, machine: ClaimedMachine
     maxLogBytes: Number(config.raw.get("max-build-log-size") ?? "0"),
     keepFailed: config.keepFailed,
   };
-  const derivation = withoutDerivations(request);
-  const result = await machine.store.buildDerivation(request.drvPath, derivation, limits, request.signal);
-  if (isSuccess(result.status)) await fetchOutputs(request, machine);
-  return result;
+  const result = await machine.store.buildDerivation(drvPath, withoutDerivations(request), limits, signal);
+  if (!isSuccess(result.status)) return { result, outputs: undefined };
+  return { result, outputs: await fetchOutputs(request, machine, result) };
 }
 
 /** As the protocol has it: every path that the build may see instead of the derivations that made them. */
@@ -78,33 +93,59 @@ async function sendInputs(request: RemoteBuild, machine: ClaimedMachine): Promis
 async function fetchOutputs(
   { store, derivation, drvPath, signal }: RemoteBuild,
   machine: ClaimedMachine,
-): Promise<void> {
-  const missing = finalPaths(derivation).filter((path) => !store.isValidPath(path));
+  result: BuildResult,
+): Promise<OutputPaths> {
+  const outputs = outputPathsOf(derivation, "*") ?? builtPaths(derivation, drvPath, machine, result);
+  const missing = [...outputs.values()].filter((path) => !store.isValidPath(path));
   const infos = new Map<StorePath, RemotePathInfo>();
   for (const path of missing) {
     const info = await machine.store.query(path, signal);
-    if (info === undefined)
-      throw new DevshellError(
-        "BUILD_FAILED",
-        `Cannot build '${drvPath}'.\nReason: '${machine.url}' built it, but does not have '${path}'.`,
-        { exitStatus: 100 },
-      );
+    if (info === undefined) throw notThere(drvPath, machine, `it does not have '${path}'`);
     infos.set(path, info);
   }
   for (const path of referencesFirst(missing, infos)) {
     const info = infos.get(path)!;
     const download = await machine.store.openNar(info, { signal });
-    await store.addToStoreFromStream(
-      {
-        ...incoming(info),
-        contentAddress: fixedAddress(derivation, path) ?? info.contentAddress,
-        deriver: drvPath,
-      },
-      download.nar,
-      { signal, isLocked: true },
-    );
+    const contentAddress = fixedAddress(derivation, path) ?? info.contentAddress;
+    await store.addToStoreFromStream({ ...incoming(info), contentAddress, deriver: drvPath }, download.nar, {
+      signal,
+      isLocked: true,
+    });
     await download.discard();
   }
+  for (const [output, { kind }] of derivation.outputs) {
+    const outputPath = outputs.get(output);
+    if (kind !== "contentAddressed" || outputPath === undefined) continue;
+    const signatures = result.outputs.get(output)?.signatures ?? [];
+    store.registerRealisation({ drvPath, output, outputPath, signatures });
+  }
+  return outputs;
+}
+
+/** Where outputs are whose places follow from what they turned out to be. */
+function builtPaths(
+  derivation: Derivation,
+  drvPath: StorePath,
+  machine: ClaimedMachine,
+  { outputs }: BuildResult,
+): OutputPaths {
+  return new Map(
+    [...derivation.outputs.keys()].map((name) => {
+      const built = outputs.get(name);
+      if (built === undefined) throw notThere(drvPath, machine, `it does not say where '${name}' is`);
+      return [name, built.path];
+    }),
+  );
+}
+
+function notThere(drvPath: StorePath, { url }: ClaimedMachine, why: string): DevshellError {
+  return new DevshellError(
+    "BUILD_FAILED",
+    `Cannot build '${drvPath}'.\nReason: '${url}' built it, but ${why}.`,
+    {
+      exitStatus: 100,
+    },
+  );
 }
 
 function incoming(info: RemotePathInfo): ValidPathInfo {

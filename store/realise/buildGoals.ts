@@ -1,4 +1,6 @@
 import { DevshellError } from "../../core/index.ts";
+import { Elsewhere } from "../builders/elsewhere.ts";
+import type { Realise } from "../builders/types.ts";
 import { derivationKind } from "../format/derivation.ts";
 import { builtInputsOf, resolveDerivation, shouldResolve } from "../format/resolveDerivation.ts";
 import type { MadeDerivation } from "../format/makeDerivation.ts";
@@ -50,6 +52,8 @@ export interface BuildGoalsOptions {
   /** What was asked for itself: its failure is told once, and without `keep-going` ends what else was asked for. */
   readonly asked: ReadonlySet<StorePath>;
   readonly isForStranger: boolean;
+  /** For machines that are other stores of this one. */
+  readonly realise: Realise;
 }
 
 /** A derivation at hand, and what is wanted of it. */
@@ -70,6 +74,7 @@ export class BuildGoals {
   readonly #options: BuildGoalsOptions;
   readonly #work: Work;
   readonly #goals: Goals<OutputPaths>;
+  readonly #elsewhere: Elsewhere;
   readonly #builds = new Map<StorePath, Promise<OutputPaths>>();
   readonly #infos = new Map<StorePath, ValidPathInfo>();
 
@@ -77,6 +82,7 @@ export class BuildGoals {
     this.#options = options;
     this.#work = options.work;
     this.#goals = new Goals(options.work);
+    this.#elsewhere = new Elsewhere(options.work, options.realise);
   }
 
   /** @returns the wanted outputs' paths, all valid (with `check`: all compared) */
@@ -329,6 +335,17 @@ export class BuildGoals {
     try {
       const options = readDerivationOptions(derivation);
       const obstacle = buildObstacle(drvPath, derivation, options, store.settings);
+      if (name === undefined && goal.mode === "normal") {
+        const built = await this.#elsewhere.build({
+          drvPath,
+          derivation,
+          options,
+          isPossibleHere: obstacle === undefined,
+          hasRoomHere: () => this.#options.slots.foreign.hasRoom,
+          begin: this.#beginner(goal, inputs, { options, builtin }),
+        });
+        if (built !== undefined) return built;
+      }
       if (obstacle !== undefined) throw obstacle;
       for (const warning of options.warnings) activities.warn(warning);
       if (name !== undefined && builtin === undefined)
@@ -352,10 +369,11 @@ export class BuildGoals {
   }
 
   async #buildLocked(
-    { drvPath, derivation, mode }: BuildGoal,
+    goal: BuildGoal,
     inputs: InputPaths,
-    { options, builtin }: Pick<BuildRequest, "options" | "builtin">,
+    how: Pick<BuildRequest, "options" | "builtin">,
   ): Promise<OutputPaths> {
+    const { drvPath, derivation, mode } = goal;
     const { store, signal, activities } = this.#work;
     using locks = await store.lockPaths(lockedPaths(drvPath, derivation), { signal });
     const known = knownOutputPathsOf(store, drvPath, derivation, "*");
@@ -367,29 +385,37 @@ export class BuildGoals {
       kind: isDownload(derivation) ? "download" : "build",
       name: derivationLabel(drvPath),
       path: drvPath,
-      builder: builtin === undefined ? derivation.builder : undefined,
+      builder: how.builtin === undefined ? derivation.builder : undefined,
     } as const;
-    const outputs = await activities.run(activity, (id) =>
-      buildDerivation({
-        store,
-        drvPath,
-        derivation,
-        options,
-        inputPaths: this.#inputClosure(derivation, inputs),
-        pathInfo: (path) => this.#info(path),
-        builtin,
-        isForStranger: this.#options.isForStranger,
-        mode,
-        signal,
-        onLine: (line) => activities.emit({ kind: "log", id, line }),
-        onWarn: (problem) => activities.warn(problem),
-        onPhase: (phase) => activities.emit({ kind: "phase", id, phase }),
-        onProgress: (doneBytes, totalBytes) =>
-          activities.emit({ kind: "progress", id, doneBytes, totalBytes }),
-      }),
-    );
+    const begin = this.#beginner(goal, inputs, how);
+    const outputs = await activities.run(activity, (id) => buildDerivation(begin(id)));
     if (mode === "normal") locks.discard();
     return outputs;
+  }
+
+  /** The request of a build, once its activity has a number. */
+  #beginner(
+    { drvPath, derivation, mode }: BuildGoal,
+    inputs: InputPaths,
+    { options, builtin }: Pick<BuildRequest, "options" | "builtin">,
+  ): (id: number) => BuildRequest {
+    const { store, signal, activities } = this.#work;
+    return (id) => ({
+      store,
+      drvPath,
+      derivation,
+      options,
+      inputPaths: this.#inputClosure(derivation, inputs),
+      pathInfo: (path) => this.#info(path),
+      builtin,
+      isForStranger: this.#options.isForStranger,
+      mode,
+      signal,
+      onLine: (line) => activities.emit({ kind: "log", id, line }),
+      onWarn: (problem) => activities.warn(problem),
+      onPhase: (phase) => activities.emit({ kind: "phase", id, phase }),
+      onProgress: (doneBytes, totalBytes) => activities.emit({ kind: "progress", id, doneBytes, totalBytes }),
+    });
   }
 
   /** The paths that a build may see: its sources, its inputs' wanted outputs, and all they refer to. */

@@ -5,7 +5,6 @@ import { debianBuilders } from "../../../packages/index.ts";
 import {
   ByteSource,
   RemoteBuilders,
-  isSuccess,
   keptElsewhere,
   parseStorePath,
   readNumber,
@@ -98,8 +97,8 @@ async function build(
     pathInfo: (path: StorePath) => store.pathInfo(path),
     signal: new AbortController().signal,
   };
-  const result = await runOnMachine(request, machine);
-  if (isSuccess(result.status)) return 0;
+  const { result, outputs } = await runOnMachine(request, machine);
+  if (outputs !== undefined) return 0;
   if (context.settings.config.keepFailed) tell(keptElsewhere(request));
   throw new DevshellError(
     "BUILD_FAILED",

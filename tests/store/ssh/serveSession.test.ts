@@ -9,7 +9,7 @@ import {
   type StorePath,
 } from "../../../store/index.ts";
 import { copyPaths } from "../../../store/remote/copyPaths.ts";
-import { LocalEndpoint } from "../../../store/remote/localEndpoint.ts";
+import { StoreEndpoint } from "../../../store/remote/storeEndpoint.ts";
 import { WireWriter } from "../../../store/protocol/wire.ts";
 import type { Channel } from "../../../store/ssh/channel.ts";
 import { ServeClient } from "../../../store/ssh/serveClient.ts";
@@ -60,7 +60,7 @@ describe("a store by nix-store --serve", () => {
     const { store } = pair.here;
     const { text, tree } = addTree(store, pair.here.dir);
     await using remote = await connect(pair);
-    const local = new LocalEndpoint(store);
+    const local = new StoreEndpoint(store);
     const request = { isRecursive: true, checksSignatures: false };
     const copied = await copyPaths({ ...request, source: local, target: remote, paths: [tree] });
     expect(new Set(copied)).toEqual(new Set([text, tree]));
@@ -88,7 +88,7 @@ describe("a store by nix-store --serve", () => {
     await using pair = StorePair.create();
     const text = pair.here.store.addText("text", "x", []);
     const remote = await connect(pair, false);
-    const local = new LocalEndpoint(pair.here.store);
+    const local = new StoreEndpoint(pair.here.store);
     const copy = copyPaths({
       source: local,
       target: remote,
@@ -108,7 +108,7 @@ describe("a store by nix-store --serve", () => {
     const text = store.addText("text", "x", []);
     const other = store.addText("text", "y", []);
     const remote = await connect(pair);
-    const { nar } = await new LocalEndpoint(store).openNar(store.pathInfo(other), {});
+    const { nar } = await new StoreEndpoint(store).openNar(store.pathInfo(other), {});
     await expect(remote.addPath(store.pathInfo(text), nar, {})).rejects.toMatchObject({ code: "SSH_FAILED" });
     expect(pair.failures).toMatchObject([{ code: "STORE_HASH_MISMATCH" }]);
     expect(pair.there.isValidPath(text)).toBe(false);
@@ -200,7 +200,7 @@ describe.skipIf(obstacle !== undefined)("building by nix-store --serve", () => {
       inputs: [input],
     });
     await using remote = await connect(pair);
-    const local = new LocalEndpoint(here.store);
+    const local = new StoreEndpoint(here.store);
     await copyPaths({
       source: local,
       target: remote,
