@@ -10,6 +10,7 @@ import { bytesOfText } from "../../core/index.ts";
 import type { StoreContext } from "../../env/index.ts";
 import { parseCommandLine, usageError } from "./commandLine.ts";
 import { openContext } from "./context.ts";
+import { sayCopies } from "./copyMessages.ts";
 import { printHelp, printVersion, say } from "./output.ts";
 import { storePathOf } from "./storeArgument.ts";
 
@@ -65,13 +66,10 @@ async function copyTo({ context, remote, words, ...options }: CopyClosure): Prom
   const there = await remote.queryValidPaths(closure, { isSubstituted: options.isSubstituted });
   const missing = closure.filter((path) => !there.has(path));
   if (options.isDryRun) tellPlan(missing);
-  else
-    await copyPaths({
-      ...quietly(remote.url),
-      source: new StoreEndpoint(store),
-      target: remote,
-      paths: missing,
-    });
+  else {
+    const source = new StoreEndpoint(store);
+    await copyPaths({ ...UNCHECKED, source, target: remote, paths: missing, ...sayCopies(source, remote) });
+  }
 }
 
 async function copyFrom({ context, remote, words, ...options }: CopyClosure): Promise<void> {
@@ -84,29 +82,14 @@ async function copyFrom({ context, remote, words, ...options }: CopyClosure): Pr
     await context.tryRealise(closure.filter(isMissing).map((path) => ({ kind: "opaque", path })));
   const missing = closure.filter(isMissing);
   if (options.isDryRun) tellPlan(missing);
-  else
-    await copyPaths({
-      ...quietly(remote.url),
-      source: remote,
-      target: new StoreEndpoint(store),
-      paths: missing,
-    });
+  else {
+    const target = new StoreEndpoint(store);
+    await copyPaths({ ...UNCHECKED, source: remote, target, paths: missing, ...sayCopies(remote, target) });
+  }
 }
 
 /** Who may speak to the other machine's store is trusted by it, and trusts it. */
-function quietly(url: string): {
-  readonly isRecursive: false;
-  readonly checksSignatures: false;
-  readonly onPlan: (count: number) => void;
-  readonly onPath: (path: StorePath) => void;
-} {
-  return {
-    isRecursive: false,
-    checksSignatures: false,
-    onPlan: (count) => say(`copying ${count} paths...`),
-    onPath: (path) => say(`copying path '${path}' (${url})...`),
-  };
-}
+const UNCHECKED = { isRecursive: false, checksSignatures: false } as const;
 
 function tellPlan(missing: readonly StorePath[]): void {
   say(`${missing.length} paths would be copied:`);

@@ -8,7 +8,7 @@ import { settingsForDaemon } from "../remote/clientSettings.ts";
 import { openConnection } from "../remote/daemonAddress.ts";
 import { DaemonClient } from "../remote/daemonClient.ts";
 import { parseDaemonUrl } from "../remote/parseDaemonUrl.ts";
-import type { AddPathOptions, NarDownload, RemotePathInfo } from "../remote/types.ts";
+import type { AddPathOptions, NarDownload, RemotePathInfo, ValidPathsOptions } from "../remote/types.ts";
 import type { Derivation, StorePath, StoreSettings, ValidPathInfo } from "../types.ts";
 import type { BuildingStore, RemoteBuildOptions } from "./types.ts";
 
@@ -52,10 +52,7 @@ export class DaemonMachine implements BuildingStore {
 
   async queryValidPaths(
     paths: readonly StorePath[],
-    {
-      isSubstituted = false,
-      signal,
-    }: { readonly isSubstituted?: boolean; readonly signal?: AbortSignal | undefined },
+    { isSubstituted = false, signal }: ValidPathsOptions,
   ): Promise<ReadonlySet<StorePath>> {
     for (const path of paths) await this.#run(calls.addTempRoot(path), signal);
     return new Set(await this.#run(calls.queryValidPaths(this.#client.wire, paths, isSubstituted), signal));

@@ -1,7 +1,7 @@
 import type { LocalStore } from "../local/localStore.ts";
 import type { BuildResult } from "../protocol/buildResult.ts";
 import type { RealiseReport } from "../realise/report.ts";
-import type { RemoteStore } from "../remote/types.ts";
+import type { RemoteStore, ValidPathsOptions } from "../remote/types.ts";
 import type { Derivation, DerivedPath, RealiseOptions, StorePath } from "../types.ts";
 
 /** What a build elsewhere is asked to keep to. */
@@ -15,15 +15,7 @@ export interface RemoteBuildOptions {
 
 /** A store whose machine builds for us. */
 export interface BuildingStore extends RemoteStore {
-  /** Which of the paths are there, and are kept there as long as the connection lasts. */
-  queryValidPaths(
-    paths: readonly StorePath[],
-    options: {
-      /** Fetches first what its own substituters have. */
-      readonly isSubstituted?: boolean;
-      readonly signal?: AbortSignal | undefined;
-    },
-  ): Promise<ReadonlySet<StorePath>>;
+  queryValidPaths(paths: readonly StorePath[], options: ValidPathsOptions): Promise<ReadonlySet<StorePath>>;
   /** @param derivation all of whose inputs are paths, which are there */
   buildDerivation(
     drvPath: StorePath,

@@ -84,6 +84,10 @@ async function copyOne(request: CopyRequest, info: RemotePathInfo): Promise<void
 async function findMissing(request: CopyRequest, paths: readonly StorePath[]): Promise<StorePath[]> {
   if (request.isRepair === true) return [...paths];
   const { target, signal } = request;
+  if (target.queryValidPaths !== undefined) {
+    const there = await target.queryValidPaths(paths, { signal });
+    return paths.filter((path) => !there.has(path));
+  }
   const slots = new Semaphore(CONCURRENT_QUERIES);
   const has = await Promise.all(
     paths.map((path) => slots.run(async () => (await target.query(path, signal)) !== undefined, signal)),
@@ -92,7 +96,7 @@ async function findMissing(request: CopyRequest, paths: readonly StorePath[]): P
 }
 
 /** @throws {DevshellError} `STORE_REFERENCE_CYCLE`: what only a broken or hostile store says */
-function referencesFirst(
+export function referencesFirst(
   paths: readonly StorePath[],
   infos: ReadonlyMap<StorePath, RemotePathInfo>,
 ): readonly StorePath[] {

@@ -1,6 +1,7 @@
 import { DevshellError } from "../../core/index.ts";
 import { LocalStore } from "../local/localStore.ts";
 import { resolveStoreSettings } from "../settings.ts";
+import { ServeStore } from "../ssh/serveStore.ts";
 import type { StoreSettings } from "../types.ts";
 import { openDaemonRemoteStore } from "./daemonRemoteStore.ts";
 import { DaemonStore } from "./daemonStore.ts";
@@ -29,6 +30,8 @@ export async function openRemoteStore(
     case "unix":
     case "ssh-ng":
       return openDaemonRemoteStore(settings, url);
+    case "ssh":
+      return await ServeStore.open(settings, url, options);
     case "auto":
     case "local":
       return openWhole(settings, address);
@@ -37,7 +40,7 @@ export async function openRemoteStore(
         "STORE_REMOTE_UNSUPPORTED",
         `Cannot open the store "${url}": stores of the kind "${address.scheme}" are not built yet`,
         {
-          hint: "binary caches work (file://, http://, https://, s3://), daemons (unix://, ssh-ng://) and stores of this machine",
+          hint: "there are binary caches (file://, http://, https://, s3://), daemons (unix://, ssh-ng://), ssh:// and stores of this machine",
         },
       );
   }

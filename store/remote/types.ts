@@ -30,6 +30,8 @@ export interface RemoteStore extends AsyncDisposable {
 
   /** Has it fetch from its own substituters what they have of these paths. */
   substitute?(paths: readonly StorePath[], signal?: AbortSignal): Promise<void>;
+  /** Which of the paths are there, and are kept there as long as the connection lasts: asked in one message. */
+  queryValidPaths?(paths: readonly StorePath[], options: ValidPathsOptions): Promise<ReadonlySet<StorePath>>;
   queryAllPaths?(signal?: AbortSignal): Promise<readonly StorePath[]>;
   addSignatures?(path: StorePath, signatures: readonly string[], signal?: AbortSignal): Promise<void>;
   /** @returns the text of a derivation's build log; `undefined` where it has none */
@@ -61,6 +63,12 @@ export interface NarDownload {
   readonly nar: AsyncIterable<Uint8Array>;
   /** Removes what was downloaded, once the path is registered or found wrong; else the next run continues it. */
   discard(): Promise<void>;
+}
+
+export interface ValidPathsOptions {
+  /** First it fetches what its own substituters have. */
+  readonly isSubstituted?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface AddPathOptions extends TransferOptions {

@@ -9,6 +9,7 @@ import type {
   OpenRemoteOptions,
   RemotePathInfo,
   RemoteStore,
+  ValidPathsOptions,
 } from "../remote/types.ts";
 import type { Derivation, StorePath, StoreSettings, ValidPathInfo } from "../types.ts";
 import type { Channel } from "./channel.ts";
@@ -71,12 +72,13 @@ export class ServeStore implements RemoteStore {
 
   queryValidPaths(
     paths: readonly StorePath[],
-    {
-      isSubstituted = false,
-      signal,
-    }: { readonly isSubstituted?: boolean; readonly signal?: AbortSignal | undefined } = {},
+    { isSubstituted = false, signal }: ValidPathsOptions = {},
   ): Promise<ReadonlySet<StorePath>> {
     return this.#client.queryValidPaths(paths, { isLocked: true, isSubstituted }, signal);
+  }
+
+  async substitute(paths: readonly StorePath[], signal?: AbortSignal): Promise<void> {
+    await this.queryValidPaths(paths, { isSubstituted: true, signal });
   }
 
   queryClosure(
