@@ -2,6 +2,7 @@ import { DevshellError, bytesOfText } from "../../core/index.ts";
 import { formatContentAddress } from "../format/contentAddress.ts";
 import { narChunks } from "../format/nar.ts";
 import { isSuccess, type BuildResult } from "../protocol/buildResult.ts";
+import { plain } from "../protocol/messages.ts";
 import { BuildLog } from "../realise/buildLog.ts";
 import { knownOutputsText, type BuildRequest } from "../realise/buildRequest.ts";
 import { outputPathsOf, type OutputPaths } from "../realise/outputPaths.ts";
@@ -182,7 +183,7 @@ function buildFailure(
   tail: readonly string[],
 ): DevshellError {
   const [code, exitStatus] = CODES[status] ?? ["BUILD_FAILED", 100];
-  const head = `Cannot build '${drvPath}'.\nReason: build of '${drvPath}' on '${bytesOfText(url)}' failed: ${message}${knownOutputsText(derivation)}`;
+  const head = `Cannot build '${drvPath}'.\nReason: build of '${drvPath}' on '${bytesOfText(url)}' failed: ${plain(message)}${knownOutputsText(derivation)}`;
   const lines =
     tail.length === 0
       ? ""

@@ -1,13 +1,21 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { DEVSHELL, TestCommands, type CommandResult } from "./testCommands.ts";
 
-// Real Nix at the other end. PEER_NIX: the directory of its programs.
+// Real Nix at the other end. PEER_NIX: the directory of its programs. It builds only where no directory on the way to its
+// store is everybody's to write: TMPDIR names such a place.
 const { PEER_NIX: peer = "" } = process.env;
+
+const CONFIG = `experimental-features = nix-command flakes
+build-users-group =
+substituters =
+require-sigs = false
+sandbox = true
+sandbox-paths = /bin /lib /lib64 /usr`;
 
 /** Our commands and the peer's, each with a store of its own of one directory's name. */
 class WithPeer implements Disposable {
@@ -31,12 +39,20 @@ class WithPeer implements Disposable {
 
   /** Our store behind `ssh://localhost`. */
   get ourMachine(): string {
-    const program = join(this.ours.root, "bin/nix-store");
-    return `ssh://localhost?remote-program=${program}&remote-store=${encodeURIComponent(this.ourStore)}`;
+    return this.#machine("ours", this.ourStore, join(this.ours.root, "bin/nix-store"));
   }
 
   get peerMachine(): string {
-    return `ssh://localhost?remote-program=${peer}/nix-store&remote-store=${encodeURIComponent(this.peerStore)}`;
+    return this.#machine("peers", this.peerStore, join(peer, "nix-store"));
+  }
+
+  #machine(name: string, store: string, program: string): string {
+    const file = this.ours.write(
+      name,
+      `#!/bin/sh\nNIX_REMOTE='${store}' NIX_CONFIG='${CONFIG}' exec ${program} "$@"\n`,
+    );
+    chmodSync(file, 0o755);
+    return `ssh://localhost?remote-program=${file}`;
   }
 
   runPeer(command: string, args: readonly string[]): CommandResult {
@@ -49,8 +65,7 @@ class WithPeer implements Disposable {
         PATH: `${peer}:/usr/bin:/bin`,
         NIX_REMOTE: this.peerStore,
         NIX_STATE_DIR: `${this.#peerRoot}/var`,
-        NIX_CONFIG:
-          "experimental-features = nix-command flakes\nbuild-users-group =\nsubstituters =\nrequire-sigs = false\nsandbox = true\nsandbox-paths = /bin /lib /lib64 /usr",
+        NIX_CONFIG: CONFIG,
       },
     });
     return { status, out: stdout, err: stderr };
