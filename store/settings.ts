@@ -92,8 +92,20 @@ export function resolveStoreSettings(env: Environment, options: StoreSettingsOpt
     stateDir: bytesOfText(place.stateDir),
     logDir: bytesOfText(place.logDir),
     cacheDir: bytesOfText(cacheDirOf(env)),
-    config: readStoreConfig(env, place.confDir, options),
+    config: withParameters(
+      readStoreConfig(env, place.confDir, options),
+      options.store ?? env["NIX_REMOTE"] ?? "",
+    ),
   };
+}
+
+/** An option that a store's address may set for it: what builders on it have. */
+function withParameters(config: StoreConfig, address: string): StoreConfig {
+  const at = address.indexOf("?");
+  const features = at < 0 ? undefined : parametersOf(address.slice(at + 1)).get("system-features");
+  return features === undefined
+    ? config
+    : { ...config, raw: new Map([...config.raw, ["system-features", features]]) };
 }
 
 /** Nix's own place: what it was told of binary caches serves us, and what we were told it. */
@@ -147,8 +159,9 @@ function placeOfVariables(env: Environment, storeDir: string, confDir: string): 
  * which holds nothing and only tells paths.
  */
 function placeOfRemote(remote: string, env: Environment, confDir: string): Place {
-  const [address = "", query = ""] = remote.split("?", 2);
-  const parameters = parametersOf(query);
+  const at = remote.indexOf("?");
+  const address = at < 0 ? remote : remote.slice(0, at);
+  const parameters = parametersOf(at < 0 ? "" : remote.slice(at + 1));
   const storeDir = normalDirectory("NIX_STORE_DIR", parameters.get("store") ?? storeDirOf(env));
   if (address === "dummy://" || address === "dummy")
     return { storeDir, stateDir: "/nix/var/nix", logDir: "/nix/var/log/nix", confDir, rung: "dummy" };

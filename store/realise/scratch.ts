@@ -175,17 +175,21 @@ async function wantsSandbox({
   builtin,
   onLine,
 }: BuildRequest): Promise<boolean> {
-  const { config } = store.settings;
-  if (builtin !== undefined || config.sandbox === "off") return false;
+  const { config, storeDir, realStoreDir = storeDir } = store.settings;
+  if (builtin !== undefined) return false;
+  // A builder sees the store at its name only from within one.
+  const isNeeded = realStoreDir !== storeDir;
+  if (config.sandbox === "off" && !isNeeded) return false;
   if (config.sandbox === "on" && options.isOutsideSandbox)
     throw new DevshellError(
       "BUILD_REJECTED",
       `derivation '${drvPath}' has '__noChroot' set, but that's not allowed when 'sandbox' is 'true'`,
     );
-  if (config.sandbox === "relaxed" && (options.isOutsideSandbox || hasNetwork(derivation))) return false;
+  if (config.sandbox === "relaxed" && !isNeeded && (options.isOutsideSandbox || hasNetwork(derivation)))
+    return false;
   const obstacle = await sandboxObstacle();
   if (obstacle === undefined) return true;
-  if (config.raw.get("sandbox-fallback") === "false")
+  if (isNeeded || config.raw.get("sandbox-fallback") === "false")
     throw new DevshellError("SANDBOX_UNAVAILABLE", `Cannot sandbox the build of '${drvPath}': ${obstacle}`, {
       hint: "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1), or set sandbox = false",
     });

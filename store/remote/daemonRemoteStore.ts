@@ -5,7 +5,7 @@ import { socketPathOf } from "../settings.ts";
 import type { StorePath, StoreSettings, ValidPathInfo } from "../types.ts";
 import { DaemonPool } from "./daemonPool.ts";
 import { parseDaemonUrl } from "./parseDaemonUrl.ts";
-import type { AddPathOptions, NarDownload, RemotePathInfo, RemoteStore } from "./types.ts";
+import type { AddPathOptions, NarDownload, RemotePathInfo, RemoteStore, ValidPathsOptions } from "./types.ts";
 
 /** A daemon's store as a source and target of paths: `daemon`, `unix://…`, `ssh-ng://…`. */
 export function openDaemonRemoteStore(settings: StoreSettings, url: string): RemoteStore {
@@ -33,6 +33,16 @@ class DaemonRemoteStore implements RemoteStore {
 
   query(path: StorePath, signal?: AbortSignal): Promise<RemotePathInfo | undefined> {
     return this.#pool.use((client) => client.run(calls.queryPathInfo(client.wire, path)), { signal });
+  }
+
+  async queryValidPaths(
+    paths: readonly StorePath[],
+    { isSubstituted, signal }: ValidPathsOptions,
+  ): Promise<ReadonlySet<StorePath>> {
+    const ask = calls.queryValidPaths;
+    return new Set(
+      await this.#pool.use((client) => client.run(ask(client.wire, paths, isSubstituted)), { signal }),
+    );
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- other stores download first

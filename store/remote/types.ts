@@ -30,7 +30,7 @@ export interface RemoteStore extends AsyncDisposable {
 
   /** Has it fetch from its own substituters what they have of these paths. */
   substitute?(paths: readonly StorePath[], signal?: AbortSignal): Promise<void>;
-  /** Which of the paths are there, and are kept there as long as the connection lasts: asked in one message. */
+  /** Which of the paths are there (and, where the store can, are kept as long as the connection lasts), asked in one message. */
   queryValidPaths?(paths: readonly StorePath[], options: ValidPathsOptions): Promise<ReadonlySet<StorePath>>;
   queryAllPaths?(signal?: AbortSignal): Promise<readonly StorePath[]>;
   addSignatures?(path: StorePath, signatures: readonly string[], signal?: AbortSignal): Promise<void>;
