@@ -36,7 +36,11 @@ export async function buildOnMachine(request: BuildRequest, machine: ClaimedMach
     phase: request.onPhase,
     warn: request.onWarn,
   });
-  machine.onLine = (line) => void log.write(Buffer.from(`${line}\n`, "latin1"));
+  machine.onLine = (line) => {
+    // The other side's own word, not the builder's.
+    if (line.startsWith("note: keeping build directory ")) request.onLine(line);
+    else void log.write(Buffer.from(`${line}\n`, "latin1"));
+  };
   const { result, outputs } = await runOnMachine(request, machine);
   if (outputs === undefined) {
     if (store.settings.config.keepFailed) request.onLine(keptElsewhere(request));

@@ -103,7 +103,7 @@ export class Scratch implements AsyncDisposable {
     await dropSetuid(this.buildDir);
     // It stays where it is: what the builder wrote may name it.
     await chmod(fsPath(this.buildDir), KEPT_MODE);
-    tell(`note: keeping build directory '${this.buildDir}'`);
+    tell(`note: keeping build directory "${this.buildDir}"`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -387,7 +387,7 @@ describe("realise: builds", () => {
     const [kept] = readdirSync(builds);
     // Where the builder saw it: what it wrote may name it.
     expect(["/build", `${builds}/${kept}`]).toContain(readFileSync(`${builds}/${kept}/here`, "utf8").trim());
-    expect(t.logLines().join()).toContain(`keeping build directory '${builds}/${kept}'`);
+    expect(t.logLines().join()).toContain(`keeping build directory "${builds}/${kept}"`);
     mkdirSync(`${builds}/nix-build-killed-1`, { mode: 0o700 });
     await t.build(t.derivation({ name: "good", script: "echo > $out" }));
     expect(readdirSync(builds)).toEqual([kept]);
