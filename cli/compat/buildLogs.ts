@@ -18,10 +18,24 @@ export async function printLog(
   path: StorePath,
   store: RemoteStore = new StoreEndpoint(local),
 ): Promise<void> {
-  const log = (await logOf(store, path)) ?? (await findElsewhere(local, store, path));
+  const log =
+    (await logOf(store, path)) ??
+    (await logOfOutputs(local, store, path)) ??
+    (await findElsewhere(local, store, path));
   if (log === undefined)
     throw new DevshellError("CLI_NO_LOG", `build log of derivation '${path}' is not available`);
   writeStandardOutput(log);
+}
+
+/** What a content-addressed derivation was resolved to before it was built has the log; its outputs name it. */
+async function logOfOutputs(local: Store, store: RemoteStore, path: StorePath): Promise<Buffer | undefined> {
+  if (!path.endsWith(".drv") || !local.isValidPath(path)) return undefined;
+  for (const output of local.queryDerivationOutputs(path).values()) {
+    const deriver = output === undefined ? undefined : local.queryPathInfo(output)?.deriver;
+    const log = deriver === undefined || deriver === path ? undefined : await logOf(store, deriver);
+    if (log !== undefined) return log;
+  }
+  return undefined;
 }
 
 async function findElsewhere(

@@ -67,7 +67,13 @@ export async function runOnMachine(
     maxLogBytes: Number(config.raw.get("max-build-log-size") ?? "0"),
     keepFailed: config.keepFailed,
   };
-  const result = await machine.store.buildDerivation(drvPath, withoutDerivations(request), limits, signal);
+  let result: BuildResult | undefined;
+  if (isDoubted(request, machine)) {
+    // Its own look at the derivation tells it what the outputs are called.
+    await sendPaths(request, machine, closureOf(request, drvPath));
+    result = await machine.store.buildInStore?.(drvPath, limits, signal);
+  }
+  result ??= await machine.store.buildDerivation(drvPath, withoutDerivations(request), limits, signal);
   if (!isSuccess(result.status)) return { result, outputs: undefined };
   return { result, outputs: await fetchOutputs(request, machine, result) };
 }
@@ -79,12 +85,19 @@ function withoutDerivations({ derivation, inputPaths }: RemoteBuild): Derivation
 }
 
 async function sendInputs(request: RemoteBuild, machine: ClaimedMachine): Promise<void> {
-  const { store, inputPaths, pathInfo, signal } = request;
-  using _uploads = await machine.lockUploads(signal);
+  using _uploads = await machine.lockUploads(request.signal);
+  await sendPaths(request, machine, [...request.inputPaths].sort());
+}
+
+/** What the machine lacks of these; what they refer to is there, or among them. */
+async function sendPaths(
+  { store, pathInfo, signal }: RemoteBuild,
+  machine: ClaimedMachine,
+  wanted: readonly StorePath[],
+): Promise<void> {
   const isSubstituted = /^(true|yes|1)$/.test(
     store.settings.config.raw.get("builders-use-substitutes") ?? "",
   );
-  const wanted = [...inputPaths].sort();
   const there = await machine.store.queryValidPaths(wanted, { isSubstituted, signal });
   const infos = new Map(wanted.flatMap((path) => (there.has(path) ? [] : [[path, pathInfo(path)] as const])));
   for (const path of referencesFirst([...infos.keys()], infos)) {
@@ -92,6 +105,18 @@ async function sendInputs(request: RemoteBuild, machine: ClaimedMachine): Promis
     const nar = asyncOf(copies(narChunks(store.realPath(path), { signal })));
     await machine.store.addPath({ ...info, isUltimate: false }, nar, { signal, checksSignatures: false });
   }
+}
+
+/** Whether the machine would not believe us what the outputs are called: those of fixed content say it themselves. */
+function isDoubted({ derivation }: RemoteBuild, { store }: ClaimedMachine): boolean {
+  const kinds = [...derivation.outputs.values()].map(({ kind }) => kind);
+  return store.trustsUs === false && !kinds.every((kind) => kind === "fixed" || kind === "contentAddressed");
+}
+
+function closureOf({ pathInfo }: RemoteBuild, root: StorePath): readonly StorePath[] {
+  const closure = new Set([root]);
+  for (const path of closure) for (const reference of pathInfo(path).references) closure.add(reference);
+  return [...closure].sort();
 }
 
 /** What was built there is checked here against what was announced, and what is fixed against its hash. */

@@ -2,6 +2,7 @@ import type { TransferOptions } from "../../io/index.ts";
 import type { IncomingPathInfo } from "../local/types.ts";
 import type { BuildResult } from "../protocol/buildResult.ts";
 import * as calls from "../protocol/calls.ts";
+import { wireError } from "../protocol/wire.ts";
 import { Semaphore } from "../realise/semaphore.ts";
 import { ActivityEvents } from "../remote/activityEvents.ts";
 import { settingsForDaemon } from "../remote/clientSettings.ts";
@@ -78,36 +79,56 @@ export class DaemonMachine implements BuildingStore {
     return this.#take(() => this.#client.runNar(call, nar), signal);
   }
 
+  get trustsUs(): boolean {
+    return this.#client.greeting.isTrusted !== false;
+  }
+
   async buildDerivation(
     drvPath: StorePath,
     derivation: Derivation,
     options: RemoteBuildOptions,
     signal?: AbortSignal,
   ): Promise<BuildResult> {
-    const { wire } = this.#client;
-    const settings = settingsForDaemon(this.#settings.config);
-    const limits = new Map([
-      ["timeout", String(options.timeoutSeconds)],
-      ["max-build-log-size", String(options.maxLogBytes)],
-    ]);
-    await this.#run(
-      calls.setOptions(wire, {
-        ...settings,
-        keepFailed: options.keepFailed,
-        maxSilentSeconds: options.maxSilentSeconds,
-        // It is not to send it on, nor to look for what we have sent.
-        substitute: false,
-        maxJobs: Math.max(1, settings.maxJobs),
-        named: limits,
-      }),
+    await this.#setOptions(options, signal);
+    return await this.#run(calls.buildDerivation(this.#client.wire, drvPath, derivation, "normal"), signal);
+  }
+
+  async buildInStore(
+    drvPath: StorePath,
+    options: RemoteBuildOptions,
+    signal?: AbortSignal,
+  ): Promise<BuildResult> {
+    await this.#setOptions(options, signal);
+    const target = { kind: "built", drvPath, outputs: "*" } as const;
+    const [result] = await this.#run(
+      calls.buildPathsWithResults(this.#client.wire, [target], "normal"),
       signal,
     );
-    return await this.#run(calls.buildDerivation(wire, drvPath, derivation, "normal"), signal);
+    if (result === undefined) throw wireError("a build has no result");
+    return result;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     this.#client[Symbol.dispose]();
     return Promise.resolve();
+  }
+
+  async #setOptions(options: RemoteBuildOptions, signal: AbortSignal | undefined): Promise<void> {
+    const settings = settingsForDaemon(this.#settings.config);
+    const named = new Map([
+      ["timeout", String(options.timeoutSeconds)],
+      ...(options.maxLogBytes === 0 ? [] : [["max-build-log-size", String(options.maxLogBytes)] as const]),
+    ]);
+    const call = calls.setOptions(this.#client.wire, {
+      ...settings,
+      keepFailed: options.keepFailed,
+      maxSilentSeconds: options.maxSilentSeconds,
+      // It is not to send it on, nor to look for what we have sent.
+      substitute: false,
+      maxJobs: Math.max(1, settings.maxJobs),
+      named,
+    });
+    await this.#run(call, signal);
   }
 
   #run<T>(call: calls.Call<T>, signal: AbortSignal | undefined): Promise<T> {

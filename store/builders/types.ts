@@ -16,6 +16,10 @@ export interface RemoteBuildOptions {
 /** A store whose machine builds for us. */
 export interface BuildingStore extends RemoteStore {
   queryValidPaths(paths: readonly StorePath[], options: ValidPathsOptions): Promise<ReadonlySet<StorePath>>;
+  /** Unset or true: it takes input-addressed paths and derivations from us as they are. */
+  readonly trustsUs?: boolean | undefined;
+  /** Builds a derivation that is there, with all that it needs: where it does not trust us. */
+  buildInStore?(drvPath: StorePath, options: RemoteBuildOptions, signal?: AbortSignal): Promise<BuildResult>;
   /** @param derivation all of whose inputs are paths, which are there */
   buildDerivation(
     drvPath: StorePath,

@@ -29,7 +29,9 @@ export function throwFailure(report: RealiseReport): void {
 
 /** The failures' statuses together; Nix's are bit fields from 96 on. */
 export function exitStatusOf(failures: readonly DevshellError[]): number {
-  const statuses = failures.map((failure) => failure.exitStatus);
+  // That something depends on what failed is no failure of its own.
+  const causes = failures.filter(({ code }) => code !== "BUILD_DEPENDENCY_FAILED");
+  const statuses = (causes.length > 0 ? causes : failures).map((failure) => failure.exitStatus);
   const bits = statuses.filter((status) => status >= 96).reduce((sum, status) => sum | status, 0);
   return bits !== 0 ? bits : failures.length > 0 ? 1 : 0;
 }
