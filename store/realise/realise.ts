@@ -69,7 +69,16 @@ export async function realise(
   );
   const builtins = new Map([...STORE_BUILDERS, ...others]);
   const asked = new Set(targets.flatMap((target) => (target.kind === "built" ? [target.drvPath] : [])));
-  const builds = new BuildGoals({ work, paths, substituters, builtins, slots, asked, isForStranger, realise });
+  const builds = new BuildGoals({
+    work,
+    paths,
+    substituters,
+    builtins,
+    slots,
+    asked,
+    isForStranger,
+    realise,
+  });
   const begin = async (target: DerivedPath): Promise<OutputPaths> => {
     if (target.kind === "built") return await builds.ensure(target, mode);
     if (mode !== "repair") await paths.require(target.path);
