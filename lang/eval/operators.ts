@@ -12,12 +12,12 @@ import {
 import { tryAdd, tryDivide, tryMultiply, trySubtract } from "../value/arithmetic.ts";
 import { updateAttrs } from "../value/attrs.ts";
 import { call1, call2, call3 } from "../value/call.ts";
-import { calls, enterCall } from "../value/callDepth.ts";
+import { calls } from "../value/callDepth.ts";
 import { claimWords } from "../value/heap.ts";
 import { equalValues } from "../value/compare.ts";
 import { addFrame, evalError } from "../value/error.ts";
 import { forceAttrs, forceBool, forceList } from "../value/force.ts";
-import { NO_POS, type Pos } from "../value/position.ts";
+import type { Pos } from "../value/position.ts";
 import {
   AttrSet,
   Lambda,
@@ -144,7 +144,7 @@ function compileEqual(
       throw addFrame(error, `in the right operand of '${operator}'`, rightPos);
     }
     // Where calls are limited, comparing counts as one, as in Nix: it is what most endless recursions end in.
-    if (calls.depth > limit) enterCall(limit, NO_POS);
+    if (calls.depth > limit) throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded");
     if (typeof a === "string" && typeof b === "string") return a === b;
     if (typeof a === "number" && typeof b === "number") return a === b;
     return equalOperands(a, b, pos);

@@ -1,5 +1,5 @@
-import { evalError } from "./error.ts";
-import type { Pos } from "./position.ts";
+import { evalError, type EvalError } from "./error.ts";
+import { NO_POS, type Pos } from "./position.ts";
 
 /**
  * How many calls evaluation is within, kept only where there is a limit. A call that fails leaves its level behind:
@@ -14,6 +14,13 @@ export function enterLevel(pos: Pos): void {
 
 /** @throws EvalError past the limit, as Nix's `max-call-depth` */
 export function enterCall(limit: number, pos: Pos): void {
-  if (calls.depth > limit) throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded", pos);
+  if (calls.depth > limit) throw tooDeep(pos);
   calls.depth++;
+}
+
+/** @param pos of a call; one that a builtin makes is told by the builtin's own */
+export function tooDeep(pos: Pos): EvalError {
+  const error = evalError("stackOverflow", "stack overflow; max-call-depth exceeded", pos);
+  error.isUnplaced = pos === NO_POS;
+  return error;
 }

@@ -37,6 +37,26 @@ describe("nix-instantiate --eval", () => {
   });
 });
 
+describe("endless recursion", () => {
+  // What Nix 2.34 says, whose limit is of calls and of comparisons within calls.
+  it.each([
+    ["let f = x: f x; in f 1", "1:12"],
+    ["let f = n: [ n ] ++ f (n + 1); in f 0", "1:21"],
+    ["let f = { x }: f { inherit x; }; in f { x = 1; }", "1:16"],
+    ["let f = n: builtins.any f [ n ]; in f 0", "1:12"],
+    ["let f = n: if n == 0 then 1 else f n; in f 1", undefined],
+  ])("%s", (text, place) => {
+    const { status, err } = run("nix-instantiate", ["--eval", "-E", text]);
+    const last = err.slice(err.lastIndexOf("error:"));
+    const shown =
+      place === undefined ? "" : `\n       at «string»:${place}:\n            1| ${text}\n             |`;
+    expect([status, last.split("^")[0]!.trimEnd()]).toEqual([
+      1,
+      `error: stack overflow; max-call-depth exceeded${shown}`,
+    ]);
+  });
+});
+
 describe("nix eval", () => {
   it("lays JSON out on demand", () => {
     const json = ["eval", "--json", "--expr", '{ a.b = [ 1 1.5 ]; c = "{,:\\"}"; d = { }; e = [ ]; }'];
@@ -211,7 +231,9 @@ describe("nix copy", () => {
     expect(run("nix-store", ["--store", url, "--verify", "--check-contents"]).status).toBe(0);
     expect(run("nix", ["copy", built]).err).toContain("'--from' and/or '--to'");
     const foreign = `${join(root, "elsewhere")}?store=/elsewhere/store`;
-    expect(run("nix", ["copy", "--to", foreign, built]).err).toContain("it is one of \"/elsewhere/store\", not of");
+    expect(run("nix", ["copy", "--to", foreign, built]).err).toContain(
+      'it is one of "/elsewhere/store", not of',
+    );
   });
 });
 
