@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo, ListenOptions } from "node:net";
+import type { AddressInfo, ListenOptions, Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { DevshellError } from "../../core/index.ts";
 import type { SecretKey } from "../format/narInfo.ts";
@@ -92,7 +92,15 @@ export class CacheServer implements AsyncDisposable {
       gate: (work) => files.run(work),
     });
     const handler = new RequestHandler(routes, costly, limits.stallMs, options.onRequest);
-    server.on("request", (request, response) => void handler.handle(request, response));
+    const last = new WeakMap<Socket, Promise<void>>();
+    server.on("request", (request, response) => {
+      // Of what a client asks for in advance nothing is begun: each answer that waits would hold a buffer.
+      const before = last.get(request.socket) ?? Promise.resolve();
+      last.set(
+        request.socket,
+        before.then(() => handler.handle(request, response)),
+      );
+    });
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error) => reject(listenFailure(options.listen, error)));
       server.listen({ backlog: BACKLOG, ...options.listen }, resolve);
@@ -135,6 +143,7 @@ class RequestHandler {
   }
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.socket.destroyed) return;
     const started = performance.now();
     const client = request.socket.remoteAddress ?? "";
     // A client that goes is told by "close"; what a write to it meets is no news.

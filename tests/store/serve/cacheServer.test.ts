@@ -369,3 +369,32 @@ describe("a store served as a binary cache", () => {
     await expect(ask(server, "/nix-cache-info")).rejects.toThrow();
   });
 });
+
+describe("a client that asks for much in advance", () => {
+  it("is answered one by one", async () => {
+    await using served = await Served.start();
+    let begun = 0;
+    const realPath = served.store.realPath.bind(served.store);
+    served.store.realPath = (path) => {
+      begun++;
+      return realPath(path);
+    };
+    const { port, hostname } = new URL(served.server.url);
+    const socket = connect(Number(port), hostname);
+    await new Promise((resolve) => socket.once("connect", resolve));
+    socket.pause();
+    const ask = `GET ${served.narUrl(served.large)} HTTP/1.1\r\nHost: x\r\n\r\n`;
+    socket.write(ask.repeat(40));
+    await expect.poll(() => begun).toBeGreaterThan(0);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    // Its socket takes an answer or two before it is full.
+    expect(begun).toBeLessThan(6);
+    let received = 0;
+    socket.on("data", (chunk: Buffer) => (received += chunk.length));
+    socket.resume();
+    const { narSizeBytes } = served.store.pathInfo(served.large);
+    await expect.poll(() => received, { timeout: 20_000 }).toBeGreaterThan(40 * narSizeBytes);
+    expect(begun).toBe(40);
+    socket.destroy();
+  });
+});
