@@ -20,15 +20,18 @@ import type { RealiseEvent } from "../types.ts";
 export class ClientLog {
   readonly #version: ProtocolVersion;
   readonly #send: (bytes: Buffer) => void;
+  readonly #isClogged: () => boolean;
   readonly #waiting: ServerMessage[] = [];
   #isOpen = false;
   #nextId = 1n;
   /** What the client wants to be told: levels up to this one. */
   verbosity: number = VERBOSITY.info;
 
-  constructor(version: ProtocolVersion, send: (bytes: Buffer) => void) {
+  /** @param isClogged whether the client is far behind: then it misses lines, rather than that they fill the memory */
+  constructor(version: ProtocolVersion, send: (bytes: Buffer) => void, isClogged = (): boolean => false) {
     this.#version = version;
     this.#send = send;
+    this.#isClogged = isClogged;
   }
 
   /** Whether an error may be told now: an operation is at work. */
@@ -53,7 +56,8 @@ export class ClientLog {
 
   /** @param text may have several lines */
   say(level: keyof typeof VERBOSITY, text: string): void {
-    if (VERBOSITY[level] <= this.verbosity) this.#tell({ kind: "log", text: `${bytesOf(text)}\n` });
+    if (VERBOSITY[level] <= this.verbosity && !this.#isClogged())
+      this.#tell({ kind: "log", text: `${bytesOf(text)}\n` });
   }
 
   /** Asks for a piece of what the client has to send. */
@@ -117,7 +121,7 @@ export class ClientLog {
   }
 
   #result(id: bigint | undefined, type: number, fields: readonly (number | ByteString)[]): void {
-    if (id === undefined) return;
+    if (id === undefined || this.#isClogged()) return;
     if (this.#version.minor >= ACTIVITIES_SINCE) this.#tell({ kind: "result", id, type, fields });
     else if (type === RESULT.buildLogLine) this.say("info", String(fields[0]));
   }

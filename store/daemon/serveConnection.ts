@@ -35,6 +35,8 @@ const OPERATIONS: Readonly<Partial<Record<OperationName, Operation>>> = {
 /** Since then a client may bind the server to a processor. */
 const AFFINITY_SINCE = 14;
 const RESERVE_SINCE = 11;
+/** What is said to a client that does not read. */
+const MAX_UNREAD_BYTES = 64 << 20;
 const DAEMON_VERSION_SINCE = 33;
 const TRUST_SINCE = 35;
 
@@ -53,7 +55,11 @@ export async function serveConnection(
   const offered = new Set(LATEST.features);
   if (options.builtinBuilders === undefined) offered.delete(FEATURE.ownBuilders);
   const version = await shakeHands(source, output, offered);
-  const log = new ClientLog(version, (bytes) => void output.write(bytes));
+  const log = new ClientLog(
+    version,
+    (bytes) => void output.write(bytes),
+    () => output.writableLength > MAX_UNREAD_BYTES,
+  );
   const wire = { storeDir: options.settings.storeDir, version };
   using session = new Session({ source, output, log }, wire, options);
   await introduce(session);
