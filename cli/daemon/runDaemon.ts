@@ -13,6 +13,7 @@ import {
   type PeerCredentials,
   type StoreSettings,
 } from "../../store/index.ts";
+import { Turns } from "./turns.ts";
 
 export interface DaemonRequest {
   readonly settings: ReadonlyMap<string, string>;
@@ -85,7 +86,7 @@ async function serveSocket(request: DaemonRequest): Promise<void> {
     signal: stop.signal,
     onConnection: (socket, peer) =>
       accept(request, settings, { socket, peer }, (client) =>
-        workers.serve(socket, { ...message, ...client }),
+        workers.serve(socket, peer?.uid, { ...message, ...client }),
       ),
   });
 }
@@ -110,19 +111,30 @@ function accept(
   }
 }
 
+/** A process takes some 50 MB: nobody is to fill the machine with them. */
+const CLIENTS_PER_USER = { running: 64, waiting: 4096 };
+
 /**
  * A process for each client: what it does is done in its own name (temporary roots, locks), and when it crashes nobody
  * else is harmed. One is kept ready, since starting takes longer than most requests.
  */
 class Workers implements Disposable {
+  readonly #turns = new Turns(CLIENTS_PER_USER);
   #spare: ChildProcess | undefined = startWorker();
 
-  serve(socket: Socket, message: ServeMessage): void {
-    const worker = this.#spare?.connected === true ? this.#spare : startWorker();
-    worker.send(message, socket, (error) => {
-      if (error !== null) socket.destroy();
+  serve(socket: Socket, uid: number | undefined, message: ServeMessage): void {
+    const isTaken = this.#turns.take(uid, (done) => {
+      const worker = this.#spare?.connected === true ? this.#spare : startWorker();
+      worker.once("exit", done);
+      worker.once("error", done);
+      worker.send(message, socket, (error) => {
+        if (error === null) return;
+        socket.destroy();
+        worker.kill();
+      });
+      this.#spare = startWorker();
     });
-    this.#spare = startWorker();
+    if (!isTaken) socket.destroy();
   }
 
   [Symbol.dispose](): void {

@@ -1,0 +1,46 @@
+export interface TurnLimits {
+  /** What one user may have at once. */
+  readonly running: number;
+  /** What of one user's may wait. */
+  readonly waiting: number;
+}
+
+interface User {
+  running: number;
+  readonly waiting: (() => void)[];
+}
+
+/** Gives each user's clients their turn: one user's many leave the others theirs. */
+export class Turns {
+  readonly #limits: TurnLimits;
+  readonly #users = new Map<number | undefined, User>();
+
+  constructor(limits: TurnLimits) {
+    this.#limits = limits;
+  }
+
+  /**
+   * Runs a task now, or once one of the same user's has called what it was given.
+   * @returns false where too many wait: then it is not run
+   */
+  take(uid: number | undefined, task: (done: () => void) => void): boolean {
+    const user = this.#users.get(uid) ?? { running: 0, waiting: [] };
+    this.#users.set(uid, user);
+    let isDone = false;
+    const done = (): void => {
+      if (isDone) return;
+      isDone = true;
+      user.running--;
+      user.waiting.shift()?.();
+      if (user.running === 0) this.#users.delete(uid);
+    };
+    const run = (): void => {
+      user.running++;
+      task(done);
+    };
+    if (user.running < this.#limits.running) run();
+    else if (user.waiting.length < this.#limits.waiting) user.waiting.push(run);
+    else return false;
+    return true;
+  }
+}
