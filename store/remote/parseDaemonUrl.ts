@@ -1,4 +1,6 @@
 import { DevshellError } from "../../core/index.ts";
+import { parseSshAddress } from "../ssh/sshAddress.ts";
+import { sshCommandLine } from "../ssh/sshCommandLine.ts";
 import type { DaemonAddress } from "../types.ts";
 import { decodePercents, parametersOf } from "./storeAddress.ts";
 
@@ -32,63 +34,26 @@ export function parseDaemonUrl(url: string, socketPath: string): DaemonUrl {
   }
   if (base.startsWith("ssh-ng://"))
     return {
-      address: sshAddress(url, base.slice("ssh-ng://".length), parameters),
+      address: commandOverSsh(url),
       parameters,
       isHere: false,
     };
   throw invalid(url, "it is no daemon's");
 }
 
-function sshAddress(url: string, authority: string, parameters: ReadonlyMap<string, string>): DaemonAddress {
-  const match = /^(?:([^@]*)@)?(\[[^\]]*\]|[^:/]*)(?::(\d+))?\/?$/.exec(authority);
-  if (match === null) throw invalid(url, "it names no host");
-  const [, user, bracketed = "", port] = match;
-  const host = bracketed.replace(/^\[|\]$/g, "");
-  if (host === "") throw invalid(url, "host name must not be empty");
-  if (host.startsWith("-")) throw invalid(url, `host name '${host}' must not start with '-'`);
-  if (user === "" || user?.startsWith("-") === true)
-    throw invalid(url, "its user name is empty or starts with '-'");
+function commandOverSsh(url: string): DaemonAddress {
+  const address = parseSshAddress(url);
+  const { parameters } = address;
   const remoteStore = parameters.get("remote-store") ?? "";
   const command = [
     ...(parameters.get("remote-program") ?? "nix-daemon").split(/\s+/).filter((word) => word !== ""),
     "--stdio",
     ...(remoteStore === "" ? [] : ["--store", remoteStore]),
   ];
-  // As Nix: for tests on the machine itself no ssh is needed.
-  if (authority.replace(/\/$/, "") === "localhost") {
-    const [program = "nix-daemon", ...args] = command;
-    return { kind: "command", program, args };
-  }
-  const key = parameters.get("ssh-key") ?? "";
-  return {
-    kind: "command",
-    program: "ssh",
-    args: [
-      user === undefined ? host : `${user}@${host}`,
-      "-x",
-      ...splitOptions(process.env["NIX_SSHOPTS"] ?? ""),
-      ...(key === "" ? [] : ["-i", key]),
-      ...(/^(?:1|true)$/.test(parameters.get("compress") ?? "") ? ["-C"] : []),
-      ...(port === undefined ? [] : [`-p${port}`]),
-      "--",
-      command.map(quote).join(" "),
-    ],
-  };
-}
-
-/** Words as a shell splits them; quotes hold a word together. */
-function splitOptions(text: string): string[] {
-  return [...text.matchAll(/(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+/g)].map(([word]) =>
-    word.replace(
-      /\\(.)|'([^']*)'|"((?:[^"\\]|\\.)*)"/g,
-      (_, escaped?: string, single?: string, double?: string) =>
-        escaped ?? single ?? (double ?? "").replace(/\\(.)/g, "$1"),
-    ),
-  );
-}
-
-function quote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+  const [program = "", ...args] = sshCommandLine(address, command, {
+    sshOptions: process.env["NIX_SSHOPTS"],
+  });
+  return { kind: "command", program, args };
 }
 
 function invalid(url: string, why: string): DevshellError {

@@ -16,7 +16,8 @@ import type { Channel } from "./channel.ts";
 import { ServeClient } from "./serveClient.ts";
 import type { ServeBuildOptions } from "./serveProtocol.ts";
 import { parseSshAddress, type SshAddress } from "./sshAddress.ts";
-import { isTrue, startOverSsh } from "./startOverSsh.ts";
+import { isTrue } from "./sshCommandLine.ts";
+import { startOverSsh } from "./startOverSsh.ts";
 
 export interface ServeStoreOptions extends OpenRemoteOptions {
   /** Told what the other side prints on standard error, builders' output among it; unset: it goes to ours. */

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { DevshellError, bytesOfText, quoteForShell } from "../../core/index.ts";
+import { DevshellError, bytesOfText } from "../../core/index.ts";
 import type { Channel } from "./channel.ts";
-import { splitSshOptions } from "./splitSshOptions.ts";
 import type { SshAddress } from "./sshAddress.ts";
+import { isHere, sshCommandLine } from "./sshCommandLine.ts";
 
 export interface SshStartOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -20,44 +20,6 @@ const END_MS = 2000;
 const SETTLE_MS = 500;
 const COMPLAINT_LINES = 10;
 const MAX_LINE_LENGTH = 64 << 10;
-
-/**
- * The words that start a command on another machine. `localhost` means this one, without ssh, as in Nix.
- * @param hostKeyFile where the machine's public key was written, if the address has one
- */
-export function sshCommandLine(
-  address: SshAddress,
-  command: readonly string[],
-  {
-    sshOptions,
-    hostKeyFile,
-  }: { readonly sshOptions?: string | undefined; readonly hostKeyFile?: string } = {},
-): readonly string[] {
-  const { user, host, port, parameters } = address;
-  if (isHere(address)) return command;
-  const key = parameters.get("ssh-key") ?? "";
-  return [
-    "ssh",
-    user === undefined ? host : `${user}@${host}`,
-    "-x",
-    ...splitSshOptions(sshOptions ?? ""),
-    ...(key === "" ? [] : ["-i", key]),
-    ...(hostKeyFile === undefined ? [] : [`-oUserKnownHostsFile=${hostKeyFile}`]),
-    ...(isTrue(parameters.get("compress")) ? ["-C"] : []),
-    ...(port === undefined ? [] : [`-p${port}`]),
-    "--",
-    // The other side's shell reads these.
-    ...command.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : quoteForShell(word))),
-  ];
-}
-
-function isHere({ user, host, port }: SshAddress): boolean {
-  return host === "localhost" && user === undefined && port === undefined;
-}
-
-export function isTrue(text: string | undefined): boolean {
-  return /^(true|yes|1)$/.test(text ?? "");
-}
 
 /** Starts a command on another machine, through the user's own `ssh` with all of its configuration. */
 export function startOverSsh(

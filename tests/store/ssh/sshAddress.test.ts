@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { splitSshOptions } from "../../../store/ssh/splitSshOptions.ts";
 import { parseSshAddress, sshAddressOf } from "../../../store/ssh/sshAddress.ts";
-import { sshCommandLine } from "../../../store/ssh/startOverSsh.ts";
+import { sshCommandLine } from "../../../store/ssh/sshCommandLine.ts";
 
 describe("parseSshAddress", () => {
   it.each([
