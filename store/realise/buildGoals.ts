@@ -355,27 +355,36 @@ export class BuildGoals {
         );
       const { downloads, foreign, builtin: builtinSlots } = this.#options.slots;
       const slots = isDownload(derivation) ? downloads : builtin === undefined ? foreign : builtinSlots;
-      // A failure is noted before the slot is free: what waits for it shall not begin.
-      return await slots.run(
-        () =>
-          this.#buildLocked(goal, inputs, { options, builtin }).catch((error: unknown) => {
-            throw this.#work.settle(error);
-          }),
-        this.#work.signal,
-      );
+      const paths = [...lockedPaths(drvPath, derivation)];
+      for (;;) {
+        // A failure is noted before the slot is free: what waits for it shall not begin.
+        const outputs = await slots.run(
+          () =>
+            this.#buildLocked(goal, inputs, { options, builtin }).catch((error: unknown) => {
+              throw this.#work.settle(error);
+            }),
+          this.#work.signal,
+        );
+        if (outputs !== undefined) return outputs;
+        // Another process is at it: waiting takes no slot.
+        using locks = await store.lockPaths(paths, { signal: this.#work.signal });
+        locks.discard();
+      }
     } catch (error) {
       throw this.#work.settle(error);
     }
   }
 
+  /** @returns `undefined` where another process holds the locks */
   async #buildLocked(
     goal: BuildGoal,
     inputs: InputPaths,
     how: Pick<BuildRequest, "options" | "builtin">,
-  ): Promise<OutputPaths> {
+  ): Promise<OutputPaths | undefined> {
     const { drvPath, derivation, mode } = goal;
-    const { store, signal, activities } = this.#work;
-    using locks = await store.lockPaths(lockedPaths(drvPath, derivation), { signal });
+    const { store, activities } = this.#work;
+    using locks = store.tryLockPaths(lockedPaths(drvPath, derivation));
+    if (locks === undefined) return undefined;
     const known = knownOutputPathsOf(store, drvPath, derivation, "*");
     if (mode === "normal" && known !== undefined && areValid(store, known)) {
       locks.discard();

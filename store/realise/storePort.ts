@@ -33,6 +33,8 @@ export interface RealiseStore {
   realPath(path: ByteString): ByteString;
   /** Waits for other processes that realise these paths. */
   lockPaths(paths: Iterable<StorePath>, wait?: LockWait): Promise<PathLocks>;
+  /** @returns `undefined` where another process realises one of them */
+  tryLockPaths(paths: Iterable<StorePath>): PathLocks | undefined;
   addToStoreFromStream(
     info: IncomingPathInfo,
     source: AsyncIterable<Uint8Array>,

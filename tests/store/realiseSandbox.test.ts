@@ -189,6 +189,23 @@ describe("processes", () => {
   }, 30_000);
 });
 
+describe("builds of other processes", () => {
+  it("are waited for without a slot of ours", async () => {
+    await using t = TestStore.create({ maxJobs: 1 });
+    const slow = t.derivation({
+      name: "a-slow",
+      script: `: > ${t.dir}/begun; while [ ! -e ${t.dir}/go ]; do /bin/sleep 0.05; done; echo > $out`,
+    });
+    const quick = t.derivation({ name: "quick", script: `: > ${t.dir}/go; echo > $out` });
+    const other = spawnRealiser(t.dir, "off", slow);
+    while (!existsSync(`${t.dir}/begun`)) await sleep(20);
+    const report = await t.build([slow, quick]);
+    expect(report.failures).toEqual([]);
+    expect(await new Promise((done) => other.on("exit", done))).toBe(0);
+    expect(readdirSync(join(t.dir, "store")).filter((name) => name.endsWith(".lock"))).toEqual([]);
+  }, 30_000);
+});
+
 /** Another process that builds in the same store. */
 function spawnRealiser(dir: string, sandbox: string, drvPath: string): ReturnType<typeof spawn> {
   const fixture = resolve(import.meta.dirname, "realiseFixture.ts");
