@@ -53,7 +53,8 @@ export class BlockingClient implements Disposable {
           this.#listen();
           results.push(this.#channel.decode(call.answer()));
         } catch (error) {
-          if (!(error instanceof DevshellError) || error.code !== "DAEMON_FAILED") throw error;
+          // What it said before it hung up tells more than that it did.
+          if (!(error instanceof DevshellError) || error.code !== "DAEMON_FAILED") throw failure ?? error;
           failure ??= error;
         }
       }

@@ -124,6 +124,15 @@ describe("a store that a daemon holds", () => {
     await expect.poll(() => daemon.peers).toEqual([{ uid: process.getuid?.() }]);
   });
 
+  it("says what its daemon has against a request, although it hangs up then", async () => {
+    await using daemon = await TestDaemon.start();
+    using store = openStore({ ...daemon.settings, storeDir: "/elsewhere" });
+    const paths = ["a", "b"].map((text) =>
+      makeStorePath("/elsewhere", "output:out", hashBytes("sha256", text), text),
+    );
+    expect(() => store.addTempRoots(paths)).toThrow('it is not in the store "');
+  });
+
   it("is unreachable where nobody listens", async () => {
     using directory = new TestDirectory();
     const address = { kind: "socket", path: join(directory.path, "nowhere") } as const;
