@@ -17,8 +17,15 @@ export interface FilePart {
 }
 
 const BUFFER_BYTES = 256 << 10;
+const LEAST_BUFFER_BYTES = 1 << 10;
 /** Below this, starting a process costs more than its faster decoder saves (a fork of a grown Node: 5–10 ms). */
 const XZ_PROGRAM_BYTES = 192 << 10;
+
+export interface DecompressOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** About as much will come out: small things need no large buffers. */
+  readonly expectedBytes?: number | undefined;
+}
 
 export function isCompression(name: string): name is Compression {
   return (COMPRESSIONS as readonly string[]).includes(name);
@@ -31,17 +38,22 @@ export function isCompression(name: string): name is Compression {
 export function decompress(
   compression: Compression,
   source: AsyncIterable<Uint8Array>,
-  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  options: DecompressOptions = {},
 ): AsyncIterable<Buffer> {
+  const { signal } = options;
+  const chunkSize = Math.max(
+    LEAST_BUFFER_BYTES,
+    Math.min(options.expectedBytes ?? BUFFER_BYTES, BUFFER_BYTES),
+  );
   switch (compression) {
     case "none":
       return asBuffers(source);
     case "gzip":
-      return through(compression, source, createGunzip({ chunkSize: BUFFER_BYTES }));
+      return through(compression, source, createGunzip({ chunkSize }));
     case "br":
-      return through(compression, source, createBrotliDecompress({ chunkSize: BUFFER_BYTES }));
+      return through(compression, source, createBrotliDecompress({ chunkSize }));
     case "zstd":
-      return through(compression, source, createZstdDecompress({ chunkSize: BUFFER_BYTES }));
+      return through(compression, source, createZstdDecompress({ chunkSize }));
     case "xz": {
       const xz = findXz();
       return xz === undefined ? xzInProcess(source) : byProgram([xz, "-dc"], compression, source, signal);

@@ -122,7 +122,10 @@ export class BinaryCache implements RemoteStore {
           },
           options,
         );
-        const nar = decompress(compression, file.chunks, { signal: options.signal });
+        const nar = decompress(compression, file.chunks, {
+          signal: options.signal,
+          expectedBytes: info.narSizeBytes,
+        });
         return { nar: this.#bounded(nar, info), discard: () => file.discard() };
       } catch (error) {
         // What was remembered may be of a time when the file had another name.

@@ -1,5 +1,5 @@
-import { createReadStream, existsSync, lstatSync } from "node:fs";
-import { mkdir, open, readdir, rename, rm, type FileHandle } from "node:fs/promises";
+import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
+import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DevshellError, bytesOfText, fsPath, type ByteString } from "../../core/index.ts";
 import type { TransferOptions } from "../../io/index.ts";
@@ -11,10 +11,11 @@ import type {
   WantedFile,
   WriteOptions,
 } from "./cacheFiles.ts";
-import { absentFile, checkedFile } from "./checkedFile.ts";
+import { absentFile, checkedFile, invalidFile } from "./checkedFile.ts";
 import { decodePercents } from "./storeAddress.ts";
 
 const BUFFER_BYTES = 1 << 20;
+const SMALL_BYTES = 256 << 10;
 /** What Nix makes beside the files. */
 const DIRECTORIES = ["nar", "build-trace-v2", "log"];
 
@@ -41,17 +42,13 @@ export class DirectoryFiles implements CacheFiles {
     return `${this.#directory}/nar`;
   }
 
-  async read(name: string, { maxBytes, signal }: ReadRequest): Promise<Buffer | undefined> {
+  read(name: string, { maxBytes, signal }: ReadRequest): Promise<Buffer | undefined> {
     signal?.throwIfAborted();
-    await using file = await this.#open(name);
-    if (file === undefined) return undefined;
-    const { size } = await file.stat();
+    const size = this.#sizeOf(name);
+    if (size === undefined) return Promise.resolve(undefined);
     if (size > maxBytes)
-      throw new DevshellError(
-        "CACHE_INVALID",
-        `binary cache '${this.url}': '${name}' has ${size} bytes, more than the ${maxBytes} allowed`,
-      );
-    return await file.readFile();
+      throw invalidFile(this.url, `'${name}' has ${size} bytes, more than the ${maxBytes} allowed`);
+    return Promise.resolve(this.#readNow(name));
   }
 
   has(name: string): Promise<boolean> {
@@ -96,28 +93,35 @@ export class DirectoryFiles implements CacheFiles {
   }
 
   async *#chunks(name: string, { onProgress, signal }: TransferOptions): AsyncIterable<Buffer> {
-    const file = await this.#open(name);
-    if (file === undefined) throw absentFile(this.url, name);
-    await using _closing = file;
-    const { size } = await file.stat();
-    let doneBytes = 0;
+    const size = this.#sizeOf(name);
+    if (size === undefined) throw absentFile(this.url, name);
     onProgress?.(0, size);
-    for await (const part of file.createReadStream({ highWaterMark: BUFFER_BYTES, autoClose: false })) {
+    let doneBytes = 0;
+    const source = size <= SMALL_BYTES ? [this.#readNow(name) ?? Buffer.alloc(0)] : this.#stream(name);
+    for await (const chunk of source) {
       signal?.throwIfAborted();
-      const chunk = part as Buffer;
       yield chunk;
       doneBytes += chunk.length;
       onProgress?.(doneBytes, size);
     }
   }
 
-  async #open(name: string): Promise<FileHandle | undefined> {
-    const path = fsPath(this.#path(name));
-    // Before it is opened: a pipe would wait for its writer.
-    const stats = lstatSync(path, { throwIfNoEntry: false });
-    if (stats === undefined || stats.isDirectory()) return undefined;
+  async *#stream(name: string): AsyncIterable<Buffer> {
+    await using file = await open(fsPath(this.#path(name)), "r");
+    for await (const chunk of file.createReadStream({ highWaterMark: BUFFER_BYTES, autoClose: false }))
+      yield chunk as Buffer;
+  }
+
+  /** Before it is opened: a pipe would wait for its writer. */
+  #sizeOf(name: string): number | undefined {
+    const stats = statSync(fsPath(this.#path(name)), { throwIfNoEntry: false });
+    return stats?.isFile() === true ? stats.size : undefined;
+  }
+
+  /** Small files are read sooner than a thread of the pool would begin to. */
+  #readNow(name: string): Buffer | undefined {
     try {
-      return await open(path, "r");
+      return readFileSync(fsPath(this.#path(name)));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw new DevshellError(
