@@ -19,7 +19,7 @@ import {
 import { median } from "./measure.ts";
 
 const DEVSHELL = resolve(import.meta.dirname, "../../cli/devshell");
-const LARGE_BYTES = 256 << 20;
+const LARGE_BYTES = 64 << 20;
 const SMALL_PATHS = 200;
 const SMALL_BYTES = 20_000;
 const ROUNDS = 3;
@@ -54,8 +54,8 @@ export async function benchServe(scratch: string): Promise<void> {
   await using ours = await startOurs(env);
   await using peer = await startStatic(root, files);
   const loads: readonly Load[] = [
-    { name: "1 client, a NAR of 256 MiB", connections: 1, requests: 4, urls: [large.nar] },
-    { name: "16 clients, a NAR of 256 MiB", connections: 16, requests: 16, urls: [large.nar] },
+    { name: "1 client, a NAR of 64 MiB", connections: 1, requests: 4, urls: [large.nar] },
+    { name: "16 clients, a NAR of 64 MiB", connections: 16, requests: 16, urls: [large.nar] },
     {
       name: "1,000 clients, narinfo",
       connections: 1000,
