@@ -70,9 +70,8 @@ export async function runBuilder(launch: BuilderLaunch, run: BuilderRun): Promis
       kill();
     };
   };
-  const total = run.timeoutMs > 0 ? setTimeout(expire(run.timeoutMs, false), run.timeoutMs) : undefined;
-  const silence =
-    run.maxSilentMs > 0 ? setTimeout(expire(run.maxSilentMs, true), run.maxSilentMs) : undefined;
+  const total = startTimer(expire(run.timeoutMs, false), run.timeoutMs);
+  const silence = startTimer(expire(run.maxSilentMs, true), run.maxSilentMs);
   let lingering: NodeJS.Timeout | undefined;
   run.signal.addEventListener("abort", kill, { once: true });
   let setup = "";
@@ -115,6 +114,14 @@ export async function runBuilder(launch: BuilderLaunch, run: BuilderRun): Promis
     clearTimeout(lingering);
     run.signal.removeEventListener("abort", kill);
   }
+}
+
+/** Node takes a longer time for none at all. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** @param ms 0: never */
+function startTimer(expire: () => void, ms: number): NodeJS.Timeout | undefined {
+  return ms > 0 && ms <= LONGEST_TIMER_MS ? setTimeout(expire, ms) : undefined;
 }
 
 /** Open files of ours beyond this are not looked for. */

@@ -242,6 +242,12 @@ describe("realise: builds", () => {
     expect(loud.failures[0]?.message).toContain("killed after writing more than 100 bytes of log output");
   });
 
+  it("takes times that are longer than a timer can be for what they say", async () => {
+    await using t = TestStore.create({ buildTimeoutSeconds: 999_999_999, maxSilentSeconds: 2_147_484 });
+    const report = await t.build(t.derivation({ name: "patient", script: "/bin/sleep 0.2; echo > $out" }));
+    expect(report.failures).toEqual([]);
+  });
+
   it("kills a builder that closes its log", async () => {
     await using t = TestStore.create();
     const report = await t.build(
