@@ -6,14 +6,13 @@ import {
   type BuildResult,
   type BuiltOutput,
 } from "../protocol/buildResult.ts";
-import { readOptionalPath, readPath, readPaths, type Wire } from "../protocol/values.ts";
+import { readOptionalPath, readPath, readPaths, readSignatures, type Wire } from "../protocol/values.ts";
 import {
   readFlag,
   readLarge,
   readList,
   readNumber,
   readString,
-  readStrings,
   wireError,
   type Decoder,
   type WireWriter,
@@ -123,7 +122,7 @@ export function* readServePathInfo({ storeDir, minor }: ServeWire, path: StorePa
     narSizeBytes,
     narHash,
     contentAddress: contentAddress === "" ? undefined : contentAddress,
-    signatures: yield* readStrings("signatures"),
+    signatures: yield* readSignatures(),
     registrationTime: 0,
     isUltimate: false,
   };
@@ -152,7 +151,7 @@ export function* readIncomingPath(storeDir: string): Decoder<IncomingPathInfo> {
   yield* readLarge(); // when it was registered there
   const narSizeBytes = yield* readNumber("a NAR's size");
   yield* readFlag(); // whether it was built there: not here, in any case
-  const signatures = yield* readStrings("signatures");
+  const signatures = yield* readSignatures();
   const contentAddress = yield* readString("a content address");
   if (narSizeBytes === 0) throw wireError("narInfo is too old and missing the narSize field");
   return {
@@ -203,7 +202,7 @@ function* readOutputs({ storeDir, minor }: ServeWire): Decoder<Map<OutputName, B
       const name = yield* readString("an output's name");
       if (minor >= PLAIN_OUTPUTS_SINCE) {
         const path = yield* readPath(wire);
-        return [name, { path, signatures: yield* readStrings("signatures") }];
+        return [name, { path, signatures: yield* readSignatures() }];
       }
       const at = name.indexOf("!");
       if (at < 0) throw wireError(`Invalid derivation output id ${name}`);
