@@ -160,7 +160,8 @@ function placeOfVariables(env: Environment, storeDir: string, confDir: string): 
  */
 function placeOfRemote(remote: string, env: Environment, confDir: string): Place {
   const at = remote.indexOf("?");
-  const address = at < 0 ? remote : remote.slice(0, at);
+  // `local:///somewhere` is how Nix names a directory to its own programs.
+  const address = (at < 0 ? remote : remote.slice(0, at)).replace(/^local:\/\/(?=\/)/, "");
   const parameters = parametersOf(at < 0 ? "" : remote.slice(at + 1));
   const storeDir = normalDirectory("NIX_STORE_DIR", parameters.get("store") ?? storeDirOf(env));
   if (address === "dummy://" || address === "dummy")

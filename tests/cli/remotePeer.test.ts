@@ -162,6 +162,17 @@ describe.skipIf(peer === "")("real Nix at the other end", { timeout: 120_000 }, 
     expect(readFileSync(file, "utf8")).toBe("built twice\n");
   });
 
+  it("takes our program for its build hook", () => {
+    using pair = new WithPeer();
+    const expression = pair.ours.write("default.nix", EXPRESSION);
+    const hook = `${join(pair.ours.root, "bin/nix")} __build-remote`;
+    const build = [expression, "--no-out-link", "-j0", "--builders", `${pair.ourMachine} - - 2 1`];
+    const built = pair.runPeer("nix-build", [...build, "--option", "build-hook", hook]);
+    const out = succeed(built);
+    const file = join(pair.ours.root, "peer/store", out.slice(out.lastIndexOf("/") + 1));
+    expect(readFileSync(file, "utf8")).toBe("built twice\n");
+  });
+
   it("builds for us by ssh://", () => {
     using pair = new WithPeer();
     const expression = pair.ours.write("default.nix", EXPRESSION);

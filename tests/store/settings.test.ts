@@ -88,6 +88,15 @@ describe("where the store is", () => {
     expect(() => resolveStoreSettings({ NIX_REMOTE: remote })).toThrow(expect.objectContaining({ code }));
   });
 
+  it("is a directory by either of its names", () => {
+    const place = (store: string): unknown => {
+      const { storeDir, realStoreDir, stateDir } = resolveStoreSettings({ HOME: "/nowhere" }, { store });
+      return { storeDir, realStoreDir, stateDir };
+    };
+    expect(place("local:///m?state=/s")).toEqual(place("/m?state=/s"));
+    expect(place("/m?state=/s")).toMatchObject({ realStoreDir: "/m/nix/store", stateDir: "/s" });
+  });
+
   it("refuses a relative directory", () => {
     expect(() => resolveStoreSettings({ NIX_STORE_DIR: "store" })).toThrow(
       /NIX_STORE_DIR "store": it is not an absolute path/,
