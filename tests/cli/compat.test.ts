@@ -250,12 +250,6 @@ describe("the rest of the family", () => {
     );
   });
 
-  it.each(["nix-copy-closure"])("%s says that it is not built yet", (name) => {
-    const { status, err } = run(name, ["-i", "x"]);
-    expect(status).toBe(1);
-    expect(err).toContain("not built yet");
-  });
-
   it("nix-prefetch-url prints the hash and, where asked, the path", () => {
     writeFileSync(join(root, "fetched.txt"), "hi\n");
     const url = `file://${root}/fetched.txt`;

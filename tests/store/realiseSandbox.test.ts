@@ -198,10 +198,11 @@ describe("builds of other processes", () => {
     });
     const quick = t.derivation({ name: "quick", script: `: > ${t.dir}/go; echo > $out` });
     const other = spawnRealiser(t.dir, "off", slow);
+    const ended = new Promise((done) => other.on("exit", done));
     while (!existsSync(`${t.dir}/begun`)) await sleep(20);
     const report = await t.build([slow, quick]);
     expect(report.failures).toEqual([]);
-    expect(await new Promise((done) => other.on("exit", done))).toBe(0);
+    expect(await ended).toBe(0);
     expect(readdirSync(join(t.dir, "store")).filter((name) => name.endsWith(".lock"))).toEqual([]);
   }, 30_000);
 });
