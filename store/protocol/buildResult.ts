@@ -15,7 +15,7 @@ import {
 } from "./wire.ts";
 
 /** In the order of their numbers. */
-export const BUILD_STATUSES = [
+const BUILD_STATUSES = [
   "built",
   "substituted",
   "alreadyValid",
@@ -58,6 +58,9 @@ export interface BuildResult {
   readonly outputs: ReadonlyMap<OutputName, BuiltOutput>;
 }
 
+/** The same, without what it made. */
+export type BuildOutcome = Omit<BuildResult, "outputs">;
+
 export function isSuccess(status: BuildStatus): boolean {
   return SUCCESSES.has(status);
 }
@@ -95,19 +98,35 @@ const TIMES_SINCE = 29;
 const CPU_SINCE = 37;
 const OUTPUTS_SINCE = 28;
 
-export function* readBuildResult(wire: Wire): Decoder<BuildResult> {
-  const { minor, features } = wire.version;
+/** What both protocols tell of a build before its outputs. @param hasTimes whether this version tells when it was */
+export function* readBuildOutcome(hasTimes: boolean): Decoder<BuildOutcome> {
   const number = yield* readNumber("a build's status");
   const status = BUILD_STATUSES[number];
   if (status === undefined) throw wireError(`Invalid BuildResult status ${number} from remote`);
   const message = yield* readString("a build's message");
   let [timesBuilt, isNonDeterministic, startTime, stopTime] = [0, false, 0, 0];
-  if (minor >= TIMES_SINCE) {
+  if (hasTimes) {
     timesBuilt = yield* readNumber("a number of builds");
     isNonDeterministic = yield* readFlag();
     startTime = yield* readLarge();
     stopTime = yield* readLarge();
   }
+  return { status, message, timesBuilt, isNonDeterministic, startTime, stopTime };
+}
+
+export function writeBuildOutcome(writer: WireWriter, outcome: BuildOutcome, hasTimes: boolean): void {
+  writer.number(BUILD_STATUSES.indexOf(outcome.status)).string(outcome.message);
+  if (hasTimes)
+    writer
+      .number(outcome.timesBuilt)
+      .flag(outcome.isNonDeterministic)
+      .number(outcome.startTime)
+      .number(outcome.stopTime);
+}
+
+export function* readBuildResult(wire: Wire): Decoder<BuildResult> {
+  const { minor, features } = wire.version;
+  const outcome = yield* readBuildOutcome(minor >= TIMES_SINCE);
   if (minor >= CPU_SINCE) {
     yield* readOptionalDuration();
     yield* readOptionalDuration();
@@ -125,15 +144,7 @@ export function* readBuildResult(wire: Wire): Decoder<BuildResult> {
       const { path, signatures } = parseRealisation(wire, yield* readString("a realisation"));
       return [id.slice(id.indexOf("!") + 1), { path, signatures }];
     });
-  return {
-    status,
-    message,
-    timesBuilt,
-    isNonDeterministic,
-    startTime,
-    stopTime,
-    outputs: new Map(outputs),
-  };
+  return { ...outcome, outputs: new Map(outputs) };
 }
 
 /**
@@ -145,13 +156,7 @@ export function writeBuildResult(
   { version: { minor, features } }: Wire,
   idOf: (output: OutputName) => string = (output) => `sha256:${"0".repeat(64)}!${output}`,
 ): void {
-  writer.number(BUILD_STATUSES.indexOf(result.status)).string(result.message);
-  if (minor >= TIMES_SINCE)
-    writer
-      .number(result.timesBuilt)
-      .flag(result.isNonDeterministic)
-      .number(result.startTime)
-      .number(result.stopTime);
+  writeBuildOutcome(writer, result, minor >= TIMES_SINCE);
   if (minor >= CPU_SINCE) writer.number(0).number(0);
   const outputs = [...result.outputs].sort(([a], [b]) => (a < b ? -1 : 1));
   if (features.has(FEATURE.realisationWithPath)) {

@@ -1,8 +1,9 @@
 import { formatHash, parseHash, type ByteString } from "../../core/index.ts";
 import {
-  BUILD_STATUSES,
   parseRealisation,
   printRealisation,
+  readBuildOutcome,
+  writeBuildOutcome,
   type BuildResult,
   type BuiltOutput,
 } from "../protocol/buildResult.ts";
@@ -179,19 +180,9 @@ export function writeIncomingPath(writer: WireWriter, info: IncomingPathInfo): v
 }
 
 export function* readServeBuildResult({ storeDir, minor }: ServeWire): Decoder<BuildResult> {
-  const number = yield* readNumber("a build's status");
-  const status = BUILD_STATUSES[number];
-  if (status === undefined) throw wireError(`Invalid BuildResult status ${number} from remote`);
-  const message = yield* readString("a build's message");
-  let [timesBuilt, isNonDeterministic, startTime, stopTime] = [0, false, 0, 0];
-  if (minor >= TIMES_SINCE) {
-    timesBuilt = yield* readNumber("a number of builds");
-    isNonDeterministic = yield* readFlag();
-    startTime = yield* readLarge();
-    stopTime = yield* readLarge();
-  }
+  const outcome = yield* readBuildOutcome(minor >= TIMES_SINCE);
   const outputs = yield* readOutputs({ storeDir, minor });
-  return { status, message, timesBuilt, isNonDeterministic, startTime, stopTime, outputs };
+  return { ...outcome, outputs };
 }
 
 function* readOutputs({ storeDir, minor }: ServeWire): Decoder<Map<OutputName, BuiltOutput>> {
@@ -213,13 +204,7 @@ function* readOutputs({ storeDir, minor }: ServeWire): Decoder<Map<OutputName, B
 }
 
 export function writeServeBuildResult(writer: WireWriter, result: BuildResult, minor: number): void {
-  writer.number(BUILD_STATUSES.indexOf(result.status)).string(result.message);
-  if (minor >= TIMES_SINCE)
-    writer
-      .number(result.timesBuilt)
-      .flag(result.isNonDeterministic)
-      .number(result.startTime)
-      .number(result.stopTime);
+  writeBuildOutcome(writer, result, minor >= TIMES_SINCE);
   if (minor < OUTPUTS_SINCE) return;
   const outputs = [...result.outputs].sort(([a], [b]) => (a < b ? -1 : 1));
   writer.number(outputs.length);
