@@ -1,6 +1,6 @@
 import { DevshellError } from "../../core/index.ts";
 import { parseSshAddress } from "../ssh/sshAddress.ts";
-import { sshCommandLine } from "../ssh/sshCommandLine.ts";
+import { isHere, sshCommandLine } from "../ssh/sshCommandLine.ts";
 import type { DaemonAddress } from "../types.ts";
 import { decodePercents, parametersOf } from "./storeAddress.ts";
 
@@ -19,7 +19,7 @@ export function isDaemonUrl(url: string): boolean {
 
 /**
  * @param socketPath where the daemon of this machine listens
- * @throws {DevshellError} `STORE_REMOTE_UNSUPPORTED`
+ * @throws {DevshellError} `STORE_REMOTE_UNSUPPORTED`, `SSH_ADDRESS_INVALID`
  */
 export function parseDaemonUrl(url: string, socketPath: string): DaemonUrl {
   const at = url.indexOf("?");
@@ -44,6 +44,13 @@ export function parseDaemonUrl(url: string, socketPath: string): DaemonUrl {
 function commandOverSsh(url: string): DaemonAddress {
   const address = parseSshAddress(url);
   const { parameters } = address;
+  // Who pins a key must not be connected without it.
+  if (!isHere(address) && (parameters.get("base64-ssh-public-host-key") ?? "") !== "")
+    throw new DevshellError(
+      "STORE_REMOTE_UNSUPPORTED",
+      `Cannot use the store "${url}": base64-ssh-public-host-key is not built yet for ssh-ng://`,
+      { hint: "use ssh://, which knows it, or put the key into known_hosts and leave it out here" },
+    );
   const remoteStore = parameters.get("remote-store") ?? "";
   const command = [
     ...(parameters.get("remote-program") ?? "nix-daemon").split(/\s+/).filter((word) => word !== ""),

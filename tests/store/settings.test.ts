@@ -83,6 +83,7 @@ describe("where the store is", () => {
     ["ssh-ng://-oProxyCommand=x", "SSH_ADDRESS_INVALID"],
     ["ssh-ng://", "SSH_ADDRESS_INVALID"],
     ["ssh-ng://-u@host", "SSH_ADDRESS_INVALID"],
+    ["ssh-ng://host?base64-ssh-public-host-key=YQ%3D%3D", "STORE_REMOTE_UNSUPPORTED"],
     ["unix://relative", "STORE_REMOTE_UNSUPPORTED"],
   ])("refuses the daemon %s", (remote, code) => {
     expect(() => resolveStoreSettings({ NIX_REMOTE: remote })).toThrow(expect.objectContaining({ code }));
