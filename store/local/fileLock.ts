@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { closeSync, fstatSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, lstatSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -97,17 +97,30 @@ export class FileLock implements Disposable {
     return this.#fd;
   }
 
-  /** Bytes in the file; a lock file that its owner has deleted says so by not being empty. */
-  get sizeBytes(): number {
-    return fstatSync(this.#fd).size;
+  /**
+   * Whether the file was deleted by its owner before we had the lock; another of its name may be there now. It is
+   * marked by not being empty, unless its owner was killed before that, or the disk was full.
+   */
+  isDiscarded(): boolean {
+    const { size, nlink, dev, ino } = fstatSync(this.#fd);
+    if (nlink === 0) return true;
+    if (size === 0) return false;
+    const there = lstatSync(fsPath(this.path), { throwIfNoEntry: false });
+    if (there === undefined || there.dev !== dev || there.ino !== ino) return true;
+    // A power cut brought it back.
+    ftruncateSync(this.#fd);
+    return false;
   }
 
   /** Deletes the file before the lock ends, marking it so for those who wait on it. */
   discard(): void {
     if (this.#fd < 0) return;
-    tryUnlink(this.path);
-    writeSync(this.#fd, "d");
-    this[Symbol.dispose]();
+    try {
+      tryUnlink(this.path);
+      markDiscarded(this.#fd);
+    } finally {
+      this[Symbol.dispose]();
+    }
   }
 
   [Symbol.dispose](): void {
@@ -130,7 +143,7 @@ export class PathLocks implements Disposable {
     try {
       for (const file of lockFilesOf(paths)) {
         let lock = await FileLock.acquire(file, "exclusive", wait);
-        while (lock.sizeBytes !== 0) {
+        while (lock.isDiscarded()) {
           lock[Symbol.dispose]();
           lock = await FileLock.acquire(file, "exclusive", wait);
         }
@@ -149,7 +162,7 @@ export class PathLocks implements Disposable {
     try {
       for (const file of lockFilesOf(paths)) {
         let lock = FileLock.tryAcquire(file, "exclusive");
-        while (lock !== undefined && lock.sizeBytes !== 0) {
+        while (lock?.isDiscarded() === true) {
           lock[Symbol.dispose]();
           lock = FileLock.tryAcquire(file, "exclusive");
         }
@@ -176,7 +189,7 @@ export class PathLocks implements Disposable {
       for (const file of lockFilesOf(paths)) {
         if (heldHere.has(file)) continue;
         let lock = FileLock.acquireSync(file, "exclusive", onWait);
-        while (lock.sizeBytes !== 0) {
+        while (lock.isDiscarded()) {
           lock[Symbol.dispose]();
           lock = FileLock.acquireSync(file, "exclusive", onWait);
         }
@@ -229,6 +242,15 @@ export function tryUnlink(path: ByteString): void {
     unlinkSync(fsPath(path));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw writeError(path, error);
+  }
+}
+
+/** Tells who waits for the lock of a deleted file that it is worth nothing; Nix looks at nothing else. */
+export function markDiscarded(fd: number): void {
+  try {
+    writeSync(fd, "d");
+  } catch {
+    // The disk is full: ours see that the file has no name any more.
   }
 }
 

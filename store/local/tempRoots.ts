@@ -1,9 +1,10 @@
 import { closeSync, openSync, readSync, readFileSync, writeSync } from "node:fs";
 import { isMainThread, threadId } from "node:worker_threads";
 import { DevshellError, type ByteString, fsPath } from "../../core/index.ts";
+import { writeError } from "../format/narRestore.ts";
 import { storePathHashPart, isStorePath } from "../format/storePath.ts";
 import type { StorePath } from "../types.ts";
-import { FileLock, lockBlocking, tryLock, tryUnlink, unlock } from "./fileLock.ts";
+import { FileLock, lockBlocking, markDiscarded, tryLock, tryUnlink, unlock } from "./fileLock.ts";
 import { namesIn } from "./files.ts";
 import { canConnect, connectSync } from "./socketCalls.ts";
 
@@ -39,7 +40,7 @@ export class TempRoots implements Disposable {
     try {
       // A collector that runs has read the files already: it must be told in person, and answers when it has noted it.
       if (!isFree) this.#tell(fresh, this.#gcLockFd);
-      writeSync(file.lock.fd, `${fresh.join("\0")}\0`);
+      writeRoots(file, fresh);
       for (const path of fresh) this.#noted.add(path);
     } finally {
       unlock(this.#gcLockFd);
@@ -123,6 +124,14 @@ interface RootsFile {
   users: number;
 }
 
+function writeRoots({ path, lock }: RootsFile, roots: readonly StorePath[]): void {
+  try {
+    writeSync(lock.fd, `${roots.join("\0")}\0`);
+  } catch (error) {
+    throw writeError(path, error);
+  }
+}
+
 const rootsFiles = new Map<ByteString, RootsFile>();
 
 function rootsFileName(): string {
@@ -140,12 +149,12 @@ function openRootsFile(stateDir: ByteString): RootsFile {
     // A file of this name is stale: no other process has this number.
     tryUnlink(path);
     const lock = FileLock.acquireSync(path, "exclusive");
-    if (lock.sizeBytes === 0) {
+    if (!lock.isDiscarded()) {
       const file = { path, lock, users: 1 };
       rootsFiles.set(path, file);
       return file;
     }
-    // Not empty: a collector deleted it before we had the lock.
+    // A collector deleted it before we had the lock.
     lock[Symbol.dispose]();
   }
 }
@@ -187,7 +196,7 @@ export function readTempRoots({ storeDir, stateDir }: TempRootsPaths): Map<Store
     try {
       if (!isOwn && tryLock(fd, "exclusive")) {
         tryUnlink(path);
-        writeSync(fd, "d");
+        markDiscarded(fd);
         continue;
       }
       for (const root of readFileSync(fd, "latin1").split("\0"))

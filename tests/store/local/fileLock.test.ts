@@ -1,0 +1,30 @@
+import { existsSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { FileLock, PathLocks } from "../../../store/local/fileLock.ts";
+import { TestDirectory } from "../testStore.ts";
+
+describe("a path's lock", () => {
+  it("is never one whose file is gone, though its owner was killed before marking it", async () => {
+    using dir = new TestDirectory();
+    const [path, file] = [`${dir.path}/x`, `${dir.path}/x.lock`];
+    using owner = FileLock.tryAcquire(file, "exclusive");
+    if (owner === undefined) throw new Error("The lock is not free");
+    const waiting = PathLocks.acquire([path]);
+    unlinkSync(file);
+    owner[Symbol.dispose]();
+    using locks = await waiting;
+    expect(existsSync(file)).toBe(true);
+    expect(FileLock.tryAcquire(file, "exclusive")).toBeUndefined();
+    locks.discard();
+    expect(existsSync(file)).toBe(false);
+  });
+
+  it("is had where a power cut brought a deleted file back, mark and all", () => {
+    using dir = new TestDirectory();
+    const file = `${dir.path}/x.lock`;
+    writeFileSync(file, "d");
+    using _locks = PathLocks.acquireSync([`${dir.path}/x`]);
+    expect(statSync(file).size).toBe(0);
+    expect(FileLock.tryAcquire(file, "exclusive")).toBeUndefined();
+  });
+});
