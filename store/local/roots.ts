@@ -5,16 +5,17 @@ import {
   readlinkSync,
   renameSync,
   symlinkSync,
+  unlinkSync,
   type Dirent,
 } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { DevshellError, encodeNix32, fsPath, hashBytes, type ByteString } from "../../core/index.ts";
 import { writeError } from "../format/narRestore.ts";
 import { isInStore, isStorePath, splitStorePath } from "../format/storePath.ts";
 import type { StorePath } from "../types.ts";
 import type { StoreAccess } from "./access.ts";
 import { tryUnlink } from "./fileLock.ts";
-import { makeDirectories } from "./files.ts";
+import { entryExists, makeDirectories } from "./files.ts";
 import { readTempRoots } from "./tempRoots.ts";
 import type { GcRoots } from "./types.ts";
 
@@ -49,9 +50,12 @@ export function addPermanentRoot(
       `Cannot make "${link}" a root: it exists and is not a link into the store`,
     );
   makeDirectories(dirname(absolute));
+  const indirect = indirectRootOf(stateDir, absolute);
   // The indirect link first: a kill between the two leaves a dangling one, which the collector removes.
-  if (indirectRootOf(stateDir, absolute) !== undefined) register(absolute);
+  if (indirect !== undefined) register(absolute);
   replaceSymlink(absolute, path);
+  // It may have done so just before.
+  if (indirect !== undefined && !entryExists(indirect)) register(absolute);
 }
 
 /** The link below `gcroots/auto` that makes this one a root; undefined where it is one by where it lies. */
@@ -69,23 +73,41 @@ export function addIndirectRoot(store: Pick<StoreAccess, "settings">, link: Byte
   replaceSymlink(`${auto}/${encodeNix32(hashBytes("sha1", absolute).digest)}`, absolute);
 }
 
-/** Replaces a symlink atomically. */
+/** How a link is called until it is renamed to its own name. */
+const TEMPORARY_LINK = /^\.tmp-[0-9a-z]{32}(?:-\d+-\d+)?$/;
+
+/**
+ * Replaces a symlink atomically. The new one is first made under a name that follows from the link's, so that what a
+ * killed process left is replaced by whoever comes next; of two at once the later one wins.
+ */
 export function replaceSymlink(link: ByteString, target: ByteString): void {
+  const usual = `${dirname(link)}/.tmp-${encodeNix32(hashBytes("sha1", basename(link)).digest)}`;
   for (let attempt = 0; ; attempt++) {
-    const temporary = `${dirname(link)}/.tmp-${process.pid}-${attempt}-${Date.now().toString(36)}`;
+    // In a directory where nobody may delete what others made, one's own name.
+    const temporary = attempt < 3 ? usual : `${usual}-${process.pid}-${attempt}`;
     try {
       symlinkSync(fsPath(target), fsPath(temporary));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EEXIST" && attempt < 100) continue;
-      throw writeError(link, error);
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST" || attempt >= 100) throw writeError(link, error);
+      tryUnlinkForeign(temporary);
+      continue;
     }
     try {
       renameSync(fsPath(temporary), fsPath(link));
       return;
     } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT" && attempt < 100) continue;
       tryUnlink(temporary);
       throw writeError(link, error);
     }
+  }
+}
+
+function tryUnlinkForeign(path: ByteString): void {
+  try {
+    unlinkSync(fsPath(path));
+  } catch {
+    // Another's in a directory where that is not for us to delete: the next attempt takes another name.
   }
 }
 
@@ -113,8 +135,10 @@ function walk(store: StoreAccess, directory: ByteString, roots: MutableRoots): v
   for (const entry of entries) {
     const path = `${directory}/${entry.name}`;
     if (entry.isDirectory()) walk(store, path, roots);
-    else if (entry.isSymbolicLink()) followLink(store, path, roots);
-    else if (entry.isFile()) {
+    else if (entry.isSymbolicLink()) {
+      // What a kill left is no root; whoever is about to rename one holds its target in another way.
+      if (!TEMPORARY_LINK.test(entry.name)) followLink(store, path, roots);
+    } else if (entry.isFile()) {
       // A file named as a store path's last component roots it.
       const named = `${store.storeDir}/${entry.name}`;
       if (isStorePath(store.storeDir, named) && store.isValidPath(named)) note(roots, named, path);

@@ -8,6 +8,7 @@ import {
   closeSync,
   readFileSync,
   readdirSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   unlinkSync,
@@ -15,6 +16,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
+import { encodeNix32, hashBytes } from "../../../core/index.ts";
 import {
   FileLock,
   LocalStore,
@@ -114,6 +116,19 @@ describe("collecting garbage", () => {
     expect(store.findRoots().get(c)).toEqual(new Set([`{temp:${process.pid}}`]));
     expect(readdirSync(join(state, "gcroots/auto"))).toEqual([]);
     await expect(store.deletePaths([a])).rejects.toThrow(/still alive/);
+  });
+
+  it("takes no half-made link of a killed process for a root, and uses its place", () => {
+    using dir = new TestDirectory();
+    const { a, b } = fill(dir);
+    using store = dir.open();
+    const gcroots = join(store.settings.stateDir, "gcroots");
+    const half = `.tmp-${encodeNix32(hashBytes("sha1", "kept").digest)}`;
+    symlinkSync(a, join(gcroots, half));
+    expect(store.findRoots().has(a)).toBe(false);
+    store.addRoot(join(gcroots, "kept"), b);
+    expect(readlinkSync(join(gcroots, "kept"))).toBe(b);
+    expect(readdirSync(gcroots)).not.toContain(half);
   });
 
   it("refuses to replace a file by a root", () => {
