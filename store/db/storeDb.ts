@@ -32,6 +32,7 @@ const COLUMNS = "id, path, hash, registrationTime, deriver, narSize, ultimate, s
 export class StoreDb implements Disposable {
   readonly #storeDir: string;
   readonly #file: string;
+  readonly #isSynced: boolean;
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #depth = 0;
@@ -40,6 +41,7 @@ export class StoreDb implements Disposable {
   constructor(file: string, storeDir: string, { mode, isSynced }: StoreDbOptions) {
     this.#storeDir = storeDir;
     this.#file = file;
+    this.#isSynced = isSynced;
     this.#db = this.#guard(() => (mode === "readOnly" ? openReadOnly(file) : openDatabase(file, false)));
     this.#guard(() => {
       if (mode === "readOnly") return;
@@ -69,6 +71,23 @@ export class StoreDb implements Disposable {
     } finally {
       this.#depth--;
     }
+  }
+
+  /** As {@link transaction}; when it returns, a power cut does not undo it (unless `fsync-metadata` is off). */
+  durableTransaction<T>(work: () => T): T {
+    if (!this.#isSynced) return this.transaction(work);
+    if (this.#depth > 0) throw new Error("A durable transaction cannot be part of another");
+    this.#guard(() => this.#db.exec("pragma synchronous = full"));
+    try {
+      return this.transaction(work);
+    } finally {
+      this.#guard(() => this.#db.exec("pragma synchronous = normal"));
+    }
+  }
+
+  /** Brings to the disk what was committed: a commit alone is only safe from kills. */
+  sync(): void {
+    if (this.#isSynced) this.#guard(() => this.#db.exec("pragma wal_checkpoint(passive)"));
   }
 
   isValidPath(path: StorePath): boolean {
@@ -254,11 +273,12 @@ export class StoreDb implements Disposable {
 
   /** @throws {DevshellError} `STORE_REALISATION_CONFLICT` when another path is known for the output */
   registerRealisation({ drvPath, output, outputPath, signatures }: Realisation): void {
+    if (!this.#buildTraceExists()) {
+      this.transaction(() => this.#applyMigration(BUILD_TRACE_MIGRATION));
+      // Only now: nothing that is undone shall be believed.
+      this.#hasBuildTrace = true;
+    }
     this.transaction(() => {
-      if (!this.#buildTraceExists()) {
-        this.#applyMigration(BUILD_TRACE_MIGRATION);
-        this.#hasBuildTrace = true;
-      }
       const known = this.queryRealisation(drvPath, output);
       if (known === undefined) {
         this.#run(

@@ -117,15 +117,19 @@ class FileWriter implements NarHandler {
 
   directoryEnd(path: ByteString): void {
     if (!this.#isCanonical) return;
-    const full = fsPath(this.#root + path);
-    chmodSync(full, 0o555);
-    utimesSync(full, STORE_MTIME, STORE_MTIME);
+    const full = this.#root + path;
+    writing(full, () => {
+      chmodSync(fsPath(full), 0o555);
+      utimesSync(fsPath(full), STORE_MTIME, STORE_MTIME);
+    });
   }
 
   symlink(path: ByteString, target: ByteString): void {
     const full = this.#root + path;
-    writing(full, () => symlinkSync(fsPath(target), fsPath(full)));
-    if (this.#isCanonical) lutimesSync(fsPath(full), STORE_MTIME, STORE_MTIME);
+    writing(full, () => {
+      symlinkSync(fsPath(target), fsPath(full));
+      if (this.#isCanonical) lutimesSync(fsPath(full), STORE_MTIME, STORE_MTIME);
+    });
   }
 
   file(path: ByteString, _sizeBytes: number, isExecutable: boolean): void {
@@ -143,14 +147,16 @@ class FileWriter implements NarHandler {
 
   fileEnd(): void {
     const fd = this.#fd;
-    if (this.#isCanonical) {
-      if (!this.#modesKept.has(this.#mode)) {
-        if ((fstatSync(fd).mode & 0o7777) === this.#mode) this.#modesKept.add(this.#mode);
-        else fchmodSync(fd, this.#mode);
+    writing(this.#path, () => {
+      if (this.#isCanonical) {
+        if (!this.#modesKept.has(this.#mode)) {
+          if ((fstatSync(fd).mode & 0o7777) === this.#mode) this.#modesKept.add(this.#mode);
+          else fchmodSync(fd, this.#mode);
+        }
+        futimesSync(fd, STORE_MTIME, STORE_MTIME);
       }
-      futimesSync(fd, STORE_MTIME, STORE_MTIME);
-    }
-    if (this.#isSynced) fsyncSync(fd);
+      if (this.#isSynced) fsyncSync(fd);
+    });
     this.#fd = -1;
     closeSync(fd);
   }

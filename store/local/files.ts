@@ -20,6 +20,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
 import { NAR_MAX_DEPTH, readEntries } from "../format/nar.ts";
 import { STORE_MTIME, writeError } from "../format/narRestore.ts";
+import { exchange } from "./fileSystemCalls.ts";
 
 export interface CanonicaliseOptions {
   /** Files of this user are taken over; without it they must be ours. */
@@ -33,7 +34,11 @@ export interface CanonicaliseOptions {
  * @throws {DevshellError} `STORE_UNSUPPORTED_TYPE` for devices, pipes and sockets, `STORE_FOREIGN_OWNER`
  */
 export function canonicalise(path: ByteString, options: CanonicaliseOptions = {}): void {
-  canonicaliseTree(path, { ...options, takenOver: options.takenOver ?? new Set() }, 0);
+  try {
+    canonicaliseTree(path, { ...options, takenOver: options.takenOver ?? new Set() }, 0);
+  } catch (error) {
+    throw writeError(path, error);
+  }
 }
 
 function canonicaliseTree(path: ByteString, options: CanonicaliseOptions, depth: number): void {
@@ -112,6 +117,26 @@ export function moveTree(from: ByteString, to: ByteString): void {
   }
 }
 
+/** Puts a tree in the place of another, at once where the system can, and deletes that one. @param spare a free path */
+export function replaceTree(from: ByteString, to: ByteString, spare: ByteString): void {
+  if (!exchangeTrees(from, to)) {
+    moveTree(to, spare);
+    moveTree(from, to);
+  }
+  deleteTree(from);
+  deleteTree(spare);
+}
+
+function exchangeTrees(from: ByteString, to: ByteString): boolean {
+  if (exchange(from, to)) return true;
+  // As for {@link moveTree}: other users than root must be able to write to what they move.
+  const movable = [from, to].filter((path) => lstatSync(fsPath(path)).isDirectory());
+  for (const path of movable) chmodSync(fsPath(path), 0o755);
+  const isDone = exchange(from, to);
+  for (const path of movable) canonicaliseEntry(path);
+  return isDone;
+}
+
 /** Flushes a tree's files and directories to the disk. */
 export function syncTree(path: ByteString): void {
   const stats = lstatSync(fsPath(path));
@@ -124,6 +149,8 @@ export function syncEntry(path: ByteString): void {
   const fd = openSync(fsPath(path), "r");
   try {
     fsyncSync(fd);
+  } catch (error) {
+    throw writeError(path, error);
   } finally {
     closeSync(fd);
   }

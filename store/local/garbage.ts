@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, statSync, unlinkSync, lstatSync } from "node:fs";
+import { closeSync, openSync, readdirSync, statSync, lstatSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
@@ -96,12 +96,13 @@ class Liveness {
       // Deleting named paths asks only whether something needs them.
       paths === undefined ? this.#keepRules() : { keepDerivations: false, keepOutputs: false },
     );
-    if (ignoreLiveness !== true)
-      this.#graph.mark(findRoots(this.#store, { includeTemporary: false }).keys(), this.#live);
+    // Temporary roots first: their process may make lasting ones and end while those are looked for.
     const temporary = readTempRoots({
       storeDir: this.#store.storeDir,
       stateDir: this.#store.settings.stateDir,
     });
+    if (ignoreLiveness !== true)
+      this.#graph.mark(findRoots(this.#store, { includeTemporary: false }).keys(), this.#live);
     for (const hashPart of hashPartsOf(temporary.keys())) this.#temporary.add(hashPart);
     for (const path of this.#graph.paths())
       if (this.#temporary.has(storePathHashPart(path))) this.#graph.mark([path], this.#live);
@@ -237,7 +238,8 @@ class Sweep {
         if (!(error instanceof DevshellError) || error.code !== "STORE_PATH_IN_USE") throw error;
       }
     };
-    db.transaction(() => paths.forEach(forget));
+    // Before a file is deleted: a power cut must not leave paths valid whose files are gone.
+    db.durableTransaction(() => paths.forEach(forget));
     return forgotten;
   }
 
@@ -267,9 +269,9 @@ class Sweep {
     this.#options.onStep?.("links");
     const directory = `${this.#store.realStoreDir}/.links`;
     for (const name of readdirSync(fsPath(directory))) {
-      const link = fsPath(`${directory}/${name}`);
-      const stats = lstatSync(link, { throwIfNoEntry: false });
-      if (stats?.nlink === 1) unlinkSync(link);
+      const link = `${directory}/${name}`;
+      const stats = lstatSync(fsPath(link), { throwIfNoEntry: false });
+      if (stats?.nlink === 1) tryUnlink(link);
       // One link is the directory's own, another is the file that would be there anyway.
       else if (stats !== undefined) this.#savedBytes += (stats.nlink - 2) * stats.size;
     }

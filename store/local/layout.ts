@@ -113,7 +113,8 @@ export function checkSchema(schema: number | undefined, dbDir: ByteString): void
 }
 
 export function writeSchema(dbDir: ByteString): void {
-  const temporary = `${dbDir}/schema.tmp-${process.pid}`;
+  // Nobody else writes it: whoever creates a store has it for itself.
+  const temporary = `${dbDir}/schema.tmp`;
   try {
     const fd = openSync(fsPath(temporary), "w", 0o644);
     try {

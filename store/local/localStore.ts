@@ -37,9 +37,10 @@ import type {
   ValidPathInfo,
 } from "../types.ts";
 import { FileLock, PathLocks, type LockWait } from "./fileLock.ts";
-import { deleteTree, entryExists, moveTree, syncEntry, syncTree } from "./files.ts";
+import { deleteTree, entryExists, moveTree, replaceTree, syncEntry, syncTree } from "./files.ts";
 import { hashFlat, hashMismatch, importMismatch, hashWithoutSelf } from "./contentHash.ts";
 import type { StoreAccess } from "./access.ts";
+import { syncFileSystem } from "./fileSystemCalls.ts";
 import { copyInto, rememberAnswers, restoreAll, scanReferences } from "./copyInto.ts";
 import { queryOutput, queryOutputs } from "./derivationOutputs.ts";
 import { collectGarbage } from "./garbage.ts";
@@ -123,7 +124,7 @@ export class LocalStore implements StoreAccess, Disposable {
   static open(settings: StoreSettings, options: LocalStoreOptions = {}): LocalStore {
     const dbDir = `${settings.stateDir}/db`;
     const dbFile = `${dbDir}/db.sqlite`;
-    const isSynced = settings.config.raw.get("fsync-metadata") !== "false";
+    const isSynced = !/^(?:false|no|0)$/.test(settings.config.raw.get("fsync-metadata") ?? "");
     if (options.isReadOnly === true) {
       if (readSchema(dbDir) === undefined)
         throw new DevshellError(
@@ -154,6 +155,8 @@ export class LocalStore implements StoreAccess, Disposable {
     reserveSpace(dbDir);
     // Another process may have created it while we waited: all statements say "if not exists".
     const db = new StoreDb(dbFile, settings.storeDir, { mode: "create", isSynced });
+    // The schema's file says that the tables are there, after a power cut too.
+    db.sync();
     writeSchema(dbDir);
     return new LocalStore(settings, db, options);
   }
@@ -475,10 +478,7 @@ export class LocalStore implements StoreAccess, Disposable {
   /** Registers paths whose files are in place; references must be valid or among them. */
   registerValidPaths(infos: readonly ValidPathInfo[], isRepair = false): void {
     this.prepareToWrite();
-    if (this.settings.config.raw.get("fsync-store-paths") === "true") {
-      for (const { path } of infos) syncTree(this.realPath(path));
-      syncEntry(this.realStoreDir);
-    }
+    this.#syncPaths(infos);
     const now = Math.floor(Date.now() / 1000);
     this.db.registerValidPaths(
       infos.map((info) => (info.registrationTime === 0 ? { ...info, registrationTime: now } : info)),
@@ -505,7 +505,7 @@ export class LocalStore implements StoreAccess, Disposable {
 
   /**
    * Moves a finished tree to its store path, deleting what an interrupted run left there. The caller holds the lock.
-   * @param isRepair replaces a registered path, which is never absent for longer than two renames
+   * @param isRepair replaces a registered path, at once where the system can
    */
   moveIntoPlace(scratch: ByteString, path: StorePath, isRepair = false): void {
     const target = this.realPath(path);
@@ -514,11 +514,12 @@ export class LocalStore implements StoreAccess, Disposable {
       moveTree(scratch, target);
       return;
     }
-    if (!isRepair && this.isValidPath(path)) return;
-    const old = this.makeScratchPath();
-    moveTree(target, old);
-    moveTree(scratch, target);
-    deleteTree(old);
+    if (this.isValidPath(path)) {
+      if (!isRepair) return;
+      // What is registered may be whole, and on the disk since long: that must be true of what replaces it.
+      syncTree(scratch);
+    }
+    replaceTree(scratch, target, this.makeScratchPath());
   }
 
   // Locks, roots, scratch space
@@ -569,12 +570,14 @@ export class LocalStore implements StoreAccess, Disposable {
   addRoot(link: ByteString, path: StorePath): void {
     this.prepareToWrite();
     this.addTempRoots([path]);
+    this.#syncRegistrations();
     addPermanentRoot(this, link, path);
   }
 
   /** Registers a symlink that exists already, anywhere, as a root. */
   addIndirectRoot(link: ByteString): void {
     this.prepareToWrite();
+    this.#syncRegistrations();
     addIndirectRoot(this, link);
   }
 
@@ -637,6 +640,30 @@ export class LocalStore implements StoreAccess, Disposable {
     this.db[Symbol.dispose]();
     this.#bigLock?.[Symbol.dispose]();
     this.#bigLock = undefined;
+  }
+
+  #isOn(setting: string): boolean {
+    return /^(?:true|yes|1)$/.test(this.settings.config.raw.get(setting) ?? "");
+  }
+
+  /**
+   * Where it is asked for, what is registered survives a power cut. Otherwise, as Nix has it, that may damage what was
+   * written since the system last did so on its own, half a minute before at most.
+   */
+  #syncPaths(infos: readonly ValidPathInfo[]): void {
+    if (this.#isOn("sync-before-registering") && syncFileSystem(this.realStoreDir)) return;
+    if (!this.#isSyncing) return;
+    for (const { path } of infos) syncTree(this.realPath(path));
+    syncEntry(this.realStoreDir);
+  }
+
+  get #isSyncing(): boolean {
+    return this.#isOn("fsync-store-paths") || this.#isOn("sync-before-registering");
+  }
+
+  /** Before a root is made: a power cut must not leave one whose path is not registered, and so deleted next. */
+  #syncRegistrations(): void {
+    if (this.#isSyncing) this.db.sync();
   }
 
   #neighbours(path: StorePath, options: ClosureOptions): StorePath[] {

@@ -11,10 +11,10 @@ import {
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { encodeNix32, fsPath, type ByteString } from "../../core/index.ts";
 import { hashNar, readEntries } from "../format/nar.ts";
-import { STORE_MTIME } from "../format/narRestore.ts";
+import { STORE_MTIME, writeError } from "../format/narRestore.ts";
 import type { StorePath } from "../types.ts";
 import type { StoreAccess } from "./access.ts";
-import { makeDirectories } from "./files.ts";
+import { canonicaliseEntry, makeDirectories } from "./files.ts";
 import type { OptimiseResult } from "./types.ts";
 
 /** Paths that are protected from collection at once. */
@@ -91,9 +91,20 @@ class Optimiser {
   }
 
   optimise(path: ByteString): void {
+    try {
+      this.#optimiseEntry(path);
+    } catch (error) {
+      throw writeError(path, error);
+    }
+  }
+
+  #optimiseEntry(path: ByteString): void {
     const stats = lstatSync(fsPath(path));
-    if (stats.isDirectory()) for (const { name } of readEntries(path)) this.optimise(`${path}/${name}`);
-    else if (stats.isFile()) this.#optimiseFile(path, stats);
+    if (stats.isDirectory()) {
+      for (const { name } of readEntries(path)) this.#optimiseEntry(`${path}/${name}`);
+      // A run was killed while it had made it writable.
+      if ((stats.mode & 0o222) !== 0 || stats.mtimeMs !== STORE_MTIME * 1000) canonicaliseEntry(path, stats);
+    } else if (stats.isFile()) this.#optimiseFile(path, stats);
   }
 
   #optimiseFile(path: ByteString, stats: Stats): void {
@@ -144,7 +155,7 @@ class Optimiser {
     const temporary = `${this.#store.realStoreDir}/.tmp-link-${process.pid}-${this.#nextName++}`;
     if (isInner) chmodSync(fsPath(directory), 0o755);
     try {
-      linkSync(fsPath(link), fsPath(temporary));
+      linkTemporarily(link, temporary);
       try {
         renameSync(temporary, fsPath(path));
       } catch (error) {
@@ -163,5 +174,16 @@ class Optimiser {
         utimesSync(fsPath(directory), STORE_MTIME, STORE_MTIME);
       }
     }
+  }
+}
+
+function linkTemporarily(link: ByteString, temporary: ByteString): void {
+  try {
+    linkSync(fsPath(link), fsPath(temporary));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    // A killed process of our number left one.
+    unlinkSync(fsPath(temporary));
+    linkSync(fsPath(link), fsPath(temporary));
   }
 }

@@ -133,7 +133,8 @@ export function deleteGenerations(
       "STORE_GENERATION_IN_USE",
       `cannot delete current version of profile "${profile}"`,
     );
-  for (const generation of chosen(generations, choice)) {
+  const deleted = chosen(generations, choice);
+  for (const generation of deleted) {
     options.onDelete(generation);
     if (options.isDryRun) continue;
     try {
@@ -142,6 +143,8 @@ export function deleteGenerations(
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw writeError(generation.link, error);
     }
   }
+  // A power cut must not bring a generation back whose content a collector has deleted since.
+  if (deleted.length > 0 && !options.isDryRun) syncEntry(dirname(profile));
 }
 
 function chosen({ all, current }: Generations, choice: GenerationChoice): readonly Generation[] {

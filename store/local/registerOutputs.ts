@@ -188,10 +188,10 @@ function keepMismatched(
 ): void {
   if (info.references.length > 0) return;
   const path = makeFixedOutputPath(store.storeDir, storePathName(info.path), address);
+  store.addTempRoots([path]);
   // Who holds the lock is about to make the same.
   using locks = store.tryLockPaths([path]);
   if (locks === undefined) return;
-  store.addTempRoots([path]);
   if (!store.isValidPath(path)) {
     store.moveIntoPlace(source, path);
     store.registerValidPaths([{ ...info, path, contentAddress: formatContentAddress(address) }]);
