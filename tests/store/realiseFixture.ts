@@ -9,6 +9,7 @@ import {
   makeDerivation,
   outputsOf,
   type DerivationRequest,
+  type MadeDerivation,
 } from "../../store/format/makeDerivation.ts";
 import { LocalStore } from "../../store/local/localStore.ts";
 import { realise, type RealiseReport, type RealiseRequestOptions } from "../../store/realise/index.ts";
@@ -55,21 +56,7 @@ export class TestStore implements AsyncDisposable {
 
   /** Writes a derivation. @returns its path */
   derivation(test: TestDerivation): StorePath {
-    const request: DerivationRequest = {
-      name: test.name,
-      system: test.system ?? SYSTEM,
-      builder: test.builder ?? "/bin/sh",
-      args: test.args ?? ["-c", test.script ?? ""],
-      env: new Map(Object.entries({ name: test.name, ...test.env })),
-      outputs: test.outputs ?? ["out"],
-      kind: kindOf(test),
-      context: new Set([
-        ...(test.inputs ?? []).map((path) => (path.endsWith(".drv") ? `!out!${path}` : path)),
-        ...(test.context ?? []),
-      ]),
-    };
-    const { store } = this;
-    return store.writeDerivation(makeDerivation(request, store.hasher, (path) => store.closureOf(path)));
+    return this.store.writeDerivation(makeTestDerivation(this.store, test));
   }
 
   output(drvPath: StorePath, name = "out"): StorePath {
@@ -111,6 +98,23 @@ export class TestStore implements AsyncDisposable {
     await removeTree(this.dir);
     await rm(this.dir, { recursive: true, force: true });
   }
+}
+
+export function makeTestDerivation(store: LocalStore, test: TestDerivation): MadeDerivation {
+  const request: DerivationRequest = {
+    name: test.name,
+    system: test.system ?? SYSTEM,
+    builder: test.builder ?? "/bin/sh",
+    args: test.args ?? ["-c", test.script ?? ""],
+    env: new Map(Object.entries({ name: test.name, ...test.env })),
+    outputs: test.outputs ?? ["out"],
+    kind: kindOf(test),
+    context: new Set([
+      ...(test.inputs ?? []).map((path) => (path.endsWith(".drv") ? `!out!${path}` : path)),
+      ...(test.context ?? []),
+    ]),
+  };
+  return makeDerivation(request, store.hasher, (path) => store.closureOf(path));
 }
 
 function kindOf(test: TestDerivation): DerivationRequest["kind"] {
