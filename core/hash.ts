@@ -31,6 +31,8 @@ export function hashBytes(algorithm: HashAlgorithm, data: string | Uint8Array): 
 /** Where strings are put to be hashed: an allocation for each costs more than hashing it. */
 let scratch: Buffer | undefined;
 const SCRATCH_BYTES = 1 << 16;
+/** As much as a message shows: what is no hash may be of any length. */
+const MAX_SHOWN_LENGTH = 1000;
 
 function bytesOf(text: string): Buffer {
   if (text.length > SCRATCH_BYTES) return Buffer.from(text, "latin1");
@@ -146,5 +148,6 @@ function decodeDigest(text: string, digest: string, algorithm: HashAlgorithm, is
 }
 
 function invalid(text: string, why: string): DevshellError {
-  return new DevshellError("HASH_INVALID", `Cannot read hash "${text}": ${why}`);
+  const shown = text.length > MAX_SHOWN_LENGTH ? `${text.slice(0, MAX_SHOWN_LENGTH)}…` : text;
+  return new DevshellError("HASH_INVALID", `Cannot read hash "${shown}": ${why}`);
 }

@@ -127,6 +127,14 @@ export interface BuiltElement {
   readonly outputs: readonly OutputName[];
 }
 
+interface HashFrame {
+  readonly drvPath: StorePath;
+  readonly derivation: Derivation;
+  /** Those whose hashes its own needs. */
+  readonly inputs: readonly StorePath[];
+  next: number;
+}
+
 /** Computes and remembers hashes of derivations "modulo" the way their fixed-output inputs are fetched. */
 export class DerivationHasher {
   readonly storeDir: string;
@@ -157,9 +165,43 @@ export class DerivationHasher {
   hashOfPath(drvPath: StorePath): HashModulo {
     const known = this.#hashes.get(drvPath);
     if (known !== undefined) return known;
-    const hash = this.hashOf(this.derivation(drvPath));
-    this.#hashes.set(drvPath, hash);
-    return hash;
+    // Chains of derivations may be longer than the stack: inputs first, one after the other.
+    const open = new Map([[drvPath, this.#enter(drvPath)]]);
+    const stack = [...open.values()];
+    for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
+      const input = frame.inputs[frame.next++];
+      if (input === undefined) {
+        this.#hashes.set(frame.drvPath, this.hashOf(frame.derivation));
+        open.delete(frame.drvPath);
+        stack.pop();
+        continue;
+      }
+      const hash = this.#hashes.get(input);
+      // Then its own is, too, whatever the others are.
+      if (hash?.kind === "deferred") frame.next = frame.inputs.length;
+      if (hash !== undefined) continue;
+      if (open.has(input))
+        throw new DevshellError(
+          "DRV_INVALID",
+          `Cannot use derivation "${input}": it needs itself to be built`,
+        );
+      const entered = this.#enter(input);
+      open.set(input, entered);
+      stack.push(entered);
+    }
+    return this.#hashes.get(drvPath)!;
+  }
+
+  #enter(drvPath: StorePath): HashFrame {
+    const derivation = this.derivation(drvPath);
+    const { inputDrvs, dynamicInputs } = derivation;
+    let inputs: readonly StorePath[] = [];
+    if (derivationKind(derivation) === "inputAddressed") {
+      inputs = [...inputDrvs.keys()];
+      const dynamic = inputs.findIndex((input) => (dynamicInputs?.get(input)?.size ?? 0) > 0);
+      if (dynamic >= 0) inputs = inputs.slice(0, dynamic);
+    }
+    return { drvPath, derivation, inputs, next: 0 };
   }
 
   /** The hash modulo of a complete derivation, as its users see it. */
@@ -382,6 +424,7 @@ class DerivationParser {
   readonly #name: string;
   readonly #text: ByteString;
   #at = 0;
+  #nextSlash = -1;
 
   constructor(storeDir: string, name: string, text: ByteString) {
     this.#storeDir = storeDir;
@@ -408,6 +451,7 @@ class DerivationParser {
       const name = this.#string();
       this.#expect(",");
       if (outputs.has(name)) throw this.#error(`output "${name}" occurs twice`, start);
+      this.#checkOutputName(name, start);
       outputs.set(name, this.#output(name));
       this.#expect(")");
     });
@@ -420,6 +464,7 @@ class DerivationParser {
       const drvPath = this.#storePath();
       this.#expect(",");
       const { outputs: names, children } = this.#inputNode(isDynamic, 0);
+      for (const name of names) this.#checkOutputName(name, start);
       if (names.length === 0 && children.size === 0)
         throw this.#error(`input "${drvPath}" names no outputs`, start);
       inputDrvs.set(drvPath, names);
@@ -497,7 +542,9 @@ class DerivationParser {
     if (!isDynamic || this.#text[this.#at] !== "(") return { outputs: this.#strings(), children: new Map() };
     if (depth >= MAX_DYNAMIC_DEPTH) throw this.#error(`dynamic inputs nest deeper than ${MAX_DYNAMIC_DEPTH}`);
     this.#expect("(");
+    const start = this.#at;
     const outputs = this.#strings();
+    for (const name of outputs) this.#checkOutputName(name, start);
     this.#expect(",[");
     const children = new Map<OutputName, DynamicInput>();
     this.#list(() => {
@@ -509,6 +556,13 @@ class DerivationParser {
     });
     this.#expect(")");
     return { outputs, children };
+  }
+
+  /** Names of outputs are printed as they are: what would end the string would make two derivations one. */
+  #checkOutputName(name: OutputName, at: number): void {
+    // eslint-disable-next-line eslint/no-control-regex
+    if (name === "" || /["\\\0-\x1f]/.test(name))
+      throw this.#error(`${JSON.stringify(name)} cannot be the name of an output`, at);
   }
 
   #strings(): string[] {
@@ -550,21 +604,30 @@ class DerivationParser {
     if (text[this.#at] !== '"') throw this.#error(`expected a string but found ${this.#found()}`);
     const start = this.#at;
     let from = start + 1;
+    let end = text.indexOf('"', from);
     let value = "";
     for (;;) {
-      const end = text.indexOf('"', from);
       if (end < 0) throw this.#error("unterminated string", start);
-      const slash = text.indexOf("\\", from);
-      if (slash < 0 || slash > end) {
+      const slash = this.#slashFrom(from);
+      if (slash > end) {
         this.#at = end + 1;
         return value === "" ? text.slice(from, end) : value + text.slice(from, end);
       }
       // An escape lies before the next quote: copy up to it piecewise, then look again.
-      const escaped = text[slash + 1];
-      if (escaped === undefined) throw this.#error("unterminated string", start);
+      const escaped = text[slash + 1] ?? "";
       value += text.slice(from, slash) + (UNESCAPED[escaped] ?? escaped);
       from = slash + 2;
+      if (end < from) end = text.indexOf('"', from);
     }
+  }
+
+  /** Where the next backslash is. The text is searched for them once, not from each of its strings to the end. */
+  #slashFrom(from: number): number {
+    if (this.#nextSlash < from) {
+      const found = this.#text.indexOf("\\", from);
+      this.#nextSlash = found < 0 ? Infinity : found;
+    }
+    return this.#nextSlash;
   }
 
   #expect(token: string): void {

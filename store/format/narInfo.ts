@@ -43,6 +43,8 @@ export interface PublicKey {
 
 /** A narinfo is a screenful; references to 10,000 paths fit. */
 const MAX_NARINFO_LENGTH = 1 << 20;
+/** Of a reason that quotes a line, which may be of any length. */
+const MAX_REASON_LENGTH = 2000;
 
 /**
  * Reads a `.narinfo` file.
@@ -274,6 +276,6 @@ function parseKey(text: string, sizeBytes: number, kind: string): { name: string
 function invalid(whence: string, line: number | undefined, why: string): DevshellError {
   return new DevshellError(
     "NARINFO_INVALID",
-    `Cannot read narinfo "${whence}"${line === undefined ? "" : ` at line ${line}`}: ${why}`,
+    `Cannot read narinfo "${whence}"${line === undefined ? "" : ` at line ${line}`}: ${why.slice(0, MAX_REASON_LENGTH)}`,
   );
 }

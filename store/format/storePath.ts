@@ -13,6 +13,8 @@ export const HASH_PART_LENGTH = 32;
 /** Longest name after the digest and its dash. */
 export const MAX_NAME_LENGTH = 211;
 
+const MAX_SHOWN_LENGTH = 1000;
+
 const HASH_PART = /^[0-9abcdfghijklmnpqrsvwxyz]{32}$/;
 const NAME = /^[0-9A-Za-z+\-._?=]+$/;
 
@@ -38,7 +40,7 @@ export interface SplitStorePath {
 export function checkStorePathName(name: string): void {
   const problem = problemOfName(name);
   if (problem !== undefined)
-    throw new DevshellError("STORE_NAME_INVALID", `Cannot use name "${name}": ${problem}`);
+    throw new DevshellError("STORE_NAME_INVALID", `Cannot use name "${shortened(name)}": ${problem}`);
 }
 
 /**
@@ -228,7 +230,12 @@ function problemOfName(name: string): string | undefined {
 }
 
 function invalidPath(path: string, why: string): DevshellError {
-  return new DevshellError("STORE_PATH_INVALID", `Cannot use "${path}" as a store path: ${why}`);
+  return new DevshellError("STORE_PATH_INVALID", `Cannot use "${shortened(path)}" as a store path: ${why}`);
+}
+
+/** As much as a message shows: what is no store path may be of any length. */
+function shortened(text: string): string {
+  return text.length > MAX_SHOWN_LENGTH ? `${text.slice(0, MAX_SHOWN_LENGTH)}…` : text;
 }
 
 function forbiddenReferences(name: string): DevshellError {

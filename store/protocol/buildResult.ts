@@ -195,9 +195,7 @@ export function parseRealisation(
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new DevshellError("PROTOCOL_INVALID", `Cannot read realisation '${text}': it is no JSON`, {
-      cause: error,
-    });
+    throw wireError(`realisation '${text}' is no JSON`, error);
   }
   const { id, outPath, signatures } = (value ?? {}) as Record<string, unknown>;
   if (typeof outPath !== "string") throw wireError(`realisation '${text}' has no 'outPath'`);

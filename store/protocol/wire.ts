@@ -17,12 +17,16 @@ export const MAX_STRING_BYTES = 16 << 20;
 /** The longest text that is sent whole: `.drv` files over the old protocol, build logs. */
 export const MAX_TEXT_BYTES = 256 << 20;
 const MAX_ELEMENTS = 1 << 24;
+const MAX_REASON_LENGTH = 2000;
 /** Frames are short; what is larger is no frame. */
 export const MAX_FRAME_BYTES = 256 << 20;
 
-export function wireError(why: string): DevshellError {
-  return new DevshellError("PROTOCOL_INVALID", `Cannot read from the other side: ${why}`, {
+export function wireError(why: string, cause?: unknown): DevshellError {
+  // What it quotes is the other side's, and may be of any length.
+  const shown = why.length > MAX_REASON_LENGTH ? `${why.slice(0, MAX_REASON_LENGTH)}…` : why;
+  return new DevshellError("PROTOCOL_INVALID", `Cannot read from the other side: ${shown}`, {
     hint: "is it a Nix daemon, of a version that is understood?",
+    cause,
   });
 }
 

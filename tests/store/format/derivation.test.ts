@@ -167,6 +167,52 @@ describe("printing and parsing", () => {
     );
   });
 
+  it("is read in time that grows with its length, however many strings and escapes it has", () => {
+    const many = Array.from({ length: 1_000_000 }, () => '"a"').join(",");
+    const escapes = "\\n".repeat(1_000_000);
+    for (const args of [many, `"${escapes}"`, `"${'\\"'.repeat(500_000)}",${many}`])
+      expect(
+        parseDerivation(STORE, "x", `Derive([("out","","","")],[],[],"s","b",[${args}],[])`).builder,
+      ).toBe("b");
+  });
+
+  it("is hashed at the end of a chain longer than the stack", () => {
+    const LENGTH = 20_000;
+    const pathOf = (index: number): StorePath =>
+      `${STORE}/${String(index).padStart(32, "0")}-step.drv` as StorePath;
+    const step = (index: number): Derivation => ({
+      name: "step",
+      outputs: new Map([
+        ["out", { kind: "inputAddressed", path: `${STORE}/${"a".repeat(32)}-step` as StorePath }],
+      ]),
+      inputDrvs: new Map(index === 0 ? [] : [[pathOf(index - 1), ["out"]]]),
+      inputSrcs: [],
+      system: "s",
+      builder: "b",
+      args: [],
+      env: new Map(),
+    });
+    const chain = new DerivationHasher(STORE, (path) =>
+      step(Number(path.slice(STORE.length + 1).slice(0, 32))),
+    );
+    expect(chain.hashOfPath(pathOf(LENGTH)).kind).toBe("derivation");
+    const circle = new DerivationHasher(STORE, () => step(1));
+    expect(() => circle.hashOfPath(pathOf(0))).toThrow("needs itself to be built");
+  });
+
+  it("refuses names of outputs that would not be printed as they were read", () => {
+    const hash = "a".repeat(32);
+    for (const name of ['\\"', "\\n", "\\\\", ""]) {
+      expect(() => parseDerivation(STORE, "x", `Derive([("${name}","","","")],[],[],"s","b",[],[])`)).toThrow(
+        /cannot be the name of an output/,
+      );
+      const input = `("${STORE}/${hash}-i.drv",["${name}"])`;
+      expect(() =>
+        parseDerivation(STORE, "x", `Derive([("out","","","")],[${input}],[],"s","b",[],[])`),
+      ).toThrow(/cannot be the name of an output/);
+    }
+  });
+
   it("refuses a fixed-output derivation with several outputs", () => {
     const hash = parseHash("sha256:1nwi599w6ycpjnqzq0mgw5k7svpqj1ahfxlnxy88w0ak6cg8xq2x");
     const request: DerivationRequest = {
