@@ -20,6 +20,8 @@ const BUFFER_BYTES = 256 << 10;
 const LEAST_BUFFER_BYTES = 1 << 10;
 /** Below this, starting a process costs more than its faster decoder saves (a fork of a grown Node: 5–10 ms). */
 const XZ_PROGRAM_BYTES = 192 << 10;
+/** A file says how much memory reading it takes, up to 4 GiB; the highest usual level (9) takes 65 MiB. */
+const MEMORY_LIMIT = "--memlimit-decompress=256MiB";
 
 export interface DecompressOptions {
   readonly signal?: AbortSignal | undefined;
@@ -56,13 +58,15 @@ export function decompress(
       return through(compression, source, createZstdDecompress({ chunkSize }));
     case "xz": {
       const xz = findXz();
-      return xz === undefined ? xzInProcess(source) : byProgram([xz, "-dc"], compression, source, signal);
+      return xz === undefined
+        ? xzInProcess(source)
+        : byProgram([xz, "-dcq", MEMORY_LIMIT], compression, source, signal);
     }
     case "bzip2":
       return byProgram([neededProgram(compression, "bzip2"), "-dc"], compression, source, signal);
     case "lzma":
       return byProgram(
-        [neededProgram(compression, "xz"), "-dc", "--format=lzma"],
+        [neededProgram(compression, "xz"), "-dcq", "--format=lzma", MEMORY_LIMIT],
         compression,
         source,
         signal,
@@ -176,7 +180,7 @@ async function* partByXz(program: string, { file, offset }: FilePart): AsyncIter
       if (count === 0) throw damaged("xz", new Error("the file is cut short"));
       left -= count;
     }
-    child = spawn(program, ["-dcq", "-T1", "--single-stream", "--memlimit-decompress=256MiB"], {
+    child = spawn(program, ["-dcq", "-T1", "--single-stream", MEMORY_LIMIT], {
       stdio: [fd, "pipe", "pipe"],
       env: {},
     });

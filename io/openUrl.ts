@@ -38,7 +38,9 @@ export type MakeHeaders = (method: string, url: URL) => Readonly<Record<string, 
 
 const CONNECT_TIMEOUT_MS = 15_000;
 const STALL_TIMEOUT_MS = 60_000;
+const HEADERS_TIMEOUT_MS = 120_000;
 const MAX_REDIRECTS = 20;
+const MAX_DROPPED_BYTES = 64 << 10;
 const BUFFER_BYTES = 1 << 20;
 
 /** A failure that may pass: worth another try. */
@@ -140,7 +142,7 @@ async function openHttp(start: URL, options: OpenUrlOptions): Promise<Answer> {
     immutableUrl = immutableLink(response) ?? immutableUrl;
     const status = response.statusCode ?? 0;
     if (status >= 300 && status < 400 && response.headers.location !== undefined) {
-      response.resume();
+      dropBody(response, options.method);
       const next = parseUrl(response.headers.location, url);
       if (next.protocol !== "http:" && next.protocol !== "https:")
         throw new DevshellError(
@@ -154,6 +156,13 @@ async function openHttp(start: URL, options: OpenUrlOptions): Promise<Answer> {
     return { ...answer, immutableUrl };
   }
   throw new DevshellError("FETCH_FAILED", `unable to download '${start.href}': too many redirects`);
+}
+
+/** Read away where it is short, so that the connection can be used again; else cut: it may have no end. */
+export function dropBody(response: IncomingMessage, method = "GET"): void {
+  const length = method === "HEAD" ? 0 : decimalHeader(response.headers["content-length"]);
+  if (length !== undefined && length <= MAX_DROPPED_BYTES) response.resume();
+  else response.destroy();
 }
 
 const IMMUTABLE = /^\s*<([^>]*)>; rel="immutable"\s*$/i;
@@ -247,13 +256,18 @@ export function sendRequest(url: URL, options: SendOptions): Promise<IncomingMes
       headers: { "user-agent": "devshell", ...headers },
     },
     (response) => {
+      clearTimeout(deadline);
       client.setTimeout(STALL_TIMEOUT_MS);
       resolve(response);
     },
   );
+  const giveUp = (): void => void client.destroy(new PassingError("the server does not answer"));
   client.setTimeout(connectTimeoutMs);
-  client.on("timeout", () => client.destroy(new PassingError("the server does not answer")));
+  client.on("timeout", giveUp);
+  // A header that comes a byte now and then is no answer, either.
+  const deadline = body === undefined ? setTimeout(giveUp, HEADERS_TIMEOUT_MS) : undefined;
   client.on("error", (error) => {
+    clearTimeout(deadline);
     body?.destroy();
     reject(isPassing(error) || signal?.aborted === true ? error : lasting(url, error));
   });

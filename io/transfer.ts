@@ -30,6 +30,8 @@ export interface DownloadResult {
 }
 
 const BUFFER_BYTES = 1 << 20;
+const PACE_WINDOW_MS = 60_000;
+const LEAST_BYTES_IN_WINDOW = 60;
 
 /** The server answered that it does not have or give the thing (as opposed to failing to answer). */
 export function isNotFound(error: unknown): boolean {
@@ -44,7 +46,9 @@ export function isNotFound(error: unknown): boolean {
  * @throws {DevshellError} `FETCH_NOT_FOUND`, `FETCH_FORBIDDEN`, `FETCH_FAILED`, `FETCH_TOO_LARGE`
  */
 export async function downloadToFile(request: DownloadRequest): Promise<DownloadResult> {
-  await using handle = await openForAppend(request.file);
+  await using handle = await openForAppend(request.file).catch((error: unknown) => {
+    throw unwritable(request, error);
+  });
   return await downloading(request, async (moved) => {
     const hash = hashStream(request.hash);
     const existing = await hashExisting(handle.file, hash, request);
@@ -62,7 +66,7 @@ export async function downloadToFile(request: DownloadRequest): Promise<Download
       await writeAll(handle.file, chunk, offset).catch(async (error: unknown) => {
         // A full disk needs the room more than the next run needs the beginning.
         await handle.file.truncate(0);
-        throw error;
+        throw unwritable(request, error);
       });
       offset += chunk.length;
     }
@@ -136,22 +140,48 @@ async function* received(
   moved: (doneBytes: number) => void,
 ): AsyncGenerator<Buffer> {
   let done = start;
+  const pace = new Pace();
   try {
     if (answer.totalBytes !== undefined && answer.totalBytes > request.maxBytes)
       throw tooLarge(request.url, answer.totalBytes, request.maxBytes);
     request.onProgress?.(done, answer.totalBytes);
+    pace.wait();
     for await (const chunk of answer.body) {
       request.signal?.throwIfAborted();
+      pace.take(chunk.length);
       done += chunk.length;
       if (done > request.maxBytes) throw tooLarge(request.url, done, request.maxBytes);
       yield chunk;
       moved(done);
       request.onProgress?.(done, answer.totalBytes);
+      pace.wait();
     }
     if (answer.totalBytes !== undefined && done !== answer.totalBytes)
       throw new PassingError(`the connection ended after ${done} of ${answer.totalBytes} bytes`);
   } finally {
     answer.close();
+  }
+}
+
+/** Notices who sends a byte now and then so as not to be taken for silent; who reads slowly is no fault of theirs. */
+class Pace {
+  #askedMs = 0;
+  #waitedMs = 0;
+  #sizeBytes = 0;
+
+  wait(): void {
+    this.#askedMs = performance.now();
+  }
+
+  /** @throws {PassingError} */
+  take(sizeBytes: number): void {
+    this.#waitedMs += performance.now() - this.#askedMs;
+    this.#sizeBytes += sizeBytes;
+    if (this.#waitedMs < PACE_WINDOW_MS) return;
+    if (this.#sizeBytes < LEAST_BYTES_IN_WINDOW)
+      throw new PassingError("the server sends less than a byte a second");
+    this.#waitedMs = 0;
+    this.#sizeBytes = 0;
   }
 }
 
@@ -201,6 +231,20 @@ async function writeAll(file: FileHandle, chunk: Buffer, position: number): Prom
     const { bytesWritten } = await file.write(chunk, written, chunk.length - written, position + written);
     written += bytesWritten;
   }
+}
+
+function unwritable({ url, file }: DownloadRequest, error: unknown): unknown {
+  if (!(error instanceof Error) || !("code" in error)) return error;
+  const isFull = error.code === "ENOSPC" || error.code === "EDQUOT";
+  const why = isFull ? "no space is left on the disk" : error.message;
+  return new DevshellError(
+    "FETCH_UNWRITABLE",
+    `unable to download '${url}': cannot write "${file}": ${why}`,
+    {
+      hint: isFull ? "make room there and try again; `devshell gc` frees the store's disk" : undefined,
+      cause: error,
+    },
+  );
 }
 
 function tooLarge(url: string, sizeBytes: number, maxBytes: number): DevshellError {

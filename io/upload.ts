@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { DevshellError, fsPath, type ByteString } from "../core/index.ts";
-import { PassingError, decimalHeader, parseUrl, sendRequest, type MakeHeaders } from "./openUrl.ts";
+import { PassingError, decimalHeader, dropBody, parseUrl, sendRequest, type MakeHeaders } from "./openUrl.ts";
 import { withRetries } from "./retry.ts";
 import type { TransferOptions } from "./transfer.ts";
 
@@ -57,7 +57,7 @@ async function putOnce(start: URL, request: UploadRequest): Promise<void> {
       const { location } = response.headers;
       if ((response.statusCode !== 307 && response.statusCode !== 308) || location === undefined)
         return await readAnswer(request.url, response);
-      response.resume();
+      dropBody(response);
       const next = parseUrl(location, url);
       if (next.host !== url.host) headers = undefined;
       url = next;

@@ -6,6 +6,7 @@ import type { StorePath } from "../types.ts";
 import { isIntact } from "./registerBuild.ts";
 import type { Semaphore } from "./semaphore.ts";
 import type { SubstituterSet } from "./substituterSet.ts";
+import { WaitCycle, WaitGraph } from "./waitGraph.ts";
 import { Goals, Unavailable, isFailure, type Work } from "./work.ts";
 
 /** Makes paths valid by what is there and by substitution. */
@@ -14,6 +15,7 @@ export class PathGoals {
   readonly #substituters: SubstituterSet;
   readonly #downloads: Semaphore;
   readonly #goals: Goals<void>;
+  readonly #waits = new WaitGraph();
 
   constructor(work: Work, substituters: SubstituterSet, downloads: Semaphore) {
     this.#work = work;
@@ -35,7 +37,7 @@ export class PathGoals {
   ensure(path: StorePath, isRepair = false): Promise<void> {
     const work = this.#work;
     const { store } = work;
-    return this.#goals.reach(keyOf(path, isRepair), async () => {
+    const make = async (): Promise<void> => {
       work.throwIfStopped();
       if (store.isValidPath(path)) {
         store.addTempRoots([path]);
@@ -49,7 +51,8 @@ export class PathGoals {
             ? `cannot repair path '${path}': there is no substituter that has it`
             : `path '${path}' is required, but there is no substituter that can build it`,
         );
-    });
+    };
+    return this.#goals.reach(keyOf(path, isRepair), () => this.#waits.run(make));
   }
 
   isIntact(path: StorePath): boolean {
@@ -73,9 +76,7 @@ export class PathGoals {
     let offer = await this.#substituters.find(path);
     while (offer !== undefined) {
       const { info, substituter } = offer;
-      const others = info.references.filter((reference) => reference !== path);
-      const settled = await Promise.allSettled(others.map((reference) => this.ensure(reference)));
-      const failed = settled.filter(isFailure);
+      const failed = await this.#ensureReferences(info, keyOf(path, isRepair));
       if (failed.length > 0) {
         const message = `some references of path '${path}' could not be realised`;
         throw failed.some(({ reason }) => reason instanceof Unavailable)
@@ -100,6 +101,28 @@ export class PathGoals {
       }
     }
     return false;
+  }
+
+  /** @returns what failed of all that a path refers to */
+  async #ensureReferences(
+    { path, references }: RemotePathInfo,
+    key: string,
+  ): Promise<readonly PromiseRejectedResult[]> {
+    const others = references.filter((reference) => reference !== path);
+    if (others.length === 0) return [];
+    const keys = others.map((reference) => keyOf(reference, false));
+    const settled = Promise.allSettled(others.map((reference) => this.ensure(reference)));
+    try {
+      return (await this.#waits.wait(key, keys, settled)).filter(isFailure);
+    } catch (error) {
+      if (!(error instanceof WaitCycle)) throw error;
+      const names = error.keys.map((each) => each.slice(each.lastIndexOf("/") + 1));
+      throw new Unavailable(
+        "SUBSTITUTE_CYCLE",
+        `cycle detected in the references of '${path}': ${[...names, names[0]].join(" -> ")}`,
+        { hint: "the substituter that says so is broken, or lies" },
+      );
+    }
   }
 
   async #download(

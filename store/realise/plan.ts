@@ -32,6 +32,7 @@ export interface PlanRequest {
 export async function planRealisation(request: PlanRequest): Promise<RealisePlan> {
   const planner = new Planner(request);
   await Promise.all(request.targets.map((target) => planner.visit(target, request.isForced)));
+  await planner.end();
   return planner.result();
 }
 
@@ -117,6 +118,14 @@ class Planner {
     return visit;
   }
 
+  /** Waits for all visits, also those that nobody waits for. @throws what the first of them throws */
+  async end(): Promise<void> {
+    for (let count = -1; count !== this.#visited.size;) {
+      count = this.#visited.size;
+      await Promise.all(this.#visited.values());
+    }
+  }
+
   async #visitPath(path: StorePath): Promise<void> {
     const { store, querySubstituters } = this.#request;
     if (store.isValidPath(path)) return;
@@ -126,8 +135,9 @@ class Planner {
       return;
     }
     this.#downloads.set(path, info);
-    const others = info.references.filter((reference) => reference !== path);
-    await Promise.all(others.map((reference) => this.visit({ kind: "opaque", path: reference })));
+    // Not waited for: what a hostile cache says may go in a circle.
+    for (const reference of info.references)
+      if (reference !== path) this.visit({ kind: "opaque", path: reference }).catch(() => undefined);
   }
 
   async #visitBuilt(target: BuiltTarget, isForced: boolean): Promise<void> {

@@ -6,6 +6,7 @@ import {
   downloadToFile,
   fetchBytes,
   isNotFound,
+  parseUrl,
   probeUrl,
   upload,
   type MakeHeaders,
@@ -164,7 +165,7 @@ export class HttpFiles implements CacheFiles {
 
   /** What the cache is told in confidence is not for other hosts. */
   #headersFor(name: string): MakeHeaders | undefined {
-    return /^https?:\/\//.test(name) && new URL(name).host !== new URL(this.#base).host
+    return /^https?:\/\//.test(name) && parseUrl(name).host !== parseUrl(this.#base).host
       ? undefined
       : this.#headers;
   }

@@ -1,5 +1,6 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { COMPRESSIONS, decompress, type Compression } from "../../io/decompress.ts";
 import * as programs from "../../io/findProgram.ts";
@@ -63,6 +64,18 @@ describe("decompress", () => {
     expect(() => decompress("bzip2", inPieces(Buffer.alloc(0), 1))).toThrow(
       'the program "bzip2" is not installed',
     );
+  });
+
+  it("does not give an xz file all the memory that it asks for", async () => {
+    const [nar = Buffer.alloc(0)] = narsOf("xz");
+    const greedy = Buffer.from(nar);
+    // In the header of the first block: a dictionary of 4 GiB.
+    const start = 12;
+    const end = start + ((greedy[start] ?? 0) + 1) * 4 - 4;
+    const filter = greedy.indexOf(Buffer.from([0x21, 0x01]), start);
+    greedy[filter + 2] = 40;
+    greedy.writeUInt32LE(crc32(greedy.subarray(start, end)), end);
+    await expect(collect(decompress("xz", inPieces(greedy, 64)))).rejects.toThrow(/Cannot decompress xz/);
   });
 
   it("passes the source's own failure on", async () => {
