@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DevshellError, bytesOfText, textOfBytes } from "../../core/index.ts";
 import { downloadToFile } from "../../io/index.ts";
 import { parseFlakeReference } from "../../lang/index.ts";
-import type { StorePath } from "../../store/index.ts";
+import { deleteTree, type StorePath } from "../../store/index.ts";
 import { cacheDirectory } from "../cache/recordPaths.ts";
 import { stringOf, tell, ttlMs, type FetchContext, type FetchedTree, type InputAttributes } from "./types.ts";
 import { unpackArchive } from "./unpackArchive.ts";
@@ -87,7 +87,8 @@ export async function downloadTree(
     writeRecord(record, storePath, lastModified, immutableUrl);
     return { storePath, lastModified, immutableUrl, inputs };
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    // An archive's directories may be read-only.
+    deleteTree(bytesOfText(scratch));
   }
 }
 

@@ -1,9 +1,16 @@
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DevshellError, bytesOfText, type Hash, type HashAlgorithm } from "../../core/index.ts";
 import { downloadToFile } from "../../io/index.ts";
-import { hashFlat, hashNar, makeFixedOutputPath, type Store, type StorePath } from "../../store/index.ts";
+import {
+  deleteTree,
+  hashFlat,
+  hashNar,
+  makeFixedOutputPath,
+  type Store,
+  type StorePath,
+} from "../../store/index.ts";
 import { unpackArchive } from "./unpackArchive.ts";
 
 export interface PrefetchRequest {
@@ -45,7 +52,8 @@ export async function prefetchFile(
     const storePath = store.addPath(source, { name, method, algorithm, expectedHash: expected });
     return { storePath, hash };
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    // An archive's directories may be read-only.
+    deleteTree(bytesOfText(scratch));
   }
 }
 
@@ -58,5 +66,10 @@ function nameOf(url: string): string {
     throw new DevshellError("FETCH_NAME", `cannot figure out file name for '${url}'`, {
       hint: "give --name",
     });
-  return decodeURIComponent(name);
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    // No escape after all: as it is.
+    return name;
+  }
 }

@@ -1,12 +1,13 @@
 // A process of its own that does what a synchronous evaluation waits for: request on stdin, reply on stdout.
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DevshellError, bytesOfText, formatHash, parseHash, type ByteString } from "../../core/index.ts";
 import { downloadToFile } from "../../io/index.ts";
 import { debianBuilders } from "../../packages/index.ts";
 import {
+  deleteTree,
   downstreamPlaceholder,
   dynamicPlaceholder,
   fetchClosure,
@@ -194,7 +195,8 @@ async function fetchPath(task: FetchTask, store: Store): Promise<SyncTaskReply> 
     if (expected === undefined) rememberFetch(task, path);
     return fetched(store, path);
   } finally {
-    rmSync(dir, { recursive: true, force: true });
+    // An archive's directories may be read-only.
+    deleteTree(bytesOfText(dir));
   }
 }
 

@@ -71,3 +71,42 @@ function mutateOnce(bytes: Buffer, random: Random, words: readonly number[]): Bu
       return bytes;
   }
 }
+
+/** As {@link mutate} for what is made of texts: also words that mean something, and pieces of another input. */
+export function mutateText(
+  bytes: Buffer,
+  random: Random,
+  tokens: readonly Buffer[],
+  other: Buffer = Buffer.alloc(0),
+): Buffer {
+  let mutated: Buffer = Buffer.from(bytes);
+  for (let count = 1 + random.below(4); count > 0; count--) {
+    const at = random.below(mutated.length + 1);
+    const to = Math.min(mutated.length, at + random.below(1 << random.below(8)));
+    const token = tokens.length === 0 ? Buffer.alloc(0) : random.of(tokens);
+    const from = random.below(other.length + 1);
+    switch (random.below(6)) {
+      case 0:
+        mutated = Buffer.concat([mutated.subarray(0, at), token, mutated.subarray(at)]);
+        break;
+      case 1:
+        mutated = Buffer.concat([mutated.subarray(0, at), token, mutated.subarray(to)]);
+        break;
+      case 2:
+        mutated = Buffer.concat([mutated.subarray(0, at), other.subarray(from)]);
+        break;
+      case 3:
+        // The same again and again: what is quadratic shows.
+        if (mutated.length < 1 << 12)
+          mutated = Buffer.concat([
+            mutated.subarray(0, at),
+            ...Array.from({ length: random.below(100) }, () => mutated.subarray(at, to)),
+            mutated.subarray(at),
+          ]);
+        break;
+      default:
+        mutated = mutate(mutated, random);
+    }
+  }
+  return mutated;
+}

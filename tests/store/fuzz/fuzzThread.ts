@@ -1,0 +1,96 @@
+// A thread that gives mutated inputs to one reader. What hangs it, or fills its memory, is its end alone.
+import { parentPort, workerData } from "node:worker_threads";
+import { DevshellError } from "../../../core/index.ts";
+import { Random, mutate, mutateText } from "../mutate.ts";
+import type { FuzzTarget, MakeTarget } from "./target.ts";
+
+export interface FuzzThreadData {
+  /** A module whose `makeTarget` makes the target. */
+  readonly target: string;
+  readonly seed: number;
+  readonly seconds: number;
+  readonly leastCount: number;
+  /** One number: which input is being read. */
+  readonly progress: SharedArrayBuffer;
+}
+
+export interface FuzzOutcome {
+  readonly count: number;
+  readonly accepted: number;
+  /** Kinds of ends that were seen. */
+  readonly kinds: number;
+  readonly seconds: number;
+  readonly failure?: string | undefined;
+}
+
+/** What takes so long of this thread's own time is as good as a hang. */
+const SLOW_MS = 2000;
+const MOST_MEMORY_BYTES = 768 << 20;
+const MOST_MESSAGE_LENGTH = 10_000;
+const MOST_INPUTS = 4000;
+const MOST_INPUT_BYTES = 1 << 16;
+
+const { target: module, seed, seconds, leastCount, progress } = workerData as FuzzThreadData;
+const current = new Int32Array(progress);
+const { makeTarget } = (await import(module)) as { readonly makeTarget: MakeTarget };
+const target = await makeTarget();
+parentPort?.postMessage(await fuzz(target));
+
+async function fuzz({ corpus, tokens, run, end }: FuzzTarget): Promise<FuzzOutcome> {
+  const pool = [...corpus];
+  const kinds = new Set<string>();
+  const memoryBefore = process.memoryUsage().rss;
+  const start = performance.now();
+  let [count, accepted] = [0, 0];
+  let failure: string | undefined;
+  for (; failure === undefined; count++) {
+    const elapsed = performance.now() - start;
+    if (count >= leastCount && elapsed > seconds * 1000) break;
+    Atomics.store(current, 0, count);
+    const random = new Random(seed * 1_000_003 + count);
+    const base = random.of(pool);
+    // Whatever else, what is right is read.
+    const whole = count % 2 === 0 ? corpus[count / 2] : undefined;
+    const mutated =
+      random.below(2) === 0 ? mutate(base, random) : mutateText(base, random, tokens, random.of(pool));
+    const input = whole ?? mutated;
+    const before = process.threadCpuUsage();
+    let kind = "accepted";
+    try {
+      const running = run(input, random);
+      if (running instanceof Promise) await running;
+      accepted++;
+    } catch (error) {
+      if (!(error instanceof DevshellError)) failure = describe(error);
+      else if (error.message.length > MOST_MESSAGE_LENGTH)
+        failure = `a message of ${error.message.length} characters: ${error.message.slice(0, 200)}`;
+      else kind = kindOf(error);
+    }
+    const used = process.threadCpuUsage(before);
+    const tookMs = (used.user + used.system) / 1000;
+    if (tookMs > SLOW_MS) failure ??= `it took ${tookMs} ms`;
+    if (count % 64 === 0 && process.memoryUsage().rss - memoryBefore > MOST_MEMORY_BYTES)
+      failure ??= `memory grew to ${process.memoryUsage().rss} bytes`;
+    if (failure !== undefined)
+      failure += `\nseed ${seed}, input ${count}, ${input.length} bytes: ${input.subarray(0, 3000).toString("base64")}`;
+    // What ends in a new way is worth more mutations.
+    if (!kinds.has(kind)) {
+      kinds.add(kind);
+      if (pool.length < MOST_INPUTS && input.length < MOST_INPUT_BYTES) pool.push(input);
+    }
+  }
+  await end?.();
+  return { count, accepted, kinds: kinds.size, seconds: (performance.now() - start) / 1000, failure };
+}
+
+/** An error without what it quotes. */
+function kindOf({ code, message }: DevshellError): string {
+  return `${code} ${message
+    .replace(/"(?:[^"\\]|\\.)*"|'[^']*'/g, "…")
+    .replace(/\d+/g, "0")
+    .slice(0, 120)}`;
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
