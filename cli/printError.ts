@@ -1,4 +1,5 @@
 import { DevshellError, bytesOfShown, formatError } from "../core/index.ts";
+import { systemFailure } from "./systemFailure.ts";
 import { UsageError } from "./usageError.ts";
 import { inUsersFiles } from "./userTrace.ts";
 
@@ -61,6 +62,8 @@ export function printError(
         hint: "change to a directory that exists",
       }),
     );
+  const refusal = systemFailure(error);
+  if (refusal !== undefined) return printError(refusal, options);
   // A bug: all that can help to find it.
   process.stderr.write(
     `devshell: internal error: ${error instanceof Error ? (options.hasTrace === true ? error.stack : error.message) : String(error)}\n` +

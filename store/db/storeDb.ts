@@ -3,6 +3,7 @@ import { pathToFileURL } from "node:url";
 import { DevshellError, formatHash, parseHash, textOfBytes } from "../../core/index.ts";
 import { HASH_PART_LENGTH, compareBytes, storePathBaseName, storePathHashPart } from "../format/storePath.ts";
 import type { OutputName, Realisation, StorePath, ValidPathInfo } from "../types.ts";
+import { databaseError } from "./databaseError.ts";
 import { BUILD_TRACE_MIGRATION, CREATE_MIGRATIONS, CREATE_SCHEMA, MIGRATIONS } from "./schema.ts";
 
 /** How long a statement waits for another process's transaction. */
@@ -43,16 +44,13 @@ export class StoreDb implements Disposable {
     this.#file = file;
     this.#isSynced = isSynced;
     this.#db = this.#guard(() => (mode === "readOnly" ? openReadOnly(file) : openDatabase(file, false)));
-    this.#guard(() => {
-      if (mode === "readOnly") return;
-      this.#db.exec(`pragma synchronous = ${isSynced ? "normal" : "off"}`);
-      const journal = this.#db.prepare("pragma main.journal_mode").get() as { journal_mode: string };
-      if (journal.journal_mode !== "wal") this.#db.exec("pragma main.journal_mode = wal");
-      // As Nix: closing truncates the log, and instantiating a system is one sync.
-      this.#db.exec("pragma main.journal_size_limit = 1099511627776; pragma wal_autocheckpoint = 40000");
-      if (mode === "create") this.#db.exec(CREATE_SCHEMA);
-      this.#migrate();
-    });
+    if (mode === "readOnly") return;
+    try {
+      this.#prepareToWrite(mode, isSynced);
+    } catch (error) {
+      this.#db.close();
+      throw error;
+    }
   }
 
   /** Runs work as one transaction: all of it happens or nothing. Nested calls join the outer one. */
@@ -323,6 +321,18 @@ export class StoreDb implements Disposable {
     if (this.#db.isOpen) this.#db.close();
   }
 
+  #prepareToWrite(mode: "create" | "open", isSynced: boolean): void {
+    this.#guard(() => {
+      this.#db.exec(`pragma synchronous = ${isSynced ? "normal" : "off"}`);
+      const journal = this.#db.prepare("pragma main.journal_mode").get() as { journal_mode: string };
+      if (journal.journal_mode !== "wal") this.#db.exec("pragma main.journal_mode = wal");
+      // As Nix: closing truncates the log, and instantiating a system is one sync.
+      this.#db.exec("pragma main.journal_size_limit = 1099511627776; pragma wal_autocheckpoint = 40000");
+      if (mode === "create") this.#db.exec(CREATE_SCHEMA);
+      this.#migrate();
+    });
+  }
+
   #insert(
     info: ValidPathInfo,
     outputsOf: (drvPath: StorePath) => Iterable<readonly [OutputName, StorePath]>,
@@ -483,46 +493,5 @@ function openReadOnly(file: string): DatabaseSync {
     const url = pathToFileURL(textOfBytes(file));
     url.searchParams.set("immutable", "1");
     return openDatabase(url, true);
-  }
-}
-
-/** What SQLite's codes mean to a user; constraint violations and the like are bugs and stay as they are. */
-function databaseError(file: string, error: unknown): unknown {
-  if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return error;
-  const cause = error;
-  switch (error.errcode & 255) {
-    case 13:
-      return new DevshellError(
-        "STORE_NO_SPACE",
-        `Cannot write the store's database "${file}": no space is left on the disk`,
-        {
-          cause,
-          hint: "free some with `devshell gc`",
-        },
-      );
-    case 8:
-      return new DevshellError(
-        "STORE_READ_ONLY",
-        `Cannot write the store's database "${file}": it is read-only`,
-        { cause },
-      );
-    case 5:
-    case 6:
-      return new DevshellError(
-        "STORE_DB_BUSY",
-        `Cannot use the store's database "${file}": another process holds it`,
-        { cause },
-      );
-    case 10:
-    case 11:
-    case 14:
-    case 26:
-      return new DevshellError(
-        "STORE_DB_FAILED",
-        `Cannot use the store's database "${file}": ${error.message}`,
-        { cause },
-      );
-    default:
-      return error;
   }
 }

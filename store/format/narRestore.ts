@@ -146,6 +146,15 @@ class FileWriter implements NarHandler {
   }
 
   fileEnd(): void {
+    writing(this.#path, () => this.#endFile());
+  }
+
+  close(): void {
+    if (this.#fd >= 0) closeSync(this.#fd);
+    this.#fd = -1;
+  }
+
+  #endFile(): void {
     const fd = this.#fd;
     writing(this.#path, () => {
       if (this.#isCanonical) {
@@ -159,11 +168,6 @@ class FileWriter implements NarHandler {
     });
     this.#fd = -1;
     closeSync(fd);
-  }
-
-  close(): void {
-    if (this.#fd >= 0) closeSync(this.#fd);
-    this.#fd = -1;
   }
 }
 
@@ -239,6 +243,18 @@ export function writeError(path: ByteString, error: unknown): unknown {
         "STORE_NO_SPACE",
         `Cannot write "${path}": the disk quota is used up`,
         options("free some with `devshell gc`"),
+      );
+    case "EFBIG":
+      return new DevshellError(
+        "STORE_WRITE_FAILED",
+        `Cannot write "${path}": it is larger than files may be`,
+        options("the limit is the file system's, or this process's: `ulimit -f` shows it"),
+      );
+    case "EIO":
+      return new DevshellError(
+        "STORE_WRITE_FAILED",
+        `Cannot write "${path}": the disk reports an input/output error`,
+        options("the system's log (`dmesg`) may say why; `nix-store --verify --check-contents` finds damage"),
       );
     case "EROFS":
       return new DevshellError(

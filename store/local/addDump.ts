@@ -1,12 +1,10 @@
-import { createWriteStream } from "node:fs";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { open } from "node:fs/promises";
 import { DevshellError, fsPath, hashStream, type ByteString, type Hash } from "../../core/index.ts";
 import type { HashAlgorithm } from "../../core/index.ts";
 import { formatContentAddress } from "../format/contentAddress.ts";
 import { checkOutputPaths, parseDerivation } from "../format/derivation.ts";
 import { hashNar } from "../format/nar.ts";
-import { NarRestorer, asBuffer } from "../format/narRestore.ts";
+import { NarRestorer, asBuffer, writeError } from "../format/narRestore.ts";
 import {
   checkStorePathName,
   isDerivationPath,
@@ -127,9 +125,7 @@ async function writeDump(
   dump: AsyncIterable<Uint8Array>,
 ): Promise<NarDigest | undefined> {
   if (form === "flat") {
-    await pipeline(Readable.from(dump, { objectMode: false }), createWriteStream(fsPath(scratch)), {
-      signal,
-    });
+    await writeFlat(scratch, dump, signal);
     canonicalise(scratch);
     return undefined;
   }
@@ -145,6 +141,20 @@ async function writeDump(
   }
   restorer.end();
   return { hash: running.digest(), sizeBytes };
+}
+
+async function writeFlat(
+  scratch: ByteString,
+  dump: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await using file = await open(fsPath(scratch), "wx", 0o644);
+  for await (const part of dump) {
+    signal?.throwIfAborted();
+    await file.writeFile(part).catch((error: unknown) => {
+      throw writeError(scratch, error);
+    });
+  }
 }
 
 function contentHash(

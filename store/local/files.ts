@@ -233,26 +233,40 @@ function* deletion(top: ByteString): Generator<undefined, number> {
     }
     if (frame.path === top) {
       // What was moved up meanwhile.
-      frame.names = namesIn(top);
+      frame.names = openForDeletion(top, frame.stats).names;
       frame.next = 0;
       if (frame.names.length > 0) continue;
     }
-    rmdirSync(fsPath(frame.path));
-    freed += frame.stats.blocks * 512;
+    if (isDone(() => rmdirSync(fsPath(frame.path)))) freed += frame.stats.blocks * 512;
     stack.pop();
   }
   return freed;
 }
 
 function deleteFile(path: ByteString, stats: Stats): number {
-  unlinkSync(fsPath(path));
+  if (!isDone(() => unlinkSync(fsPath(path)))) return 0;
   // Two links: the other is the one in `.links`, which garbage collection removes next.
   return stats.nlink <= 2 ? stats.blocks * 512 : 0;
 }
 
 function openForDeletion(path: ByteString, stats: Stats): Opened {
-  if ((stats.mode & 0o700) !== 0o700) chmodSync(fsPath(path), stats.mode | 0o700);
-  return { path, stats, names: namesIn(path), next: 0 };
+  let names: readonly ByteString[] = [];
+  isDone(() => {
+    if ((stats.mode & 0o700) !== 0o700) chmodSync(fsPath(path), stats.mode | 0o700);
+    names = namesIn(path);
+  });
+  return { path, stats, names, next: 0 };
+}
+
+/** Whether it is this process that did it: a collector and the owner of a scratch directory may delete it at once. */
+function isDone(step: () => void): boolean {
+  try {
+    step();
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    return false;
+  }
 }
 
 /** A directory is moved by who may write to it: its entry `..` changes. */

@@ -8,7 +8,10 @@ import {
   readFileSync,
   readlinkSync,
   renameSync,
-  rmdirSync,
+  rmSync,
+  statSync,
+  statfsSync,
+  truncateSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -18,10 +21,14 @@ import { SCHEMA_VERSION } from "../db/schema.ts";
 import { writeError } from "../format/narRestore.ts";
 import type { StoreSettings } from "../types.ts";
 import { tryLock } from "./fileLock.ts";
-import { entryExists, makeDirectories, syncEntry } from "./files.ts";
+import { deleteTree, entryExists, makeDirectories, syncEntry } from "./files.ts";
 
 /** Space held back so that a collector can open its database on a full disk, in bytes; freed by it first. */
 const RESERVED_SPACE_BYTES = 8 << 20;
+/** As much of it as one opening takes: the rest is for the collector. */
+const YIELDED_BYTES = 64 << 10;
+/** Where less is free it is left to the work at hand. */
+const RESERVED_FROM_FREE_BYTES = 4 * RESERVED_SPACE_BYTES;
 
 /** Where unfinished downloads wait for the next run. */
 export function downloadsDir(stateDir: string): string {
@@ -130,11 +137,52 @@ export function writeSchema(dbDir: ByteString): void {
   }
 }
 
+/** Also after a collection, which gives it up. */
 export function reserveSpace(dbDir: ByteString): void {
+  const file = fsPath(`${dbDir}/reserved`);
   try {
-    writeFileSync(fsPath(`${dbDir}/reserved`), Buffer.alloc(RESERVED_SPACE_BYTES, "X"), { mode: 0o600 });
+    if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) >= RESERVED_SPACE_BYTES) return;
+    const { bavail, bsize } = statfsSync(fsPath(dbDir));
+    if (bavail * bsize < RESERVED_FROM_FREE_BYTES) return;
+    writeFileSync(file, Buffer.alloc(RESERVED_SPACE_BYTES, "X"), { mode: 0o600 });
+  } catch (error) {
+    // Only a precaution; a part of it would be in the way of what has to be written.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOSPC" || code === "EDQUOT") rmSync(file, { force: true });
+  }
+}
+
+/** Opens a database, which takes room for its log: on a full disk some of what is held back. */
+export function openWithReserve<T>(dbDir: ByteString, open: () => T): T {
+  for (;;) {
+    try {
+      return open();
+    } catch (error) {
+      if (!(error instanceof DevshellError) || error.code !== "STORE_NO_SPACE" || !yieldReserve(dbDir))
+        throw error;
+    }
+  }
+}
+
+function yieldReserve(dbDir: ByteString): boolean {
+  const file = fsPath(`${dbDir}/reserved`);
+  try {
+    const { size } = statSync(file);
+    if (size < YIELDED_BYTES) return false;
+    truncateSync(file, size - YIELDED_BYTES);
+    return true;
   } catch {
-    // Only a precaution; where there is no room for it, what follows says so.
+    return false;
+  }
+}
+
+/** @returns a descriptor; `undefined` where it is gone */
+export function openIfThere(path: ByteString): number | undefined {
+  try {
+    return openSync(fsPath(path), "r");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw writeError(path, error);
   }
 }
 
@@ -150,10 +198,11 @@ export function createScratchDirectory(realStoreDir: ByteString): {
     } catch (error) {
       throw writeError(realStoreDir, error);
     }
-    const fd = openSync(fsPath(path), "r");
-    // A collector may have taken it before it was locked.
+    // A collector may take it before it is locked.
+    const fd = openIfThere(path);
+    if (fd === undefined) continue;
     if (tryLock(fd, "exclusive") && entryExists(path)) return { path, fd, next: 0 };
     closeSync(fd);
-    if (entryExists(path)) rmdirSync(fsPath(path));
+    deleteTree(path);
   }
 }

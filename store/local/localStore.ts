@@ -48,6 +48,7 @@ import {
   checkSchema,
   createDirectories,
   createScratchDirectory,
+  openWithReserve,
   readSchema,
   refuseSymlinks,
   refuseUnwritable,
@@ -143,12 +144,14 @@ export class LocalStore implements StoreAccess, Disposable {
     createDirectories(settings);
     refuseSymlinks(settings);
     refuseUnwritable(dbDir);
-    if (schema !== undefined)
+    if (schema !== undefined) {
+      reserveSpace(dbDir);
       return new LocalStore(
         settings,
-        new StoreDb(dbFile, settings.storeDir, { mode: "open", isSynced }),
+        openWithReserve(dbDir, () => new StoreDb(dbFile, settings.storeDir, { mode: "open", isSynced })),
         options,
       );
+    }
     using _lock = FileLock.acquireSync(`${dbDir}/big-lock`, "exclusive", () =>
       options.onWait?.("waiting for exclusive access to the store"),
     );

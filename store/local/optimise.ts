@@ -19,6 +19,9 @@ import type { OptimiseResult } from "./types.ts";
 
 /** Paths that are protected from collection at once. */
 const BATCH_SIZE = 256;
+/** It is there already, or there is no room for links. */
+const NO_LINK: ReadonlySet<string> = new Set(["EEXIST", "ENOSPC", "EDQUOT", "EMLINK", "EPERM"]);
+const MAX_ATTEMPTS = 20;
 /** How long it works between turns of the event loop. */
 const SLICE_MS = 20;
 
@@ -144,12 +147,12 @@ class Optimiser {
       return true;
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
-      if (code === "EEXIST" || code === "ENOSPC" || code === "EMLINK" || code === "EPERM") return false;
-      throw error;
+      if (code !== undefined && NO_LINK.has(code)) return false;
+      throw writeError(link, error);
     }
   }
 
-  #replace(path: ByteString, link: ByteString): boolean {
+  #replace(path: ByteString, link: ByteString, attempt = 0): boolean {
     const directory = path.slice(0, path.lastIndexOf("/"));
     const isInner = directory !== this.#store.realStoreDir;
     const temporary = `${this.#store.realStoreDir}/.tmp-link-${process.pid}-${this.#nextName++}`;
@@ -165,9 +168,12 @@ class Optimiser {
       return true;
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
-      // Too many links to one file, or a collector took it: this file stays as it is.
-      if (code === "EMLINK" || code === "ENOENT") return false;
-      throw error;
+      // Too many links to one file, no room for another, or a collector took it: this file stays as it is.
+      if (code === "EMLINK" || code === "ENOSPC" || code === "EDQUOT" || code === "ENOENT") return false;
+      // Another process that does the same has just closed the directory again.
+      if (code === "EACCES" && isInner && attempt < MAX_ATTEMPTS)
+        return this.#replace(path, link, attempt + 1);
+      throw writeError(path, error);
     } finally {
       if (isInner) {
         chmodSync(fsPath(directory), 0o555);

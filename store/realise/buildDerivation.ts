@@ -1,3 +1,4 @@
+import { statfsSync } from "node:fs";
 import { chown, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
@@ -18,6 +19,8 @@ import { runPreBuildHook } from "./preBuildHook.ts";
 import { compareOutputs, registerOutputs } from "./registerBuild.ts";
 import { checkSandboxStore, launchInSandbox, sandboxBuildDir } from "./sandbox.ts";
 import { Scratch, existsAt } from "./scratch.ts";
+
+const NEARLY_FULL_BYTES = 8 << 20;
 
 /**
  * Builds a derivation whose inputs are valid and whose outputs' locks are held, and registers its outputs.
@@ -116,7 +119,7 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
       return slow;
     },
   });
-  if (exit.kind !== "exited" || exit.status !== 0) throw builderFailure(request, exit, log);
+  if (exit.kind !== "exited" || exit.status !== 0) throw builderFailure(request, exit, log, scratch);
   if (scratch.chrootDir !== undefined) checkSandboxStore(scratch.chrootDir, settings.storeDir);
 }
 
@@ -127,9 +130,10 @@ async function writeInput(scratch: Scratch, name: string, content: ByteString): 
 }
 
 function builderFailure(
-  { drvPath, derivation }: BuildRequest,
+  { drvPath, derivation, store }: BuildRequest,
   exit: BuilderExit,
   log: BuildLog,
+  { buildDir }: Scratch,
 ): DevshellError {
   if (exit.kind === "setupFailed")
     return new DevshellError("SANDBOX_FAILED", `Cannot build '${drvPath}'.\nReason: ${exit.message}`, {
@@ -139,7 +143,19 @@ function builderFailure(
     return new DevshellError("BUILD_TIMED_OUT", `building of '${drvPath}' ${describeExit(exit)}`, {
       exitStatus: 101,
     });
-  return buildFailure(drvPath, derivation, `builder ${describeExit(exit)}`, log.tail);
+  const failure = buildFailure(drvPath, derivation, `builder ${describeExit(exit)}`, log.tail);
+  if (![store.realPath(store.settings.storeDir), buildDir].some(isNearlyFull)) return failure;
+  return new DevshellError(
+    failure.code,
+    `${failure.message}\nnote: build failure may have been caused by lack of free disk space`,
+    { exitStatus: failure.exitStatus, hint: "free some with `devshell gc`" },
+  );
+}
+
+/** Before the build directory is deleted: whether a builder may have had no room. */
+function isNearlyFull(directory: ByteString): boolean {
+  const { bavail, bsize } = statfsSync(fsPath(directory));
+  return bavail * bsize < NEARLY_FULL_BYTES;
 }
 
 function buildFailure(

@@ -3,6 +3,7 @@ import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DevshellError, bytesOfText, fsPath, type ByteString } from "../../core/index.ts";
 import type { TransferOptions } from "../../io/index.ts";
+import { writeError } from "../format/narRestore.ts";
 import type {
   CacheContent,
   CacheFiles,
@@ -66,6 +67,14 @@ export class DirectoryFiles implements CacheFiles {
   async write(name: string, content: CacheContent, { signal }: WriteOptions): Promise<void> {
     signal?.throwIfAborted();
     const path = this.#path(name);
+    try {
+      await this.#write(path, content);
+    } catch (error) {
+      throw writeError(path, error);
+    }
+  }
+
+  async #write(path: ByteString, content: CacheContent): Promise<void> {
     await mkdir(fsPath(dirname(path)), { recursive: true });
     if ("file" in content && dirname(content.file).startsWith(this.#directory)) {
       await rename(fsPath(content.file), fsPath(path));
@@ -85,7 +94,14 @@ export class DirectoryFiles implements CacheFiles {
   }
 
   async initialise(): Promise<void> {
-    for (const name of DIRECTORIES) await mkdir(fsPath(`${this.#directory}/${name}`), { recursive: true });
+    for (const name of DIRECTORIES) {
+      const path = `${this.#directory}/${name}`;
+      try {
+        await mkdir(fsPath(path), { recursive: true });
+      } catch (error) {
+        throw writeError(path, error);
+      }
+    }
   }
 
   list(): Promise<readonly string[]> {
@@ -107,15 +123,24 @@ export class DirectoryFiles implements CacheFiles {
   }
 
   async *#stream(name: string): AsyncIterable<Buffer> {
-    await using file = await open(fsPath(this.#path(name)), "r");
+    const opening = open(fsPath(this.#path(name)), "r");
+    await using file = await opening.catch((error: unknown) => {
+      throw this.#unreadable(name, error);
+    });
     for await (const chunk of file.createReadStream({ highWaterMark: BUFFER_BYTES, autoClose: false }))
       yield chunk as Buffer;
   }
 
   /** Before it is opened: a pipe would wait for its writer. */
   #sizeOf(name: string): number | undefined {
-    const stats = statSync(fsPath(this.#path(name)), { throwIfNoEntry: false });
-    return stats?.isFile() === true ? stats.size : undefined;
+    try {
+      const stats = statSync(fsPath(this.#path(name)), { throwIfNoEntry: false });
+      return stats?.isFile() === true ? stats.size : undefined;
+    } catch (error) {
+      // No file can have that name.
+      if ((error as NodeJS.ErrnoException).code === "ENAMETOOLONG") return undefined;
+      throw this.#unreadable(name, error);
+    }
   }
 
   /** Small files are read sooner than a thread of the pool would begin to. */
@@ -124,12 +149,17 @@ export class DirectoryFiles implements CacheFiles {
       return readFileSync(fsPath(this.#path(name)));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-      throw new DevshellError(
-        "CACHE_UNREADABLE",
-        `binary cache '${this.url}': cannot read '${name}': ${(error as Error).message}`,
-        { cause: error },
-      );
+      throw this.#unreadable(name, error);
     }
+  }
+
+  #unreadable(name: string, error: unknown): unknown {
+    if (!(error instanceof Error) || !("code" in error) || error instanceof DevshellError) return error;
+    return new DevshellError(
+      "CACHE_UNREADABLE",
+      `binary cache '${this.url}': cannot read '${name}': ${error.message}`,
+      { cause: error },
+    );
   }
 
   #path(name: string): ByteString {

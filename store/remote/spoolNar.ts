@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 import { DevshellError, fsPath, hashStream, type ByteString, type Hash } from "../../core/index.ts";
 import { compress, type Compression } from "../../io/index.ts";
-import { NarLister, asBuffer, type NarListing } from "../format/narRestore.ts";
+import { NarLister, asBuffer, writeError, type NarListing } from "../format/narRestore.ts";
 import { NarReader } from "../format/narReader.ts";
 import { importMismatch } from "../local/contentHash.ts";
 import type { IncomingPathInfo } from "../local/types.ts";
@@ -36,11 +36,14 @@ export async function spoolNar(
   const running = hashStream("sha256");
   const check = new NarCheck(info, options);
   let fileSizeBytes = 0;
-  await using file = await open(fsPath(options.file), "wx", 0o644);
+  const refused = (error: unknown): never => {
+    throw writeError(options.file, error);
+  };
+  await using file = await open(fsPath(options.file), "wx", 0o644).catch(refused);
   for await (const chunk of compress(options.compression, check.pass(nar), options)) {
     running.update(chunk);
     fileSizeBytes += chunk.length;
-    await file.writeFile(chunk);
+    await file.writeFile(chunk).catch(refused);
   }
   return {
     fileHash: running.digest(),

@@ -1,0 +1,97 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { LocalStore, type StorePath } from "../../../store/index.ts";
+import { removeTree } from "../../../store/realise/scratch.ts";
+import { copyPaths } from "../../../store/remote/copyPaths.ts";
+import { openRemoteStore } from "../../../store/remote/openRemoteStore.ts";
+import { StoreEndpoint } from "../../../store/remote/storeEndpoint.ts";
+import { temporaryDirectory, testSettings } from "../realiseFixture.ts";
+import type { FillReport, FillRequest } from "./fillDisk.ts";
+
+/** Smaller steps try more places where the disk may be full: `DEVSHELL_FULL_DISK_STEP=4096`. */
+const STEP = Number(process.env["DEVSHELL_FULL_DISK_STEP"] ?? String(48 << 10));
+const NAMESPACE = process.getuid?.() === 0 ? ["--mount"] : ["--map-root-user", "--mount"];
+const SCRIPT = 'mount -t tmpfs -o "$1" tmpfs "$2" && shift 2 && exec "$@"';
+
+/** Runs a program that sees a small disk at a path; nobody else does, and it goes with the program. */
+function onSmallDisk(
+  disk: string,
+  options: string,
+  command: readonly string[],
+): ReturnType<typeof spawnSync> {
+  return spawnSync("unshare", [...NAMESPACE, "sh", "-c", SCRIPT, "sh", options, disk, ...command], {
+    encoding: "utf8",
+    timeout: 600_000,
+  });
+}
+
+const canMount = ((): boolean => {
+  const dir = temporaryDirectory();
+  try {
+    return onSmallDisk(dir, "size=1m", ["true"]).status === 0;
+  } finally {
+    void removeTree(dir);
+  }
+})();
+
+/** A cache with one path. */
+async function writeCache(outside: string, storeDir: string): Promise<StorePath> {
+  const settings = {
+    ...testSettings(`${outside}/origin`),
+    storeDir,
+    realStoreDir: `${outside}/origin/store`,
+  };
+  using origin = LocalStore.open(settings);
+  const path = origin.addText("offered", "x".repeat(60_000), []);
+  await using target = await openRemoteStore(settings, `file://${outside}/cache?compression=none`, {
+    isTarget: true,
+  });
+  await copyPaths({ source: new StoreEndpoint(origin), target, paths: [path], isRecursive: false });
+  return path;
+}
+
+describe.skipIf(!canMount)("a disk that is full (where a namespace may mount one)", () => {
+  it.each([
+    ["bytes", "size=64m", STEP],
+    ["files", "size=64m,nr_inodes=700", Math.max(1, STEP >> 12)],
+  ] as const)(
+    "of %s: each operation says so, and leaves a store that is whole and goes on once there is room",
+    { timeout: 600_000 },
+    async (kind, options, step) => {
+      const dir = temporaryDirectory();
+      try {
+        const [disk, outside] = [join(dir, "disk"), join(dir, "outside")];
+        mkdirSync(disk);
+        mkdirSync(outside);
+        const offered = await writeCache(outside, `${disk}/nix/store`);
+        const request: FillRequest = { disk, outside, offered, kind, step };
+        const program = join(import.meta.dirname, "fillDisk.ts");
+        const { status, stdout, stderr } = onSmallDisk(disk, options, [
+          process.execPath,
+          "--disable-warning=ExperimentalWarning",
+          program,
+          JSON.stringify(request),
+        ]);
+        expect(String(stderr)).toBe("");
+        expect(status).toBe(0);
+        const reports = JSON.parse(String(stdout)) as FillReport[];
+        if (process.env["DEVSHELL_FULL_DISK_STEP"] !== undefined)
+          for (const { operation, failures, room } of reports)
+            process.stderr.write(`${kind} ${operation}: ${failures} failures, done with ${room}\n`);
+        expect(
+          reports.flatMap(({ operation, problems }) => problems.map((what) => `${operation}: ${what}`)),
+        ).toEqual([]);
+        const failed = new Set(
+          reports.flatMap(({ operation, failures }) => (failures > 0 ? [operation] : [])),
+        );
+        // What writes much cannot have had enough room from the start.
+        for (const name of ["addText", "addPath", "addDump", "substitute", "build"])
+          expect(failed).toContain(name);
+      } finally {
+        await removeTree(dir);
+      }
+    },
+  );
+});
