@@ -8,6 +8,7 @@ import type { StorePath } from "../types.ts";
 import type { StoreAccess } from "./access.ts";
 import { FileLock, tryLock, tryUnlink } from "./fileLock.ts";
 import { deleteTree, makeDirectories, namesIn } from "./files.ts";
+import { openIfThere } from "./layout.ts";
 import { ReferenceGraph, type KeepRules } from "./referenceGraph.ts";
 import { findRoots } from "./roots.ts";
 import { AnnouncedCollector, gcLockPath, hashPartsOf, readTempRoots } from "./tempRoots.ts";
@@ -326,9 +327,10 @@ class RootsServer implements AsyncDisposable {
     return roots;
   }
 
-  /** Lets clients be answered, as long as they ask one thing after the other. */
+  /** Lets clients be answered who ask one thing after the other; not for ever, if there are many of them. */
   async settle(): Promise<void> {
-    for (let answered = -1; answered !== this.#answered;) {
+    const end = Date.now() + SLICE_MS;
+    for (let answered = -1; answered !== this.#answered && Date.now() < end;) {
       answered = this.#answered;
       await nextTurn();
       if (this.#clients.size > 0) await sleep(1);
@@ -361,7 +363,8 @@ class RootsServer implements AsyncDisposable {
 
 function isLockedDirectory(path: string): boolean {
   if (statSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() !== true) return false;
-  const fd = openSync(fsPath(path), "r");
+  const fd = openIfThere(path);
+  if (fd === undefined) return false;
   try {
     return !tryLock(fd, "exclusive");
   } finally {

@@ -44,8 +44,10 @@ export function readGenerations(profile: ByteString): Generations {
     if (number === undefined) continue;
     const link = `${directory}/${entry}`;
     const target = linkTarget(link);
-    if (target === undefined) continue;
-    all.push({ number, link, target, madeMs: lstatSync(fsPath(link)).mtimeMs });
+    const stats = lstatSync(fsPath(link), { throwIfNoEntry: false });
+    // Others may be deleting generations: who only reads holds no lock.
+    if (target === undefined || stats === undefined) continue;
+    all.push({ number, link, target, madeMs: stats.mtimeMs });
   }
   const inUse = linkTarget(profile);
   return {

@@ -5,7 +5,7 @@ import { hashNar } from "../format/nar.ts";
 import type { StorePath } from "../types.ts";
 import type { StoreAccess } from "./access.ts";
 import { FileLock } from "./fileLock.ts";
-import { namesIn } from "./files.ts";
+import { entryExists, namesIn } from "./files.ts";
 import { gcLockPath } from "./tempRoots.ts";
 import type { VerifyOptions, VerifyResult } from "./types.ts";
 
@@ -24,7 +24,8 @@ export async function verifyStore(store: StoreAccess, options: VerifyOptions): P
   const present = new Set(namesIn(store.realStoreDir));
   const isPresent = (path: StorePath): boolean => present.has(path.slice(store.storeDir.length + 1));
   const valid = store.db.allValidPaths();
-  const missing = new Set(valid.filter((path) => !isPresent(path)));
+  // Some may have come since the directory was read.
+  const missing = new Set(valid.filter((path) => !isPresent(path) && !entryExists(store.realPath(path))));
   const isRepaired = async (path: StorePath): Promise<boolean> => (await options.repair?.(path)) ?? false;
   // Referrers first, so that a chain of missing paths is forgotten whole.
   for (let progress = true; progress && missing.size > 0;) {
@@ -32,10 +33,9 @@ export async function verifyStore(store: StoreAccess, options: VerifyOptions): P
     for (const path of missing) {
       const hasReferrers = store.db.queryReferrers(path).some((referrer) => referrer !== path);
       if (hasReferrers) continue;
-      store.db.invalidatePath(path);
       missing.delete(path);
-      forgotten.push(path);
       progress = true;
+      if (isForgotten(store, path)) forgotten.push(path);
     }
   }
   for (const path of missing)
@@ -47,13 +47,31 @@ export async function verifyStore(store: StoreAccess, options: VerifyOptions): P
     for (const path of valid) {
       if (!isPresent(path)) continue;
       options.signal?.throwIfAborted();
-      const problem = checkContents(store, path);
+      const problem = checkContents(store, path) && checkAlone(store, path);
       checkedPaths++;
       if (problem !== undefined && !(await isRepaired(path))) problems.push(problem);
       await nextTurn();
     }
   } else checkedPaths = valid.length;
   return { checkedPaths, problems, forgotten };
+}
+
+/** Forgets a path without files, unless somebody is just putting them there. */
+function isForgotten(store: StoreAccess, path: StorePath): boolean {
+  using locks = store.tryLockPaths([path]);
+  if (locks === undefined) return false;
+  const isGone = !entryExists(store.realPath(path));
+  if (isGone) store.db.invalidatePath(path);
+  locks.discard();
+  return isGone;
+}
+
+/** Once more, with nobody replacing it meanwhile who keeps to the locks. */
+function checkAlone(store: StoreAccess, path: StorePath): string | undefined {
+  using locks = store.tryLockPaths([path]);
+  const problem = checkContents(store, path);
+  locks?.discard();
+  return problem;
 }
 
 function checkContents(store: StoreAccess, path: StorePath): string | undefined {

@@ -12,6 +12,7 @@ import {
 import { makeStorePath, outputPathName, storePathHashPart } from "../format/storePath.ts";
 import { tryLock } from "../local/fileLock.ts";
 import { deleteLargeTree } from "../local/files.ts";
+import { openIfThere } from "../local/layout.ts";
 import type { OutputName, StorePath } from "../types.ts";
 import { derivationLabel, hasNetwork, type BuildRequest } from "./buildRequest.ts";
 import { sandboxedPath } from "./sandbox.ts";
@@ -156,8 +157,9 @@ async function createLockedDirectory(
   await mkdir(fsPath(parent), { recursive: true, mode: 0o755 });
   for (;;) {
     const path = await makeDirectoryFor(join(parent, `${BUILD_PREFIX}${label}-`));
-    const lockFd = openSync(fsPath(path), "r");
-    // Whoever cleans up may have taken it before it was locked.
+    // Whoever cleans up may take it before it is locked.
+    const lockFd = openIfThere(path);
+    if (lockFd === undefined) continue;
     if (tryLock(lockFd, "exclusive") && existsSync(fsPath(path))) return { path, lockFd };
     closeSync(lockFd);
   }

@@ -9,7 +9,7 @@ import { serveConnection } from "../../../store/daemon/serveConnection.ts";
 import type { ServerMessage } from "../../../store/protocol/messages.ts";
 import { LATEST, type ProtocolVersion } from "../../../store/protocol/version.ts";
 import { DaemonClient } from "../../../store/remote/daemonClient.ts";
-import type { Store, StoreSettings } from "../../../store/index.ts";
+import type { Store, StorePath, StoreSettings } from "../../../store/index.ts";
 
 export interface TestConnection extends AsyncDisposable {
   readonly client: DaemonClient;
@@ -65,7 +65,13 @@ export function version(minor: number, features: readonly string[] = []): Protoc
 }
 
 /** A derivation that /bin/sh builds; not written yet. */
-export function shellDerivation(store: Store, name: string, script: string, hash?: string): MadeDerivation {
+export function shellDerivation(
+  store: Store,
+  name: string,
+  script: string,
+  hash?: string,
+  inputs: readonly StorePath[] = [],
+): MadeDerivation {
   const request: DerivationRequest = {
     name,
     system: store.settings.config.system,
@@ -77,7 +83,7 @@ export function shellDerivation(store: Store, name: string, script: string, hash
       hash === undefined
         ? { kind: "inputAddressed" }
         : { kind: "fixed", hash: parseHash(hash), method: "flat" },
-    context: new Set(),
+    context: new Set(inputs.map((drvPath) => `!out!${drvPath}`)),
   };
   return makeDerivation(request, store.hasher, (path) => store.closureOf(path));
 }

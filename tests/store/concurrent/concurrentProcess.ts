@@ -1,0 +1,40 @@
+// One of the processes that work on a store at once: it does what chance says until its time is over, and prints what
+// it did. It ends with status 1 where something happened that should not.
+import type { StorePath } from "../../../store/index.ts";
+import { Random } from "../mutate.ts";
+import { NAMES, StoreUser, settingsIn, type OperationName } from "./operations.ts";
+
+export interface ProcessRequest {
+  readonly dir: string;
+  readonly cache: string;
+  readonly offered: readonly StorePath[];
+  readonly seed: number;
+  readonly endMs: number;
+}
+
+/** Operations as often as they are to come; what looks at the whole store is seldom. */
+const OFTEN: readonly OperationName[] = ["addText", "addPath", "substitute", "build", "profile", "query"];
+const SELDOM: readonly OperationName[] = ["collect", "optimise", "delete", "delete", "verify", "reopen"];
+
+const request = JSON.parse(process.argv[2] ?? "") as ProcessRequest;
+const random = new Random(request.seed);
+const done: Record<string, number> = {};
+using user = new StoreUser(request.dir, settingsIn(request.dir, request.cache), request.offered, random);
+let last = "";
+try {
+  for (let count = 0; count < NAMES.length || Date.now() < request.endMs; count++) {
+    // Each once, however slow the machine is.
+    const name = NAMES[(count + request.seed) % NAMES.length];
+    const next =
+      count < NAMES.length && name !== undefined ? name : random.of(random.below(4) === 0 ? SELDOM : OFTEN);
+    last = `${next}, number ${count}`;
+    const isDone = await user.do(next);
+    const key = isDone ? next : `${next} (refused)`;
+    done[key] = (done[key] ?? 0) + 1;
+  }
+  user.checkHeld();
+} catch (error) {
+  process.stderr.write(`seed ${request.seed}, ${last}: ${(error as Error).stack}\n`);
+  process.exitCode = 1;
+}
+process.stdout.write(JSON.stringify(done));
