@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { closeSync, fstatSync, ftruncateSync, lstatSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, lstatSync, openSync, unlinkSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -247,11 +247,8 @@ export function tryUnlink(path: ByteString): void {
 
 /** Tells who waits for the lock of a deleted file that it is worth nothing; Nix looks at nothing else. */
 export function markDiscarded(fd: number): void {
-  try {
-    writeSync(fd, "d");
-  } catch {
-    // The disk is full: ours see that the file has no name any more.
-  }
+  // A size, not a byte: it takes no room on a full disk.
+  ftruncateSync(fd, 1);
 }
 
 function lockFilesOf(paths: Iterable<ByteString>): string[] {

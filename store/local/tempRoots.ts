@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync, readFileSync, writeSync } from "node:fs";
 import { isMainThread, threadId } from "node:worker_threads";
 import { DevshellError, type ByteString, fsPath } from "../../core/index.ts";
 import { writeError } from "../format/narRestore.ts";
@@ -125,9 +125,13 @@ interface RootsFile {
 }
 
 function writeRoots({ path, lock }: RootsFile, roots: readonly StorePath[]): void {
+  const bytes = Buffer.from(`${roots.join("\0")}\0`, "latin1");
+  const before = fstatSync(lock.fd).size;
   try {
-    writeSync(lock.fd, `${roots.join("\0")}\0`);
+    for (let at = 0; at < bytes.length;) at += writeSync(lock.fd, bytes, at, bytes.length - at, before + at);
   } catch (error) {
+    // Half a path would spoil the next one.
+    ftruncateSync(lock.fd, before);
     throw writeError(path, error);
   }
 }
