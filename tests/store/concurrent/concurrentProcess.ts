@@ -14,7 +14,16 @@ export interface ProcessRequest {
 
 /** Operations as often as they are to come; what looks at the whole store is seldom. */
 const OFTEN: readonly OperationName[] = ["addText", "addPath", "substitute", "build", "profile", "query"];
-const SELDOM: readonly OperationName[] = ["collect", "optimise", "delete", "delete", "verify", "reopen"];
+const SELDOM: readonly OperationName[] = [
+  "collect",
+  "optimise",
+  "delete",
+  "delete",
+  "verify",
+  "reopen",
+  "reopen",
+  "reopen",
+];
 
 const request = JSON.parse(process.argv[2] ?? "") as ProcessRequest;
 const random = new Random(request.seed);

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -9,32 +8,11 @@ import { openRemoteStore } from "../../../store/remote/openRemoteStore.ts";
 import { StoreEndpoint } from "../../../store/remote/storeEndpoint.ts";
 import { temporaryDirectory, testSettings } from "../realiseFixture.ts";
 import type { FillReport, FillRequest } from "./fillDisk.ts";
+import { hasSmallDisks, onSmallDisk } from "./smallDisk.ts";
 
 /** Smaller steps try more places where the disk may be full: `DEVSHELL_FULL_DISK_STEP=4096`. */
 const STEP = Number(process.env["DEVSHELL_FULL_DISK_STEP"] ?? String(48 << 10));
-const NAMESPACE = process.getuid?.() === 0 ? ["--mount"] : ["--map-root-user", "--mount"];
-const SCRIPT = 'mount -t tmpfs -o "$1" tmpfs "$2" && shift 2 && exec "$@"';
-
-/** Runs a program that sees a small disk at a path; nobody else does, and it goes with the program. */
-function onSmallDisk(
-  disk: string,
-  options: string,
-  command: readonly string[],
-): ReturnType<typeof spawnSync> {
-  return spawnSync("unshare", [...NAMESPACE, "sh", "-c", SCRIPT, "sh", options, disk, ...command], {
-    encoding: "utf8",
-    timeout: 600_000,
-  });
-}
-
-const canMount = ((): boolean => {
-  const dir = temporaryDirectory();
-  try {
-    return onSmallDisk(dir, "size=1m", ["true"]).status === 0;
-  } finally {
-    void removeTree(dir);
-  }
-})();
+const canMount = hasSmallDisks();
 
 /** A cache with one path. */
 async function writeCache(outside: string, storeDir: string): Promise<StorePath> {
@@ -74,9 +52,9 @@ describe.skipIf(!canMount)("a disk that is full (where a namespace may mount one
           program,
           JSON.stringify(request),
         ]);
-        expect(String(stderr)).toBe("");
+        expect(stderr).toBe("");
         expect(status).toBe(0);
-        const reports = JSON.parse(String(stdout)) as FillReport[];
+        const reports = JSON.parse(stdout) as FillReport[];
         if (process.env["DEVSHELL_FULL_DISK_STEP"] !== undefined)
           for (const { operation, failures, room } of reports)
             process.stderr.write(`${kind} ${operation}: ${failures} failures, done with ${room}\n`);
