@@ -3,6 +3,7 @@ export { COMPRESSIONS, decompress, decompressPart, isCompression, type Compressi
 export { findInPath, findProgram, isProgram } from "./findProgram.ts";
 export { netrcHeaders, parseNetrc } from "./netrc.ts";
 export { parseUrl, type MakeHeaders } from "./openUrl.ts";
+export type { ConnectionOptions } from "./sendRequest.ts";
 export {
   downloadToFile,
   fetchBytes,
@@ -13,4 +14,10 @@ export {
   type TransferOptions,
   type TransferRequest,
 } from "./transfer.ts";
-export { upload, type UploadContent } from "./upload.ts";
+export {
+  sendContent,
+  upload,
+  type SendContentRequest,
+  type UploadContent,
+  type UploadRequest,
+} from "./upload.ts";

@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import { open, stat, type FileHandle } from "node:fs/promises";
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
-import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
-import type { Readable } from "node:stream";
+import type { IncomingMessage } from "node:http";
 import { fileURLToPath } from "node:url";
 import { DevshellError } from "../core/index.ts";
+import { decompress, isCompression, type Compression } from "./decompress.ts";
+import { commonRefusal, decimalHeader, readRefusal } from "./refusal.ts";
+import { PassingError, sendRequest, type ConnectionOptions } from "./sendRequest.ts";
 
 /** What a server, or a file, answered. */
 export interface Answer {
@@ -20,13 +20,14 @@ export interface Answer {
   readonly close: () => void;
 }
 
-export interface OpenUrlOptions {
+export interface OpenUrlOptions extends ConnectionOptions {
   /** Where in the whole to begin; the answer says where it did. */
   readonly offset?: number | undefined;
   readonly method?: "GET" | "HEAD" | undefined;
   /** Secrets, too: they are for this host alone, not for those that it redirects to. */
   readonly headers?: RequestHeaders | undefined;
-  readonly connectTimeoutMs?: number | undefined;
+  /** What a server says it has compressed on the way (`Content-Encoding`) is given as it was before. */
+  readonly isDecoded?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -36,21 +37,9 @@ export type RequestHeaders = Readonly<Record<string, string>> | MakeHeaders;
 /** Made anew for each request: they may hold a signature of the time and the URL. */
 export type MakeHeaders = (method: string, url: URL) => Readonly<Record<string, string>>;
 
-const CONNECT_TIMEOUT_MS = 15_000;
-const STALL_TIMEOUT_MS = 60_000;
-const HEADERS_TIMEOUT_MS = 120_000;
 const MAX_REDIRECTS = 20;
 const MAX_DROPPED_BYTES = 64 << 10;
 const BUFFER_BYTES = 1 << 20;
-
-/** A failure that may pass: worth another try. */
-export class PassingError extends Error {
-  readonly retryAfterMs: number | undefined;
-  constructor(message: string, retryAfterMs?: number) {
-    super(message);
-    this.retryAfterMs = retryAfterMs;
-  }
-}
 
 /**
  * Asks once for a URL (`http:`, `https:`, `file:`); redirects are followed.
@@ -106,31 +95,6 @@ async function openFile(url: URL, offset: number): Promise<Answer> {
   };
 }
 
-/** Agents are shared by the process so that connections are used again; idle sockets do not hold it open. */
-const agents = new Map<string, HttpAgent | HttpsAgent>();
-
-function agentFor(protocol: string): HttpAgent | HttpsAgent {
-  const existing = agents.get(protocol);
-  if (existing !== undefined) return existing;
-  const options = { keepAlive: true, maxSockets: 32, scheduling: "lifo", proxyEnv: process.env } as const;
-  const certificates = process.env["NIX_SSL_CERT_FILE"] ?? process.env["SSL_CERT_FILE"];
-  const agent =
-    protocol === "http:"
-      ? new HttpAgent(options)
-      : new HttpsAgent({ ...options, ...readCertificates(certificates) });
-  agents.set(protocol, agent);
-  return agent;
-}
-
-function readCertificates(file: string | undefined): { ca?: string } {
-  if (file === undefined || file === "" || file === "/no-cert-file.crt") return {};
-  try {
-    return { ca: readFileSync(file, "utf8") };
-  } catch {
-    return {};
-  }
-}
-
 async function openHttp(start: URL, options: OpenUrlOptions): Promise<Answer> {
   let url = start;
   let immutableUrl: string | undefined;
@@ -152,7 +116,7 @@ async function openHttp(start: URL, options: OpenUrlOptions): Promise<Answer> {
       url = next;
       continue;
     }
-    const answer = answerOf({ start: start.href, final: url.href }, response, status, options.offset ?? 0);
+    const answer = await answerOf({ start: start.href, final: url.href }, response, options);
     return { ...answer, immutableUrl };
   }
   throw new DevshellError("FETCH_FAILED", `unable to download '${start.href}': too many redirects`);
@@ -172,18 +136,22 @@ function immutableLink({ headers }: IncomingMessage): string | undefined {
   return links.map((link) => IMMUTABLE.exec(link ?? "")?.[1]).find((link) => link !== undefined);
 }
 
-function answerOf(
+async function answerOf(
   { start: url, final }: { readonly start: string; readonly final: string },
   response: IncomingMessage,
-  status: number,
-  offset: number,
-): Answer {
-  const close = (): void => void response.destroy();
+  { offset = 0, isDecoded = false, method }: OpenUrlOptions,
+): Promise<Answer> {
+  const status = response.statusCode ?? 0;
+  // What has no more to come leaves its connection to others.
+  const close = (): void => void (method === "HEAD" ? response.resume() : response.destroy());
   const length = decimalHeader(response.headers["content-length"]);
+  const coding = isDecoded ? codingOf(url, response) : "none";
+  if (status === 200 && coding !== "none")
+    return { body: decompress(coding, response), offset: 0, totalBytes: undefined, url: final, close };
   if (status === 200) return { body: response, offset: 0, totalBytes: length, url: final, close };
   if (status === 206) {
     const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.headers["content-range"] ?? "");
-    if (range !== null && Number(range[1]) === offset)
+    if (range !== null && Number(range[1]) === offset && coding === "none")
       return {
         body: response,
         offset,
@@ -192,25 +160,45 @@ function answerOf(
         close,
       };
     close();
+    // Places within what was compressed on the way are not places within what it was before.
+    if (coding !== "none") return startingAgain(final);
     throw new PassingError("the server continued at another place than asked");
   }
-  close();
-  const described = `HTTP error ${status}${response.statusMessage === "" ? "" : ` ('${response.statusMessage}')`}`;
   if (status === 416) {
+    close();
     // Nothing after `offset`: all of it is here already, or the remote thing changed; the size says which.
     const total = /^bytes \*\/(\d+)$/.exec(response.headers["content-range"] ?? "")?.[1];
     if (total !== undefined && Number(total) === offset)
       return { body: nothing(), offset, totalBytes: offset, url: final, close: () => undefined };
-    return { body: restart(), offset: 0, totalBytes: undefined, url: final, close: () => undefined };
+    return startingAgain(final);
   }
+  const refusal = await readRefusal(response);
+  const { described, reason } = refusal;
+  const hint = reason === "" ? undefined : `it says: ${reason}`;
+  const failing = `unable to download '${url}'`;
+  const common = commonRefusal(failing, response, refusal);
+  if (common !== undefined) throw common;
   if (status === 404 || status === 410) throw notFound(url, described, undefined);
-  if (status === 403 || status === 401)
-    throw new DevshellError("FETCH_FORBIDDEN", `unable to download '${url}': ${described}`);
-  if (status === 408 || status === 429 || status >= 500) {
-    const retryAfter = decimalHeader(response.headers["retry-after"]);
-    throw new PassingError(described, retryAfter === undefined ? undefined : Math.min(retryAfter, 60) * 1000);
-  }
-  throw new DevshellError("FETCH_FAILED", `unable to download '${url}': ${described}`);
+  throw new DevshellError(status === 403 ? "FETCH_FORBIDDEN" : "FETCH_FAILED", `${failing}: ${described}`, {
+    hint,
+  });
+}
+
+/** @throws {DevshellError} `FETCH_FAILED` */
+function codingOf(url: string, response: IncomingMessage): Compression {
+  const name = (response.headers["content-encoding"] ?? "").trim().toLowerCase();
+  if (name === "" || name === "identity") return "none";
+  const coding = name === "x-gzip" ? "gzip" : name;
+  if (isCompression(coding)) return coding;
+  response.destroy();
+  throw new DevshellError(
+    "FETCH_FAILED",
+    `unable to download '${url}': it is sent in the content coding '${name}', which is not built yet`,
+  );
+}
+
+function startingAgain(url: string): Answer {
+  return { body: restart(), offset: 0, totalBytes: undefined, url, close: () => undefined };
 }
 
 async function* nothing(): AsyncIterable<Buffer> {}
@@ -231,85 +219,6 @@ function requestOnce(url: URL, options: OpenUrlOptions): Promise<IncomingMessage
       ...(typeof headers === "function" ? headers(method, url) : headers),
     },
   });
-}
-
-export interface SendOptions {
-  readonly method: string;
-  readonly headers: Readonly<Record<string, string>>;
-  /** What is sent; it is destroyed where the request fails. */
-  readonly body?: Readable | undefined;
-  readonly connectTimeoutMs?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Sends one request. @throws {DevshellError} `FETCH_FAILED`; what {@link isPassing} knows */
-export function sendRequest(url: URL, options: SendOptions): Promise<IncomingMessage> {
-  const { method, headers, body, signal, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const send = url.protocol === "https:" ? httpsRequest : httpRequest;
-  const client = send(
-    url,
-    {
-      method,
-      agent: agentFor(url.protocol),
-      signal,
-      headers: { "user-agent": "devshell", ...headers },
-    },
-    (response) => {
-      clearTimeout(deadline);
-      client.setTimeout(STALL_TIMEOUT_MS);
-      resolve(response);
-    },
-  );
-  const giveUp = (): void => void client.destroy(new PassingError("the server does not answer"));
-  client.setTimeout(connectTimeoutMs);
-  client.on("timeout", giveUp);
-  // A header that comes a byte now and then is no answer, either.
-  const deadline = body === undefined ? setTimeout(giveUp, HEADERS_TIMEOUT_MS) : undefined;
-  client.on("error", (error) => {
-    clearTimeout(deadline);
-    body?.destroy();
-    reject(isPassing(error) || signal?.aborted === true ? error : lasting(url, error));
-  });
-  if (body === undefined) client.end();
-  else {
-    // What takes long to send is no silent server.
-    client.on("socket", () => client.setTimeout(STALL_TIMEOUT_MS));
-    body.on("error", (error) => client.destroy(error));
-    body.pipe(client);
-  }
-  return promise;
-}
-
-const PASSING_CODES = new Set([
-  "ECONNRESET",
-  "ECONNREFUSED",
-  "ECONNABORTED",
-  "EPIPE",
-  "ETIMEDOUT",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "EAI_AGAIN",
-  "HPE_INVALID_CONSTANT",
-]);
-
-/** Whether another try may help: nothing that a wrong name or certificate is cured by. */
-export function isPassing(error: unknown): error is Error {
-  if (error instanceof PassingError) return true;
-  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return false;
-  return PASSING_CODES.has(error.code);
-}
-
-/** No such host, no trusted certificate, nothing that speaks HTTP. */
-function lasting(url: URL, error: Error): DevshellError {
-  return new DevshellError("FETCH_FAILED", `unable to download '${url.href}': ${error.message}`, {
-    hint: "is the address right, and is there a network?",
-    cause: error,
-  });
-}
-
-export function decimalHeader(text: string | undefined): number | undefined {
-  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
 function notFound(url: string, why: string, cause: unknown): DevshellError {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { DevshellError } from "../core/index.ts";
-import { PassingError, isPassing } from "./openUrl.ts";
+import { PassingError, isPassing } from "./sendRequest.ts";
 
 export interface RetryOptions {
   /** Total tries of a transfer that failed for a passing reason. */
@@ -13,7 +13,7 @@ export interface RetryOptions {
 const DEFAULT_ATTEMPTS = 5;
 const FIRST_BACKOFF_MS = 250;
 /** As much new data forgives earlier failures. */
-const PROGRESS_BYTES = 1 << 20;
+const PROGRESS_BYTES = 64 << 10;
 
 /**
  * Tries again, later and later, what fails for a passing reason.
@@ -28,7 +28,7 @@ export async function withRetries<T>(
   attempt: (moved: (doneBytes: number) => void) => Promise<T>,
 ): Promise<T> {
   const attempts = options.attempts ?? DEFAULT_ATTEMPTS;
-  // What moves on is not stuck: a transfer cut every few megabytes still ends.
+  // What moves on is not stuck: a transfer cut every now and then still ends.
   let furthest = 0;
   for (let failures = 0; ;) {
     try {
@@ -54,5 +54,7 @@ export async function withRetries<T>(
 
 function passingReason(error: unknown): string | undefined {
   if (error instanceof AggregateError && error.message === "") return passingReason(error.errors[0]);
-  return isPassing(error) ? error.message : undefined;
+  if (!isPassing(error)) return undefined;
+  // Node's word for it tells nobody whose doing it is.
+  return error.message === "aborted" ? "the connection was cut off" : error.message;
 }

@@ -1,20 +1,22 @@
 import { open, rm, stat, type FileHandle } from "node:fs/promises";
 import { DevshellError, fsPath, hashStream, type Hash, type HashAlgorithm } from "../core/index.ts";
-import { PassingError, openUrl, type Answer, type RequestHeaders } from "./openUrl.ts";
+import { openUrl, type Answer, type RequestHeaders } from "./openUrl.ts";
 import { withRetries, type RetryOptions } from "./retry.ts";
+import { PassingError, type ConnectionOptions } from "./sendRequest.ts";
 
 export interface TransferOptions extends Pick<RetryOptions, "signal" | "onRetry"> {
   readonly onProgress?: ((doneBytes: number, totalBytes: number | undefined) => void) | undefined;
 }
 
-export interface TransferRequest extends TransferOptions {
+export interface TransferRequest extends TransferOptions, ConnectionOptions {
   /** `http:`, `https:` or `file:`. */
   readonly url: string;
   /** More is refused: servers are not trusted to end. */
   readonly maxBytes: number;
   readonly attempts?: number | undefined;
-  readonly connectTimeoutMs?: number | undefined;
   readonly headers?: RequestHeaders | undefined;
+  /** As {@link openUrl} has it. */
+  readonly isDecoded?: boolean | undefined;
 }
 
 export interface DownloadRequest extends TransferRequest {
@@ -43,7 +45,7 @@ export function isNotFound(error: unknown): boolean {
 /**
  * Downloads to a file, continuing what an earlier run left there, and hashes all of it.
  * On failure the partial file stays, for the next run to continue.
- * @throws {DevshellError} `FETCH_NOT_FOUND`, `FETCH_FORBIDDEN`, `FETCH_FAILED`, `FETCH_TOO_LARGE`
+ * @throws {DevshellError} `FETCH_NOT_FOUND`, `FETCH_FORBIDDEN`, `FETCH_UNAUTHORIZED`, `FETCH_FAILED`, `FETCH_TOO_LARGE`
  */
 export async function downloadToFile(request: DownloadRequest): Promise<DownloadResult> {
   await using handle = await openForAppend(request.file).catch((error: unknown) => {

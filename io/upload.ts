@@ -2,61 +2,94 @@ import { createReadStream } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { DevshellError, fsPath, type ByteString } from "../core/index.ts";
-import { PassingError, decimalHeader, dropBody, parseUrl, sendRequest, type MakeHeaders } from "./openUrl.ts";
+import { dropBody, parseUrl, type MakeHeaders } from "./openUrl.ts";
+import { commonRefusal, readRefusal } from "./refusal.ts";
 import { withRetries } from "./retry.ts";
+import { sendRequest, type ConnectionOptions } from "./sendRequest.ts";
 import type { TransferOptions } from "./transfer.ts";
 
 /** What is sent: it can be read again where a try fails. */
 export type UploadContent =
   | { readonly bytes: Uint8Array }
-  | { readonly file: ByteString; readonly sizeBytes: number };
+  | {
+      readonly file: ByteString;
+      readonly sizeBytes: number;
+      /** Where in the file it begins. */
+      readonly offset?: number | undefined;
+    };
 
-export interface UploadRequest extends TransferOptions {
+export interface UploadRequest extends TransferOptions, ConnectionOptions {
   /** `http:` or `https:`. */
   readonly url: string;
   readonly contentType: string;
+  /** How the content is compressed, for the server to say so to those who ask for it. */
+  readonly contentEncoding?: string | undefined;
   readonly content: UploadContent;
   readonly attempts?: number | undefined;
   readonly headers?: MakeHeaders | undefined;
 }
 
+export interface SendContentRequest extends UploadRequest {
+  readonly method: "PUT" | "POST" | "DELETE";
+}
+
+export interface ServerReply {
+  readonly etag: string | undefined;
+  /** As much of it as a reply to an upload may have. */
+  readonly body: string;
+}
+
 const MAX_REDIRECTS = 5;
 const BUFFER_BYTES = 1 << 18;
-/** A server's explanation of a refusal, as far as it is shown. */
-const MAX_REASON_BYTES = 500;
+const MAX_REPLY_BYTES = 1 << 20;
 
 /**
  * Puts content where a URL says (`PUT`).
- * @throws {DevshellError} `UPLOAD_REFUSED` with the server's answer, `FETCH_FAILED` where it gives none
+ * @throws {DevshellError} `UPLOAD_REFUSED` with the server's answer, `FETCH_UNAUTHORIZED`, `FETCH_FAILED` where it
+ *   gives none
  */
 export async function upload(request: UploadRequest): Promise<void> {
+  await sendContent({ ...request, method: "PUT" });
+}
+
+/**
+ * Sends content, and again where that fails for a passing reason.
+ * @throws {DevshellError} as {@link upload}
+ */
+export async function sendContent(request: SendContentRequest): Promise<ServerReply> {
   const start = parseUrl(request.url);
   if (start.protocol !== "http:" && start.protocol !== "https:")
     throw new DevshellError("FETCH_SCHEME", `uploading to '${request.url}' is not supported`);
   const hint = "check the network and try again";
-  await withRetries(`unable to upload to '${request.url}'`, hint, request, () => putOnce(start, request));
+  return await withRetries(failing(request), hint, request, () => sendOnce(start, request));
 }
 
-async function putOnce(start: URL, request: UploadRequest): Promise<void> {
+async function sendOnce(start: URL, request: SendContentRequest): Promise<ServerReply> {
+  const { method, contentType, contentEncoding, signal, content } = request;
+  const { connectTimeoutMs, stallTimeoutMs, certificateFile } = request;
   let url = start;
   let { headers } = request;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
     const body = bodyOf(request);
     try {
       const response = await sendRequest(url, {
-        method: "PUT",
+        method,
         headers: {
-          "content-type": request.contentType,
-          "content-length": String(sizeOf(request.content)),
-          ...headers?.("PUT", url),
+          "content-type": contentType,
+          ...(contentEncoding !== undefined && { "content-encoding": contentEncoding }),
+          "content-length": String(sizeOf(content)),
+          ...headers?.(method, url),
         },
         body,
-        signal: request.signal,
+        connectTimeoutMs,
+        stallTimeoutMs,
+        certificateFile,
+        signal,
       });
       // Only these two keep the method and what is sent.
       const { location } = response.headers;
       if ((response.statusCode !== 307 && response.statusCode !== 308) || location === undefined)
-        return await readAnswer(request.url, response);
+        return await readReply(request, response);
       dropBody(response);
       const next = parseUrl(location, url);
       if (next.host !== url.host) headers = undefined;
@@ -66,21 +99,30 @@ async function putOnce(start: URL, request: UploadRequest): Promise<void> {
       body.destroy();
     }
   }
-  throw new DevshellError("UPLOAD_REFUSED", `unable to upload to '${request.url}': too many redirects`);
+  throw new DevshellError("UPLOAD_REFUSED", `${failing(request)}: too many redirects`);
 }
 
-async function readAnswer(url: string, response: IncomingMessage): Promise<void> {
-  const reason = await readReason(response);
-  const { statusCode: status = 0, statusMessage } = response;
-  if (status >= 200 && status < 300) return;
-  const described = `HTTP error ${status}${statusMessage ? ` ('${statusMessage}')` : ""}`;
-  if (status === 408 || status === 429 || status >= 500) {
-    const retryAfter = decimalHeader(response.headers["retry-after"]);
-    throw new PassingError(described, retryAfter === undefined ? undefined : Math.min(retryAfter, 60) * 1000);
+async function readReply(request: SendContentRequest, response: IncomingMessage): Promise<ServerReply> {
+  const status = response.statusCode ?? 0;
+  if (status >= 200 && status < 300) {
+    let body = "";
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      body += chunk.toString("latin1");
+      if (body.length > MAX_REPLY_BYTES) break;
+    }
+    return { etag: response.headers.etag, body };
   }
-  throw new DevshellError("UPLOAD_REFUSED", `unable to upload to '${url}': ${described}`, {
+  const refusal = await readRefusal(response);
+  const common = commonRefusal(failing(request), response, refusal);
+  if (common !== undefined) throw common;
+  const { described, reason } = refusal;
+  throw new DevshellError("UPLOAD_REFUSED", `${failing(request)}: ${described}`, {
     hint: reason === "" ? "does the server take files by PUT, and from you?" : `it says: ${reason}`,
   });
+}
+
+function failing({ url }: UploadRequest): string {
+  return `unable to upload to '${url}'`;
 }
 
 function sizeOf(content: UploadContent): number {
@@ -88,12 +130,17 @@ function sizeOf(content: UploadContent): number {
 }
 
 function bodyOf({ content, onProgress }: UploadRequest): Readable {
-  const source =
-    "bytes" in content
-      ? Readable.from([content.bytes])
-      : createReadStream(fsPath(content.file), { highWaterMark: BUFFER_BYTES });
+  const source = readableOf(content);
   if (onProgress === undefined) return source;
   return Readable.from(counted(source, (doneBytes) => onProgress(doneBytes, sizeOf(content))));
+}
+
+function readableOf(content: UploadContent): Readable {
+  if ("bytes" in content) return Readable.from([content.bytes]);
+  const { file, sizeBytes, offset = 0 } = content;
+  if (sizeBytes === 0) return Readable.from([]);
+  const end = offset + sizeBytes - 1;
+  return createReadStream(fsPath(file), { start: offset, end, highWaterMark: BUFFER_BYTES });
 }
 
 async function* counted(
@@ -105,16 +152,4 @@ async function* counted(
     yield chunk;
     tell((doneBytes += chunk.length));
   }
-}
-
-async function readReason(response: IncomingMessage): Promise<string> {
-  let reason = "";
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    if (reason.length < MAX_REASON_BYTES) reason += chunk.toString("latin1");
-    if (reason.length > 1 << 16) break;
-  }
-  return reason
-    .slice(0, MAX_REASON_BYTES)
-    .replaceAll(/[^\x20-\x7e]+/g, " ")
-    .trim();
 }
