@@ -65,6 +65,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   "build-fallback": "fallback",
   "build-keep-going": "keep-going",
   "commit-lockfile-summary": "commit-lock-file-summary",
+  "filetransfer-retry-attempts": "download-attempts",
   "build-max-jobs": "max-jobs",
   "build-max-silent-time": "max-silent-time",
   "build-timeout": "timeout",

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { DevshellError, bytesOfText, textOfBytes } from "../../core/index.ts";
 import { downloadToFile } from "../../io/index.ts";
 import { parseFlakeReference } from "../../lang/index.ts";
-import { deleteTree, type StorePath } from "../../store/index.ts";
+import { deleteTree, webSettings, type StorePath } from "../../store/index.ts";
 import { cacheDirectory } from "../cache/recordPaths.ts";
 import { stringOf, tell, ttlMs, type FetchContext, type FetchedTree, type InputAttributes } from "./types.ts";
 import { unpackArchive } from "./unpackArchive.ts";
@@ -79,8 +79,16 @@ export async function downloadTree(
   const scratch = mkdtempSync(join(tmpdir(), "devshell-fetch-"));
   try {
     const file = join(scratch, "download");
-    const download = { url, file, hash: "sha256", maxBytes: MAX_DOWNLOAD_BYTES, signal, headers } as const;
-    const { immutableUrl } = await downloadToFile(download);
+    const web = webSettings(store.settings);
+    const { immutableUrl } = await downloadToFile({
+      ...web,
+      url,
+      file,
+      hash: "sha256",
+      maxBytes: MAX_DOWNLOAD_BYTES,
+      signal,
+      headers: headers ?? web.headers,
+    });
     const unpacked = isArchive ? await unpackArchive(file, join(scratch, "tree"), url, signal) : undefined;
     const storePath = store.addPath(bytesOfText(unpacked?.tree ?? file), { name, method: "nar" });
     const lastModified = unpacked?.lastModified;

@@ -8,6 +8,7 @@ import {
   hashFlat,
   hashNar,
   makeFixedOutputPath,
+  webSettings,
   type Store,
   type StorePath,
 } from "../../store/index.ts";
@@ -43,7 +44,8 @@ export async function prefetchFile(
   const scratch = mkdtempSync(join(tmpdir(), "devshell-fetch-"));
   try {
     const file = join(scratch, "download");
-    await downloadToFile({ url, file, hash: "sha256", maxBytes: MAX_DOWNLOAD_BYTES, signal });
+    const web = webSettings(store.settings);
+    await downloadToFile({ ...web, url, file, hash: "sha256", maxBytes: MAX_DOWNLOAD_BYTES, signal });
     if (isExecutable) chmodSync(file, 0o700);
     const source = bytesOfText(
       isUnpacked ? (await unpackArchive(file, join(scratch, "tree"), url, signal)).tree : file,

@@ -21,6 +21,7 @@ import {
   resolveStoreSettings,
   settingsForClosure,
   throwFailure,
+  webSettings,
   type DerivedPath,
   type Store,
   type StorePath,
@@ -188,7 +189,8 @@ async function fetchPath(task: FetchTask, store: Store): Promise<SyncTaskReply> 
   const dir = mkdtempSync(join(tmpdir(), "devshell-fetch-"));
   try {
     const file = join(dir, "download");
-    await downloadToFile({ url: task.url, file, hash: "sha256", maxBytes: MAX_DOWNLOAD_BYTES });
+    const web = webSettings(store.settings);
+    await downloadToFile({ ...web, url: task.url, file, hash: "sha256", maxBytes: MAX_DOWNLOAD_BYTES });
     const source =
       task.fetcher === "url" ? file : (await unpackArchive(file, join(dir, "tree"), task.url)).tree;
     const path = store.addPath(bytesOfText(source), { name: task.name, method, expectedHash: expected });

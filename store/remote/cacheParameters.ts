@@ -20,6 +20,8 @@ export interface CacheParameters {
   readonly hasListings: boolean;
   /** Whether debug files are indexed by their build id (`debuginfo/`). */
   readonly hasDebugIndex: boolean;
+  /** How a narinfo, a listing or a log is compressed for readers to whom the server says so. */
+  readonly codingOf: (name: string) => Compression | undefined;
   /** A directory that keeps NARs which `nix store cat` and `ls` have read. */
   readonly narCacheDir: string | undefined;
 }
@@ -47,16 +49,26 @@ export function readCacheParameters({ text, parameters }: StoreAddress): CachePa
     if (!/^-?\d{1,9}$/.test(value)) throw invalid(name, "a whole number");
     return Number(value);
   };
-  const compression = parameters.get("compression") ?? DEFAULT_COMPRESSION;
-  if (!isCompression(compression))
+  const known = (compression: string): Compression => {
+    if (isCompression(compression)) return compression;
     throw new DevshellError(
       "CACHE_PARAMETER",
       `Cannot open the binary cache "${text}": failed to initialize compression (${compression} is not built yet)`,
       { hint: `there are ${COMPRESSIONS.join(", ")}` },
     );
+  };
+  const coding = (name: string): Compression | undefined => {
+    const compression = parameters.get(name) ?? "";
+    return compression === "" ? undefined : known(compression);
+  };
+  const [ofNarInfo, ofListing, ofLog] = [
+    coding("narinfo-compression"),
+    coding("ls-compression"),
+    coding("log-compression"),
+  ];
   const level = number("compression-level");
   return {
-    compression,
+    compression: known(parameters.get("compression") ?? DEFAULT_COMPRESSION),
     level: level === -1 ? undefined : level,
     isParallel: flag("parallel-compression") ?? false,
     keys: keyFiles(parameters).map(readKey),
@@ -65,6 +77,11 @@ export function readCacheParameters({ text, parameters }: StoreAddress): CachePa
     wantsMassQuery: flag("want-mass-query"),
     hasListings: flag("write-nar-listing") ?? false,
     hasDebugIndex: flag("index-debug-info") ?? false,
+    codingOf: (name) => {
+      if (name.endsWith(".narinfo")) return ofNarInfo;
+      if (name.endsWith(".ls")) return ofListing;
+      return name.startsWith("log/") ? ofLog : undefined;
+    },
     narCacheDir: parameters.get("local-nar-cache") || undefined,
   };
 }

@@ -3,14 +3,18 @@ import { mkdir, rm } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { DevshellError, fsPath, hashBytes, type ByteString } from "../../core/index.ts";
 import {
+  compress,
   downloadToFile,
   fetchBytes,
   isNotFound,
   parseUrl,
   probeUrl,
   upload,
+  type Compression,
+  type ConnectionOptions,
   type MakeHeaders,
   type TransferOptions,
+  type UploadRequest,
 } from "../../io/index.ts";
 import type {
   CacheContent,
@@ -36,6 +40,12 @@ export interface HttpFilesOptions {
   readonly headers?: MakeHeaders | undefined;
   /** Tries of each transfer. */
   readonly attempts?: number | undefined;
+  /** What is set here comes before what is usual. */
+  readonly connection?: ConnectionOptions | undefined;
+  /** How a file of this name is to be compressed for readers to whom the server says so. */
+  readonly codingOf?: ((name: string) => Compression | undefined) | undefined;
+  /** Adds or replaces a file; by one `PUT` unless said. */
+  readonly put?: ((request: UploadRequest) => Promise<void>) | undefined;
 }
 
 /** The files of a binary cache on a web server; it is written by `PUT`. */
@@ -44,23 +54,31 @@ export class HttpFiles implements CacheFiles {
   readonly scratchDir: ByteString;
   readonly #base: string;
   readonly #headers: MakeHeaders | undefined;
-  readonly #attempts: number | undefined;
+  /** Of every request. */
+  readonly #common: ConnectionOptions & { readonly attempts: number | undefined };
+  readonly #codingOf: (name: string) => Compression | undefined;
+  readonly #put: (request: UploadRequest) => Promise<void>;
 
-  constructor({ url, base, downloadsDir, headers, attempts }: HttpFilesOptions) {
-    this.#attempts = attempts;
+  constructor(options: HttpFilesOptions) {
+    const { url, base, downloadsDir, headers, attempts, connection } = options;
     this.url = url;
     this.scratchDir = downloadsDir;
     this.#base = base;
     this.#headers = headers;
+    this.#common = { attempts, ...connection };
+    this.#codingOf = options.codingOf ?? (() => undefined);
+    this.#put = options.put ?? upload;
   }
 
   async read(name: string, request: ReadRequest): Promise<Buffer | undefined> {
     try {
       return await fetchBytes({
-        attempts: this.#attempts,
         ...request,
+        ...this.#common,
+        attempts: request.attempts ?? this.#common.attempts,
         url: this.#urlOf(name),
         headers: this.#headers,
+        isDecoded: true,
       });
     } catch (error) {
       // Some servers, S3's among them, forbid what they do not have.
@@ -72,8 +90,8 @@ export class HttpFiles implements CacheFiles {
   async has(name: string, signal?: AbortSignal): Promise<boolean> {
     try {
       return await probeUrl({
+        ...this.#common,
         url: this.#urlOf(name),
-        attempts: this.#attempts,
         headers: this.#headers,
         signal,
       });
@@ -96,11 +114,14 @@ export class HttpFiles implements CacheFiles {
   }
 
   async write(name: string, content: CacheContent, options: WriteOptions): Promise<void> {
-    await upload({
+    const coding = this.#codingOf(name);
+    const isCoded = coding !== undefined && coding !== "none" && "bytes" in content;
+    await this.#put({
       ...options,
+      ...this.#common,
       url: this.#urlOf(name),
-      content,
-      attempts: this.#attempts,
+      content: isCoded ? { bytes: await compressed(coding, content.bytes, options.signal) } : content,
+      ...(isCoded && { contentEncoding: coding }),
       headers: this.#headers,
     });
     if ("file" in content) await rm(fsPath(content.file), { force: true });
@@ -110,10 +131,11 @@ export class HttpFiles implements CacheFiles {
     const { url, maxBytes } = wanted;
     const bytes = await fetchBytes({
       ...options,
+      ...this.#common,
       url: this.#urlOf(url),
       maxBytes,
-      attempts: this.#attempts,
       headers: this.#headersFor(url),
+      isDecoded: true,
     });
     checkFile(this.url, wanted, hashBytes("sha256", bytes), bytes.length);
     return { chunks: Readable.from([bytes]), discard: () => Promise.resolve() };
@@ -127,12 +149,13 @@ export class HttpFiles implements CacheFiles {
       let resumedBytes: number | undefined;
       const { hash, sizeBytes } = await downloadToFile({
         ...options,
+        ...this.#common,
         url: this.#urlOf(wanted.url),
         file,
         maxBytes: wanted.maxBytes,
         hash: "sha256",
-        attempts: this.#attempts,
         headers: this.#headersFor(wanted.url),
+        isDecoded: true,
         onProgress: (doneBytes, totalBytes) => {
           resumedBytes ??= doneBytes;
           options.onProgress?.(doneBytes, wanted.sizeBytes ?? totalBytes);
@@ -169,6 +192,16 @@ export class HttpFiles implements CacheFiles {
       ? undefined
       : this.#headers;
   }
+}
+
+async function compressed(
+  coding: Compression,
+  bytes: Uint8Array,
+  signal: AbortSignal | undefined,
+): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of compress(coding, Readable.from([bytes]), { signal })) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }
 
 /** Opened when it is read: nobody may want it any more. */

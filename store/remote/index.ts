@@ -5,3 +5,4 @@ export { openRemoteStore } from "./openRemoteStore.ts";
 export { invalidPath, queryPaths } from "./queryPaths.ts";
 export { isWholeAddress, parseStoreAddress } from "./storeAddress.ts";
 export type { NarDownload, NarFile, RemotePathInfo, RemoteStore } from "./types.ts";
+export { webSettings } from "./webSettings.ts";

@@ -1,4 +1,3 @@
-import { netrcHeaders } from "../../io/index.ts";
 import { downloadsDir } from "../local/layout.ts";
 import type { StoreSettings } from "../types.ts";
 import { BinaryCache } from "./binaryCache.ts";
@@ -7,8 +6,10 @@ import { DirectoryFiles } from "./directoryFiles.ts";
 import { HttpFiles } from "./httpFiles.ts";
 import { NarInfoDiskCache } from "./narInfoDiskCache.ts";
 import { placeOfS3 } from "./s3Address.ts";
+import { s3Put } from "./s3Put.ts";
 import type { StoreAddress } from "./storeAddress.ts";
 import type { OpenRemoteOptions, RemoteStore } from "./types.ts";
+import { webSettings } from "./webSettings.ts";
 
 /**
  * Opens a cache of Nix's format at `file:///…`, `http(s)://…` or `s3://…`.
@@ -26,17 +27,16 @@ export async function openBinaryCache(
     const files = new DirectoryFiles(base);
     return await BinaryCache.open({ settings, files, parameters, disk: undefined, isTarget, signal });
   }
-  const { raw } = settings.config;
+  const { headers, attempts, ...connection } = webSettings(settings);
   const place =
-    address.scheme === "s3"
-      ? placeOfS3(address, process.env)
-      : { base, headers: netrcHeaders(raw.get("netrc-file") || `${settings.confDir}/netrc`) };
-  const attempts = Number(raw.get("download-attempts")) || undefined;
+    address.scheme === "s3" ? { ...placeOfS3(address, process.env), put: s3Put(address) } : { base, headers };
   const files = new HttpFiles({
     url: base,
     ...place,
     downloadsDir: downloadsDir(settings.stateDir),
     attempts,
+    connection,
+    codingOf: parameters.codingOf,
   });
   const disk = NarInfoDiskCache.open(settings, place.base);
   try {

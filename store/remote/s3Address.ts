@@ -20,7 +20,7 @@ const DEFAULT_REGION = "us-east-1";
 const BUCKET = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}$/;
 
 /**
- * Reads `s3://BUCKET[/PREFIX][?region=…&endpoint=…&scheme=…&profile=…&addressing-style=…]`.
+ * Reads `s3://BUCKET[/PREFIX][?region=…&endpoint=…&scheme=…&profile=…&addressing-style=…&storage-class=…]`.
  * @throws {DevshellError} `CACHE_PARAMETER`, `CACHE_UNUSABLE`
  */
 export function placeOfS3(address: StoreAddress, env: Environment): S3Place {
@@ -50,6 +50,9 @@ export function placeOfS3(address: StoreAddress, env: Environment): S3Place {
   const top = isVirtual ? host.replace("://", `://${bucket}.`) : `${host}/${bucket}`;
   const base = [top, ...prefix].join("/");
   const credentials = credentialsOf(env, files, parameters.has("profile"));
+  const storageClass = parameters.get("storage-class") ?? "";
+  const headersOf = (method: string, url: URL): Readonly<Record<string, string>> =>
+    storageClass !== "" && makesObject(method, url) ? { "x-amz-storage-class": storageClass } : {};
   return {
     base,
     headers:
@@ -61,13 +64,18 @@ export function placeOfS3(address: StoreAddress, env: Environment): S3Place {
             url,
             region,
             service: "s3",
-            headers: {},
+            headers: headersOf(method, url),
             payloadHash: UNSIGNED_PAYLOAD,
             date: new Date(),
           },
           credentials,
         )),
   };
+}
+
+/** By one `PUT`, or by the first request of several for its parts. */
+function makesObject(method: string, { searchParams }: URL): boolean {
+  return (method === "PUT" && !searchParams.has("partNumber")) || searchParams.has("uploads");
 }
 
 function withScheme(endpoint: string, scheme: string): string {

@@ -5,6 +5,7 @@ import { DevshellError, fsPath, formatHash, hashBytes, type Hash } from "../../.
 import { decompress, downloadToFile, isNotFound } from "../../../io/index.ts";
 import { restoreNar } from "../../format/narRestore.ts";
 import { downloadsDir } from "../../local/layout.ts";
+import { webSettings } from "../../remote/webSettings.ts";
 import { derivationAttribute } from "../derivationOptions.ts";
 import type { BuiltinBuilder, BuiltinBuilderContext } from "../../types.ts";
 
@@ -70,6 +71,7 @@ async function downloadFirst({ context, urls, expected, maxBytes }: DownloadFirs
   const directory = downloadsDir(context.settings.stateDir);
   await mkdir(fsPath(directory), { recursive: true });
   const failures: unknown[] = [];
+  const { headers, ...web } = webSettings(context.settings);
   for (const url of urls) {
     // One partial file for each URL: mirrors may differ, and the derivation may name other hashes later.
     const key = formatHash(hashBytes("sha256", `${context.drvPath}\0${url}`), "nix32").slice(0, 32);
@@ -78,6 +80,9 @@ async function downloadFirst({ context, urls, expected, maxBytes }: DownloadFirs
       for (let isFirst = true; ; isFirst = false) {
         let resumedBytes: number | undefined;
         const { hash } = await downloadToFile({
+          ...web,
+          // Passwords are not for what somebody else wants.
+          ...(!context.isForStranger && { headers }),
           url,
           file,
           maxBytes,

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { copyPaths } from "../../../store/remote/copyPaths.ts";
 import { NarInfoDiskCache } from "../../../store/remote/narInfoDiskCache.ts";
@@ -98,6 +99,92 @@ describe("a binary cache on a web server", () => {
     expect(target.url).toBe(server.url);
     expect(server.files.get("/there/nix-cache-info")?.toString()).toBe("StoreDir: /nix/store\n");
     expect(server.count("PUT", "nix-cache-info")).toBe(4);
+  });
+
+  it("undoes what a server, or who wrote there, has compressed on the way", async () => {
+    await using t = new TestPlace();
+    await using server = await FileServer.open();
+    const codings = new Map<string, string>();
+    server.intercept = (request, response) => {
+      const name = request.url ?? "";
+      if (request.method === "PUT") codings.set(name, request.headers["content-encoding"] ?? "");
+      const coding = codings.get(name) ?? "";
+      if (request.method === "GET" && coding !== "") response.setHeader("content-encoding", coding);
+      return false;
+    };
+    const parameters = "compression=none&narinfo-compression=br&ls-compression=gzip&write-nar-listing=1";
+    {
+      await using source = await openRemoteStore(t.settings, `file://${FIXTURES}/cache-none`);
+      await using target = await openRemoteStore(t.settings, `${server.url}?${parameters}`, {
+        isTarget: true,
+      });
+      await copyPaths({ source, target, paths: [DOC], isRecursive: true });
+      await target.addLog?.(DOC, Buffer.from("a log\n"));
+    }
+    const coded = [...codings].map(([name, coding]) => `${name.replace(/^.*[./]/, "")} ${coding}`);
+    expect(new Set(coded)).toEqual(
+      new Set(["nix-cache-info ", "narinfo br", "ls gzip", "nar ", `${DOC.slice("/nix/store/".length)} `]),
+    );
+    expect(await fetch(t, server.url)).toHaveLength(3);
+    for (const coding of ["gzip", "x-gzip", "zstd"]) {
+      const text = Buffer.from("StoreDir: /nix/store\nPriority: 7\n");
+      server.files.set("/nix-cache-info", coding === "zstd" ? zstdCompressSync(text) : gzipSync(text));
+      codings.set("/nix-cache-info", coding);
+      await using u = new TestPlace();
+      await using cache = await openRemoteStore(u.settings, server.url);
+      expect(cache.priority, coding).toBe(7);
+    }
+    codings.set("/nix-cache-info", "rot13");
+    await using u = new TestPlace();
+    await expect(openRemoteStore(u.settings, server.url)).rejects.toThrow("the content coding 'rot13'");
+    await expect(
+      openRemoteStore(u.settings, `${server.url}?narinfo-compression=rot13`),
+    ).rejects.toMatchObject({
+      code: "CACHE_PARAMETER",
+    });
+  });
+
+  it("asks for a password by the file that would hold it", async () => {
+    await using t = new TestPlace();
+    await using server = await nixCache();
+    server.intercept = (_, response) => {
+      response.writeHead(401, { "www-authenticate": "Basic" }).end();
+      return true;
+    };
+    await expect(openRemoteStore(t.settings, server.url)).rejects.toMatchObject({
+      code: "FETCH_UNAUTHORIZED",
+      message: expect.stringContaining("HTTP error 401"),
+      hint: expect.stringContaining("netrc-file"),
+    });
+  });
+
+  it("needs the certificates that the settings name", async () => {
+    await using t = new TestPlace();
+    const settings = withSettings(t.settings, { "ssl-cert-file": `${t.dir}/absent.pem` });
+    await expect(openRemoteStore(settings, "https://127.0.0.1:1")).rejects.toMatchObject({
+      code: "FETCH_CERTIFICATES",
+      message: expect.stringContaining(`Cannot use the certificates in "${t.dir}/absent.pem"`),
+    });
+  });
+
+  it("is asked again when it says", async () => {
+    await using t = new TestPlace();
+    await using server = await nixCache();
+    const waits: number[] = [];
+    let lastMs = Date.now();
+    // Dates have no milliseconds: two seconds ahead is at least one.
+    const answers = ["1", () => new Date(Date.now() + 2000).toUTCString()];
+    server.intercept = (request, response) => {
+      if (request.url?.endsWith(".narinfo") !== true) return false;
+      waits.push(Date.now() - lastMs);
+      lastMs = Date.now();
+      const answer = answers.shift();
+      if (answer === undefined) return false;
+      response.writeHead(503, { "retry-after": typeof answer === "string" ? answer : answer() }).end();
+      return true;
+    };
+    expect(await fetch(t, server.url, TEXT)).toEqual([TEXT]);
+    expect(Math.min(...waits.slice(1))).toBeGreaterThanOrEqual(990);
   });
 
   it("takes files from where narinfos say, but only from the web", async () => {

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { signAwsRequest } from "../../../store/remote/awsSignature.ts";
@@ -118,5 +119,120 @@ describe("a binary cache in a bucket", () => {
       await copyPaths({ source: read, target: t.endpoint, paths: [DOC], isRecursive: true }),
     ).toHaveLength(3);
     expect(unsigned).toEqual([]);
+  });
+
+  it("says what is wrong with credentials, though the same status means that nothing is there", async () => {
+    await using t = new TestPlace();
+    await using server = await FileServer.open();
+    const url = `s3://bucket?endpoint=${server.url.slice("http://".length)}&scheme=http`;
+    let code = "SignatureDoesNotMatch";
+    server.intercept = (_, response) => {
+      response
+        .writeHead(403, { "content-type": "application/xml" })
+        .end(`<?xml version="1.0"?>\n<Error><Code>${code}</Code><Message>Look at your key</Message></Error>`);
+      return true;
+    };
+    await expect(openRemoteStore(t.settings, url)).rejects.toMatchObject({
+      code: "FETCH_UNAUTHORIZED",
+      message: `unable to download '${server.url}/bucket/nix-cache-info': HTTP error 403 ('Forbidden')`,
+      hint: "it says: SignatureDoesNotMatch: Look at your key",
+    });
+    code = "AccessDenied";
+    await expect(openRemoteStore(t.settings, url)).rejects.toThrow("does not appear to be a binary cache");
+    await expect(openRemoteStore(t.settings, url, { isTarget: true })).rejects.toMatchObject({
+      code: "UPLOAD_REFUSED",
+      hint: "it says: AccessDenied: Look at your key",
+    });
+  });
+});
+
+describe("large files for a bucket", () => {
+  beforeEach(() => {
+    for (const [name, value] of Object.entries(VARIABLES)) vi.stubEnv(name, value);
+  });
+  afterEach(() => void vi.unstubAllEnvs());
+
+  const MIB = 1 << 20;
+
+  /** Takes parts as S3 does; `breaks` says whether a part, or their joining, is refused. */
+  async function bucket(breaks: (number: number | "join") => boolean = () => false) {
+    const server = await FileServer.open();
+    const parts = new Map<number, Buffer>();
+    const calls: string[] = [];
+    server.intercept = (request, response) => {
+      const { pathname, searchParams } = new URL(request.url ?? "/", server.url);
+      const number = Number(searchParams.get("partNumber"));
+      if (!searchParams.has("uploads") && searchParams.get("uploadId") !== "an&id") return false;
+      calls.push(`${request.method} ${number}`);
+      const chunks: Buffer[] = [];
+      request.on("data", (chunk: Buffer) => chunks.push(chunk));
+      request.on("end", () => {
+        const body = Buffer.concat(chunks);
+        if (searchParams.has("uploads")) {
+          const storageClass = request.headers["x-amz-storage-class"] ?? "none";
+          calls.push(`class ${String(storageClass)}`);
+          response.end("<R><UploadId>an&amp;id</UploadId></R>");
+        } else if (request.method === "DELETE") response.writeHead(204).end();
+        else if (request.method === "PUT") {
+          if (breaks(number))
+            return void response.writeHead(400).end("<Error><Code>BadDigest</Code></Error>");
+          parts.set(number, body);
+          response.writeHead(200, { etag: `"part-${number}"` }).end();
+        } else if (breaks("join")) response.end("<Error><Message>disk full</Message></Error>");
+        else {
+          const named = [...body.toString().matchAll(/<PartNumber>(\d+)<\/PartNumber><ETag>"part-(\d+)"/g)];
+          server.files.set(pathname, Buffer.concat(named.map((match) => parts.get(Number(match[2]))!)));
+          response.end("<CompleteMultipartUploadResult/>");
+        }
+      });
+      return true;
+    };
+    const address = (parameters: string): string =>
+      `s3://bucket?endpoint=${server.url.slice("http://".length)}&scheme=http&compression=none${parameters}`;
+    return { server, calls, address };
+  }
+
+  async function copyLarge(t: TestPlace, url: string) {
+    writeFileSync(`${t.dir}/large`, randomBytes(11 * MIB));
+    const path = t.store.addPath(`${t.dir}/large`, { name: "large", method: "nar" });
+    await using target = await openRemoteStore(t.settings, url, { isTarget: true });
+    await copyPaths({ source: t.endpoint, target, paths: [path], isRecursive: true });
+    return path;
+  }
+
+  it("go in parts where they are asked for so", async () => {
+    await using t = new TestPlace();
+    const { server, calls, address } = await bucket();
+    await using _server = server;
+    const url = address(`&multipart-upload=true&multipart-threshold=${MIB}&storage-class=STANDARD_IA`);
+    const path = await copyLarge(t, url);
+    expect(calls).toEqual(["POST 0", "class STANDARD_IA", "PUT 1", "PUT 2", "PUT 3", "POST 0"]);
+    await using u = new TestPlace();
+    await using source = await openRemoteStore(u.settings, url);
+    await copyPaths({ source, target: u.endpoint, paths: [path], isRecursive: true });
+    expect((await u.store.verify({ checkContents: true })).problems).toEqual([]);
+  });
+
+  it.each([
+    [2, "HTTP error 400"],
+    ["join", "it could not join the parts"],
+  ] as const)("that fail at %s leave no parts", async (broken, message) => {
+    await using t = new TestPlace();
+    const { server, calls, address } = await bucket((number) => number === broken);
+    await using _server = server;
+    const url = address(`&multipart-upload=true&multipart-threshold=${MIB}`);
+    await expect(copyLarge(t, url)).rejects.toThrow(message);
+    expect(calls.at(-1)).toBe("DELETE 0");
+    expect([...server.files.keys()].filter((name) => name.endsWith(".narinfo"))).toEqual([]);
+  });
+
+  it("are told by numbers that can be", async () => {
+    await using t = new TestPlace();
+    const { server, address } = await bucket();
+    await using _server = server;
+    for (const parameters of ["multipart-upload=perhaps", "multipart-chunk-size=5", "multipart-threshold=x"])
+      await expect(openRemoteStore(t.settings, address(`&${parameters}`))).rejects.toMatchObject({
+        code: "CACHE_PARAMETER",
+      });
   });
 });
