@@ -90,7 +90,13 @@ export interface StoreSettings {
 /** How a daemon of Nix's worker protocol is reached: by its socket, or by a program that speaks for it. */
 export type DaemonAddress =
   | { readonly kind: "socket"; readonly path: string }
-  | { readonly kind: "command"; readonly program: string; readonly args: readonly string[] };
+  | {
+      readonly kind: "command";
+      readonly program: string;
+      readonly args: readonly string[];
+      /** What is known of the host, for ssh to be told in a file: nobody else is spoken to. */
+      readonly knownHosts?: string | undefined;
+    };
 
 export interface DaemonPlace {
   /** As the user named it: `daemon`, `unix://…`, `ssh-ng://…`. */

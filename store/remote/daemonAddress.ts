@@ -5,6 +5,7 @@ import { basename, dirname } from "node:path";
 import { DevshellError, bytesOfText } from "../../core/index.ts";
 import { connectSync, socketPair } from "../local/socketCalls.ts";
 import { BlockingChannel } from "../protocol/blockingChannel.ts";
+import { KnownHostsFile } from "../ssh/knownHostsFile.ts";
 import type { DaemonAddress } from "../types.ts";
 import type { Connection } from "./daemonClient.ts";
 
@@ -13,10 +14,14 @@ const MAX_SOCKET_PATH = 107;
 /** Connects to a daemon, for requests that are waited for. @throws {DevshellError} `DAEMON_UNREACHABLE` */
 export async function openConnection(address: DaemonAddress): Promise<Connection> {
   if (address.kind === "socket") return await connectSocket(address.path);
-  const child = spawn(address.program, address.args, { stdio: ["pipe", "pipe", "inherit"] });
+  const words = wordsOf(address);
+  const child = spawn(address.program, words.args, { stdio: ["pipe", "pipe", "inherit"] });
   await new Promise<void>((resolve, reject) => {
     child.once("spawn", resolve);
-    child.once("error", (cause) => reject(unreachable(address, cause)));
+    child.once("error", (cause) => {
+      words.forget();
+      reject(unreachable(address, cause));
+    });
   });
   return {
     input: child.stdout,
@@ -25,8 +30,21 @@ export async function openConnection(address: DaemonAddress): Promise<Connection
       child.stdin.destroy();
       child.stdout.destroy();
       child.kill();
+      words.forget();
     },
   };
+}
+
+/** The program's arguments; what they name is gone once it is forgotten. */
+function wordsOf({ args, knownHosts }: Extract<DaemonAddress, { readonly kind: "command" }>): {
+  readonly args: readonly string[];
+  readonly forget: () => void;
+} {
+  if (knownHosts === undefined) return { args, forget: () => undefined };
+  const file = new KnownHostsFile(knownHosts);
+  // ssh takes the first of several.
+  const [host = "", ...rest] = args;
+  return { args: [host, `-oUserKnownHostsFile=${file.path}`, ...rest], forget: () => file[Symbol.dispose]() };
 }
 
 async function connectSocket(path: string): Promise<Connection> {
@@ -54,11 +72,15 @@ export function openChannel(address: DaemonAddress): BlockingChannel {
   if (pair === undefined) throw unreachable(address);
   const [ours, theirs] = pair;
   try {
-    const child = spawn(address.program, address.args, { stdio: [theirs, theirs, "inherit"] });
+    const words = wordsOf(address);
+    const child = spawn(address.program, words.args, { stdio: [theirs, theirs, "inherit"] });
     // That it could not be started is seen where its greeting is waited for.
     child.once("error", () => undefined);
     child.unref();
-    return new BlockingChannel(ours, () => void child.kill());
+    return new BlockingChannel(ours, () => {
+      child.kill();
+      words.forget();
+    });
   } finally {
     closeSync(theirs);
   }

@@ -1,6 +1,7 @@
 import { DevshellError } from "../../core/index.ts";
+import { pinnedHost } from "../ssh/knownHostsFile.ts";
 import { parseSshAddress } from "../ssh/sshAddress.ts";
-import { isHere, sshCommandLine } from "../ssh/sshCommandLine.ts";
+import { sshCommandLine } from "../ssh/sshCommandLine.ts";
 import type { DaemonAddress } from "../types.ts";
 import { decodePercents, parametersOf } from "./storeAddress.ts";
 
@@ -44,13 +45,6 @@ export function parseDaemonUrl(url: string, socketPath: string): DaemonUrl {
 function commandOverSsh(url: string): DaemonAddress {
   const address = parseSshAddress(url);
   const { parameters } = address;
-  // Who pins a key must not be connected without it.
-  if (!isHere(address) && (parameters.get("base64-ssh-public-host-key") ?? "") !== "")
-    throw new DevshellError(
-      "STORE_REMOTE_UNSUPPORTED",
-      `Cannot use the store "${url}": base64-ssh-public-host-key is not built yet for ssh-ng://`,
-      { hint: "use ssh://, which knows it, or put the key into known_hosts and leave it out here" },
-    );
   const remoteStore = parameters.get("remote-store") ?? "";
   const command = [
     ...(parameters.get("remote-program") ?? "nix-daemon").split(/\s+/).filter((word) => word !== ""),
@@ -60,7 +54,8 @@ function commandOverSsh(url: string): DaemonAddress {
   const [program = "", ...args] = sshCommandLine(address, command, {
     sshOptions: process.env["NIX_SSHOPTS"],
   });
-  return { kind: "command", program, args };
+  const knownHosts = pinnedHost(address);
+  return { kind: "command", program, args, ...(knownHosts !== undefined && { knownHosts }) };
 }
 
 function invalid(url: string, why: string): DevshellError {

@@ -12,7 +12,7 @@ export function sshCommandLine(
   {
     sshOptions,
     hostKeyFile,
-  }: { readonly sshOptions?: string | undefined; readonly hostKeyFile?: string } = {},
+  }: { readonly sshOptions?: string | undefined; readonly hostKeyFile?: string | undefined } = {},
 ): readonly string[] {
   const { user, host, port, parameters } = address;
   if (isHere(address)) return command;

@@ -1,13 +1,11 @@
 import { spawn, type ChildProcessByStdio } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DevshellError, bytesOfText } from "../../core/index.ts";
 import type { Channel } from "./channel.ts";
+import { KnownHostsFile, pinnedHost } from "./knownHostsFile.ts";
 import type { SshAddress } from "./sshAddress.ts";
-import { isHere, sshCommandLine } from "./sshCommandLine.ts";
+import { sshCommandLine } from "./sshCommandLine.ts";
 
 export interface SshStartOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -27,23 +25,21 @@ export function startOverSsh(
   command: readonly string[],
   { env, onLine }: SshStartOptions,
 ): Channel {
-  const hostKey = isHere(address) ? "" : (address.parameters.get("base64-ssh-public-host-key") ?? "");
-  const directory = hostKey === "" ? undefined : mkdtempSync(join(tmpdir(), "devshell-ssh-"));
-  const hostKeyFile = directory === undefined ? undefined : join(directory, "host-key");
-  if (hostKeyFile !== undefined) writeFileSync(hostKeyFile, knownHost(address, hostKey));
+  const pinned = pinnedHost(address);
+  const knownHosts = pinned === undefined ? undefined : new KnownHostsFile(pinned);
   const [program = "", ...args] = sshCommandLine(address, command, {
     sshOptions: env["NIX_SSHOPTS"],
-    ...(hostKeyFile !== undefined && { hostKeyFile }),
+    hostKeyFile: knownHosts?.path,
   });
   const child = spawn(program, args, { env: { ...env }, stdio: ["pipe", "pipe", "pipe"] });
-  return new SshChannel(child, address, { onLine, directory });
+  return new SshChannel(child, address, { onLine, knownHosts });
 }
 
 class SshChannel implements Channel {
   readonly input: Readable;
   readonly output: Writable;
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
-  readonly #directory: string | undefined;
+  readonly #knownHosts: KnownHostsFile | undefined;
   readonly #lines: string[] = [];
   readonly #ended: Promise<void>;
 
@@ -52,11 +48,11 @@ class SshChannel implements Channel {
     address: SshAddress,
     {
       onLine,
-      directory,
-    }: { readonly onLine: SshStartOptions["onLine"]; readonly directory: string | undefined },
+      knownHosts,
+    }: { readonly onLine: SshStartOptions["onLine"]; readonly knownHosts: KnownHostsFile | undefined },
   ) {
     this.#child = child;
-    this.#directory = directory;
+    this.#knownHosts = knownHosts;
     this.input = child.stdout;
     this.output = child.stdin;
     this.output.on("error", () => undefined); // whoever writes hears of it
@@ -89,18 +85,8 @@ class SshChannel implements Channel {
     const kill = setTimeout(() => this.#child.kill("SIGTERM"), END_MS);
     await this.#ended;
     clearTimeout(kill);
-    if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true, force: true });
+    this.#knownHosts?.[Symbol.dispose]();
   }
-}
-
-/** A line of `known_hosts`; the key's kind and text come in base 64. */
-function knownHost({ host }: SshAddress, base64: string): string {
-  const key = Buffer.from(base64, "base64").toString("latin1").trim();
-  if (!/^[\w@.-]+ [A-Za-z0-9+/=]+( .*)?$/.test(key))
-    throw new DevshellError("SSH_ADDRESS_INVALID", `Cannot read the public key of the host '${host}'`, {
-      hint: "it is the base 64 of a line of /etc/ssh/ssh_host_*_key.pub",
-    });
-  return `${host} ${key}\n`;
 }
 
 function splitLines(stream: Readable, onLine: (line: string) => void): void {

@@ -66,6 +66,17 @@ describe("where the store is", () => {
       false,
     ],
     ["ssh-ng://localhost", { kind: "command", program: "nix-daemon", args: ["--stdio"] }, false],
+    [
+      // ssh-ed25519 AAAA
+      "ssh-ng://host?base64-ssh-public-host-key=c3NoLWVkMjU1MTkgQUFBQQ%3D%3D",
+      {
+        kind: "command",
+        program: "ssh",
+        args: ["host", "-x", "--", "nix-daemon", "--stdio"],
+        knownHosts: "host ssh-ed25519 AAAA\n",
+      },
+      false,
+    ],
   ])("%s is a daemon's", (remote, address, isHere) => {
     expect(resolveStoreSettings({ NIX_REMOTE: remote, HOME: "/nowhere" })).toMatchObject({
       rung: "daemon",
@@ -83,7 +94,7 @@ describe("where the store is", () => {
     ["ssh-ng://-oProxyCommand=x", "SSH_ADDRESS_INVALID"],
     ["ssh-ng://", "SSH_ADDRESS_INVALID"],
     ["ssh-ng://-u@host", "SSH_ADDRESS_INVALID"],
-    ["ssh-ng://host?base64-ssh-public-host-key=YQ%3D%3D", "STORE_REMOTE_UNSUPPORTED"],
+    ["ssh-ng://host?base64-ssh-public-host-key=YQ%3D%3D", "SSH_ADDRESS_INVALID"],
     ["unix://relative", "STORE_REMOTE_UNSUPPORTED"],
   ])("refuses the daemon %s", (remote, code) => {
     expect(() => resolveStoreSettings({ NIX_REMOTE: remote })).toThrow(expect.objectContaining({ code }));
