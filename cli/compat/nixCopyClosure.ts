@@ -1,7 +1,6 @@
 import {
   StoreEndpoint,
   ServeStore,
-  copyPaths,
   parseStorePath,
   sshAddressOf,
   type StorePath,
@@ -10,7 +9,7 @@ import { bytesOfText } from "../../core/index.ts";
 import type { StoreContext } from "../../env/index.ts";
 import { parseCommandLine, usageError } from "./commandLine.ts";
 import { openContext } from "./context.ts";
-import { sayCopies } from "./copyMessages.ts";
+import { copyAndTell } from "./copyAndTell.ts";
 import { printHelp, printVersion, say } from "./output.ts";
 import { storePathOf } from "./storeArgument.ts";
 
@@ -68,7 +67,7 @@ async function copyTo({ context, remote, words, ...options }: CopyClosure): Prom
   if (options.isDryRun) tellPlan(missing);
   else {
     const source = new StoreEndpoint(store);
-    await copyPaths({ ...UNCHECKED, source, target: remote, paths: missing, ...sayCopies(source, remote) });
+    await copyAndTell({ ...UNCHECKED, source, target: remote, paths: missing });
   }
 }
 
@@ -84,7 +83,7 @@ async function copyFrom({ context, remote, words, ...options }: CopyClosure): Pr
   if (options.isDryRun) tellPlan(missing);
   else {
     const target = new StoreEndpoint(store);
-    await copyPaths({ ...UNCHECKED, source: remote, target, paths: missing, ...sayCopies(remote, target) });
+    await copyAndTell({ ...UNCHECKED, source: remote, target, paths: missing });
   }
 }
 

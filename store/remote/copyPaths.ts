@@ -10,9 +10,10 @@ export interface CopyRequest extends Omit<AddPathOptions, "onProgress"> {
   readonly paths: Iterable<StorePath>;
   /** All that the paths refer to as well. */
   readonly isRecursive: boolean;
-  /** Told how many are to be copied, before the first is. */
-  readonly onPlan?: ((count: number) => void) | undefined;
+  /** Told how many are to be copied, and of how many bytes they are on their way, before the first is. */
+  readonly onPlan?: ((count: number, totalBytes: number) => void) | undefined;
   readonly onPath?: ((path: StorePath) => void) | undefined;
+  readonly onCopied?: ((path: StorePath) => void) | undefined;
   readonly onProgress?: ((path: StorePath, doneBytes: number) => void) | undefined;
 }
 
@@ -29,7 +30,7 @@ export async function copyPaths(request: CopyRequest): Promise<readonly StorePat
   const infos = await queryPaths(source, paths, { isRecursive, signal: given });
   const missing = await findMissing(request, [...infos.keys()]);
   if (missing.length === 0) return missing;
-  request.onPlan?.(missing.length);
+  request.onPlan?.(missing.length, totalBytesOf(missing, infos));
   const stop = new AbortController();
   const signal = given === undefined ? stop.signal : AbortSignal.any([given, stop.signal]);
   const copies = new Map<StorePath, Promise<void>>();
@@ -79,6 +80,14 @@ async function copyOne(request: CopyRequest, info: RemotePathInfo): Promise<void
     throw error;
   }
   await download.discard();
+  request.onCopied?.(path);
+}
+
+function totalBytesOf(paths: readonly StorePath[], infos: ReadonlyMap<StorePath, RemotePathInfo>): number {
+  return paths.reduce((sum, path) => {
+    const info = infos.get(path);
+    return sum + (info?.narFile?.sizeBytes ?? info?.narSizeBytes ?? 0);
+  }, 0);
 }
 
 async function findMissing(request: CopyRequest, paths: readonly StorePath[]): Promise<StorePath[]> {

@@ -3,7 +3,6 @@ import { bytesOfText } from "../../../core/index.ts";
 import {
   StoreEndpoint,
   addGeneration,
-  copyPaths,
   isWholeAddress,
   openRemoteStore,
   queryPaths,
@@ -16,7 +15,7 @@ import {
 import type { StoreContext } from "../../../env/index.ts";
 import { allPathsOf, pathsOfTargets, unsupported } from "../askedStore.ts";
 import { parseCommandLine, usageError, type CommonFlags } from "../commandLine.ts";
-import { sayCopies } from "../copyMessages.ts";
+import { copyAndTell } from "../copyAndTell.ts";
 import { reportFailures } from "../reportFailures.ts";
 import { realisedTargets } from "./realisations.ts";
 import {
@@ -87,14 +86,13 @@ export async function copy(argv: readonly string[]): Promise<number> {
   const { paths } = copied;
   const isRecursive = !given.has("no-recursive");
   if (given.has("substitute")) await substituteThere(source, target, paths, isRecursive);
-  await copyPaths({
+  await copyAndTell({
     source,
     target,
     paths,
     isRecursive,
     checksSignatures: !given.has("no-check-sigs"),
     signal: context.signal,
-    ...sayCopies(source, target),
   });
   for (const realisation of copied.realisations) await target.addRealisation?.(realisation);
   if (outLink !== undefined || profile !== undefined) {

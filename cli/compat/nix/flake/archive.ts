@@ -6,14 +6,8 @@ import {
   type LockJson,
   type LockNode,
 } from "../../../../lang/index.ts";
-import {
-  StoreEndpoint,
-  copyPaths,
-  openRemoteStore,
-  parseStorePath,
-  type StorePath,
-} from "../../../../store/index.ts";
-import { sayCopies } from "../../copyMessages.ts";
+import { StoreEndpoint, openRemoteStore, parseStorePath, type StorePath } from "../../../../store/index.ts";
+import { copyAndTell } from "../../copyAndTell.ts";
 import { printJsonLine, takeJsonLayout, type JsonLayout } from "../prettyJson.ts";
 import { FlakeCommand, parseFlakeRequest } from "./flakeCommand.ts";
 import { fetchLocked } from "./prefetchInputs.ts";
@@ -47,13 +41,12 @@ export async function archive(argv: readonly string[]): Promise<number> {
   if (to !== undefined && !isDryRun) {
     await using source = new StoreEndpoint(store);
     await using target = await openRemoteStore(command.context.settings, to, { isTarget: true });
-    await copyPaths({
+    await copyAndTell({
       source,
       target,
       paths: sources,
       isRecursive: false,
       checksSignatures,
-      ...sayCopies(source, target),
     });
   }
   return 0;
