@@ -21,6 +21,7 @@ import {
 
 /** Nesting of `(outputs,[(output,…)])` in the dynamic form; real ones nest once or twice. */
 const MAX_DYNAMIC_DEPTH = 64;
+const MAX_REASON_LENGTH = 2000;
 
 /** How a derivation is built and addressed; all its outputs are of one kind. */
 export type DerivationKind = DerivationOutput["kind"];
@@ -648,7 +649,9 @@ class DerivationParser {
   }
 
   #error(why: string, at = this.#at): DevshellError {
-    return new DevshellError("DRV_INVALID", `Cannot read derivation "${this.#name}" at byte ${at}: ${why}`);
+    // What it quotes may be of any length.
+    const shown = why.length > MAX_REASON_LENGTH ? `${why.slice(0, MAX_REASON_LENGTH)}…` : why;
+    return new DevshellError("DRV_INVALID", `Cannot read derivation "${this.#name}" at byte ${at}: ${shown}`);
   }
 }
 

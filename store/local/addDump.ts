@@ -148,12 +148,13 @@ async function writeFlat(
   dump: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  await using file = await open(fsPath(scratch), "wx", 0o644);
+  const refused = (error: unknown): never => {
+    throw writeError(scratch, error);
+  };
+  await using file = await open(fsPath(scratch), "wx", 0o644).catch(refused);
   for await (const part of dump) {
     signal?.throwIfAborted();
-    await file.writeFile(part).catch((error: unknown) => {
-      throw writeError(scratch, error);
-    });
+    await file.writeFile(part).catch(refused);
   }
 }
 

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { DevshellError, fsPath } from "../../core/index.ts";
+import { writeError } from "../format/narRestore.ts";
 import { isStorePath, storePathBaseName, storePathHashPart } from "../format/storePath.ts";
 import type { StorePath } from "../types.ts";
 import type { StoreAccess } from "./access.ts";
@@ -316,7 +317,7 @@ class RootsServer implements AsyncDisposable {
     const roots = new RootsServer(server, directoryFd);
     server.on("connection", (client) => roots.#serve(client, store.storeDir, onRoot));
     await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
+      server.once("error", (error) => reject(writeError(`${directory}/socket`, error) as Error));
       // Through /proc: an address holds 107 bytes, a path may be longer.
       server.listen(
         { path: `/proc/self/fd/${directoryFd}/socket`, writableAll: true, readableAll: true },

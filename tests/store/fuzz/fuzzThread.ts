@@ -83,12 +83,10 @@ async function fuzz({ corpus, tokens, run, end }: FuzzTarget): Promise<FuzzOutco
   return { count, accepted, kinds: kinds.size, seconds: (performance.now() - start) / 1000, failure };
 }
 
-/** An error without what it quotes. */
+/** An error's reason, as far as it quotes nothing. */
 function kindOf({ code, message }: DevshellError): string {
-  return `${code} ${message
-    .replace(/"(?:[^"\\]|\\.)*"|'[^']*'/g, "…")
-    .replace(/\d+/g, "0")
-    .slice(0, 120)}`;
+  const reason = message.slice(message.indexOf(": ") + 1).split(/["']/)[0] ?? "";
+  return `${code} ${reason.replace(/[^a-z ]+/gi, "").slice(0, 40)}`;
 }
 
 function describe(error: unknown): string {
