@@ -34,8 +34,9 @@ export class BlockingChannel implements Disposable {
       try {
         at += writeSync(this.#fd, bytes, at, bytes.length - at);
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "EINTR") continue;
-        throw (error as NodeJS.ErrnoException).code === "EPIPE" ? endOfStream() : error;
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === "EINTR") continue;
+        throw code === "EPIPE" || code === "ECONNRESET" ? endOfStream(error) : error;
       }
     }
   }

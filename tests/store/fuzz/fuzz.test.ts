@@ -8,6 +8,7 @@ it.each([
   ["decompress", 30],
   ["cache", 10],
   ["daemon", 20],
+  ["blockingDaemon", 10],
   ["serve", 10],
 ] as const)(
   "whatever is read as %s is read or refused, in bounded time and memory",

@@ -24,6 +24,7 @@ export async function fuzz(target: URL, leastCount: number): Promise<FuzzOutcome
     workerData,
     execArgv: ["--disable-warning=ExperimentalWarning"],
     resourceLimits: { maxOldGenerationSizeMb: MOST_HEAP_MB },
+    trackUnmanagedFds: false,
   });
   const current = new Int32Array(progress);
   const { promise, resolve, reject } = Promise.withResolvers<FuzzOutcome>();
