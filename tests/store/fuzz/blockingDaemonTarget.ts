@@ -23,6 +23,7 @@ export async function makeTarget(): Promise<FuzzTarget> {
   const { bytes, storeDir, held } = await record();
   return {
     corpus: [bytes],
+    isCorpusRight: true,
     tokens: [],
     run: (input) => {
       writeFileSync(file, input);

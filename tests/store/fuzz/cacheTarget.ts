@@ -51,6 +51,7 @@ export async function makeTarget(): Promise<FuzzTarget> {
   let store = openStore();
   return {
     corpus: names.map((name, index) => Buffer.concat([Buffer.from([index]), files.get(name)!])),
+    isCorpusRight: true,
     tokens: [
       "\n",
       "References: ",

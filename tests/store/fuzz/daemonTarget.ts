@@ -1,4 +1,5 @@
 import { PassThrough } from "node:stream";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { DevshellError, hashBytes } from "../../../core/index.ts";
 import { serveConnection } from "../../../store/daemon/serveConnection.ts";
 import { narOfBytes } from "../../../store/format/nar.ts";
@@ -16,6 +17,8 @@ import { TestDirectory } from "../testStore.ts";
 import type { FuzzTarget } from "./target.ts";
 
 const VERSIONS: readonly ProtocolVersion[] = [LATEST, version(37), version(25), version(20)];
+
+const QUIET_TURNS = 200;
 
 /** What a client asks, one thing after the other, until the connection is of no more use. */
 interface Questions {
@@ -41,17 +44,19 @@ export async function makeTarget(): Promise<FuzzTarget> {
     if (failures > 0) throw new Error(`a real daemon was not understood ${failures} times`);
     toServer.end();
     await served;
-    recorded.push(Buffer.concat(said));
+    // Which version it is to be read by stands before it.
+    recorded.push(Buffer.concat([Buffer.from([recorded.length]), ...said]));
   }
   return {
     corpus: recorded,
+    isCorpusRight: true,
     tokens: messages(questions.held),
     run: async (input, random) => {
       const output = new PassThrough();
       output.resume();
       const answers = new PassThrough();
-      feed(answers, input, random);
-      const latest = VERSIONS[random.below(VERSIONS.length)] ?? LATEST;
+      void feed(answers, input.subarray(1), random);
+      const latest = VERSIONS[(input[0] ?? 0) % VERSIONS.length] ?? LATEST;
       await converse(questions, latest, { input: answers, output }, true);
     },
     end: () => directory[Symbol.dispose](),
@@ -76,13 +81,15 @@ function prepare(directory: TestDirectory): Questions {
   return { storeDir: store.storeDir, held, drvPath, added, nar };
 }
 
-function feed(stream: PassThrough, input: Buffer, random: Random): void {
+/** Hangs up only when nothing is to be expected any more of a client that has read all: else it asks nothing. */
+async function feed(stream: PassThrough, input: Buffer, random: Random): Promise<void> {
   const most = 1 << (4 + random.below(12));
   for (let at = 0; at < input.length;) {
     const size = 1 + random.below(most);
     stream.write(input.subarray(at, at + size));
     at += size;
   }
+  for (let turn = 0; turn < QUIET_TURNS && !stream.destroyed; turn++) await nextTurn();
   stream.end();
 }
 

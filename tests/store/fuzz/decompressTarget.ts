@@ -9,21 +9,20 @@ const MOST_BYTES = 64 << 20;
 
 export function makeTarget(): FuzzTarget {
   process.env["DEVSHELL_XZ"] = "wasm";
-  const corpus = FORMATS.flatMap((format) => {
+  // Which format it is to be read as stands before it.
+  const corpus = FORMATS.flatMap((format, index) => {
     const directory = `${FIXTURES}/cache-${format}/nar`;
-    return readdirSync(directory).map((name) => readFileSync(`${directory}/${name}`));
+    const files = readdirSync(directory).map((name) => readFileSync(`${directory}/${name}`));
+    return files.map((bytes) => Buffer.concat([Buffer.from([index]), bytes]));
   });
   return {
     corpus,
-    tokens: [corpus[0]?.subarray(0, 10), corpus[4]?.subarray(0, 12), corpus.at(-1)?.subarray(0, 24)].filter(
-      (token) => token !== undefined,
-    ),
-    run: async (input, random) => {
-      const format = FORMATS.find((_, index) =>
-        corpus[index * 3]?.subarray(0, 3).equals(input.subarray(0, 3)),
-      );
+    isCorpusRight: true,
+    tokens: corpus.map((bytes) => bytes.subarray(1, 25)),
+    run: async (input) => {
+      const format = FORMATS[(input[0] ?? 0) % FORMATS.length] ?? "gzip";
       let sizeBytes = 0;
-      for await (const chunk of decompress(format ?? random.of(FORMATS), pieces(input))) {
+      for await (const chunk of decompress(format, pieces(input.subarray(1)))) {
         sizeBytes += chunk.length;
         // Whoever reads bounds what comes: a reader must stand to be left.
         if (sizeBytes > MOST_BYTES) break;

@@ -28,6 +28,7 @@ const SLOW_MS = 2000;
 const MOST_MEMORY_BYTES = 768 << 20;
 const MOST_MESSAGE_LENGTH = 10_000;
 const MOST_INPUTS = 4000;
+const MOST_KINDS = 1000;
 const MOST_INPUT_BYTES = 1 << 16;
 
 const { target: module, seed, seconds, leastCount, progress } = workerData as FuzzThreadData;
@@ -36,7 +37,7 @@ const { makeTarget } = (await import(module)) as { readonly makeTarget: MakeTarg
 const target = await makeTarget();
 parentPort?.postMessage(await fuzz(target));
 
-async function fuzz({ corpus, tokens, run, end }: FuzzTarget): Promise<FuzzOutcome> {
+async function fuzz({ corpus, isCorpusRight = false, tokens, run, end }: FuzzTarget): Promise<FuzzOutcome> {
   const pool = [...corpus];
   const kinds = new Set<string>();
   const memoryBefore = process.memoryUsage().rss;
@@ -64,6 +65,7 @@ async function fuzz({ corpus, tokens, run, end }: FuzzTarget): Promise<FuzzOutco
       if (!(error instanceof DevshellError)) failure = describe(error);
       else if (error.message.length > MOST_MESSAGE_LENGTH)
         failure = `a message of ${error.message.length} characters: ${error.message.slice(0, 200)}`;
+      else if (isCorpusRight && whole !== undefined) failure = `what is right is refused: ${describe(error)}`;
       else kind = kindOf(error);
     }
     const used = process.threadCpuUsage(before);
@@ -74,7 +76,7 @@ async function fuzz({ corpus, tokens, run, end }: FuzzTarget): Promise<FuzzOutco
     if (failure !== undefined)
       failure += `\nseed ${seed}, input ${count}, ${input.length} bytes: ${input.subarray(0, 3000).toString("base64")}`;
     // What ends in a new way is worth more mutations.
-    if (!kinds.has(kind)) {
+    if (!kinds.has(kind) && kinds.size < MOST_KINDS) {
       kinds.add(kind);
       if (pool.length < MOST_INPUTS && input.length < MOST_INPUT_BYTES) pool.push(input);
     }

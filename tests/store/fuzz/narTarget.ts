@@ -18,6 +18,7 @@ export function makeTarget(): FuzzTarget {
   let count = 0;
   return {
     corpus: corpus(),
+    isCorpusRight: true,
     tokens: [
       ...Object.values(NAR_TOKENS),
       ...["", ".", "..", "a/b", "a", "b", "\0", "x".repeat(256)].map(narString),

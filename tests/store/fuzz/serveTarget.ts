@@ -34,6 +34,7 @@ export async function makeTarget(): Promise<FuzzTarget> {
   await converse(channel);
   return {
     corpus: [Buffer.concat(said)],
+    isCorpusRight: true,
     tokens: [0, 1, 2, 8, 1 << 24, 2 ** 31].map((value) => {
       const bytes = Buffer.alloc(8);
       bytes.writeBigUInt64LE(BigInt(value));

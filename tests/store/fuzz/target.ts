@@ -4,6 +4,8 @@ import type { Random } from "../mutate.ts";
 export interface FuzzTarget {
   /** Inputs that are right, or nearly: what is mutated. */
   readonly corpus: readonly Buffer[];
+  /** None of them may be refused: else all that is tried is how the reader begins. */
+  readonly isCorpusRight?: boolean | undefined;
   /** Words that mean something to the reader. */
   readonly tokens: readonly Buffer[];
   /**
