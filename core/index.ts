@@ -24,4 +24,11 @@ export {
 export { NIX_VERSION } from "./nixVersion.ts";
 export { packageRoot } from "./packageRoot.ts";
 export { quoteForShell } from "./quoteForShell.ts";
-export { WorkerPool, serveWorker, spawnWorker, type WorkerCall } from "./worker.ts";
+export {
+  WorkerPool,
+  isFromSnapshot,
+  serveWorker,
+  spawnWorker,
+  workerFile,
+  type WorkerCall,
+} from "./worker.ts";

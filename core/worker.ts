@@ -14,7 +14,16 @@ export function spawnWorker(entry: string, workerData?: unknown): Worker {
   return new Worker(workerFile(entry), { workerData, execArgv: [], stdin: false });
 }
 
-function workerFile(entry: string): string {
+/**
+ * Whether the process was started from a start-up snapshot. Its threads abort as soon as they load `node:net` (Node 24:
+ * "Assertion failed: shutdown_wrap_template_.IsEmpty()"), so what needs the network needs a process of its own.
+ */
+export function isFromSnapshot(): boolean {
+  return process.execArgv.includes("--snapshot-blob");
+}
+
+/** Where an entry is that {@link spawnWorker} would start. */
+export function workerFile(entry: string): string {
   const isSource = import.meta.url.endsWith(".ts");
   const relative = isSource ? `../${entry}.ts` : `./${entry.slice(entry.lastIndexOf("/") + 1)}.mjs`;
   return fileURLToPath(new URL(relative, import.meta.url));

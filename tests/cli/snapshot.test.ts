@@ -67,6 +67,19 @@ it("is what the checkout's own start takes", () => {
   expect(found.stderr).toContain("--snapshot-blob");
 });
 
+it("reaches the network for an index of packages", () => {
+  const { status, stderr } = spawnSync(
+    join(ROOT, "cli/devshell"),
+    ["eval", "-E", '(import <debian> { suite = "bookworm"; }).hello.version'],
+    {
+      env: { PATH: "/usr/bin:/bin", HOME: root, DEVSHELL_DEBIAN_MIRROR: "http://127.0.0.1:1/debian" },
+      encoding: "utf8",
+    },
+  );
+  expect(stderr).toContain('error: Cannot fetch "http://127.0.0.1:1/debian');
+  expect(status).toBe(1);
+});
+
 it("starts anew when the package was moved", () => {
   const { out, status, starts } = evaluate(makePackage("moved", () => {}));
   expect({ out, status }).toEqual({ out: expect.stringMatching(answer), status: 0 });

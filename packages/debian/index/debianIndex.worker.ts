@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { text } from "node:stream/consumers";
 import { parentPort } from "node:worker_threads";
 import { DevshellError } from "../../../core/index.ts";
 import { decompress, type Compression } from "../../../io/index.ts";
@@ -24,20 +25,35 @@ type ReleaseTask = Extract<IndexTask, { kind: "release" }>;
 type TableTask = Extract<IndexTask, { kind: "index" }>;
 type OnEvent = (event: DebianEvent) => void;
 
-parentPort?.once("message", ({ tasks, port, wake }: WorkOrder) => {
-  const post = (reply: WorkReply): void => {
-    port.postMessage(reply);
-    Atomics.add(wake, 0, 1);
-    Atomics.notify(wake, 0);
-  };
+if (parentPort === null) void serveStandardInput();
+else
+  parentPort.once("message", ({ tasks, port, wake }: WorkOrder) => {
+    void work(tasks, (reply) => {
+      port.postMessage(reply);
+      Atomics.add(wake, 0, 1);
+      Atomics.notify(wake, 0);
+    });
+  });
+
+/** As a process of its own: tasks on standard input, a reply on each line of standard output. */
+async function serveStandardInput(): Promise<void> {
+  const tasks = JSON.parse(await text(process.stdin)) as readonly IndexTask[];
+  await work(tasks, (reply) => void process.stdout.write(`${JSON.stringify(reply)}\n`));
+}
+
+async function work(tasks: readonly IndexTask[], post: (reply: WorkReply) => void): Promise<void> {
   const alive = setInterval(() => post({ kind: "alive" }), ALIVE_MS);
-  Promise.all(tasks.map((task) => perform(task, (event) => post({ kind: "event", event }))))
-    .then(
-      (answers) => post({ kind: "done", answers }),
-      (error: unknown) => post(describeFailure(error)),
-    )
-    .finally(() => clearInterval(alive));
-});
+  try {
+    const answers = await Promise.all(
+      tasks.map((task) => perform(task, (event) => post({ kind: "event", event }))),
+    );
+    post({ kind: "done", answers });
+  } catch (error) {
+    post(describeFailure(error));
+  } finally {
+    clearInterval(alive);
+  }
+}
 
 function perform(task: IndexTask, onEvent: OnEvent): Promise<IndexAnswer> {
   switch (task.kind) {

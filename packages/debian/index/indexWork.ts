@@ -1,5 +1,6 @@
+import { spawnSync } from "node:child_process";
 import { MessageChannel, receiveMessageOnPort, type MessagePort } from "node:worker_threads";
-import { DevshellError, spawnWorker } from "../../../core/index.ts";
+import { DevshellError, isFromSnapshot, spawnWorker, workerFile } from "../../../core/index.ts";
 
 /** Where a compressed index lies and what it must be. */
 export interface IndexFile {
@@ -85,18 +86,45 @@ export interface WorkOrder {
   readonly wake: Int32Array;
 }
 
+const WORKER = "packages/debian/index/debianIndex.worker";
+const MAX_REPLY_BYTES = 64 << 20;
 /** The worker says at least every two seconds that it lives. */
 const SILENCE_MS = 60_000;
 
 /**
  * Runs tasks at the same time in a worker thread and waits for all of them without giving up the thread:
- * evaluation is synchronous. Events are delivered while it waits.
+ * evaluation is synchronous. Events are delivered while it waits; at the end where a process of its own is needed.
  */
 export function runIndexTasks(
   tasks: readonly IndexTask[],
   onEvent: (event: DebianEvent) => void,
 ): readonly IndexAnswer[] {
-  const worker = spawnWorker("packages/debian/index/debianIndex.worker");
+  return isFromSnapshot() ? runInProcess(tasks, onEvent) : runInThread(tasks, onEvent);
+}
+
+function runInProcess(
+  tasks: readonly IndexTask[],
+  onEvent: (event: DebianEvent) => void,
+): readonly IndexAnswer[] {
+  const { stdout, stderr, error } = spawnSync(process.execPath, [workerFile(WORKER)], {
+    input: JSON.stringify(tasks),
+    encoding: "utf8",
+    maxBuffer: MAX_REPLY_BYTES,
+  });
+  for (const line of stdout?.split("\n") ?? []) {
+    if (line === "") continue;
+    const answers = answersIn(JSON.parse(line) as WorkReply, onEvent);
+    // JSON has no `undefined`.
+    if (answers !== undefined) return answers.map((answer) => answer ?? undefined);
+  }
+  throw new Error(`The index worker ended without an answer: ${error?.message ?? stderr}`);
+}
+
+function runInThread(
+  tasks: readonly IndexTask[],
+  onEvent: (event: DebianEvent) => void,
+): readonly IndexAnswer[] {
+  const worker = spawnWorker(WORKER);
   const { port1: ours, port2: theirs } = new MessageChannel();
   const wake = new Int32Array(new SharedArrayBuffer(4));
   try {
@@ -107,25 +135,33 @@ export function runIndexTasks(
         throw new Error("The index worker does not answer");
       seen = Atomics.load(wake, 0);
       for (let mail = receiveMessageOnPort(ours); mail !== undefined; mail = receiveMessageOnPort(ours)) {
-        const reply = mail.message as WorkReply;
-        switch (reply.kind) {
-          case "alive":
-            break;
-          case "event":
-            onEvent(reply.event);
-            break;
-          case "done":
-            return reply.answers;
-          case "failed":
-            throw reply.code === undefined
-              ? new Error(reply.message)
-              : new DevshellError(reply.code, reply.message, { hint: reply.hint });
-        }
+        const answers = answersIn(mail.message as WorkReply, onEvent);
+        if (answers !== undefined) return answers;
       }
     }
   } finally {
     ours.close();
     worker.unref();
     void worker.terminate();
+  }
+}
+
+/** @returns `undefined` where there is more to come @throws what the worker met */
+function answersIn(
+  reply: WorkReply,
+  onEvent: (event: DebianEvent) => void,
+): readonly IndexAnswer[] | undefined {
+  switch (reply.kind) {
+    case "alive":
+      return undefined;
+    case "event":
+      onEvent(reply.event);
+      return undefined;
+    case "done":
+      return reply.answers;
+    case "failed":
+      throw reply.code === undefined
+        ? new Error(reply.message)
+        : new DevshellError(reply.code, reply.message, { hint: reply.hint });
   }
 }
