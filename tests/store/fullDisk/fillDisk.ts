@@ -1,6 +1,8 @@
 // Fills a small disk more and more, and works on a store there: each operation until it succeeds with what room there
 // is. Runs where the disk is mounted: in a mount namespace of its own.
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { DevshellError } from "../../../core/index.ts";
 import {
@@ -21,7 +23,9 @@ export interface FillRequest {
   readonly disk: string;
   /** Beside the disk: sources, a cache. */
   readonly outside: string;
-  readonly offered: StorePath;
+  /** By the cache in its directory, and on the web. */
+  readonly offered: string;
+  readonly offeredOnTheWeb: string;
   readonly kind: "bytes" | "files";
   /** How much more room there is from one try to the next. */
   readonly step: number;
@@ -39,6 +43,8 @@ export interface FillReport {
 
 interface Operation {
   readonly name: string;
+  /** Instead of the cache in its directory. */
+  readonly substituter?: string;
   /** While there is room. */
   readonly prepare?: (store: LocalStore) => void;
   readonly run: (store: LocalStore) => Promise<unknown> | void;
@@ -49,8 +55,9 @@ interface Operation {
 }
 
 const MOST_TRIES = 400;
-const CODES: ReadonlySet<string> = new Set(["STORE_NO_SPACE", "BUILD_FAILED", "SUBSTITUTE_FAILED"]);
+const CODES: ReadonlySet<string> = new Set(["STORE_NO_SPACE", "BUILD_FAILED", "FETCH_UNWRITABLE"]);
 
+const server = createServer();
 const request = JSON.parse(process.argv[2] ?? "") as FillRequest;
 const settings: StoreSettings = testSettings(join(request.disk, "nix"), {
   substituters: [`file://${request.outside}/cache`],
@@ -103,8 +110,14 @@ const operations: readonly Operation[] = [
   },
   {
     name: "substitute",
-    run: (store) => make(store, { kind: "opaque", path: request.offered }),
-    isDone: (store) => store.isValidPath(request.offered),
+    run: (store) => make(store, { kind: "opaque", path: request.offered as StorePath }),
+    isDone: (store) => store.isValidPath(request.offered as StorePath),
+  },
+  {
+    name: "download",
+    substituter: await serveCache(join(request.outside, "cache")),
+    run: (store) => make(store, { kind: "opaque", path: request.offeredOnTheWeb as StorePath }),
+    isDone: (store) => store.isValidPath(request.offeredOnTheWeb as StorePath),
   },
   {
     name: "build",
@@ -159,6 +172,7 @@ const disk: FillableDisk =
   request.kind === "bytes" ? new DiskOfBytes(request.disk) : new DiskOfFiles(request.disk);
 for (const operation of operations) reports.push(await tryUntilDone(operation));
 process.stdout.write(JSON.stringify(reports));
+server.close();
 
 async function tryUntilDone(operation: Operation): Promise<FillReport> {
   const problems: string[] = [];
@@ -185,7 +199,9 @@ async function tryUntilDone(operation: Operation): Promise<FillReport> {
 
 async function attempt(operation: Operation): Promise<unknown> {
   try {
-    using store = LocalStore.open(settings);
+    const { config } = settings;
+    const substituters = operation.substituter === undefined ? config.substituters : [operation.substituter];
+    using store = LocalStore.open({ ...settings, config: { ...config, substituters } });
     await operation.run(store);
     return undefined;
   } catch (error) {
@@ -219,6 +235,16 @@ async function inspect(operation: Operation, isDone: boolean): Promise<string[]>
     ...[...scratch, ...builds].map((name) => `${name} was left`),
     ...(isDone && !operation.isDone(store) ? [`${operation.name} says that it is done, but it is not`] : []),
   ];
+}
+
+async function serveCache(directory: string): Promise<string> {
+  server.on("request", ({ url = "/" }, response) => {
+    const file = join(directory, url);
+    if (existsSync(file)) response.end(readFileSync(file));
+    else response.writeHead(404).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 async function make(store: LocalStore, target: DerivedPath): Promise<void> {

@@ -14,20 +14,20 @@ import { hasSmallDisks, onSmallDisk } from "./smallDisk.ts";
 const STEP = Number(process.env["DEVSHELL_FULL_DISK_STEP"] ?? String(48 << 10));
 const canMount = hasSmallDisks();
 
-/** A cache with one path. */
-async function writeCache(outside: string, storeDir: string): Promise<StorePath> {
+/** A cache with two paths: a small one, and one that is downloaded to a file first. */
+async function writeCache(outside: string, storeDir: string): Promise<readonly StorePath[]> {
   const settings = {
     ...testSettings(`${outside}/origin`),
     storeDir,
     realStoreDir: `${outside}/origin/store`,
   };
   using origin = LocalStore.open(settings);
-  const path = origin.addText("offered", "x".repeat(60_000), []);
+  const paths = [60_000, 300_000].map((size) => origin.addText(`offered-${size}`, "x".repeat(size), []));
   await using target = await openRemoteStore(settings, `file://${outside}/cache?compression=none`, {
     isTarget: true,
   });
-  await copyPaths({ source: new StoreEndpoint(origin), target, paths: [path], isRecursive: false });
-  return path;
+  await copyPaths({ source: new StoreEndpoint(origin), target, paths, isRecursive: false });
+  return paths;
 }
 
 describe.skipIf(!canMount)("a disk that is full (where a namespace may mount one)", () => {
@@ -43,8 +43,8 @@ describe.skipIf(!canMount)("a disk that is full (where a namespace may mount one
         const [disk, outside] = [join(dir, "disk"), join(dir, "outside")];
         mkdirSync(disk);
         mkdirSync(outside);
-        const offered = await writeCache(outside, `${disk}/nix/store`);
-        const request: FillRequest = { disk, outside, offered, kind, step };
+        const [offered = "", offeredOnTheWeb = ""] = await writeCache(outside, `${disk}/nix/store`);
+        const request: FillRequest = { disk, outside, offered, offeredOnTheWeb, kind, step };
         const program = join(import.meta.dirname, "fillDisk.ts");
         const { status, stdout, stderr } = onSmallDisk(disk, options, [
           process.execPath,
@@ -65,7 +65,7 @@ describe.skipIf(!canMount)("a disk that is full (where a namespace may mount one
           reports.flatMap(({ operation, failures }) => (failures > 0 ? [operation] : [])),
         );
         // What writes much cannot have had enough room from the start.
-        for (const name of ["addText", "addPath", "addDump", "substitute", "build"])
+        for (const name of ["addText", "addPath", "addDump", "substitute", "download", "build"])
           expect(failed).toContain(name);
       } finally {
         await removeTree(dir);
