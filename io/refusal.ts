@@ -76,7 +76,11 @@ export function commonRefusal(
     return new DevshellError("FETCH_UNAUTHORIZED", `${failing}: ${described}`, {
       hint: `it says: ${reason}`,
     });
-  if (status === 401 || status === 407)
+  if (status === 407)
+    return new DevshellError("FETCH_UNAUTHORIZED", `${failing}: ${described}`, {
+      hint: "the proxy wants to know who you are: http_proxy=http://USER:PASSWORD@HOST:PORT",
+    });
+  if (status === 401)
     return new DevshellError("FETCH_UNAUTHORIZED", `${failing}: ${described}`, {
       hint: `it wants to know who you are: name the host and a password in the file of the setting netrc-file${reason === "" ? "" : `; it says: ${reason}`}`,
     });

@@ -102,14 +102,16 @@ export function isPassing(error: unknown): error is Error {
 /** No such host, no trusted certificate, nothing that speaks HTTP. */
 function lasting(url: URL, error: Error): DevshellError {
   return new DevshellError("FETCH_FAILED", `unable to download '${url.href}': ${error.message}`, {
-    hint: isAboutTrust(error)
-      ? "is its authority among those that are trusted? the setting ssl-cert-file names a file of them"
-      : "is the address right, and is there a network?",
+    hint: remedyFor(error),
     cause: error,
   });
 }
 
-function isAboutTrust(error: Error): boolean {
+function remedyFor(error: Error): string {
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
-  return /^(?:UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_SELF_SIGNED_|CERT_)/.test(code);
+  if (/^(?:UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_SELF_SIGNED_|CERT_)/.test(code))
+    return "is its authority among those that are trusted? the setting ssl-cert-file names a file of them";
+  return error.message.startsWith("Failed to establish tunnel")
+    ? "does the proxy that https_proxy names let you through? it may want http://USER:PASSWORD@HOST:PORT"
+    : "is the address right, and is there a network?";
 }

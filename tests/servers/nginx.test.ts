@@ -16,6 +16,7 @@ import { TestCommands, type CommandResult } from "../cli/testCommands.ts";
 import { CuttingProxy } from "./cuttingProxy.ts";
 import { debianTree, isArchiveReachable, type DebianTree } from "./debianTree.ts";
 import { NginxServer, makeCertificates } from "./nginxServer.ts";
+import { ServerProcess, freePort } from "./serverProcess.ts";
 import { addChain, addRandom, fail, runCommand, startCommand, storeBeside, succeed } from "./runCommand.ts";
 
 // A real web server. DEVSHELL_TEST_FULL=1 runs all; PEER_NIX: a directory of real Nix's programs, which reads what we put there.
@@ -36,7 +37,7 @@ describe.skipIf(why !== "")(
     let path: string;
 
     beforeAll(async () => {
-      tree = await debianTree(SUITE, ["nginx", "openssl"]);
+      tree = await debianTree(SUITE, ["nginx", "openssl", "tinyproxy-bin"]);
     }, 600_000);
     afterAll(() => tree[Symbol.dispose]());
 
@@ -231,6 +232,34 @@ describe.skipIf(why !== "")(
         read(server.url, client("wrong", `ssl-cert-file = ${commands.root}/absent\n`)),
       );
       expect(wrong).toContain(`Cannot use the certificates in "${commands.root}/absent"`);
+    });
+
+    full("is reached through a proxy, by either protocol", async () => {
+      await fill(path);
+      await using server = await start("", { isSecure: true });
+      const port = await freePort();
+      const config = commands.write(
+        "tinyproxy.conf",
+        `Port ${port}\nListen 127.0.0.1\nBasicAuth me secret\nLogLevel Connect\n`,
+      );
+      await using proxy = await ServerProcess.start(port, [tree.program("tinyproxy"), "-d", "-c", config]);
+      const authority = join(commands.root, "tls/authority.pem");
+      const through = (name: string, login: string): Record<string, string> => ({
+        ...client(name, `ssl-cert-file = ${authority}\n`),
+        http_proxy: `http://${login}127.0.0.1:${port}`,
+        https_proxy: `http://${login}127.0.0.1:${port}`,
+      });
+      await succeed(read(server.url, through("one", "me:secret@")));
+      expect(isThere("one")).toBe(true);
+      expect(proxy.log).toContain(`CONNECT 127.0.0.1:${server.port}`);
+      const said = await fail(read(server.url, through("two", "")));
+      expect(said).toContain("407 Proxy Authentication Required");
+      expect(said).toContain("https_proxy");
+      await server[Symbol.asyncDispose]();
+      await using plain = await start("");
+      await succeed(read(plain.url, through("three", "me:secret@")));
+      expect(proxy.log).toContain(`GET http://127.0.0.1:${plain.port}/nix-cache-info`);
+      expect(await fail(read(plain.url, through("four", "")))).toContain("HTTP error 407");
     });
 
     full("continues a download whose client was killed", async () => {
