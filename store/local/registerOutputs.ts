@@ -78,7 +78,6 @@ export async function registerOutputs(
     }
     request.check?.(new Map(planned.map(({ name, info }) => [name, info])));
     const fresh = planned.filter(({ source }) => source !== undefined);
-    store.addTempRoots(planned.map(({ info }) => info.path));
     // Others may find out at the same time that their outputs belong at the same path.
     const found = fresh.filter(({ isFound }) => isFound).map(({ info }) => info.path);
     using locks = found.length === 0 ? undefined : await store.lockPaths(found);
@@ -128,6 +127,8 @@ async function planOutput(
   const { target, name, scratchPath } = item.output;
   if (target.kind === "contentAddressed")
     return planAddressed(store, request, item, target, settled, temporary);
+  // Before it is looked for: else a collector may take what was found.
+  store.addTempRoots([target.path]);
   const known =
     scratchPath === store.realPath(target.path) || request.isRepair === true
       ? undefined
@@ -236,6 +237,7 @@ async function planAddressed(
     references: others,
     isSelfReferring,
   });
+  store.addTempRoots([path]);
   const known = request.isRepair === true ? undefined : store.queryPathInfo(path);
   if (known !== undefined) return { name, info: known, source: undefined, isFound: true };
   const selfRewrite = new Map([[storePathHashPart(self), storePathHashPart(path)]]);

@@ -386,6 +386,7 @@ export class BuildGoals {
     using locks = store.tryLockPaths(lockedPaths(drvPath, derivation));
     if (locks === undefined) return undefined;
     const known = knownOutputPathsOf(store, drvPath, derivation, "*");
+    if (known !== undefined) store.addTempRoots(known.values());
     if (mode === "normal" && known !== undefined && areValid(store, known)) {
       locks.discard();
       return known;

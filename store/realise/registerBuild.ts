@@ -30,6 +30,8 @@ export async function registerOutputs(request: BuildRequest, scratch: Scratch): 
   const outputs: ScratchOutput[] = [];
   for (const [name, output] of derivation.outputs) {
     const final = knownPath(request, name);
+    // What is there shall stay: a collector may be looking.
+    if (final !== undefined) store.addTempRoots([final]);
     const known = final === undefined ? undefined : store.queryPathInfo(final);
     if (known !== undefined) paths.set(name, known.path);
     if (known !== undefined && request.mode !== "repair") {

@@ -69,6 +69,8 @@ export class Scratch implements AsyncDisposable {
     const chrootDir = isSandboxed ? `${store.realPath(drvPath)}.chroot` : undefined;
     const outputs = new Map<OutputName, StorePath>();
     const rewrites = new Map<ByteString, ByteString>();
+    // Whatever a builder is told to write, wanted or not, known or not: to a collector it is what nobody knows.
+    store.addTempRoots(toldPaths(request));
     for (const [name, output] of derivation.outputs) {
       const final = "path" in output ? output.path : undefined;
       const isTaken = !isSandboxed && final !== undefined && (mode !== "normal" || store.isValidPath(final));
@@ -197,6 +199,14 @@ async function wantsSandbox({
     });
   onLine(`warning: building without a sandbox: ${obstacle}`);
   return false;
+}
+
+/** Where outputs may appear while they are built. */
+function toldPaths(request: BuildRequest): StorePath[] {
+  return [...request.derivation.outputs].flatMap(([name, output]) => [
+    scratchPath(request, name),
+    ...("path" in output ? [output.path] : []),
+  ]);
 }
 
 /**

@@ -13,7 +13,16 @@ export interface ProcessRequest {
 }
 
 /** Operations as often as they are to come; what looks at the whole store is seldom. */
-const OFTEN: readonly OperationName[] = ["addText", "addPath", "substitute", "build", "profile", "query"];
+const OFTEN: readonly OperationName[] = [
+  "addText",
+  "addPath",
+  "substitute",
+  "build",
+  "buildAddressed",
+  "buildSeveral",
+  "profile",
+  "query",
+];
 const SELDOM: readonly OperationName[] = [
   "collect",
   "optimise",
@@ -28,7 +37,11 @@ const SELDOM: readonly OperationName[] = [
 const request = JSON.parse(process.argv[2] ?? "") as ProcessRequest;
 const random = new Random(request.seed);
 const done: Record<string, number> = {};
-using user = new StoreUser(request.dir, settingsIn(request.dir, request.cache), request.offered, random);
+// Some link what is equal as it comes.
+const settings = settingsIn(request.dir, request.cache, {
+  "auto-optimise-store": request.seed % 3 === 0 ? "true" : "false",
+});
+using user = new StoreUser(request.dir, settings, request.offered, random);
 let last = "";
 try {
   for (let count = 0; count < NAMES.length || Date.now() < request.endMs; count++) {

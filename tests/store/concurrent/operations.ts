@@ -6,9 +6,11 @@ import {
   LocalStore,
   addGeneration,
   deleteGenerations,
+  makeDerivation,
   readGenerations,
   realise,
   switchGeneration,
+  type DerivationRequest,
   type StorePath,
   type StoreSettings,
 } from "../../../store/index.ts";
@@ -21,6 +23,8 @@ export const NAMES = [
   "addPath",
   "substitute",
   "build",
+  "buildAddressed",
+  "buildSeveral",
   "collect",
   "optimise",
   "delete",
@@ -45,13 +49,18 @@ const PROFILES = 3;
 /** Old versions of what is kept: longer lists only cost time. */
 const MAX_HELD = 200;
 
-export function settingsIn(dir: string, cache: string): StoreSettings {
+export function settingsIn(
+  dir: string,
+  cache: string,
+  raw: Readonly<Record<string, string>> = {},
+): StoreSettings {
   return {
     ...testSettings(dir, {
       substituters: [`file://${cache}`],
       requireSignatures: false,
       keepDerivations: false,
       maxJobs: 1,
+      raw: new Map(Object.entries(raw)),
     }),
     cacheDir: `${dir}/cache-home`,
   };
@@ -124,6 +133,21 @@ export class StoreUser implements Disposable {
       case "build":
         await this.#build();
         return;
+      case "buildAddressed": {
+        // Several derivations of one content, which belongs at one path.
+        const number = random.below(6);
+        const script = `echo content ${number >> 1} > $out # ${number}`;
+        const kind = { kind: "contentAddressed", algorithm: "sha256", method: "nar" } as const;
+        await this.#buildDerivation("addressed", script, ["out"], kind);
+        return;
+      }
+      case "buildSeveral": {
+        // Any of the outputs may have been deleted since.
+        const script = 'echo one > $out; echo "two, beside $out" > $dev; echo three > $doc';
+        const kind = { kind: "inputAddressed" } as const;
+        await this.#buildDerivation(`several-${random.below(4)}`, script, ["out", "dev", "doc"], kind);
+        return;
+      }
       case "collect":
         await store.collectGarbage({
           action: "deleteDead",
@@ -190,6 +214,32 @@ export class StoreUser implements Disposable {
       input = output !== undefined && "path" in output ? output.path : "";
     }
     if (drvPath !== undefined) await this.#realise({ kind: "built", drvPath, outputs: "*" });
+  }
+
+  async #buildDerivation(
+    name: string,
+    script: string,
+    outputs: readonly string[],
+    kind: DerivationRequest["kind"],
+  ): Promise<void> {
+    const store = this.#store;
+    const made = makeDerivation(
+      {
+        name,
+        system: store.settings.config.system,
+        builder: "/bin/sh",
+        args: ["-c", script],
+        env: new Map([["name", name]]),
+        outputs,
+        kind,
+        context: new Set(),
+      },
+      store.hasher,
+      (path) => store.closureOf(path),
+    );
+    const drvPath = store.writeDerivation(made);
+    this.#hold(drvPath);
+    await this.#realise({ kind: "built", drvPath, outputs: "*" });
   }
 
   async #realise(target: Parameters<typeof realise>[1][number]): Promise<void> {
