@@ -5,8 +5,9 @@ import { TestCommands, type CommandResult } from "../cli/testCommands.ts";
 import { debianTree, isArchiveReachable, type DebianTree } from "./debianTree.ts";
 import { addChain, addRandom, fail, runCommand, storeBeside, succeed } from "./runCommand.ts";
 import { S3Server } from "./s3Server.ts";
+import { ServerProcess, freePort } from "./serverProcess.ts";
 
-// A bucket as Amazon's, whose signatures are checked. DEVSHELL_TEST_FULL=1, since it is a download of its own from a
+// A bucket at Ceph's gateway, a real server of S3. DEVSHELL_TEST_FULL=1, since it is a download of its own from a
 // newer suite; PEER_NIX: a directory of real Nix's programs, the other user of the bucket.
 const SUITE = "trixie";
 const { PEER_NIX: peer = "" } = process.env;
@@ -17,20 +18,20 @@ const why = !isFull
     ? ""
     : "no Debian mirror answers";
 
-describe.skipIf(why !== "")(`a bucket of moto's${why && ` (skipped: ${why})`}`, { timeout: 120_000 }, () => {
+describe.skipIf(why !== "")(`a bucket of Ceph's${why && ` (skipped: ${why})`}`, { timeout: 120_000 }, () => {
   let tree: DebianTree;
   let commands: TestCommands;
   let server: S3Server;
   let path: string;
 
   beforeAll(async () => {
-    tree = await debianTree(SUITE, ["python3-moto", "python3-flask-cors"]);
+    tree = await debianTree(SUITE, ["radosgw"]);
   }, 600_000);
   afterAll(() => tree[Symbol.dispose]());
 
   beforeEach(async () => {
     commands = new TestCommands();
-    server = await S3Server.start(tree, commands.root);
+    server = await S3Server.start(tree, join(commands.root, "s3"));
     path = await addChain(commands, 20);
   });
   afterEach(async () => {
@@ -85,11 +86,19 @@ describe.skipIf(why !== "")(`a bucket of moto's${why && ` (skipped: ${why})`}`, 
   });
 
   it("takes large files in parts", async () => {
+    // What Ceph's database joins of parts, rclone's too, is not what was sent (18.2): this one is moto.
+    using moto = await debianTree(SUITE, ["python3-moto", "python3-flask-cors"]);
+    const port = await freePort();
+    const argv = [moto.program("python3"), "-m", "moto.server", "-H", "127.0.0.1", "-p", String(port)];
+    await using other = await ServerProcess.start(port, argv, { HOME: commands.root });
+    expect((await fetch(`http://127.0.0.1:${port}/bucket`, { method: "PUT" })).status).toBe(200);
+    const at = (parameters: string): string =>
+      address("parts", parameters).replace(`:${server.port}&`, `:${port}&`);
     const large = await addRandom(commands, "large", 12);
     const parts = "&compression=none&multipart-upload=true&multipart-threshold=5242880";
-    await succeed(copyTo(address("parts", parts), server.login, large));
-    expect(server.log).toMatch(/"PUT \S+\?partNumber=3&/);
-    await succeed(copyFrom(address("parts"), "there", large));
+    await succeed(copyTo(at(parts), server.login, large));
+    expect(other.log).toMatch(/"PUT \S+\?partNumber=3&/);
+    await succeed(copyFrom(at(""), "there", large));
     expect(readFileSync(join(commands.root, "there/store", large.slice(large.lastIndexOf("/") + 1)))).toEqual(
       readFileSync(large),
     );
@@ -108,10 +117,8 @@ describe.skipIf(why !== "")(`a bucket of moto's${why && ` (skipped: ${why})`}`, 
   });
 
   describe.skipIf(peer === "")("shared with real Nix", () => {
-    beforeEach(async () => {
-      await server[Symbol.asyncDispose]();
-      server = await S3Server.start(tree, commands.root, true);
-    });
+    // It is often built without what signs.
+    beforeEach(() => server.open());
 
     const runPeer = (...words: string[]): Promise<CommandResult> => {
       const [command = "", ...args] = words;

@@ -1,45 +1,75 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { signAwsRequest, type AwsCredentials } from "../../store/remote/awsSignature.ts";
 import type { DebianTree } from "./debianTree.ts";
 import { ServerProcess, freePort } from "./serverProcess.ts";
 
+const USER: AwsCredentials = {
+  accessKeyId: "AKIAIOSFODNN7EXAMPLE",
+  secretAccessKey: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+};
 const OPEN = {
   Version: "2012-10-17",
-  Statement: [{ Effect: "Allow", Principal: "*", Action: "s3:*", Resource: "arn:aws:s3:::bucket/*" }],
+  Statement: [
+    {
+      Effect: "Allow",
+      Principal: "*",
+      Action: "s3:*",
+      Resource: ["arn:aws:s3:::bucket", "arn:aws:s3:::bucket/*"],
+    },
+  ],
 };
 
-/** Amazon's S3 as moto has it: objects in memory, signatures and rights checked. */
+/** Ceph's gateway, which speaks S3, with a database instead of a cluster behind it, a user, and `bucket`. */
 export class S3Server implements AsyncDisposable {
   readonly port: number;
-  /** Of the one who may use the bucket, in the variables that clients know. */
-  readonly login: Readonly<Record<"AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY", string>>;
+  /** The user's, in the variables that clients know. */
+  readonly login = { AWS_ACCESS_KEY_ID: USER.accessKeyId, AWS_SECRET_ACCESS_KEY: USER.secretAccessKey };
   readonly #process: ServerProcess;
 
-  private constructor(server: ServerProcess, login: S3Server["login"]) {
+  private constructor(server: ServerProcess) {
     this.port = server.port;
     this.#process = server;
-    this.login = login;
   }
 
-  /** @param isOpen everybody may do anything, unsigned too: real Nix is often built without what signs */
-  static async start(tree: DebianTree, directory: string, isOpen = false): Promise<S3Server> {
+  static async start(tree: DebianTree, directory: string): Promise<S3Server> {
+    mkdirSync(join(directory, "db"), { recursive: true });
+    const config = join(directory, "ceph.conf");
+    writeFileSync(
+      config,
+      `[global]
+fsid = 5b3c1a0e-0000-4000-8000-000000000001
+run_dir = ${directory}
+admin_socket =
+log_file =
+log_to_stderr = true
+rgw_backend_store = dbstore
+rgw_config_store = dbstore
+dbstore_db_dir = ${directory}/db
+dbstore_config_uri = file:${directory}/db/config.db
+rgw_data = ${directory}/data
+`,
+    );
     const port = await freePort();
-    const argv = [tree.program("python3"), "-m", "moto.server", "-H", "127.0.0.1", "-p", String(port)];
-    // Nobody may do anything once these have been asked: the bucket, the user, their key, their rights.
-    const server = await ServerProcess.start(port, argv, {
-      HOME: directory,
-      ...(!isOpen && { INITIAL_NO_AUTH_ACTION_COUNT: "4" }),
+    const common = ["--no-mon-config", "-c", config];
+    const frontend = ["--rgw-frontends", `beast endpoint=127.0.0.1:${port}`];
+    const argv = [tree.program("radosgw"), "-f", "-n", "client.rgw", ...common, ...frontend];
+    const server = new S3Server(await ServerProcess.start(port, argv, { HOME: directory }));
+    const keys = ["--access-key", USER.accessKeyId, "--secret-key", USER.secretAccessKey];
+    const user = ["user", "create", "--uid", "tester", "--display-name", "tester", ...keys];
+    const made = spawnSync(tree.program("radosgw-admin"), [...common, ...user], {
+      encoding: "utf8",
+      env: { HOME: directory },
     });
-    const url = `http://127.0.0.1:${port}`;
-    await ask("s3", `${url}/bucket`, { method: "PUT" });
-    if (isOpen) await ask("s3", `${url}/bucket?policy`, { method: "PUT", body: JSON.stringify(OPEN) });
-    await askIam(url, "CreateUser", {});
-    const key = await askIam(url, "CreateAccessKey", {});
-    const rights = { Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: "s3:*", Resource: "*" }] };
-    await askIam(url, "PutUserPolicy", { PolicyName: "all", PolicyDocument: JSON.stringify(rights) });
-    const part = (name: string): string => new RegExp(`<${name}>([^<]+)</${name}>`).exec(key)?.[1] ?? "";
-    return new S3Server(server, {
-      AWS_ACCESS_KEY_ID: part("AccessKeyId"),
-      AWS_SECRET_ACCESS_KEY: part("SecretAccessKey"),
-    });
+    if (made.status !== 0) throw new Error(`radosgw-admin: ${made.stderr}`);
+    await server.#put("bucket");
+    return server;
+  }
+
+  /** Whoever asks may do anything, unsigned too. */
+  async open(): Promise<void> {
+    await this.#put("bucket?policy", JSON.stringify(OPEN));
   }
 
   /** Its requests, a line each. */
@@ -47,26 +77,15 @@ export class S3Server implements AsyncDisposable {
     return this.#process.log;
   }
 
+  async #put(name: string, body = ""): Promise<void> {
+    const url = new URL(`http://127.0.0.1:${this.port}/${name}`);
+    const request = { method: "PUT", url, region: "us-east-1", service: "s3", headers: {} };
+    const headers = signAwsRequest({ ...request, payloadHash: "UNSIGNED-PAYLOAD", date: new Date() }, USER);
+    const answer = await fetch(url, { method: "PUT", headers, body });
+    if (!answer.ok) throw new Error(`PUT ${url.href}: ${answer.status} ${await answer.text()}`);
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#process[Symbol.asyncDispose]();
   }
-}
-
-function askIam(url: string, action: string, parameters: Readonly<Record<string, string>>): Promise<string> {
-  const body = new URLSearchParams({
-    Action: action,
-    Version: "2010-05-08",
-    UserName: "tester",
-    ...parameters,
-  });
-  return ask("iam", url, { method: "POST", body });
-}
-
-/** One server for all of Amazon's services: whom a request is for the signature's scope says. */
-async function ask(service: string, url: string, request: RequestInit): Promise<string> {
-  const scope = `AWS4-HMAC-SHA256 Credential=nobody/20200101/us-east-1/${service}/aws4_request, SignedHeaders=host, Signature=none`;
-  const answer = await fetch(url, { ...request, headers: { authorization: scope } });
-  const text = await answer.text();
-  if (!answer.ok) throw new Error(`${request.method} ${url}: ${answer.status} ${text}`);
-  return text;
 }
