@@ -21,6 +21,7 @@ import {
   LocalStore,
   collectWhenFull,
   openStore,
+  parseStorePath,
   realise,
   resolveStoreSettings,
   socketPathOf,
@@ -40,7 +41,7 @@ import { DEFAULT_REGISTRY, FlakeRegistries, type RegistryEntry } from "./flake/r
 import { readRemoteRegistry } from "./flake/registryCache.ts";
 import { pathOfEntry, searchPathEntries, urlOfEntry } from "./host/searchPath.ts";
 import { StoreHost } from "./host/storeHost.ts";
-import { fetchResult, runSyncTask, type SyncTask } from "./host/syncTask.ts";
+import { fetchResult, pathsOfReply, runSyncTask, type SyncTask } from "./host/syncTask.ts";
 import { TreeDisplay } from "./host/treeDisplay.ts";
 import { TreeFetcher } from "./host/treeFetcher.ts";
 import { InputTracker, statOf, typeOf } from "./inputTracker.ts";
@@ -68,6 +69,8 @@ export interface StoreContextOptions {
 
 /** The default of `tarball-ttl`. */
 const DEFAULT_TTL_S = 3600;
+/** Of a task whose result a collector may take before it is kept. */
+const MAX_ATTEMPTS = 3;
 
 /** Variables that decide where things are and what they mean, whether or not an evaluation asks for them. */
 const DECIDING_VARIABLES = [
@@ -513,7 +516,14 @@ export class StoreContext implements Disposable {
   /** In a process that opens the store as this one does. */
   #runTask(task: SyncTask): ReturnType<typeof runSyncTask> {
     try {
-      return runSyncTask({ task, settings: [...this.#overrides], store: this.#storeUri });
+      for (let attempt = 1; ; attempt++) {
+        const reply = runSyncTask({ task, settings: [...this.#overrides], store: this.#storeUri });
+        const paths = pathsOfReply(reply).map((path) => parseStorePath(this.settings.storeDir, path));
+        if (paths.length === 0) return reply;
+        // That process kept them from collectors; now it is for this one, unless a collector was faster.
+        this.store.addTempRoots(paths);
+        if (attempt >= MAX_ATTEMPTS || paths.every((path) => this.store.isValidPath(path))) return reply;
+      }
     } catch (error) {
       // It may do better the next time, and some commands go on without it.
       this.tracker.impure("a failure");

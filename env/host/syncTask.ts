@@ -46,7 +46,11 @@ export interface SyncTaskRequest {
 }
 
 export type SyncTaskReply =
-  | { readonly kind: "realised"; readonly rewrites: readonly (readonly [ByteString, ByteString])[] }
+  | {
+      readonly kind: "realised";
+      readonly rewrites: readonly (readonly [ByteString, ByteString])[];
+      readonly paths: readonly ByteString[];
+    }
   | { readonly kind: "fetched"; readonly storePath: ByteString; readonly narHash: string }
   | {
       readonly kind: "fetchedTree";
@@ -94,6 +98,20 @@ export function runSyncTask(request: SyncTaskRequest): Exclude<SyncTaskReply, { 
       exitStatus: reply.exitStatus,
     });
   return reply;
+}
+
+/** What is in the store now because of a task. */
+export function pathsOfReply(reply: SyncTaskReply): readonly ByteString[] {
+  switch (reply.kind) {
+    case "realised":
+      return reply.paths;
+    case "fetched":
+    case "fetchedTree":
+      return [reply.storePath];
+    case "counted":
+    case "failed":
+      return [];
+  }
 }
 
 /** What `builtins.fetch*` gets of a fetched path. */

@@ -170,7 +170,11 @@ async function realiseElements(elements: readonly ByteString[], store: Store): P
       rewrites.push([placeholder, path]);
     }
   }
-  return { kind: "realised", rewrites };
+  return {
+    kind: "realised",
+    rewrites,
+    paths: report.results.flatMap(({ outputs }) => [...outputs.values()]),
+  };
 }
 
 type FetchTask = Extract<SyncTask, { kind: "fetch" }>;

@@ -21,7 +21,7 @@ export interface RemoteBuild extends Pick<
 > {
   readonly store: Pick<
     RealiseStore,
-    "settings" | "isValidPath" | "realPath" | "addToStoreFromStream" | "registerRealisation"
+    "settings" | "isValidPath" | "addTempRoots" | "realPath" | "addToStoreFromStream" | "registerRealisation"
   >;
 }
 
@@ -126,6 +126,7 @@ async function fetchOutputs(
   result: BuildResult,
 ): Promise<OutputPaths> {
   const outputs = outputPathsOf(derivation, "*") ?? builtPaths(derivation, drvPath, machine, result);
+  store.addTempRoots(outputs.values());
   const missing = [...outputs.values()].filter((path) => !store.isValidPath(path));
   const infos = new Map<StorePath, RemotePathInfo>();
   for (const path of missing) {

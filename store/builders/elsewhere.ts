@@ -39,6 +39,7 @@ export class Elsewhere {
     const locked = outputPathsOf(derivation, "*")?.values() ?? [drvPath];
     using locks = await store.lockPaths(locked, { signal });
     const known = knownOutputPathsOf(store, drvPath, derivation, "*");
+    if (known !== undefined) store.addTempRoots(known.values());
     if (known !== undefined && [...known.values()].every((path) => store.isValidPath(path))) {
       locks.discard();
       return known;

@@ -144,6 +144,11 @@ in
         in derivation { name = "of-\${builtins.substring 0 5 (builtins.readFile d)}"; system = "x"; builder = "b"; }`,
     });
     expect(found?.name).toBe("of-built");
+    // What was built in another process is this one's to keep now.
+    const kept = [...context.store.findRoots()].filter(([, by]) =>
+      [...by].some((each) => each.startsWith("{temp:")),
+    );
+    expect(kept.map(([path]) => path.replace(/.*-/, ""))).toContain("d");
     expect(readdirSync(join(other, "store")).filter((name) => name.endsWith("-d"))).toHaveLength(1);
     expect(existsSync(join(root, "store"))).toBe(false);
   });
