@@ -86,6 +86,8 @@ export class PathGoals {
       work.throwIfStopped();
       try {
         await this.#downloads.run(async () => {
+          // Another process may be about to make it valid.
+          work.store.addTempRoots([path]);
           using locks = await work.store.lockPaths([path], { signal: work.signal });
           if (isRepair || !work.store.isValidPath(path))
             await this.#download(path, info, substituter, isRepair);
