@@ -6,6 +6,7 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -150,6 +151,40 @@ describe.skipIf(why !== "")(
       expect(await said("/broken")).toContain("HTTP error 500 ('Internal Server Error')");
       const absent = `${commands.root}/store/${"0".repeat(32)}-absent`;
       expect(await said("", absent)).toContain(`path '${absent}' is not valid`);
+    });
+
+    full("is left for the next where it fails or lies", async () => {
+      const wanted = await addRandom(commands, "wanted", 1);
+      await succeed(run("nix", "copy", "--to", `file://${files}/good?compression=zstd`, wanted));
+      for (const name of ["gone", "short", "broken"])
+        cpSync(join(files, "good"), join(files, name), { recursive: true });
+      const narIn = (name: string): string =>
+        join(
+          files,
+          name,
+          "nar",
+          readdirSync(join(files, name, "nar")).find((each) => each.includes(".nar"))!,
+        );
+      rmSync(narIn("gone"));
+      truncateSync(narIn("short"), 100_000);
+      const bytes = readFileSync(narIn("broken"));
+      bytes[500_000]! ^= 1;
+      writeFileSync(narIn("broken"), bytes);
+      await using server = await start("");
+      const urls = ["gone", "short", "broken", "good"].map(
+        (name, index) => `${server.url}/${name}?priority=${index + 1}&trusted=true`,
+      );
+      const { status, err } = await runCommand(
+        commands,
+        ["nix-store", "--realise", wanted, "--option", "substituters", urls.join(" ")],
+        client("one"),
+      );
+      expect(status, err).toBe(0);
+      expect(isThere("one", wanted)).toBe(true);
+      expect(err).toMatch(/does not exist in binary cache '[^']*\/gone'/);
+      expect(err).toMatch(/binary cache '[^']*\/short': .*bytes/s);
+      expect(err).toMatch(/binary cache '[^']*\/broken': hash mismatch in file/);
+      await succeed(runCommand(commands, ["nix-store", "--verify", "--check-contents"], client("one")));
     });
 
     full("is asked again when it says it is busy, as late as it says", async () => {

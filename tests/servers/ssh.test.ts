@@ -148,6 +148,16 @@ describe.skipIf(why !== "")(`stores behind sshd${why && ` (skipped: ${why})`}`, 
     await succeed(run("nix-store", "--verify", "--check-contents"));
   });
 
+  full.each(BOTH)("are substituters by %s://", async (scheme) => {
+    const path = await addChain(commands, 8);
+    await succeed(run("nix", "copy", "--to", address(scheme), path));
+    await succeed(run("nix-store", "--gc"));
+    expect(existsSync(path)).toBe(false);
+    const realised = await run("nix-store", "--realise", path, "--option", "substituters", address(scheme));
+    expect(await succeed(realised)).toBe(path);
+    await succeed(run("nix-store", "--verify", "--check-contents"));
+  });
+
   describe.skipIf(peer === "")("real Nix", () => {
     const runPeer = (...words: string[]): Promise<CommandResult> => {
       const [command = "", ...args] = words;
@@ -168,6 +178,15 @@ describe.skipIf(why !== "")(`stores behind sshd${why && ` (skipped: ${why})`}`, 
       await succeed(runPeer("nix-store", "--delete", path));
       await succeed(runPeer("nix", "copy", "--no-check-sigs", "--from", address(scheme), path));
       await succeed(runPeer("nix-store", "--check-validity", path));
+    });
+
+    it.each(BOTH)("has us build through %s://", async (scheme) => {
+      const expression = commands.write("default.nix", EXPRESSION);
+      const builders = `${address(scheme)} x86_64-linux - 2 1`;
+      const built = await runPeer("nix-build", expression, "--no-out-link", "-j0", "--builders", builders);
+      const path = await succeed(built);
+      expect(built.err).toContain(`on '${address(scheme)}'`);
+      expect(readFileSync(placeThere(path), "utf8")).toBe("built twice\n");
     });
 
     it.each(BOTH)("serves us through %s://", async (scheme) => {
