@@ -52,10 +52,16 @@ export function sendRequest(url: URL, options: SendOptions): Promise<IncomingMes
     (response) => {
       clearTimeout(deadline);
       client.setTimeout(stallTimeoutMs);
+      answer = response;
       resolve(response);
     },
   );
-  const giveUp = (): void => void client.destroy(new PassingError("the server does not answer"));
+  let answer: IncomingMessage | undefined;
+  // Whoever reads the answer hears why it ends.
+  const giveUp = (): void => {
+    if (answer === undefined) client.destroy(new PassingError("the server does not answer"));
+    else answer.destroy(new PassingError(`nothing has come for ${stallTimeoutMs / 1000} s`));
+  };
   client.setTimeout(connectTimeoutMs);
   client.on("timeout", giveUp);
   // A header that comes a byte now and then is no answer, either.

@@ -54,8 +54,9 @@ class Client {
     };
   }
 
-  copy(port: number, paths: readonly string[]) {
-    const words = ["nix", "copy", "--no-check-sigs", "--from", `http://127.0.0.1:${port}`, ...paths];
+  copy(port: number, paths: readonly string[], options: readonly string[] = []) {
+    const from = ["--from", `http://127.0.0.1:${port}`];
+    const words = ["nix", "copy", "--no-check-sigs", ...from, ...options, ...paths];
     return startCommand(this.#commands, words, this.env);
   }
 
@@ -95,6 +96,21 @@ describe("downloads over a bad network", { timeout: 300_000 }, () => {
     expect(proxy.cuts).toBeGreaterThan(LARGE_MIB);
     // What had arrived was not fetched again.
     expect(proxy.passedBytes).toBeLessThan(LARGE_MIB * 1.3 * 2 ** 20);
+    await client.checkWhole(cache.paths);
+  });
+
+  it.skipIf(!isFull)("complete though connections fall silent", async () => {
+    using commands = new TestCommands();
+    await using cache = await startCache(commands);
+    const random = numbersFrom(5);
+    const habits = { cutAfter: () => random(20 << 20, 30 << 20), isHanging: true };
+    await using proxy = await CuttingProxy.start(cache.port, habits);
+    const client = new Client(commands, "client");
+    const patience = ["--option", "stalled-download-timeout", "1"];
+    const { status, err } = await client.copy(proxy.port, cache.paths, patience).done;
+    expect(status, err).toBe(0);
+    expect(err).toMatch(/nothing has come for 1 s; retrying/);
+    expect(proxy.cuts).toBeGreaterThan(1);
     await client.checkWhole(cache.paths);
   });
 

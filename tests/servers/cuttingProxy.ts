@@ -1,8 +1,11 @@
+import { once } from "node:events";
 import { createConnection, createServer, type AddressInfo, type Socket } from "node:net";
 
 export interface ProxyHabits {
   /** How many bytes of the server's a connection lets pass before it is cut; asked for each connection. */
   readonly cutAfter?: (() => number) | undefined;
+  /** What would be cut is left open, and nothing more comes. */
+  readonly isHanging?: boolean | undefined;
   /** Of each connection. */
   readonly bytesPerSecond?: number | undefined;
 }
@@ -64,6 +67,7 @@ export class CuttingProxy implements AsyncDisposable {
           await new Promise((resolve) => client.write(part, resolve));
           if (left <= 0) {
             this.cuts++;
+            if (this.habits.isHanging === true) await once(client, "close");
             client.destroy();
             return;
           }
