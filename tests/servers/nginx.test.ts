@@ -13,8 +13,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { TestCommands, type CommandResult } from "../cli/testCommands.ts";
-import { CuttingProxy } from "./cuttingProxy.ts";
+import { DEVSHELL, TestCommands, type CommandResult } from "../cli/testCommands.ts";
+import { CuttingProxy, numbersFrom } from "./cuttingProxy.ts";
 import { debianTree, isArchiveReachable, type DebianTree } from "./debianTree.ts";
 import { NginxServer, makeCertificates } from "./nginxServer.ts";
 import { ServerProcess, freePort } from "./serverProcess.ts";
@@ -75,6 +75,10 @@ describe.skipIf(why !== "")(
     });
     const read = (url: string, env: Record<string, string>, wanted = path): Promise<CommandResult> =>
       runCommand(commands, ["nix", "copy", "--no-check-sigs", "--from", url, wanted], env);
+    const asPeer = (name: string): Record<string, string> => ({
+      ...client(name, "experimental-features = nix-command\nbuild-users-group =\nrequire-sigs = false\n"),
+      HOME: join(commands.root, name),
+    });
     const isThere = (name: string, wanted = path): boolean =>
       existsSync(join(commands.root, name, "store", wanted.slice(wanted.lastIndexOf("/") + 1)));
 
@@ -246,6 +250,18 @@ describe.skipIf(why !== "")(
       expect(said).toMatch(/unable to upload to '.*\.nar': HTTP error 413 \('Request Entity Too Large'\)/);
     });
 
+    full("is written though connections are cut at random points", async () => {
+      await using server = await start(`location / { ${WEBDAV} }`);
+      const random = numbersFrom(3);
+      await using proxy = await CuttingProxy.start(server.port, { cutAfter: () => random(100, 3000) });
+      const { status, err } = await run("nix", "copy", "--to", `http://127.0.0.1:${proxy.port}`, path);
+      expect(status, err).toBe(0);
+      expect(err).toMatch(/warning: unable to upload to '.*': .*; retrying in/);
+      expect(proxy.cuts).toBeGreaterThan(4);
+      await succeed(read(server.url, client("one")));
+      expect(isThere("one")).toBe(true);
+    });
+
     full("that takes nothing says so", async () => {
       await using server = await start("");
       expect(await fail(run("nix", "copy", "--to", `${server.url}/new`, path))).toContain(
@@ -267,6 +283,23 @@ describe.skipIf(why !== "")(
         read(server.url, client("wrong", `ssl-cert-file = ${commands.root}/absent\n`)),
       );
       expect(wrong).toContain(`Cannot use the certificates in "${commands.root}/absent"`);
+    });
+
+    full("stands before a server of ours", async () => {
+      for (const compression of ["none", "zstd"]) {
+        const port = await freePort();
+        const serve = ["cache", "serve", "--listen", `127.0.0.1:${port}`, "--compression", compression];
+        await using ours = await ServerProcess.start(port, [DEVSHELL, ...serve], commands.environment());
+        // It asks by HTTP 1.0, unless told otherwise.
+        await using server = await start(`location / { proxy_pass http://127.0.0.1:${ours.port}; }`);
+        await succeed(read(server.url, client(compression)));
+        expect(isThere(compression)).toBe(true);
+        if (peer === "") continue;
+        const words = [join(peer, "nix"), "copy", "--no-check-sigs", "--from", server.url, path];
+        const name = `peer-${compression}`;
+        await succeed(runCommand(commands, words, asPeer(name)));
+        expect(isThere(name)).toBe(true);
+      }
     });
 
     full("is reached through a proxy, by either protocol", async () => {
@@ -328,10 +361,7 @@ describe.skipIf(why !== "")(
       await using server = await start(`location / { ${WEBDAV} }`);
       await succeed(run("nix", "copy", "--to", `${server.url}/ours?compression=zstd`, path));
       const words = [join(peer, "nix"), "copy", "--no-check-sigs", "--from", `${server.url}/ours`, path];
-      const config = "experimental-features = nix-command\nbuild-users-group =\nrequire-sigs = false\n";
-      await succeed(
-        runCommand(commands, words, { ...client("peer", config), HOME: join(commands.root, "peer") }),
-      );
+      await succeed(runCommand(commands, words, asPeer("peer")));
       expect(isThere("peer")).toBe(true);
     });
   },
