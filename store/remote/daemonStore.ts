@@ -353,7 +353,12 @@ export class DaemonStore implements Store {
   addTempRoots(paths: Iterable<StorePath>): void {
     const fresh = [...new Set(paths)].filter((path) => !this.#rooted.has(path));
     this.#client.runAll(fresh.map((path) => calls.addTempRoot(path)));
-    for (const path of fresh) this.#rooted.add(path);
+    for (const path of fresh) {
+      this.#rooted.add(path);
+      // What was there before it was rooted may have gone since.
+      this.#valid.delete(path);
+      this.#infos.delete(path);
+    }
   }
 
   indirectRootOf(link: ByteString): ByteString | undefined {

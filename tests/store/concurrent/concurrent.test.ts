@@ -100,7 +100,14 @@ it(
       const hasPeer = existsSync(join(peer, "nix-store"));
       const endMs = Date.now() + SECONDS * 1000 + 1000;
       const running = Array.from({ length: PROCESSES }, (_, index) =>
-        run({ dir, cache: `${dir}/cache`, offered, seed: SEED * 1000 + index, endMs }),
+        run({
+          dir,
+          cache: `${dir}/cache`,
+          offered,
+          seed: SEED * 1000 + index,
+          endMs,
+          hasDaemons: SECONDS > 10,
+        }),
       );
       const [outcomes, peerFailures] = await Promise.all([
         Promise.all(running),

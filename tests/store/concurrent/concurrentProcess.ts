@@ -1,6 +1,7 @@
 // One of the processes that work on a store at once: it does what chance says until its time is over, and prints what
 // it did. It ends with status 1 where something happened that should not.
-import type { StorePath } from "../../../store/index.ts";
+import { join } from "node:path";
+import type { StorePath, StoreSettings } from "../../../store/index.ts";
 import { Random } from "../mutate.ts";
 import { NAMES, StoreUser, settingsIn, type OperationName } from "./operations.ts";
 
@@ -10,6 +11,8 @@ export interface ProcessRequest {
   readonly offered: readonly StorePath[];
   readonly seed: number;
   readonly endMs: number;
+  /** Some have a daemon do it: of those each connection takes a process. */
+  readonly hasDaemons: boolean;
 }
 
 /** Operations as often as they are to come; what looks at the whole store is seldom. */
@@ -41,7 +44,12 @@ const done: Record<string, number> = {};
 const settings = settingsIn(request.dir, request.cache, {
   "auto-optimise-store": request.seed % 3 === 0 ? "true" : "false",
 });
-using user = new StoreUser(request.dir, settings, request.offered, random);
+using user = new StoreUser(
+  request.dir,
+  request.hasDaemons && request.seed % 4 === 1 ? throughDaemon(settings) : settings,
+  request.offered,
+  random,
+);
 let last = "";
 try {
   for (let count = 0; count < NAMES.length || Date.now() < request.endMs; count++) {
@@ -60,3 +68,18 @@ try {
   process.exitCode = 1;
 }
 process.stdout.write(JSON.stringify(done));
+
+function throughDaemon(own: StoreSettings): StoreSettings {
+  const program = join(import.meta.dirname, "daemonProcess.ts");
+  const args = ["--disable-warning=ExperimentalWarning", program, request.dir, request.cache];
+  return {
+    ...own,
+    rung: "daemon",
+    daemon: {
+      url: "a program",
+      address: { kind: "command", program: process.execPath, args },
+      isHere: true,
+      isFound: false,
+    },
+  };
+}

@@ -3,14 +3,15 @@ import { join } from "node:path";
 import { DevshellError } from "../../../core/index.ts";
 import { hashNar } from "../../../store/format/nar.ts";
 import {
-  LocalStore,
   addGeneration,
   deleteGenerations,
   makeDerivation,
+  openStore,
   readGenerations,
   realise,
   switchGeneration,
   type DerivationRequest,
+  type Store,
   type StorePath,
   type StoreSettings,
 } from "../../../store/index.ts";
@@ -42,6 +43,13 @@ const REFUSALS: ReadonlySet<string> = new Set([
   "STORE_NO_GENERATION",
   "STORE_GENERATION_IN_USE",
 ]);
+/** As a daemon words them. */
+const REFUSED = /still alive|it is in use by/;
+
+function isRefusal({ code, message }: DevshellError): boolean {
+  return REFUSALS.has(code) || (code === "DAEMON_FAILED" && REFUSED.test(message));
+}
+
 const TEXTS = 60;
 const TREES = 8;
 const DERIVATIONS = 24;
@@ -84,7 +92,7 @@ export class StoreUser implements Disposable {
   readonly #offered: readonly StorePath[];
   readonly #held = new Set<StorePath>();
   readonly #dir: string;
-  #store: LocalStore;
+  #store: Store;
 
   /** @param offered what the cache has */
   constructor(dir: string, settings: StoreSettings, offered: readonly StorePath[], random: Random) {
@@ -92,7 +100,7 @@ export class StoreUser implements Disposable {
     this.#settings = settings;
     this.#offered = offered;
     this.#random = random;
-    this.#store = LocalStore.open(settings);
+    this.#store = openStore(settings);
   }
 
   /** @returns whether it was done; others may have been in the way @throws whatever should not happen */
@@ -101,7 +109,7 @@ export class StoreUser implements Disposable {
       await this.#run(name);
       return true;
     } catch (error) {
-      if (error instanceof DevshellError && REFUSALS.has(error.code)) return false;
+      if (error instanceof DevshellError && isRefusal(error)) return false;
       throw error;
     }
   }
@@ -179,7 +187,7 @@ export class StoreUser implements Disposable {
         this.checkHeld();
         this.#held.clear();
         store[Symbol.dispose]();
-        this.#store = LocalStore.open(this.#settings);
+        this.#store = openStore(this.#settings);
     }
   }
 

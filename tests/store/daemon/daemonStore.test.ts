@@ -45,6 +45,21 @@ describe("a store that a daemon holds", () => {
     expect(real.pathInfo(first.drvPath).contentAddress).toMatch(/^text:sha256:/);
   });
 
+  it("is asked anew about what was there before it was rooted", async () => {
+    await using daemon = await TestDaemon.start();
+    using store = openStore(daemon.settings);
+    let path: StorePath;
+    {
+      using real = daemon.store();
+      path = real.addText("a", "a", []);
+    }
+    expect(store.isValidPath(path)).toBe(true);
+    using real = daemon.store();
+    await real.collectGarbage({ action: "deleteDead" });
+    store.addTempRoots([path]);
+    expect(store.isValidPath(path)).toBe(false);
+  });
+
   it("answers as one that is opened", async () => {
     await using daemon = await TestDaemon.start();
     using real = daemon.store();
