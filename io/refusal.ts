@@ -43,8 +43,9 @@ export async function readRefusal(response: IncomingMessage): Promise<Refusal> {
     clearTimeout(deadline);
   }
   if (/<html|<!doctype html/i.test(body)) return { described, code: "", reason: "" };
+  const isS3 = /^\s*(?:<\?xml[^>]*>\s*)?<Error>/.test(body);
   const element = (name: string): string =>
-    new RegExp(`<Error>[^]*<${name}>([^<]*)</${name}>`).exec(body)?.[1] ?? "";
+    isS3 ? (new RegExp(`<${name}>([^<]*)</${name}>`).exec(body)?.[1] ?? "") : "";
   const code = element("Code");
   const reason = code === "" ? body : [code, element("Message")].filter((text) => text !== "").join(": ");
   return {
