@@ -10,6 +10,7 @@ it.each([
   ["daemon", 20],
   ["blockingDaemon", 10],
   ["serve", 10],
+  ["web", 20],
 ] as const)(
   "whatever is read as %s is read or refused, in bounded time and memory",
   { timeout: FUZZ_TIMEOUT_MS },
