@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { connect } from "node:net";
+import { DevshellError } from "../../../core/index.ts";
 import { CacheServer } from "../../../store/index.ts";
 import { TestStore } from "../realiseFixture.ts";
 import type { FuzzTarget } from "./target.ts";
@@ -80,10 +81,13 @@ export async function makeTarget(): Promise<FuzzTarget> {
     run: async (input) => {
       const answer = await talk(port, input, QUIET_MS);
       if (answer.includes(CANARY)) throw new Error("it served what is not for others");
-      if (count++ % CHECKED > 0) return;
-      const again = await talk(port, get(info));
-      if (bodyOf(again) !== bodyOf(narInfo))
-        throw new Error(`it does not answer as before any more: ${again}`);
+      if (count++ % CHECKED === 0) {
+        const again = await talk(port, get(info));
+        if (bodyOf(again) !== bodyOf(narInfo))
+          throw new Error(`it does not answer as before any more: ${again}`);
+      }
+      const status = /^HTTP\/1\.1 (\d+)/.exec(answer)?.[1];
+      if (status?.startsWith("2") !== true) throw new DevshellError(`WEB_${status}`, "it is refused");
     },
     end: async () => {
       await server[Symbol.asyncDispose]();
