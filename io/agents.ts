@@ -11,17 +11,28 @@ const SYSTEM_FILE = "/etc/ssl/certs/ca-certificates.crt";
 
 const agents = new Map<string, HttpAgent | HttpsAgent>();
 
+export interface AgentOptions {
+  /** The authorities that are trusted over `https:`; unless given the variables' or the system's, else Node's own. */
+  readonly certificateFile?: string | undefined;
+  /** At a time, to one host. */
+  readonly maxConnections?: number | undefined;
+}
+
+const MAX_CONNECTIONS = 32;
+
 /**
  * Agents are shared by the process so that connections are used again; idle sockets do not hold it open.
- * @param certificateFile the authorities to trust; unless given the variables' or the system's, else Node's own
  * @throws {DevshellError} `FETCH_CERTIFICATES`
  */
-export function agentFor(protocol: string, certificateFile?: string): HttpAgent | HttpsAgent {
+export function agentFor(
+  protocol: string,
+  { certificateFile, maxConnections: maxSockets = MAX_CONNECTIONS }: AgentOptions = {},
+): HttpAgent | HttpsAgent {
   const file = protocol === "https:" ? (certificateFile ?? usualFile()) : undefined;
-  const key = `${protocol} ${file ?? ""}`;
+  const key = `${protocol} ${maxSockets} ${file ?? ""}`;
   const existing = agents.get(key);
   if (existing !== undefined) return existing;
-  const options = { keepAlive: true, maxSockets: 32, scheduling: "lifo", proxyEnv: process.env } as const;
+  const options = { keepAlive: true, maxSockets, scheduling: "lifo", proxyEnv: process.env } as const;
   const agent =
     protocol === "https:"
       ? // One context for all connections: to read a hundred certificates takes longer than to connect.

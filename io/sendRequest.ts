@@ -2,16 +2,14 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { Readable } from "node:stream";
 import { DevshellError } from "../core/index.ts";
-import { agentFor } from "./agents.ts";
+import { agentFor, type AgentOptions } from "./agents.ts";
 
 /** How servers are reached; what is not said is as usual. */
-export interface ConnectionOptions {
+export interface ConnectionOptions extends AgentOptions {
   /** How long an answer's beginning may take; 0: for ever. */
   readonly connectTimeoutMs?: number | undefined;
   /** How long nothing may come in the middle of one; 0: for ever. */
   readonly stallTimeoutMs?: number | undefined;
-  /** Holds the authorities that are trusted over `https:`. */
-  readonly certificateFile?: string | undefined;
 }
 
 export interface SendOptions extends ConnectionOptions {
@@ -45,7 +43,7 @@ export function sendRequest(url: URL, options: SendOptions): Promise<IncomingMes
     url,
     {
       method,
-      agent: agentFor(url.protocol, options.certificateFile),
+      agent: agentFor(url.protocol, options),
       signal,
       headers: { "user-agent": "devshell", ...headers },
     },
@@ -64,9 +62,12 @@ export function sendRequest(url: URL, options: SendOptions): Promise<IncomingMes
   };
   client.setTimeout(connectTimeoutMs);
   client.on("timeout", giveUp);
-  // A header that comes a byte now and then is no answer, either.
-  const deadlineMs = Math.max(HEADERS_TIMEOUT_MS, connectTimeoutMs);
-  const deadline = body === undefined ? setTimeout(giveUp, deadlineMs) : undefined;
+  // A header that comes a byte now and then is no answer, either. Who waits for a free connection is not late yet.
+  let deadline: NodeJS.Timeout | undefined;
+  if (body === undefined)
+    client.once("socket", () => {
+      deadline = setTimeout(giveUp, Math.max(HEADERS_TIMEOUT_MS, connectTimeoutMs));
+    });
   client.on("error", (error) => {
     clearTimeout(deadline);
     body?.destroy();

@@ -66,7 +66,7 @@ export async function sendContent(request: SendContentRequest): Promise<ServerRe
 
 async function sendOnce(start: URL, request: SendContentRequest): Promise<ServerReply> {
   const { method, contentType, contentEncoding, signal, content } = request;
-  const { connectTimeoutMs, stallTimeoutMs, certificateFile } = request;
+  const { connectTimeoutMs, stallTimeoutMs, certificateFile, maxConnections } = request;
   let url = start;
   let { headers } = request;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
@@ -84,6 +84,7 @@ async function sendOnce(start: URL, request: SendContentRequest): Promise<Server
         connectTimeoutMs,
         stallTimeoutMs,
         certificateFile,
+        maxConnections,
         signal,
       });
       // Only these two keep the method and what is sent.

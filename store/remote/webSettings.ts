@@ -19,6 +19,7 @@ export function webSettings({ config, confDir }: StoreSettings): WebSettings {
     return /^\d{1,6}$/.test(text) && text !== usual ? Number(text) * 1000 : undefined;
   };
   const connectTimeoutMs = timeoutMs("connect-timeout", USUAL_CONNECT_TIMEOUT);
+  const connections = raw.get("http-connections") ?? "";
   const stallTimeoutMs = timeoutMs("stalled-download-timeout", "");
   return {
     attempts: Number(raw.get("download-attempts")) || undefined,
@@ -26,5 +27,6 @@ export function webSettings({ config, confDir }: StoreSettings): WebSettings {
     ...(connectTimeoutMs !== undefined && { connectTimeoutMs }),
     ...(stallTimeoutMs !== undefined && { stallTimeoutMs }),
     certificateFile: raw.get("ssl-cert-file") || undefined,
+    ...(/^\d{1,6}$/.test(connections) && { maxConnections: Number(connections) || Infinity }),
   };
 }

@@ -167,6 +167,24 @@ describe("a binary cache on a web server", () => {
     });
   });
 
+  it("is asked over no more connections than the settings allow", async () => {
+    await using t = new TestPlace();
+    await using server = await nixCache();
+    let [now, most] = [0, 0];
+    server.intercept = (request, response) => {
+      most = Math.max(most, ++now);
+      setTimeout(() => {
+        now--;
+        response.writeHead(200).end(server.files.get(request.url ?? ""));
+      }, 20);
+      return true;
+    };
+    const settings = withSettings(t.settings, { "http-connections": "2" });
+    await using cache = await openRemoteStore(settings, server.url);
+    await Promise.all([DOC, TREE, TEXT].map((path) => cache.query(path)));
+    expect(most).toBe(2);
+  });
+
   it("is asked again when it says", async () => {
     await using t = new TestPlace();
     await using server = await nixCache();
