@@ -50,6 +50,12 @@ export class StoreEndpoint implements RemoteStore {
     return Promise.resolve(this.store.queryPathInfo(path));
   }
 
+  /** They stay: what is copied here next may refer to them. */
+  queryValidPaths(paths: readonly StorePath[]): Promise<ReadonlySet<StorePath>> {
+    this.store.addTempRoots(paths);
+    return Promise.resolve(new Set(paths.filter((path) => this.store.isValidPath(path))));
+  }
+
   openNar({ path }: ValidPathInfo, { signal, onProgress }: TransferOptions): Promise<NarDownload> {
     return Promise.resolve({
       nar: narOf(this.store, path, signal, onProgress),

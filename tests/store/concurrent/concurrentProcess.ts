@@ -20,6 +20,7 @@ const OFTEN: readonly OperationName[] = [
   "addText",
   "addPath",
   "substitute",
+  "copy",
   "build",
   "buildAddressed",
   "buildSeveral",

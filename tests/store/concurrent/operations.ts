@@ -15,6 +15,9 @@ import {
   type StorePath,
   type StoreSettings,
 } from "../../../store/index.ts";
+import { copyPaths } from "../../../store/remote/copyPaths.ts";
+import { openRemoteStore } from "../../../store/remote/openRemoteStore.ts";
+import { StoreEndpoint } from "../../../store/remote/storeEndpoint.ts";
 import type { Random } from "../mutate.ts";
 import { shellDerivation } from "../daemon/daemonFixture.ts";
 import { testSettings } from "../realiseFixture.ts";
@@ -23,6 +26,7 @@ export const NAMES = [
   "addText",
   "addPath",
   "substitute",
+  "copy",
   "build",
   "buildAddressed",
   "buildSeveral",
@@ -138,6 +142,17 @@ export class StoreUser implements Disposable {
       case "substitute":
         await this.#realise({ kind: "opaque", path: random.of(this.#offered) });
         return;
+      case "copy": {
+        await using source = await openRemoteStore(
+          this.#settings,
+          this.#settings.config.substituters[0] ?? "",
+        );
+        const target = new StoreEndpoint(store);
+        const paths = [random.of(this.#offered)];
+        await copyPaths({ source, target, paths, isRecursive: true, checksSignatures: false });
+        for (const path of paths) this.#hold(path);
+        return;
+      }
       case "build":
         await this.#build();
         return;
