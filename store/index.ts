@@ -1,12 +1,8 @@
 export { formatContentAddress, isContentAddressed, parseContentAddress } from "./format/contentAddress.ts";
-export {
-  DerivationHasher,
-  derivationKind,
-  derivationPath,
-  knownOutputPaths,
-  parseDerivation,
-  printDerivation,
-} from "./format/derivation.ts";
+export { derivationKind, knownOutputPaths } from "./format/derivation.ts";
+export { DerivationHasher } from "./format/derivationHasher.ts";
+export { parseDerivation } from "./format/parseDerivation.ts";
+export { derivationPath, printDerivation } from "./format/printDerivation.ts";
 export {
   downstreamPlaceholder,
   dynamicPlaceholder,

@@ -1,5 +1,5 @@
 import type { ByteString } from "../core/index.ts";
-import type { BuiltElement, DerivationHasher } from "./format/derivation.ts";
+import type { BuiltElement, DerivationHasher } from "./format/derivationHasher.ts";
 import type { MadeDerivation } from "./format/makeDerivation.ts";
 import type {
   AddPathOptions,

@@ -15,14 +15,9 @@ import type {
   OutputName,
   StorePath,
 } from "../types.ts";
-import {
-  DerivationText,
-  derivationPath,
-  derivationReferences,
-  type BuiltElement,
-  type DerivationHasher,
-  type HashModulo,
-} from "./derivation.ts";
+import { derivationReferences, type HashModulo } from "./derivation.ts";
+import type { BuiltElement, DerivationHasher } from "./derivationHasher.ts";
+import { DerivationText, derivationPath } from "./printDerivation.ts";
 import {
   compareBytes,
   compressHash,

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../core/index.ts";
 import type { Derivation, DynamicInput, OutputName, StorePath } from "../types.ts";
-import { DerivationHasher, derivationKind, type BuiltElement } from "./derivation.ts";
+import { derivationKind } from "./derivation.ts";
+import { DerivationHasher, type BuiltElement } from "./derivationHasher.ts";
 import {
   downstreamPlaceholder,
   dynamicPlaceholder,

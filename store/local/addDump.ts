@@ -2,9 +2,10 @@ import { open } from "node:fs/promises";
 import { DevshellError, fsPath, hashStream, type ByteString, type Hash } from "../../core/index.ts";
 import type { HashAlgorithm } from "../../core/index.ts";
 import { formatContentAddress } from "../format/contentAddress.ts";
-import { checkOutputPaths, parseDerivation } from "../format/derivation.ts";
+import { checkOutputPaths } from "../format/derivationHasher.ts";
 import { hashNar } from "../format/nar.ts";
 import { NarRestorer, asBuffer, writeError } from "../format/narRestore.ts";
+import { parseDerivation } from "../format/parseDerivation.ts";
 import {
   checkStorePathName,
   isDerivationPath,

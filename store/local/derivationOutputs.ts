@@ -1,4 +1,5 @@
-import { knownOutputPaths, type BuiltElement } from "../format/derivation.ts";
+import { knownOutputPaths } from "../format/derivation.ts";
+import type { BuiltElement } from "../format/derivationHasher.ts";
 import { resolveDerivation, shouldResolve } from "../format/resolveDerivation.ts";
 import type { Derivation, OutputName, Realisation, StorePath } from "../types.ts";
 

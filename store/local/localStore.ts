@@ -9,16 +9,12 @@ import {
 } from "../../core/index.ts";
 import { StoreDb } from "../db/storeDb.ts";
 import { formatContentAddress, parseContentAddress } from "../format/contentAddress.ts";
-import {
-  DerivationHasher,
-  checkOutputPaths,
-  knownOutputPaths,
-  parseDerivation,
-  type BuiltElement,
-} from "../format/derivation.ts";
+import { knownOutputPaths } from "../format/derivation.ts";
+import { DerivationHasher, checkOutputPaths, type BuiltElement } from "../format/derivationHasher.ts";
 import type { MadeDerivation } from "../format/makeDerivation.ts";
 import { hashNar, narChunks, narOfBytes } from "../format/nar.ts";
 import { NarRestorer, asBuffer } from "../format/narRestore.ts";
+import { parseDerivation } from "../format/parseDerivation.ts";
 import {
   checkStorePathName,
   derivationNameOfPath,

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../core/index.ts";
-import type { BuiltElement } from "../format/derivation.ts";
+import type { BuiltElement } from "../format/derivationHasher.ts";
 import type { MadeDerivation } from "../format/makeDerivation.ts";
 import type { LockWait, PathLocks } from "../local/fileLock.ts";
 import type { AddStreamOptions, IncomingPathInfo, RegisterOutputsRequest } from "../local/types.ts";

@@ -1,15 +1,12 @@
 import { readFileSync } from "node:fs";
 import { DevshellError, fsPath, hashBytes, type ByteString } from "../../core/index.ts";
 import { formatContentAddress } from "../format/contentAddress.ts";
-import {
-  DerivationHasher,
-  knownOutputPaths,
-  parseDerivation,
-  type BuiltElement,
-} from "../format/derivation.ts";
+import { knownOutputPaths } from "../format/derivation.ts";
+import { DerivationHasher, type BuiltElement } from "../format/derivationHasher.ts";
 import type { MadeDerivation } from "../format/makeDerivation.ts";
 import { hashNar, narChunks, narOfBytes } from "../format/nar.ts";
 import { NarReader } from "../format/narReader.ts";
+import { parseDerivation } from "../format/parseDerivation.ts";
 import {
   checkStorePathName,
   derivationNameOfPath,

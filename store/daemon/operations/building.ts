@@ -1,5 +1,6 @@
 import { DevshellError } from "../../../core/index.ts";
-import { derivationKind, knownOutputPaths, printDerivation } from "../../format/derivation.ts";
+import { derivationKind, knownOutputPaths } from "../../format/derivation.ts";
+import { printDerivation } from "../../format/printDerivation.ts";
 import { derivationNameOfPath } from "../../format/storePath.ts";
 import { failureOfError } from "../../protocol/messages.ts";
 import {
