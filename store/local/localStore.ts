@@ -1,4 +1,4 @@
-import { readFileSync, closeSync, statSync } from "node:fs";
+import { closeSync } from "node:fs";
 import {
   DevshellError,
   fsPath,
@@ -39,6 +39,7 @@ import type { StoreAccess } from "./access.ts";
 import { syncFileSystem } from "./fileSystemCalls.ts";
 import { copyInto, rememberAnswers, restoreAll, scanReferences } from "./copyInto.ts";
 import { queryOutput, queryOutputs } from "./derivationOutputs.ts";
+import { readDerivationText } from "./derivationText.ts";
 import { collectGarbage } from "./garbage.ts";
 import {
   checkSchema,
@@ -56,6 +57,7 @@ import { ReferenceGraph } from "./referenceGraph.ts";
 import { registerOutputs } from "./registerOutputs.ts";
 import { addIndirectRoot, addPermanentRoot, indirectRootOf, findRoots } from "./roots.ts";
 import { TempRoots } from "./tempRoots.ts";
+import { topologicalSort } from "./topologicalSort.ts";
 import type {
   AddPathOptions,
   AddStreamOptions,
@@ -72,8 +74,6 @@ import type {
 } from "./types.ts";
 import { verifyStore } from "./verify.ts";
 
-/** Longest `.drv` that is read; the largest real ones hold a megabyte of scripts. */
-const MAX_DERIVATION_BYTES = 256 << 20;
 const MAX_COPY_ATTEMPTS = 3;
 /** Paths that are locked at once: each takes a descriptor. */
 const BATCH_SIZE = 128;
@@ -247,25 +247,7 @@ export class LocalStore implements StoreAccess, Disposable {
 
   /** Sorts paths so that what refers to others comes after them. */
   topologicalSort(paths: Iterable<StorePath>): StorePath[] {
-    const wanted = new Set(paths);
-    const sorted: StorePath[] = [];
-    const entered = new Set<StorePath>();
-    for (const root of [...wanted].sort()) {
-      if (entered.has(root)) continue;
-      entered.add(root);
-      const stack = [{ path: root, references: this.db.queryReferences(root), next: 0 }];
-      for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
-        const reference = frame.references[frame.next++];
-        if (reference === undefined) {
-          sorted.push(frame.path);
-          stack.pop();
-        } else if (wanted.has(reference) && !entered.has(reference)) {
-          entered.add(reference);
-          stack.push({ path: reference, references: this.db.queryReferences(reference), next: 0 });
-        }
-      }
-    }
-    return sorted;
+    return topologicalSort(paths, (path) => this.db.queryReferences(path));
   }
 
   /** Where a store path's files, or something inside them, lie on this side of any mount namespace. */
@@ -293,7 +275,7 @@ export class LocalStore implements StoreAccess, Disposable {
     const derivation = parseDerivation(
       this.storeDir,
       derivationNameOfPath(drvPath),
-      readBounded(this.realPath(drvPath)),
+      readDerivationText(this.realPath(drvPath)),
     );
     this.#derivations.set(drvPath, derivation);
     return derivation;
@@ -301,7 +283,7 @@ export class LocalStore implements StoreAccess, Disposable {
 
   /** @throws {DevshellError} where a file is no derivation, or names other output paths than follow from it */
   checkDerivation(drvPath: StorePath, file: ByteString): void {
-    const derivation = parseDerivation(this.storeDir, derivationNameOfPath(drvPath), readBounded(file));
+    const derivation = parseDerivation(this.storeDir, derivationNameOfPath(drvPath), readDerivationText(file));
     checkOutputPaths(derivation, this.hasher);
   }
 
@@ -785,17 +767,4 @@ function sizeMismatch(info: IncomingPathInfo, sizeBytes: number): DevshellError 
     "STORE_SIZE_MISMATCH",
     `Cannot import "${info.path}": expected ${info.narSizeBytes} bytes but found ${got}`,
   );
-}
-
-function readBounded(path: ByteString): ByteString {
-  try {
-    if (statSync(fsPath(path)).size > MAX_DERIVATION_BYTES)
-      throw new DevshellError("STORE_READ_FAILED", `Cannot read "${path}": it is too large for a derivation`);
-    return readFileSync(fsPath(path), "latin1");
-  } catch (error) {
-    if (error instanceof DevshellError) throw error;
-    throw new DevshellError("STORE_READ_FAILED", `Cannot read "${path}": ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
 }

@@ -1,23 +1,21 @@
-import { readFileSync } from "node:fs";
-import { DevshellError, fsPath, hashBytes, type ByteString } from "../../core/index.ts";
-import { formatContentAddress } from "../format/contentAddress.ts";
+import { DevshellError, hashBytes, type ByteString } from "../../core/index.ts";
 import { knownOutputPaths } from "../format/derivation.ts";
 import { DerivationHasher, type BuiltElement } from "../format/derivationHasher.ts";
 import type { MadeDerivation } from "../format/makeDerivation.ts";
-import { hashNar, narChunks, narOfBytes } from "../format/nar.ts";
-import { NarReader } from "../format/narReader.ts";
+import { hashNar, narChunks } from "../format/nar.ts";
 import { parseDerivation } from "../format/parseDerivation.ts";
 import {
   checkStorePathName,
   derivationNameOfPath,
-  isDerivationPath,
   makeFixedOutputPath,
   makeTextPath,
   sortedPaths,
 } from "../format/storePath.ts";
-import { fileChunks, hashFlat, hashMismatch } from "../local/contentHash.ts";
+import { hashFlat, hashMismatch } from "../local/contentHash.ts";
 import { rememberAnswers, scanReferences } from "../local/copyInto.ts";
+import { readDerivationText } from "../local/derivationText.ts";
 import { addPermanentRoot, indirectRootOf } from "../local/roots.ts";
+import { topologicalSort } from "../local/topologicalSort.ts";
 import type {
   AddPathOptions,
   AddStreamOptions,
@@ -33,7 +31,6 @@ import type {
 import * as calls from "../protocol/calls.ts";
 import type { ServerMessage } from "../protocol/messages.ts";
 import { FEATURE } from "../protocol/version.ts";
-import { WireWriter } from "../protocol/wire.ts";
 import { buildLogPath } from "../realise/buildLog.ts";
 import type { Store } from "../store.ts";
 import type {
@@ -51,7 +48,9 @@ import { BlockingClient } from "./blockingClient.ts";
 import { settingsForDaemon } from "./clientSettings.ts";
 import { openChannel } from "./daemonAddress.ts";
 import type { DaemonClient } from "./daemonClient.ts";
+import { DaemonPaths } from "./daemonPaths.ts";
 import { DaemonPool, connectionError, type UseOptions } from "./daemonPool.ts";
+import { receiveText, sendDerivations, sendFiles, sendText } from "./daemonTransfers.ts";
 
 export interface DaemonStoreOptions {
   /** Told what the daemon says while it works. */
@@ -59,7 +58,6 @@ export interface DaemonStoreOptions {
   readonly onWait?: ((message: string) => void) | undefined;
 }
 
-const MAX_DERIVATION_BYTES = 256 << 20;
 /** Derivations that are sent together. */
 const BATCH_SIZE = 500;
 
@@ -76,11 +74,12 @@ export class DaemonStore implements Store {
   readonly onWait: (message: string) => void;
   readonly #options: DaemonStoreOptions;
   readonly #derivations = new Map<StorePath, Derivation>();
-  readonly #infos = new Map<StorePath, ValidPathInfo>();
-  readonly #valid = new Set<StorePath>();
-  readonly #rooted = new Set<StorePath>();
   readonly #greetings = new Set<ByteString>();
   readonly #pool: DaemonPool;
+  readonly #paths = new DaemonPaths({
+    client: () => this.#client,
+    outputsOf: (drvPath) => this.queryDerivationOutputs(drvPath),
+  });
   #blocking: BlockingClient | undefined;
 
   private constructor(settings: StoreSettings, place: DaemonPlace, options: DaemonStoreOptions) {
@@ -118,14 +117,11 @@ export class DaemonStore implements Store {
   // Queries
 
   isValidPath(path: StorePath): boolean {
-    if (this.#valid.has(path)) return true;
-    const isValid = this.#client.run(calls.isValidPath(path));
-    if (isValid) this.#valid.add(path);
-    return isValid;
+    return this.#paths.isValid(path);
   }
 
   queryPathInfo(path: StorePath): ValidPathInfo | undefined {
-    return this.#queryInfos([path]).get(path);
+    return this.#paths.infosOf([path]).get(path);
   }
 
   pathInfo(path: StorePath): ValidPathInfo {
@@ -185,44 +181,13 @@ export class DaemonStore implements Store {
   }
 
   closureOf(paths: StorePath | Iterable<StorePath>, options: ClosureOptions = {}): StorePath[] {
-    const roots = typeof paths === "string" ? [paths] : [...paths];
-    const infos = this.#queryInfos(roots);
-    for (const path of roots)
-      if (!infos.has(path))
-        throw new DevshellError(
-          "STORE_PATH_NOT_VALID",
-          `Cannot find "${path}" in the store: it is not valid`,
-        );
-    const seen = new Set(roots);
-    for (let level = roots; level.length > 0;) {
-      const next = new Set(this.#neighbours(level, options).filter((path) => !seen.has(path)));
-      for (const path of next) seen.add(path);
-      level = [...next];
-    }
-    return [...seen].sort();
+    return this.#paths.closureOf(typeof paths === "string" ? [paths] : [...paths], options);
   }
 
   topologicalSort(paths: Iterable<StorePath>): StorePath[] {
     const wanted = new Set(paths);
-    const infos = this.#queryInfos([...wanted]);
-    const sorted: StorePath[] = [];
-    const entered = new Set<StorePath>();
-    for (const root of [...wanted].sort()) {
-      if (entered.has(root)) continue;
-      entered.add(root);
-      const stack = [{ path: root, references: infos.get(root)?.references ?? [], next: 0 }];
-      for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
-        const reference = frame.references[frame.next++];
-        if (reference === undefined) {
-          sorted.push(frame.path);
-          stack.pop();
-        } else if (wanted.has(reference) && !entered.has(reference)) {
-          entered.add(reference);
-          stack.push({ path: reference, references: infos.get(reference)?.references ?? [], next: 0 });
-        }
-      }
-    }
-    return sorted;
+    const infos = this.#paths.infosOf([...wanted]);
+    return topologicalSort(wanted, (path) => infos.get(path)?.references ?? []);
   }
 
   /** @throws {DevshellError} `STORE_NOT_HERE` where the files are on another machine */
@@ -249,7 +214,7 @@ export class DaemonStore implements Store {
   readDerivation(drvPath: StorePath): Derivation {
     const known = this.#derivations.get(drvPath);
     if (known !== undefined) return known;
-    const text = this.place.isHere ? this.#readText(drvPath) : this.#receiveText(drvPath);
+    const text = this.place.isHere ? readDerivationText(this.realPath(drvPath)) : receiveText(this.#client, drvPath);
     const derivation = parseDerivation(this.storeDir, derivationNameOfPath(drvPath), text);
     this.#derivations.set(drvPath, derivation);
     return derivation;
@@ -273,21 +238,7 @@ export class DaemonStore implements Store {
     const path = makeTextPath(this.storeDir, name, hashBytes("sha256", contents), sorted);
     this.addTempRoots([path]);
     if (this.isValidPath(path)) return path;
-    const client = this.#client;
-    const added =
-      this.#wire.version.minor < calls.ANY_METHOD_SINCE
-        ? client.run(calls.addTextToStore(this.#wire, name, contents, sorted))
-        : client.runFramed(
-            calls.addToStore(this.#wire, {
-              name,
-              method: "text",
-              algorithm: "sha256",
-              references: sorted,
-              isRepair: false,
-            }),
-            [Buffer.from(contents, "latin1")],
-          ).path;
-    return this.#added(path, added);
+    return this.#added(path, sendText(this.#client, name, contents, sorted));
   }
 
   addPath(path: ByteString, options: AddPathOptions): StorePath {
@@ -306,7 +257,8 @@ export class DaemonStore implements Store {
     this.addTempRoots([storePath]);
     if (!isRepair && this.isValidPath(storePath)) return storePath;
     const request = { name, method, algorithm, references, isRepair };
-    return this.#added(storePath, this.#send(request, path, filter));
+    const { url } = this.place;
+    return this.#added(storePath, sendFiles(this.#client, request, path, { filter, url }));
   }
 
   async addToStoreFromStream(
@@ -342,20 +294,13 @@ export class DaemonStore implements Store {
 
   addSignatures(path: StorePath, signatures: readonly string[]): void {
     this.#client.run(calls.addSignatures(path, signatures));
-    this.#infos.delete(path);
+    this.#paths.forgetInfo(path);
   }
 
   // Roots
 
   addTempRoots(paths: Iterable<StorePath>): void {
-    const fresh = [...new Set(paths)].filter((path) => !this.#rooted.has(path));
-    this.#client.runAll(fresh.map((path) => calls.addTempRoot(path)));
-    for (const path of fresh) {
-      this.#rooted.add(path);
-      // What was there before it was rooted may have gone since.
-      this.#valid.delete(path);
-      this.#infos.delete(path);
-    }
+    this.#paths.addTempRoots(paths);
   }
 
   indirectRootOf(link: ByteString): ByteString | undefined {
@@ -387,7 +332,7 @@ export class DaemonStore implements Store {
       if (deleted === undefined) this.#options.onEvent?.(event);
       else onDelete?.(deleted);
     };
-    this.#forget();
+    this.#paths.forget();
     const call = calls.collectGarbage({ action, paths, ignoreLiveness, maxFreedBytes });
     return await this.use((client) => client.run(call), { onEvent, signal });
   }
@@ -407,7 +352,7 @@ export class DaemonStore implements Store {
     };
     const call = calls.verifyStore(checkContents, repair !== undefined);
     const hasProblems = await this.use((client) => client.run(call), { onEvent, signal });
-    this.#forget();
+    this.#paths.forget();
     // Which of the things it says are problems, only the daemon knows.
     return {
       checkedPaths: this.allValidPaths().length,
@@ -458,137 +403,16 @@ export class DaemonStore implements Store {
     new ActivityEvents(this.storeDir, (event) => this.#options.onEvent?.(event)).take(message);
   }
 
-  #forget(): void {
-    this.#infos.clear();
-    this.#valid.clear();
-  }
-
-  /** Those that are valid. */
-  #queryInfos(paths: readonly StorePath[]): ReadonlyMap<StorePath, ValidPathInfo> {
-    const unknown = [...new Set(paths)].filter((path) => !this.#infos.has(path));
-    for (const info of this.#client.runAll(unknown.map((path) => calls.queryPathInfo(this.#wire, path)))) {
-      if (info === undefined) continue;
-      this.#infos.set(info.path, info);
-      this.#valid.add(info.path);
-    }
-    return new Map(
-      paths.flatMap((path) => {
-        const info = this.#infos.get(path);
-        return info === undefined ? [] : [[path, info] as const];
-      }),
-    );
-  }
-
-  #neighbours(paths: readonly StorePath[], options: ClosureOptions): StorePath[] {
-    const next: StorePath[] = [];
-    const infos = this.#queryInfos(paths);
-    const outputsOf = (path: StorePath): StorePath[] =>
-      [...this.queryDerivationOutputs(path).values()].filter((output) => output !== undefined);
-    if (options.isReversed === true)
-      next.push(...this.#client.runAll(paths.map((path) => calls.queryReferrers(this.#wire, path))).flat());
-    for (const path of paths) {
-      const info = infos.get(path);
-      const followsOutputs =
-        options.isReversed === true ? options.includeDerivers === true : options.includeOutputs === true;
-      if (followsOutputs && isDerivationPath(path)) next.push(...outputsOf(path));
-      if (options.isReversed === true) {
-        if (options.includeOutputs === true) next.push(...this.queryValidDerivers(path));
-      } else {
-        next.push(...(info?.references ?? []));
-        if (options.includeDerivers === true && info?.deriver !== undefined) next.push(info.deriver);
-      }
-    }
-    const valid = this.#queryInfos(next);
-    return next.filter((path) => valid.has(path));
-  }
-
-  #readText(path: StorePath): ByteString {
-    try {
-      return readFileSync(fsPath(this.realPath(path)), "latin1");
-    } catch (error) {
-      throw new DevshellError("STORE_READ_FAILED", `Cannot read "${path}": ${(error as Error).message}`, {
-        cause: error,
-      });
-    }
-  }
-
-  /** A file's text by its NAR, where the store is elsewhere. */
-  #receiveText(path: StorePath): ByteString {
-    const parts: Buffer[] = [];
-    let size = 0;
-    const refuse = (): never => {
-      throw new DevshellError("STORE_READ_FAILED", `Cannot read "${path}": it is no file of a derivation`);
-    };
-    const reader = new NarReader({
-      directory: refuse,
-      directoryEnd: refuse,
-      symlink: refuse,
-      file: (_, sizeBytes) => void (sizeBytes > MAX_DERIVATION_BYTES && refuse()),
-      data: (chunk) => {
-        size += chunk.length;
-        parts.push(Buffer.from(chunk));
-      },
-      fileEnd: () => undefined,
-    });
-    for (const chunk of this.#client.receiveNar(calls.narFromPath(path))) reader.push(chunk);
-    return Buffer.concat(parts, size).toString("latin1");
-  }
-
   #writeBatch(batch: readonly MadeDerivation[]): void {
     this.addTempRoots(batch.map(({ drvPath }) => drvPath));
-    const unknown = batch.filter(({ drvPath }) => !this.#valid.has(drvPath));
-    const valid = new Set(
-      this.#client.run(
-        calls.queryValidPaths(
-          this.#wire,
-          unknown.map(({ drvPath }) => drvPath),
-        ),
-      ),
-    );
-    const missing = unknown.filter(({ drvPath }) => !valid.has(drvPath));
+    const absent = this.#paths.missingAmong(batch.map(({ drvPath }) => drvPath));
+    const missing = batch.filter(({ drvPath }) => absent.has(drvPath));
     if (missing.length === 0) return;
     if (this.#wire.version.minor < calls.BATCHES_SINCE)
       for (const { derivation, contents, references } of missing)
         this.addText(`${derivation.name}.drv`, contents, references);
-    else this.#client.runFramed(calls.addMultipleToStore(), this.#batchFrames(missing));
-    for (const { drvPath } of batch) this.#valid.add(drvPath);
-  }
-
-  *#batchFrames(batch: readonly MadeDerivation[]): Generator<Buffer> {
-    const writer = new WireWriter();
-    yield writer.number(batch.length).take();
-    for (const { drvPath, contents, references } of batch) {
-      const bytes = Buffer.from(contents, "latin1");
-      const nar = narOfBytes(bytes);
-      calls.describeInBatch(writer, this.storeDir, {
-        path: drvPath,
-        narHash: hashBytes("sha256", nar),
-        narSizeBytes: nar.length,
-        references,
-        registrationTime: 0,
-        isUltimate: false,
-        signatures: [],
-        contentAddress: formatContentAddress({ method: "text", hash: hashBytes("sha256", bytes) }),
-      });
-      yield writer.take();
-      yield nar;
-    }
-  }
-
-  #send(request: calls.AddRequest, path: ByteString, filter: ReturnType<typeof rememberAnswers>): StorePath {
-    const client = this.#client;
-    const isTree = request.method === "nar";
-    if (this.#wire.version.minor >= calls.ANY_METHOD_SINCE)
-      return client.runFramed(
-        calls.addToStore(this.#wire, request),
-        isTree ? narChunks(path, { filter }) : fileChunks(path),
-      ).path;
-    if (request.references.length > 0 || request.isRepair)
-      throw new DevshellError(
-        "STORE_DAEMON_UNSUPPORTED",
-        `Cannot add '${request.name}' to the store '${this.place.url}': its daemon is too old`,
-      );
-    return client.runPlain(calls.addToStoreOldStyle(this.#wire, request), narChunks(path, { filter }));
+    else sendDerivations(this.#client, this.storeDir, missing);
+    this.#paths.noteValid(batch.map(({ drvPath }) => drvPath));
   }
 
   /** @throws {DevshellError} `STORE_SOURCE_CHANGING` where the daemon received something else than we hashed */
@@ -599,7 +423,7 @@ export class DaemonStore implements Store {
         `Cannot copy "${expected}" to the store: it was received as "${actual}"`,
         { hint: "try again once nothing writes to it" },
       );
-    this.#valid.add(actual);
+    this.#paths.noteValid([actual]);
     return actual;
   }
 }

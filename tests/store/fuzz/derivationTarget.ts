@@ -1,14 +1,10 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DevshellError } from "../../../core/index.ts";
-import {
-  DerivationHasher,
-  checkOutputPaths,
-  derivationKind,
-  derivationPath,
-  parseDerivation,
-  printDerivation,
-} from "../../../store/format/derivation.ts";
+import { derivationKind } from "../../../store/format/derivation.ts";
+import { DerivationHasher, checkOutputPaths } from "../../../store/format/derivationHasher.ts";
+import { parseDerivation } from "../../../store/format/parseDerivation.ts";
+import { derivationPath, printDerivation } from "../../../store/format/printDerivation.ts";
 import type { FuzzTarget } from "./target.ts";
 
 const STORE_DIR = "/nix/store";
