@@ -1,20 +1,7 @@
 import { DevshellError } from "../../core/index.ts";
+import type { ClientSettings } from "../protocol/clientSettings.ts";
 import { changeConfig } from "../settings.ts";
 import type { StoreConfig } from "../types.ts";
-
-/** What a client wants of its builds. */
-export interface ClientOptions {
-  readonly keepFailed: boolean;
-  readonly keepGoing: boolean;
-  readonly fallback: boolean;
-  readonly verbosity: number;
-  readonly maxJobs: number;
-  readonly maxSilentSeconds: number;
-  readonly cores: number;
-  readonly substitute: boolean;
-  /** Options of `nix.conf`. */
-  readonly named: readonly (readonly [name: string, value: string])[];
-}
 
 /** What any user may choose. */
 const HARMLESS = new Set([
@@ -41,7 +28,7 @@ const MAX_NUMBER = 999_999_999;
  */
 export function clientConfig(
   config: StoreConfig,
-  options: ClientOptions,
+  options: ClientSettings,
   { isTrusted, warn }: { readonly isTrusted: boolean; readonly warn: (text: string) => void },
 ): StoreConfig {
   const number = (value: number): string => String(Math.min(value, MAX_NUMBER));

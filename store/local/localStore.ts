@@ -1,7 +1,6 @@
 import { closeSync } from "node:fs";
 import {
   DevshellError,
-  fsPath,
   hashBytes,
   hashStream,
   type ByteString,

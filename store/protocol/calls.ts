@@ -1,4 +1,4 @@
-import { bytesOfText, formatHash, type ByteString } from "../../core/index.ts";
+import { formatHash, type ByteString } from "../../core/index.ts";
 import { formatMethodAlgorithm } from "../format/contentAddress.ts";
 import { storePathBaseName } from "../format/storePath.ts";
 import type { HashAlgorithm } from "../../core/index.ts";
@@ -11,6 +11,7 @@ import type {
   ValidPathInfo,
 } from "../types.ts";
 import { readBuildResult, type BuildResult } from "./buildResult.ts";
+import { writeClientSettings, type ClientSettings } from "./clientSettings.ts";
 import { FEATURE, OPERATION, type OperationName } from "./version.ts";
 import {
   formatDerivedPath,
@@ -365,35 +366,8 @@ export function narFromPath(path: StorePath): Call<void> {
   return call(request("narFromPath").string(path), readNothing);
 }
 
-export interface ClientSettings {
-  readonly keepFailed: boolean;
-  readonly keepGoing: boolean;
-  readonly fallback: boolean;
-  readonly verbosity: number;
-  readonly maxJobs: number;
-  readonly maxSilentSeconds: number;
-  readonly cores: number;
-  readonly substitute: boolean;
-  readonly named: ReadonlyMap<string, string>;
-}
-
 export function setOptions(wire: Wire, settings: ClientSettings): Call<void> {
-  const writer = request("setOptions")
-    .flag(settings.keepFailed)
-    .flag(settings.keepGoing)
-    .flag(settings.fallback)
-    .number(settings.verbosity)
-    .number(settings.maxJobs)
-    .number(settings.maxSilentSeconds)
-    .flag(true)
-    .number(0)
-    .number(0)
-    .number(0)
-    .number(settings.cores)
-    .flag(settings.substitute);
-  if (wire.version.minor >= 12) {
-    writer.number(settings.named.size);
-    for (const [name, value] of settings.named) writer.string(bytesOfText(name)).string(bytesOfText(value));
-  }
+  const writer = request("setOptions");
+  writeClientSettings(writer, settings, wire.version);
   return call(writer, readNothing);
 }

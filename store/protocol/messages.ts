@@ -226,3 +226,30 @@ export function plain(text: ByteString): ByteString {
   // eslint-disable-next-line no-control-regex -- the escape sequences are what is taken out
   return text.replace(/\u001B\[[0-9;]*m/g, "");
 }
+
+/**
+ * What a client does about what the server says while it works.
+ * @param hasContent whether the server was promised content, for which it may ask
+ * @returns how many bytes of it the server wants at most; "more" where it goes on, "done" where its answer follows
+ * @throws {DevshellError} what it failed with; `PROTOCOL_INVALID`
+ */
+export function heedMessage(
+  message: ServerMessage,
+  hasContent: boolean,
+  onMessage: (message: ServerMessage) => void,
+): number | "more" | "done" {
+  switch (message.kind) {
+    case "last":
+      return "done";
+    case "error":
+      throw errorOfFailure(message.error);
+    case "read":
+      if (!hasContent) throw wireError("it asks for content that was not announced");
+      return message.maxBytes;
+    case "write":
+      throw wireError("it sends content that was not asked for");
+    default:
+      onMessage(message);
+      return "more";
+  }
+}

@@ -2,11 +2,11 @@ import { DevshellError } from "../../core/index.ts";
 import type { BlockingChannel } from "../protocol/blockingChannel.ts";
 import { FRAMED_NAR_SINCE, TUNNELLED_NAR_SINCE, type Call } from "../protocol/calls.ts";
 import { greetDaemon, type Greeting } from "../protocol/greeting.ts";
-import { errorOfFailure, readMessage, type ServerMessage } from "../protocol/messages.ts";
+import { heedMessage, readMessage, type ServerMessage } from "../protocol/messages.ts";
 import { NarBoundary } from "../protocol/narBoundary.ts";
 import type { Wire } from "../protocol/values.ts";
 import type { ProtocolVersion } from "../protocol/version.ts";
-import { WireWriter, wireError } from "../protocol/wire.ts";
+import { WireWriter } from "../protocol/wire.ts";
 
 export interface ClientOptions {
   readonly storeDir: string;
@@ -128,27 +128,16 @@ export class BlockingClient implements Disposable {
     let rest: Uint8Array = new Uint8Array();
     for (;;) {
       const message = this.#channel.decode(readMessage(this.greeting.version));
-      switch (message.kind) {
-        case "last":
-          return;
-        case "error":
-          throw errorOfFailure(message.error);
-        case "read": {
-          if (content === undefined) throw wireError("it asks for content that was not announced");
-          while (rest.length === 0) {
-            const step = content.next();
-            if (step.done === true) break;
-            rest = Buffer.from(step.value);
-          }
-          this.#channel.write(new WireWriter().bytes(rest.subarray(0, message.maxBytes)).take());
-          rest = rest.subarray(message.maxBytes);
-          break;
-        }
-        case "write":
-          throw wireError("it sends content that was not asked for");
-        default:
-          this.#onMessage(message);
+      const next = heedMessage(message, content !== undefined, this.#onMessage);
+      if (next === "done") return;
+      if (next === "more") continue;
+      while (rest.length === 0) {
+        const step = content?.next();
+        if (step === undefined || step.done === true) break;
+        rest = Buffer.from(step.value);
       }
+      this.#channel.write(new WireWriter().bytes(rest.subarray(0, next)).take());
+      rest = rest.subarray(next);
     }
   }
 }

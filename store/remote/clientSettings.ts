@@ -1,4 +1,4 @@
-import type { ClientSettings } from "../protocol/calls.ts";
+import type { ClientSettings } from "../protocol/clientSettings.ts";
 import { VERBOSITY } from "../protocol/messages.ts";
 import type { StoreConfig } from "../types.ts";
 

@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { ByteSource, endOfStream } from "../protocol/byteSource.ts";
 import { FRAMED_NAR_SINCE, TUNNELLED_NAR_SINCE, type Call } from "../protocol/calls.ts";
 import { greetDaemon, type Greeting } from "../protocol/greeting.ts";
-import { errorOfFailure, readMessage, type ServerMessage } from "../protocol/messages.ts";
+import { heedMessage, readMessage, type ServerMessage } from "../protocol/messages.ts";
 import { DevshellError } from "../../core/index.ts";
-import { NarBoundary } from "../protocol/narBoundary.ts";
+import { readNar } from "../protocol/readNar.ts";
 import type { Wire } from "../protocol/values.ts";
-import { WireWriter, wireError } from "../protocol/wire.ts";
+import { WireWriter } from "../protocol/wire.ts";
 import type { ClientOptions } from "./blockingClient.ts";
 
 /** Both directions of a connection, and how it ends. */
@@ -121,15 +121,12 @@ export class DaemonClient implements Disposable {
   /** The NAR that follows an answer; left in the middle, the connection is of no more use. */
   async *receiveNar(call: Call<void>): AsyncGenerator<Buffer> {
     await this.run(call);
-    const boundary = new NarBoundary();
+    let isWhole = false;
     try {
-      while (!boundary.isPassed) {
-        const [nar, rest] = boundary.split(await this.#source.takeSome(1 << 20));
-        this.#source.unread(rest);
-        yield nar;
-      }
+      yield* readNar(this.#source);
+      isWhole = true;
     } finally {
-      if (!boundary.isPassed) this[Symbol.dispose]();
+      if (!isWhole) this[Symbol.dispose]();
     }
   }
 
@@ -180,27 +177,16 @@ export class DaemonClient implements Disposable {
     let rest: Uint8Array = new Uint8Array();
     for (;;) {
       const message = await this.#source.decode(readMessage(this.greeting.version));
-      switch (message.kind) {
-        case "last":
-          return;
-        case "error":
-          throw errorOfFailure(message.error);
-        case "read": {
-          if (content === undefined) throw wireError("it asks for content that was not announced");
-          while (rest.length === 0) {
-            const step = await content.next();
-            if (step.done === true) break;
-            rest = Buffer.from(step.value);
-          }
-          await this.#write(new WireWriter().bytes(rest.subarray(0, message.maxBytes)).take());
-          rest = rest.subarray(message.maxBytes);
-          break;
-        }
-        case "write":
-          throw wireError("it sends content that was not asked for");
-        default:
-          this.#onMessage(message);
+      const next = heedMessage(message, content !== undefined, this.#onMessage);
+      if (next === "done") return;
+      if (next === "more") continue;
+      while (rest.length === 0) {
+        const step = await content?.next();
+        if (step === undefined || step.done === true) break;
+        rest = Buffer.from(step.value);
       }
+      await this.#write(new WireWriter().bytes(rest.subarray(0, next)).take());
+      rest = rest.subarray(next);
     }
   }
 }

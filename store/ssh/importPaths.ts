@@ -10,7 +10,7 @@ import { readOptionalPath, readPath, readPaths } from "../protocol/values.ts";
 import { readNumber, readString, type Decoder } from "../protocol/wire.ts";
 import type { Store } from "../store.ts";
 import type { StorePath } from "../types.ts";
-import { readNar } from "./readNar.ts";
+import { readNar } from "../protocol/readNar.ts";
 import { commonWire } from "./serveProtocol.ts";
 
 /*

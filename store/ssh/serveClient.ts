@@ -9,7 +9,7 @@ import { Semaphore } from "../realise/semaphore.ts";
 import type { Derivation, StorePath, ValidPathInfo } from "../types.ts";
 import type { Channel } from "./channel.ts";
 import { MessageSink } from "./messageSink.ts";
-import { readNar } from "./readNar.ts";
+import { readNar } from "../protocol/readNar.ts";
 import {
   SERVE_CLIENT_MAGIC,
   SERVE_COMMAND,

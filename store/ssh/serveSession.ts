@@ -20,7 +20,7 @@ import type {
 } from "../types.ts";
 import { importPaths } from "./importPaths.ts";
 import { copies, MessageSink } from "./messageSink.ts";
-import { takeBytes } from "./readNar.ts";
+import { takeBytes } from "../protocol/readNar.ts";
 import {
   SERVE_CLIENT_MAGIC,
   SERVE_COMMAND,

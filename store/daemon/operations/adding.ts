@@ -4,7 +4,7 @@ import { parseMethodAlgorithm } from "../../format/contentAddress.ts";
 import { parseStorePathBaseName } from "../../format/storePath.ts";
 import { addDump, addTextDump, type DumpRequest } from "../../local/addDump.ts";
 import { FramedSource } from "../../protocol/byteSource.ts";
-import { NarBoundary } from "../../protocol/narBoundary.ts";
+import { readNar } from "../../protocol/readNar.ts";
 import { FEATURE, type OperationName, type ProtocolVersion } from "../../protocol/version.ts";
 import {
   readNarHash,
@@ -287,18 +287,9 @@ async function drain(source: AsyncIterable<Buffer>): Promise<void> {
 }
 
 /** A NAR that nothing announces the size of: its own structure tells where it ends. */
-async function* narOf(
-  session: Session,
-  next: () => Promise<Buffer>,
-  unread: (rest: Buffer) => void,
-): AsyncGenerator<Buffer> {
-  const boundary = new NarBoundary();
+async function* inStep(session: Session, nar: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   try {
-    while (!boundary.isPassed) {
-      const [nar, rest] = boundary.split(await next());
-      unread(rest);
-      yield nar;
-    }
+    yield* nar;
   } catch (error) {
     // Nobody knows where the next request begins.
     session.isOutOfStep = true;
@@ -307,21 +298,17 @@ async function* narOf(
 }
 
 function plainNar(session: Session): AsyncGenerator<Buffer> {
-  const { source } = session;
-  return narOf(
-    session,
-    () => source.takeSome(PIECE_BYTES),
-    (rest) => source.unread(rest),
-  );
+  return inStep(session, readNar(session.source));
 }
 
 /** A NAR that the client sends on demand. */
 function tunnelled(session: Session): AsyncGenerator<Buffer> {
-  const next = async (): Promise<Buffer> => {
+  const takeSome = async (): Promise<Buffer> => {
     session.log.ask(PIECE_BYTES);
     const part = await session.read(readBytes("a piece of a NAR", PIECE_BYTES));
     if (part.length === 0) throw new DevshellError("NAR_TRUNCATED", "unexpected end-of-file");
     return part;
   };
-  return narOf(session, next, () => undefined);
+  // A piece is the NAR's own: what comes after its end is no request.
+  return inStep(session, readNar({ takeSome, unread: () => undefined }));
 }

@@ -1,20 +1,19 @@
 import { DevshellError } from "../../../core/index.ts";
-import type { OperationName, ProtocolVersion } from "../../protocol/version.ts";
+import { readClientSettings } from "../../protocol/clientSettings.ts";
+import type { OperationName } from "../../protocol/version.ts";
 import { readGcAction, readPaths } from "../../protocol/values.ts";
-import { readFlag, readLarge, readList, readNumber, readString, type Decoder } from "../../protocol/wire.ts";
+import { readFlag, readLarge, readNumber } from "../../protocol/wire.ts";
 import { realise } from "../../realise/realise.ts";
 import type { StorePath } from "../../types.ts";
-import { clientConfig, type ClientOptions } from "../clientConfig.ts";
+import { clientConfig } from "../clientConfig.ts";
 import type { Operation } from "../session.ts";
 
-/** Since then a client may name any setting. */
-const NAMED_SETTINGS_SINCE = 12;
 const CENSORED = "{censored}";
 
 /** The store's upkeep, and what a client wants to hold for its connection. */
 export const upkeep: Readonly<Partial<Record<OperationName, Operation>>> = {
   async setOptions(session) {
-    const options = await session.read(readClientOptions(session.wire.version));
+    const options = await session.read(readClientSettings(session.wire.version));
     await session.work(() => {
       session.log.verbosity = options.verbosity;
       const warn = (text: string): void => session.log.say("warning", `warning: ${text}`);
@@ -105,26 +104,6 @@ export const upkeep: Readonly<Partial<Record<OperationName, Operation>>> = {
     session.reply.flag(hasProblems);
   },
 };
-
-function* readClientOptions({ minor }: ProtocolVersion): Decoder<ClientOptions> {
-  const keepFailed = yield* readFlag();
-  const keepGoing = yield* readFlag();
-  const fallback = yield* readFlag();
-  const verbosity = yield* readLarge();
-  const maxJobs = yield* readLarge();
-  const maxSilentSeconds = yield* readLarge();
-  // Whether a hook is used, what is verbose, the log's type, a trace of builds: nobody asks any more.
-  for (let obsolete = 0; obsolete < 4; obsolete++) yield* readLarge();
-  const cores = yield* readLarge();
-  const substitute = yield* readFlag();
-  const named =
-    minor < NAMED_SETTINGS_SINCE
-      ? []
-      : yield* readList("settings", function* (): Decoder<readonly [string, string]> {
-          return [yield* readString("a setting"), yield* readString("a setting's value")];
-        });
-  return { keepFailed, keepGoing, fallback, verbosity, maxJobs, maxSilentSeconds, cores, substitute, named };
-}
 
 /** What other users' processes have open is theirs to know. */
 function censored(name: string): string {

@@ -7,6 +7,7 @@ import { hashNar, narChunks, narOfBytes } from "../../../store/format/nar.ts";
 import { makeFixedOutputPath, makeStorePath } from "../../../store/format/storePath.ts";
 import { serveConnection } from "../../../store/daemon/serveConnection.ts";
 import * as calls from "../../../store/protocol/calls.ts";
+import type { ClientSettings } from "../../../store/protocol/clientSettings.ts";
 import { LATEST, OPERATION } from "../../../store/protocol/version.ts";
 import { WireWriter } from "../../../store/protocol/wire.ts";
 import type { DaemonClient } from "../../../store/remote/daemonClient.ts";
@@ -15,7 +16,7 @@ import { TestDirectory } from "../testStore.ts";
 import { connect, shellDerivation, streams, version } from "./daemonFixture.ts";
 
 const QUIET = { sandbox: "false", substituters: "" };
-const SETTINGS: calls.ClientSettings = {
+const SETTINGS: ClientSettings = {
   keepFailed: false,
   keepGoing: false,
   fallback: false,

@@ -1,5 +1,5 @@
-import type { ByteSource } from "../protocol/byteSource.ts";
-import { NarBoundary } from "../protocol/narBoundary.ts";
+import type { ByteSource } from "./byteSource.ts";
+import { NarBoundary } from "./narBoundary.ts";
 
 const PART_BYTES = 1 << 20;
 
@@ -8,7 +8,7 @@ const PART_BYTES = 1 << 20;
  * before the end leaves the connection useless.
  * @throws {DevshellError} `NAR_…`
  */
-export async function* readNar(source: ByteSource): AsyncGenerator<Buffer> {
+export async function* readNar(source: Pick<ByteSource, "takeSome" | "unread">): AsyncGenerator<Buffer> {
   const boundary = new NarBoundary();
   while (!boundary.isPassed) {
     const [nar, rest] = boundary.split(await source.takeSome(PART_BYTES));
