@@ -22,6 +22,7 @@ export class ClientLog {
   readonly #send: (bytes: Buffer) => void;
   readonly #isClogged: () => boolean;
   readonly #waiting: ServerMessage[] = [];
+  readonly #writer = new WireWriter();
   #isOpen = false;
   #nextId = 1n;
   /** What the client wants to be told: levels up to this one. */
@@ -132,8 +133,7 @@ export class ClientLog {
   }
 
   #write(message: ServerMessage): void {
-    const writer = new WireWriter();
-    writeMessage(writer, message, this.#version);
-    this.#send(writer.take());
+    writeMessage(this.#writer, message, this.#version);
+    this.#send(this.#writer.take());
   }
 }

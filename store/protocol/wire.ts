@@ -79,9 +79,11 @@ export function* readStrings(what = "strings"): Decoder<ByteString[]> {
   return yield* readList(what, () => readString());
 }
 
+const BUFFER_BYTES = 4096;
+
 /** Collects what is to be sent. */
 export class WireWriter {
-  #buffer = Buffer.allocUnsafe(4096);
+  #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   #at = 0;
 
   get sizeBytes(): number {
@@ -124,8 +126,10 @@ export class WireWriter {
   /** What was written; the writer is empty again. */
   take(): Buffer {
     const taken = this.#buffer.subarray(0, this.#at);
-    this.#buffer = Buffer.allocUnsafe(4096);
     this.#at = 0;
+    // What is short must not keep all of the buffer for as long as it waits to be sent.
+    if (taken.length < BUFFER_BYTES / 2) return Buffer.from(taken);
+    this.#buffer = Buffer.allocUnsafe(BUFFER_BYTES);
     return taken;
   }
 

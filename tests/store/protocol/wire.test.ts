@@ -44,6 +44,15 @@ describe("the wire's basic types", () => {
     expect(writer.take().length).toBe(0);
   });
 
+  it("keeps no more than what was written for what waits to be sent", () => {
+    const writer = new WireWriter();
+    const numbers = Array.from({ length: 1000 }, (_, index) => index);
+    const waiting = numbers.map((number) => writer.number(number).take());
+    const held = new Set(waiting.map(({ buffer }) => buffer));
+    expect([...held].reduce((sum, { byteLength }) => sum + byteLength, 0)).toBeLessThan(1 << 20);
+    expect(waiting.map((bytes) => bytes.readUInt32LE(0))).toEqual(numbers);
+  });
+
   it("reads back what it wrote", async () => {
     const writer = new WireWriter();
     writer
