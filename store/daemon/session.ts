@@ -57,7 +57,7 @@ export class Session implements Disposable {
     this.#settings = options.settings;
     const gone = new AbortController();
     this.signal = gone.signal;
-    this.source.onEnd(() => gone.abort(new DevshellError("PROTOCOL_DISCONNECTED", "the client has gone")));
+    this.source.onEnd(() => gone.abort(clientGone()));
   }
 
   /** Opened when it is first needed: a client that only says hello touches nothing. */
@@ -128,7 +128,10 @@ export class Session implements Disposable {
 
   /** Sends bytes as they are, at the client's pace. */
   async send(bytes: Uint8Array): Promise<void> {
-    if (bytes.length === 0 || this.#output.write(bytes)) return;
+    if (bytes.length === 0) return;
+    // Once it has ended it says so no more: whoever waited for that would wait for ever.
+    if (this.#output.destroyed) throw clientGone();
+    if (this.#output.write(bytes)) return;
     await new Promise<void>((resolve, reject) => {
       const done = (error?: Error): void => {
         this.#output.off("drain", done);
@@ -151,10 +154,14 @@ export class Session implements Disposable {
   }
 
   #closeSubstituters(): void {
-    // What they remember is written; nobody waits for it.
-    void this.#substituters?.[Symbol.asyncDispose]();
+    // What they remember is written; nobody waits for it, nor hears that it failed.
+    this.#substituters?.[Symbol.asyncDispose]().catch(() => undefined);
     this.#substituters = undefined;
   }
+}
+
+function clientGone(): DevshellError {
+  return new DevshellError("PROTOCOL_DISCONNECTED", "the client has gone");
 }
 
 /** An operation: reads what it is given, does its work within {@link Session.work}, writes its answer. */

@@ -42,7 +42,14 @@ export class DaemonClient implements Disposable {
     this.wire = { storeDir, version: greeting.version };
   }
 
-  static async connect(connection: Connection, options: ClientOptions): Promise<DaemonClient> {
+  /** @param signal gives up a daemon that lets us in and then says nothing */
+  static async connect(
+    connection: Connection,
+    options: ClientOptions,
+    signal?: AbortSignal,
+  ): Promise<DaemonClient> {
+    const hangUp = (): void => connection.close();
+    signal?.addEventListener("abort", hangUp, { once: true });
     const source = new ByteSource(connection.input);
     // That the other side has gone is seen where it is read from.
     connection.output.on("error", () => undefined);
@@ -54,7 +61,10 @@ export class DaemonClient implements Disposable {
       return client;
     } catch (error) {
       connection.close();
+      signal?.throwIfAborted();
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", hangUp);
     }
   }
 

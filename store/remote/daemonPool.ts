@@ -24,6 +24,7 @@ export class DaemonPool implements Disposable {
   readonly #place: DaemonPlace;
   readonly #slots = new Semaphore(MAX_CONNECTIONS);
   readonly #idle: DaemonClient[] = [];
+  #isClosed = false;
   readonly #onGreeting: (message: ServerMessage) => void;
 
   /** @param onGreeting told what the daemon says as it lets us in and takes our settings */
@@ -62,7 +63,7 @@ export class DaemonPool implements Disposable {
   use<T>(work: (client: DaemonClient) => Promise<T>, { onEvent, signal }: UseOptions = {}): Promise<T> {
     return this.#slots.run(async () => {
       signal?.throwIfAborted();
-      const client = this.#idleClient() ?? (await this.#connect());
+      const client = this.#idleClient() ?? (await this.#connect(signal));
       const events = new ActivityEvents(this.#settings.storeDir, onEvent ?? (() => undefined));
       client.listenWith((message) => events.take(message));
       const hangUp = (): void => client[Symbol.dispose]();
@@ -74,13 +75,14 @@ export class DaemonPool implements Disposable {
         throw error;
       } finally {
         signal?.removeEventListener("abort", hangUp);
-        if (client.isBroken) client[Symbol.dispose]();
+        if (client.isBroken || this.#isClosed) client[Symbol.dispose]();
         else this.#idle.push(client);
       }
     }, signal);
   }
 
   [Symbol.dispose](): void {
+    this.#isClosed = true;
     for (const client of this.#idle.splice(0)) client[Symbol.dispose]();
   }
 
@@ -92,16 +94,19 @@ export class DaemonPool implements Disposable {
     return undefined;
   }
 
-  async #connect(): Promise<DaemonClient> {
+  async #connect(signal: AbortSignal | undefined): Promise<DaemonClient> {
     const { storeDir, config } = this.#settings;
     try {
-      const client = await DaemonClient.connect(await openConnection(this.#place.address), {
-        storeDir,
-        onMessage: this.#onGreeting,
-      });
+      const options = { storeDir, onMessage: this.#onGreeting };
+      const client = await DaemonClient.connect(
+        await openConnection(this.#place.address),
+        options,
+        signal,
+      );
       await client.run(calls.setOptions(client.wire, settingsForDaemon(config)));
       return client;
     } catch (error) {
+      signal?.throwIfAborted();
       throw connectionError(this.#place.url, error);
     }
   }

@@ -28,6 +28,7 @@ import type {
   VerifyOptions,
   VerifyResult,
 } from "../local/types.ts";
+import type { BlockingChannel } from "../protocol/blockingChannel.ts";
 import * as calls from "../protocol/calls.ts";
 import type { ServerMessage } from "../protocol/messages.ts";
 import { FEATURE } from "../protocol/version.ts";
@@ -376,8 +377,10 @@ export class DaemonStore implements Store {
   get #client(): BlockingClient {
     if (this.#blocking !== undefined) return this.#blocking;
     const events = new ActivityEvents(this.storeDir, (event) => this.#options.onEvent?.(event));
+    let channel: BlockingChannel | undefined;
     try {
-      const client = new BlockingClient(openChannel(this.place.address), {
+      channel = openChannel(this.place.address);
+      const client = new BlockingClient(channel, {
         storeDir: this.storeDir,
         onMessage: (message) => {
           if (this.#blocking === undefined) this.#greet(message);
@@ -388,6 +391,7 @@ export class DaemonStore implements Store {
       this.#blocking = client;
       return client;
     } catch (error) {
+      channel?.[Symbol.dispose]();
       throw connectionError(this.place.url, error);
     }
   }

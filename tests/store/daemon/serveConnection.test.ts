@@ -10,7 +10,7 @@ import * as calls from "../../../store/protocol/calls.ts";
 import type { ClientSettings } from "../../../store/protocol/clientSettings.ts";
 import { LATEST, OPERATION } from "../../../store/protocol/version.ts";
 import { WireWriter } from "../../../store/protocol/wire.ts";
-import type { DaemonClient } from "../../../store/remote/daemonClient.ts";
+import { DaemonClient } from "../../../store/remote/daemonClient.ts";
 import type { StorePath, StoreSettings, ValidPathInfo } from "../../../store/types.ts";
 import { TestDirectory } from "../testStore.ts";
 import { connect, shellDerivation, streams, version } from "./daemonFixture.ts";
@@ -488,5 +488,22 @@ describe("hostile clients", () => {
     using store = directory.open();
     expect(store.isValidPath(thing.info.path)).toBe(false);
     expect((await store.verify({ checkContents: true })).problems).toEqual([]);
+  });
+
+  it("ends where a client takes no answer any more", async () => {
+    using directory = new TestDirectory();
+    const { toServer, toClient } = streams();
+    const served = serveConnection(toServer, toClient, {
+      settings: directory.settings(QUIET),
+      isTrusted: true,
+    });
+    const client = await DaemonClient.connect(
+      { input: toClient, output: toServer, close: () => undefined },
+      { storeDir: directory.settings().storeDir, onMessage: () => undefined },
+    );
+    toClient.destroy();
+    toServer.write(new WireWriter().number(OPERATION.queryAllValidPaths).take());
+    await expect(served).rejects.toMatchObject({ code: "PROTOCOL_DISCONNECTED" });
+    client[Symbol.dispose]();
   });
 });
