@@ -1,6 +1,7 @@
 import { DevshellError, bytesOfText } from "../../core/index.ts";
-import { formatContentAddress } from "../format/contentAddress.ts";
+import { formatContentAddress, isContentAddressed } from "../format/contentAddress.ts";
 import { narChunks } from "../format/nar.ts";
+import { outputPathName, storePathName } from "../format/storePath.ts";
 import { isSuccess, type BuildResult } from "../protocol/buildResult.ts";
 import { plain } from "../protocol/messages.ts";
 import { BuildLog } from "../realise/buildLog.ts";
@@ -121,7 +122,7 @@ function closureOf({ pathInfo }: RemoteBuild, root: StorePath): readonly StorePa
 
 /** What was built there is checked here against what was announced, and what is fixed against its hash. */
 async function fetchOutputs(
-  { store, derivation, drvPath, signal }: RemoteBuild,
+  { store, derivation, drvPath, pathInfo, signal }: RemoteBuild,
   machine: ClaimedMachine,
   result: BuildResult,
 ): Promise<OutputPaths> {
@@ -133,6 +134,15 @@ async function fetchOutputs(
     const info = await machine.store.query(path, signal);
     if (info === undefined) throw notThere(drvPath, machine, `it does not have '${path}'`);
     infos.set(path, info);
+  }
+  for (const [output, { kind }] of derivation.outputs) {
+    const path = outputs.get(output);
+    if (path === undefined || (kind !== "contentAddressed" && kind !== "impure")) continue;
+    // What it is called was the machine's own word: it could put anything anywhere.
+    const info = infos.get(path) ?? pathInfo(path);
+    const isRightlyNamed = storePathName(path) === outputPathName(derivation.name, output);
+    if (!isRightlyNamed || !isContentAddressed(store.settings.storeDir, info))
+      throw notThere(drvPath, machine, `'${path}' is not addressed by what '${output}' holds`);
   }
   for (const path of referencesFirst(missing, infos)) {
     const info = infos.get(path)!;

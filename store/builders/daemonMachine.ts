@@ -16,6 +16,8 @@ import type { BuildingStore, RemoteBuildOptions } from "./types.ts";
 export interface DaemonMachineOptions {
   /** Told what builders print there, and what the daemon says. */
   readonly onLine: (line: string) => void;
+  /** Gives up a machine that does not answer. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A machine that a daemon builds on, by `ssh-ng://`: one connection, for one request at a time. */
@@ -37,17 +39,18 @@ export class DaemonMachine implements BuildingStore {
   static async open(
     settings: StoreSettings,
     url: string,
-    { onLine }: DaemonMachineOptions,
+    { onLine, signal }: DaemonMachineOptions,
   ): Promise<DaemonMachine> {
     const { storeDir } = settings;
     const { address } = parseDaemonUrl(url, `${settings.stateDir}/daemon-socket/socket`);
     const events = new ActivityEvents(storeDir, (event) => {
       if (event.kind === "log") onLine(event.line);
     });
-    const client = await DaemonClient.connect(await openConnection(address), {
-      storeDir,
-      onMessage: (message) => events.take(message),
-    });
+    const client = await DaemonClient.connect(
+      await openConnection(address),
+      { storeDir, onMessage: (message) => events.take(message) },
+      signal,
+    );
     return new DaemonMachine(url, settings, client);
   }
 
@@ -63,9 +66,8 @@ export class DaemonMachine implements BuildingStore {
     return this.#run(calls.queryPathInfo(this.#client.wire, path), signal);
   }
 
-  openNar({ path }: ValidPathInfo, _options: TransferOptions): Promise<NarDownload> {
-    const nar = this.#client.receiveNar(calls.narFromPath(path));
-    return Promise.resolve({ nar, discard: () => Promise.resolve() });
+  openNar({ path }: ValidPathInfo, { signal }: TransferOptions): Promise<NarDownload> {
+    return Promise.resolve({ nar: this.#receive(path, signal), discard: () => Promise.resolve() });
   }
 
   addPath(info: IncomingPathInfo, nar: AsyncIterable<Uint8Array>, { signal }: AddPathOptions): Promise<void> {
@@ -129,6 +131,19 @@ export class DaemonMachine implements BuildingStore {
       named,
     });
     await this.#run(call, signal);
+  }
+
+  async *#receive(path: StorePath, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
+    const hangUp = (): void => this.#client[Symbol.dispose]();
+    signal?.addEventListener("abort", hangUp, { once: true });
+    try {
+      yield* this.#client.receiveNar(calls.narFromPath(path));
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", hangUp);
+    }
   }
 
   #run<T>(call: calls.Call<T>, signal: AbortSignal | undefined): Promise<T> {

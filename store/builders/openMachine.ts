@@ -16,6 +16,8 @@ export interface OpenMachineOptions {
   readonly realise: Realise;
   /** Told what builders print. */
   readonly onLine: (line: string) => void;
+  /** Gives up a machine that does not answer. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Variables that have ssh ask in a window; nobody may be there to answer. */
@@ -33,10 +35,11 @@ export async function openMachine(
     case "ssh":
       return await ServeStore.open(settings, url, {
         onLine: options.onLine,
+        signal: options.signal,
         env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !ASKING.includes(name))),
       });
     case "ssh-ng":
-      return await DaemonMachine.open(settings, url, { onLine: options.onLine });
+      return await DaemonMachine.open(settings, url, { onLine: options.onLine, signal: options.signal });
     case "auto":
     case "local":
       return await openHere(settings, machine, options);

@@ -73,13 +73,13 @@ export class RemoteBuilders {
       }
       const slot = await this.#slots.claim(fitting, signal);
       if (slot === undefined) return request.isPossibleHere && request.hasRoomHere() ? undefined : "later";
-      const claimed = await this.#connect(slot);
+      const claimed = await this.#connect(slot, signal);
       if (claimed !== undefined) return claimed;
     }
   }
 
   /** @returns `undefined` for a machine that cannot be reached: it is not asked again */
-  async #connect(slot: MachineSlot): Promise<ClaimedMachine | undefined> {
+  async #connect(slot: MachineSlot, signal: AbortSignal): Promise<ClaimedMachine | undefined> {
     const { machine } = slot;
     const listener = { onLine: (_line: string): void => undefined };
     let store: BuildingStore;
@@ -87,9 +87,11 @@ export class RemoteBuilders {
       store = await openMachine(this.#settings, machine, {
         realise: this.#realise,
         onLine: (line) => listener.onLine(line),
+        signal,
       });
     } catch (error) {
       slot[Symbol.dispose]();
+      signal.throwIfAborted();
       this.#machines = this.#machines.filter((other) => other !== machine);
       this.#warn(
         `cannot build on '${machine.url}': ${error instanceof Error ? error.message : String(error)}`,

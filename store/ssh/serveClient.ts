@@ -27,6 +27,14 @@ import {
   type ServeWire,
 } from "./serveProtocol.ts";
 
+export interface ServeClientOptions {
+  /** For messages. */
+  readonly host: string;
+  readonly storeDir: string;
+  /** Gives up another side that does not answer. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** What is asked in one message; more is asked in several. */
 const MAX_BATCH = 1000;
 
@@ -59,14 +67,15 @@ export class ServeClient implements AsyncDisposable {
 
   /**
    * Greets the other side; the channel is the connection's from now on.
-   * @param host for messages
    * @throws {DevshellError} `SSH_FAILED`, `PROTOCOL_INVALID`
    */
   static async open(
     channel: Channel,
-    { host, storeDir }: { readonly host: string; readonly storeDir: string },
+    { host, storeDir, signal }: ServeClientOptions,
   ): Promise<ServeClient> {
     const source = new ByteSource(channel.input);
+    const hangUp = (): void => source.close();
+    signal?.addEventListener("abort", hangUp, { once: true });
     const sink = new MessageSink(channel.output, `'${host}'`);
     try {
       const hello = new WireWriter().number(SERVE_CLIENT_MAGIC).number(serveVersionNumber(SERVE_LATEST));
@@ -82,7 +91,10 @@ export class ServeClient implements AsyncDisposable {
       });
     } catch (error) {
       await channel[Symbol.asyncDispose]();
+      signal?.throwIfAborted();
       throw connectionFailure(`cannot connect to '${host}'`, channel, error);
+    } finally {
+      signal?.removeEventListener("abort", hangUp);
     }
   }
 

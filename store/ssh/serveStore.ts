@@ -54,7 +54,11 @@ export class ServeStore implements RemoteStore {
   ): Promise<ServeStore> {
     const address = parseSshAddress(url);
     const channel = startServe(address, options);
-    const client = await ServeClient.open(channel, { host: address.host, storeDir: settings.storeDir });
+    const client = await ServeClient.open(channel, {
+      host: address.host,
+      storeDir: settings.storeDir,
+      signal: options.signal,
+    });
     return new ServeStore(parseStoreAddress(url).base, client, address.parameters);
   }
 
