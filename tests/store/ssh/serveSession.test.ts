@@ -11,7 +11,7 @@ import {
 import { copyPaths } from "../../../store/remote/copyPaths.ts";
 import { StoreEndpoint } from "../../../store/remote/storeEndpoint.ts";
 import { WireWriter } from "../../../store/protocol/wire.ts";
-import type { Channel } from "../../../store/ssh/channel.ts";
+import { channelPair, type Channel } from "../../../store/ssh/channel.ts";
 import { ServeClient } from "../../../store/ssh/serveClient.ts";
 import { SERVE_CLIENT_MAGIC, SERVE_COMMAND, SERVE_SERVER_MAGIC } from "../../../store/ssh/serveProtocol.ts";
 import { ServeStore } from "../../../store/ssh/serveStore.ts";
@@ -313,6 +313,15 @@ describe("a client of nix-store --serve", () => {
         client.queryValidPaths([path], { isLocked: false, isSubstituted: false }),
       ).rejects.toMatchObject({ code: "PROTOCOL_INVALID" });
     });
+  });
+
+  it("is given up where it never answers", async () => {
+    const [ours, theirs] = channelPair();
+    const stop = new AbortController();
+    theirs.input.once("data", () => stop.abort(new Error("enough")));
+    const opening = ServeClient.open(ours, { host: "there", storeDir, signal: stop.signal });
+    await expect(opening).rejects.toThrow("enough");
+    await theirs[Symbol.asyncDispose]();
   });
 
   it("does not take the end for an answer", async () => {
