@@ -31,6 +31,9 @@ export class PathAliveError extends DevshellError {
 
 /** Work is cut in slices so that clients who tell new roots are answered between them. */
 const SLICE_MS = 20;
+/** Answers, a byte each, that a client has not read: it does not want them. */
+const MAX_UNREAD_BYTES = 64 << 10;
+const MAX_LINE_LENGTH = 4096;
 
 /**
  * Deletes what no root reaches, or says what that would be. Paths are forgotten first and deleted then, so that a kill
@@ -355,7 +358,7 @@ class RootsServer implements AsyncDisposable {
         this.#answered++;
         client.write("1");
       }
-      if (text.length > 4096) client.destroy();
+      if (text.length > MAX_LINE_LENGTH || client.writableLength > MAX_UNREAD_BYTES) client.destroy();
     });
     client.on("error", () => client.destroy());
     client.on("close", () => this.#clients.delete(client));

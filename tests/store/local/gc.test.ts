@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   existsSync,
@@ -14,7 +14,9 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
+import { createConnection, type Socket } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
 import { encodeNix32, hashBytes } from "../../../core/index.ts";
 import {
@@ -63,6 +65,19 @@ function startPeer(
   return { child, lines };
 }
 
+/** Once someone listens there. */
+async function connectSoon(path: string): Promise<Socket> {
+  for (;;) {
+    const socket = createConnection(path);
+    try {
+      await once(socket, "connect");
+      return socket;
+    } catch {
+      await sleep(5);
+    }
+  }
+}
+
 const stop = async (child: ReturnType<typeof spawn>): Promise<void> => {
   const exited =
     child.exitCode !== null || child.signalCode !== null ? Promise.resolve() : once(child, "exit");
@@ -83,6 +98,30 @@ const storeEntries = (store: LocalStore): string[] =>
   readdirSync(store.storeDir).filter((name) => name !== ".links");
 
 describe("collecting garbage", () => {
+  it("ends although someone tells it roots without end", async () => {
+    using dir = new TestDirectory();
+    const { a, b, c, lone } = fill(dir);
+    const pipe = join(dir.path, "pipe");
+    spawnSync("mkfifo", [pipe]);
+    vi.stubEnv("_NIX_TEST_GC_SYNC_2", pipe);
+    using store = dir.open();
+    const collecting = store.collectGarbage({ action: "deleteDead" });
+    const client = await connectSoon(join(dir.path, "state", "gc-socket", "socket"));
+    const lines = `${a}\n`.repeat(500);
+    const tell = (): void => {
+      while (!client.destroyed && client.write(lines));
+    };
+    client.on("drain", tell).on("error", () => undefined);
+    const answered = once(client, "data");
+    tell();
+    await answered;
+    vi.unstubAllEnvs();
+    writeFileSync(pipe, "");
+    expect((await collecting).paths.sort()).toEqual([b, c, lone].sort());
+    client.destroy();
+    expect(store.isValidPath(a)).toBe(true);
+  });
+
   it("keeps the closure of roots, exactly", async () => {
     using dir = new TestDirectory();
     const { a, b, c, lone } = fill(dir);
