@@ -179,16 +179,24 @@ export class HttpFiles implements CacheFiles {
   #urlOf(name: string): string {
     if (/^https?:\/\//.test(name)) return name;
     if (/^[a-z][a-z0-9+.-]*:/i.test(name) || /(^|\/)\.\.(\/|$)/.test(name))
-      throw new DevshellError(
-        "CACHE_INVALID",
-        `binary cache '${this.url}': '${name}' leads out of the cache`,
-      );
-    return `${this.#base}/${name}`;
+      throw this.#leadsOut(name);
+    const url = `${this.#base}/${name}`;
+    // Escapes and backslashes lead upwards, too.
+    const [{ pathname: top }, { pathname }] = [parseUrl(this.#base), parseUrl(url)];
+    if (!pathname.startsWith(top.endsWith("/") ? top : `${top}/`)) throw this.#leadsOut(name);
+    return url;
   }
 
-  /** What the cache is told in confidence is not for other hosts. */
+  #leadsOut(name: string): DevshellError {
+    return new DevshellError(
+      "CACHE_INVALID",
+      `binary cache '${this.url}': '${name}' leads out of the cache`,
+    );
+  }
+
+  /** What the cache is told in confidence is not for other hosts, nor for the open. */
   #headersFor(name: string): MakeHeaders | undefined {
-    return /^https?:\/\//.test(name) && parseUrl(name).host !== parseUrl(this.#base).host
+    return /^https?:\/\//.test(name) && parseUrl(name).origin !== parseUrl(this.#base).origin
       ? undefined
       : this.#headers;
   }

@@ -222,6 +222,21 @@ describe("a binary cache on a web server", () => {
   });
 });
 
+describe("a cache below a directory of a web server", () => {
+  it("is asked for nothing above it, however that is written", async () => {
+    await using server = await nixCache();
+    for (const [file, bytes] of [...server.files]) server.files.set(`/deep${file}`, bytes);
+    const name = `/deep/${TEXT.slice(11, 43)}.narinfo`;
+    const info = server.files.get(name)?.toString("latin1") ?? "";
+    for (const up of ["..", "%2e%2e", ".%2E", "nar/%2e%2e/%2e%2e", "nar\\..\\.."]) {
+      await using t = new TestPlace();
+      server.files.set(name, Buffer.from(info.replace(/^URL: (.*)$/m, `URL: ${up}/$1`), "latin1"));
+      await expect(fetch(t, `${server.url}/deep`, TEXT)).rejects.toThrow("leads out of the cache");
+    }
+    expect(server.count("GET", ".nar.zst")).toBe(0);
+  });
+});
+
 describe("downloads of NARs", () => {
   /** A path of some megabytes in a cache of ours. */
   async function largeCache(t: TestPlace): Promise<{ server: FileServer; path: StorePath; file: string }> {
