@@ -64,7 +64,7 @@ export function parseNarInfo(storeDir: string, text: string, whence: string): Na
       throw invalid(whence, index + 1, 'expected "Name: value"');
     const name = line.slice(0, colon);
     const value = line.slice(colon + 2);
-    if (name === "Sig") signatures.push(value);
+    if (name === "Sig") signatures.push(signatureIn(value, whence, index + 1));
     else {
       if (fields.has(name) && KNOWN.has(name)) throw invalid(whence, index + 1, `"${name}" occurs twice`);
       fields.set(name, value);
@@ -189,10 +189,14 @@ export function verifyText(text: string, signature: string, keys: readonly Publi
 
 /** What separates signatures in the database, or lines of a narinfo, is in none. */
 const SIGNATURE = /^[^:\s\0-\x20\x7f]+:[A-Za-z0-9+/]+={0,2}$/;
+/** 88 characters are the signature itself. */
+const MAX_SIGNATURE_LENGTH = 1024;
+/** A path has a handful; anyone may add to them. */
+export const MAX_SIGNATURES = 1000;
 
 /** @throws {DevshellError} `SIGNATURE_INVALID` where it has not the form `<key name>:<base64>` */
 export function checkSignatureForm(signature: string): string {
-  if (!SIGNATURE.test(signature))
+  if (signature.length > MAX_SIGNATURE_LENGTH || !SIGNATURE.test(signature))
     throw new DevshellError(
       "SIGNATURE_INVALID",
       `signature ${JSON.stringify(signature.slice(0, 80))} is corrupt`,
@@ -239,6 +243,16 @@ const KNOWN = new Set([
   "Deriver",
   "CA",
 ]);
+
+/** Of what is registered with a path, a signature in another form would keep others from reading all of it. */
+function signatureIn(value: string, whence: string, line: number): string {
+  try {
+    return checkSignatureForm(value);
+  } catch (error) {
+    if (!(error instanceof DevshellError)) throw error;
+    throw invalid(whence, line, error.message);
+  }
+}
 
 function parseBaseNames(storeDir: string, value: string): StorePath[] {
   return value

@@ -12,6 +12,7 @@ import { knownOutputPaths } from "../format/derivation.ts";
 import { DerivationHasher, checkOutputPaths, type BuiltElement } from "../format/derivationHasher.ts";
 import type { MadeDerivation } from "../format/makeDerivation.ts";
 import { hashNar, narChunks, narOfBytes } from "../format/nar.ts";
+import { MAX_SIGNATURES } from "../format/narInfo.ts";
 import { NarRestorer, asBuffer } from "../format/narRestore.ts";
 import { parseDerivation } from "../format/parseDerivation.ts";
 import {
@@ -479,7 +480,14 @@ export class LocalStore implements StoreAccess, Disposable {
     this.prepareToWrite();
     this.db.transaction(() => {
       const info = this.pathInfo(path);
-      this.db.updatePathInfo({ ...info, signatures: [...new Set([...info.signatures, ...signatures])] });
+      const all = [...new Set([...info.signatures, ...signatures])];
+      // Whoever asks about the path reads them all.
+      if (all.length > MAX_SIGNATURES)
+        throw new DevshellError(
+          "STORE_SIGNATURES_TOO_MANY",
+          `Cannot sign "${path}": it would have ${all.length} signatures, more than ${MAX_SIGNATURES}`,
+        );
+      this.db.updatePathInfo({ ...info, signatures: all });
     });
   }
 

@@ -1,6 +1,6 @@
 import { formatHash, parseHash, type ByteString, type Hash } from "../../core/index.ts";
 import { formatMethodAlgorithm, parseMethodAlgorithm } from "../format/contentAddress.ts";
-import { checkSignatureForm } from "../format/narInfo.ts";
+import { MAX_SIGNATURES, checkSignatureForm } from "../format/narInfo.ts";
 import { makeFixedOutputPath, outputPathName, parseStorePath } from "../format/storePath.ts";
 import type {
   Derivation,
@@ -120,7 +120,9 @@ export function writePathInfo(writer: WireWriter, info: ValidPathInfo, { version
 }
 
 export function* readSignatures(): Decoder<string[]> {
-  return (yield* readStrings("signatures")).map(checkSignatureForm);
+  return (yield* readList("signatures", () => readString("a signature"), MAX_SIGNATURES)).map(
+    checkSignatureForm,
+  );
 }
 
 export function* readNarHash(): Decoder<Hash> {

@@ -68,8 +68,12 @@ export function* readString(what?: string, maxBytes?: number): Decoder<ByteStrin
   return (yield* readBytes(what, maxBytes)).toString("latin1");
 }
 
-export function* readList<T>(what: string, element: () => Decoder<T>): Decoder<T[]> {
-  const count = yield* readNumber(`the number of ${what}`, MAX_ELEMENTS);
+export function* readList<T>(
+  what: string,
+  element: () => Decoder<T>,
+  maxElements = MAX_ELEMENTS,
+): Decoder<T[]> {
+  const count = yield* readNumber(`the number of ${what}`, maxElements);
   const list: T[] = [];
   for (let i = 0; i < count; i++) list.push(yield* element());
   return list;

@@ -71,6 +71,9 @@ describe("narinfo", () => {
     ["path twice", TEXT + "URL: http://evil\n", /line 11: "URL" occurs twice/],
     ["path outside", TEXT.replace("/nix/store/", "/nix/../etc/"), /line 1/],
     ["reference outside", TEXT.replace("References: ", "References: ../../etc/passwd"), /line 8/],
+    ["two signatures in one", TEXT.replace("Sig: ", "Sig: a:AAAA "), /line 9: signature ".*" is corrupt/],
+    ["no signature", TEXT.replace(/^Sig: .*$/m, "Sig: test-1"), /line 9: signature "test-1" is corrupt/],
+    ["a long key name", TEXT.replace("Sig: ", `Sig: ${"k".repeat(2000)}`), /line 9: signature/],
     ["CA", TEXT.replace("CA: fixed", "CA: mended"), /line 10/],
   ])("%s is refused", (_name, text, message) => {
     expect(() => parseNarInfo("/nix/store", text, "test")).toThrow(message);

@@ -184,6 +184,20 @@ describe("adding", () => {
   });
 });
 
+describe("signatures", () => {
+  it("are added once each, and not without end", () => {
+    using dir = new TestDirectory();
+    using store = dir.open();
+    const path = store.addText("signed", "x", []);
+    store.addSignatures(path, ["a:AAAA", "b:AAAA"]);
+    store.addSignatures(path, ["b:AAAA"]);
+    expect(store.pathInfo(path).signatures).toEqual(["a:AAAA", "b:AAAA"]);
+    const many = Array.from({ length: 999 }, (_, index) => `k${index}:AAAA`);
+    expect(() => store.addSignatures(path, many)).toThrow("it would have 1001 signatures, more than 1000");
+    expect(store.pathInfo(path).signatures).toEqual(["a:AAAA", "b:AAAA"]);
+  });
+});
+
 describe("streams", () => {
   const incoming = (
     store: LocalStore,
