@@ -2,7 +2,7 @@ export { compress, type CompressOptions } from "./compress.ts";
 export { COMPRESSIONS, decompress, decompressPart, isCompression, type Compression } from "./decompress.ts";
 export { findInPath, findProgram, isProgram } from "./findProgram.ts";
 export { netrcHeaders, parseNetrc } from "./netrc.ts";
-export { parseUrl, type MakeHeaders } from "./openUrl.ts";
+export { mayBeTold, parseUrl, type MakeHeaders } from "./openUrl.ts";
 export type { ConnectionOptions } from "./sendRequest.ts";
 export {
   downloadToFile,

@@ -101,7 +101,7 @@ async function openHttp(start: URL, options: OpenUrlOptions): Promise<Answer> {
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
     const response = await requestOnce(
       url,
-      url.host === start.host ? options : { ...options, headers: undefined },
+      mayBeTold(start, url) ? options : { ...options, headers: undefined },
     );
     immutableUrl = immutableLink(response) ?? immutableUrl;
     const status = response.statusCode ?? 0;
@@ -127,6 +127,11 @@ export function dropBody(response: IncomingMessage, method = "GET"): void {
   const length = method === "HEAD" ? 0 : decimalHeader(response.headers["content-length"]);
   if (length !== undefined && length <= MAX_DROPPED_BYTES) response.resume();
   else response.destroy();
+}
+
+/** Whether secrets meant for one place may be told at another: one of the same server, and not in the open. */
+export function mayBeTold(start: URL, url: URL): boolean {
+  return url.host === start.host && (url.protocol === start.protocol || url.protocol === "https:");
 }
 
 const IMMUTABLE = /^\s*<([^>]*)>; rel="immutable"\s*$/i;

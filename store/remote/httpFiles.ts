@@ -8,6 +8,7 @@ import {
   fetchBytes,
   isNotFound,
   parseUrl,
+  mayBeTold,
   probeUrl,
   upload,
   type Compression,
@@ -196,7 +197,7 @@ export class HttpFiles implements CacheFiles {
 
   /** What the cache is told in confidence is not for other hosts, nor for the open. */
   #headersFor(name: string): MakeHeaders | undefined {
-    return /^https?:\/\//.test(name) && parseUrl(name).origin !== parseUrl(this.#base).origin
+    return /^https?:\/\//.test(name) && !mayBeTold(parseUrl(this.#base), parseUrl(name))
       ? undefined
       : this.#headers;
   }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { netrcHeaders, parseNetrc } from "../../io/index.ts";
+import { mayBeTold, netrcHeaders, parseNetrc } from "../../io/index.ts";
 
 it("reads hosts, the default, comments and macros", () => {
   const text = `# mine
@@ -38,4 +38,14 @@ it("logs in where the file names the host, and the address names nobody", () => 
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+it.each([
+  ["http://a.example.org/x", "http://a.example.org/y", true],
+  ["http://a.example.org/x", "https://a.example.org/x", true],
+  ["https://a.example.org/x", "http://a.example.org/x", false],
+  ["https://a.example.org/x", "https://b.example.org/x", false],
+  ["http://a.example.org:8080/x", "http://a.example.org:8081/x", false],
+])("what is meant for %s may be told at %s: %s", (from, to, isAllowed) => {
+  expect(mayBeTold(new URL(from), new URL(to))).toBe(isAllowed);
 });
