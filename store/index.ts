@@ -89,6 +89,7 @@ export { parseListenAddress } from "./serve/listenAddress.ts";
 export { keptElsewhere, runOnMachine } from "./builders/buildOnMachine.ts";
 export { RemoteBuilders, type ClaimedMachine } from "./builders/remoteBuilders.ts";
 export { ByteSource } from "./protocol/byteSource.ts";
+export { EXPORT_MAGIC, importPaths } from "./ssh/importPaths.ts";
 export { readNumber, readString, readStrings, type Decoder } from "./protocol/wire.ts";
 export { readStoreConfig, resolveStoreSettings, socketPathOf } from "./settings.ts";
 export { serveSession } from "./ssh/serveSession.ts";

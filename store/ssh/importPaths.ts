@@ -32,7 +32,7 @@ export async function* importPaths(store: Store, source: ByteSource): AsyncGener
     for (;;) {
       const more = await source.decode(readNumber());
       if (more === 0) return;
-      if (more !== 1) throw importError("input doesn't look like something created by 'nix-store --export'");
+      if (more !== 1) throw importError(NO_EXPORT);
       const running = hashStream("sha256");
       let narSizeBytes = 0;
       await pipeline(async function* () {
@@ -47,6 +47,8 @@ export async function* importPaths(store: Store, source: ByteSource): AsyncGener
       await store.addToStoreFromStream(info, createReadStream(file, { highWaterMark: 1 << 20 }));
       yield info.path;
     }
+  } catch (error) {
+    throw inWordsOfImport(error);
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -64,6 +66,17 @@ function* readTrailer(storeDir: string): Decoder<Pick<IncomingPathInfo, "path" |
   return { path, references, deriver };
 }
 
-function importError(why: string): DevshellError {
-  return new DevshellError("IMPORT_INVALID", why);
+/** What is read need not come from another side. */
+function inWordsOfImport(error: unknown): unknown {
+  if (!(error instanceof DevshellError)) return error;
+  if (error.code === "PROTOCOL_DISCONNECTED") return importError("unexpected end-of-file", error);
+  return error.code === "PROTOCOL_INVALID"
+    ? importError(`${NO_EXPORT}: ${error.message.replace(/^[^:]*: /, "")}`, error)
+    : error;
+}
+
+const NO_EXPORT = "input doesn't look like something created by 'nix-store --export'";
+
+function importError(why: string, cause?: DevshellError): DevshellError {
+  return new DevshellError("IMPORT_INVALID", why, { cause });
 }

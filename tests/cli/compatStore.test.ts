@@ -136,6 +136,8 @@ describe("nix-store's other operations", () => {
     expect(run("nix-store", ["--import"], garbled, "other").status).toBe(1);
     const cut = exported.bytes.subarray(0, exported.bytes.length - 40);
     expect(run("nix-store", ["--import"], cut, "cut").err).toContain("unexpected end-of-file");
+    const nothing = run("nix-store", ["--import"], "what is this?", "cut");
+    expect(nothing.err).toContain("input doesn't look like something created by 'nix-store --export'");
     const imported = run("nix-store", ["--import"], exported.bytes, "other");
     expect(imported.err).toBe("");
     expect(imported.bytes.toString()).toBe(`${input}\n${user}\n`);
@@ -145,6 +147,10 @@ describe("nix-store's other operations", () => {
 
   it("dumps and loads its database", () => {
     const dumped = run("nix-store", ["--dump-db", input, user]).bytes;
+    const endless = `${input}\n${"0".repeat(64)}\n1\n\n999999999999999\n`;
+    const refused = run("nix-store", ["--load-db"], endless, "loaded");
+    expect(refused.status).toBe(1);
+    expect(refused.err).not.toContain("Invalid array length");
     expect(run("nix-store", ["--load-db"], dumped, "loaded").status).toBe(0);
     expect(run("nix-store", ["--dump-db"], "", "loaded").bytes.toString().split("\n")).toEqual(
       expect.arrayContaining(dumped.toString().split("\n")),

@@ -117,7 +117,8 @@ function* entriesOf(storeDir: string, text: string, hasHashes: boolean): Generat
       ? { narHash: parseHash(line(), "sha256"), narSizeBytes: count(line()) }
       : undefined;
     const deriver = line();
-    const references = Array.from({ length: count(line()) }, () => parseStorePath(storeDir, line()));
+    const references: StorePath[] = [];
+    for (let left = count(line()); left > 0; left--) references.push(parseStorePath(storeDir, line()));
     yield {
       path,
       hash,

@@ -1,8 +1,5 @@
 import type { ByteString } from "../../../core/index.ts";
 
-/** `NIXE`, after each NAR of an export. */
-export const EXPORT_MAGIC = 0x4558494e;
-
 /** 64 bits, little-endian. */
 export function numberField(value: number): Buffer {
   const bytes = Buffer.alloc(8);

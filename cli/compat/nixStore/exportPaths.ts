@@ -1,9 +1,9 @@
 import { DevshellError, formatHash, hashStream } from "../../../core/index.ts";
-import { dumpNar } from "../../../store/index.ts";
+import { EXPORT_MAGIC, dumpNar } from "../../../store/index.ts";
 import { openContext } from "../context.ts";
 import { writeStandardOutput } from "../output.ts";
 import { storePathOf } from "../storeArgument.ts";
-import { EXPORT_MAGIC, numberField, stringField } from "./exportFormat.ts";
+import { numberField, stringField } from "./exportFormat.ts";
 import { switchesOf, type StoreOperation } from "./operation.ts";
 
 /** `nix-store --export`: paths with what is known of them, each after what it refers to. */
