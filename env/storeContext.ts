@@ -1,13 +1,11 @@
-import { accessSync, constants, existsSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { DevshellError, bytesOfText, fsPath, textOfBytes, type ByteString } from "../core/index.ts";
+import { DevshellError, bytesOfText, textOfBytes, type ByteString } from "../core/index.ts";
 import {
   fetchInput,
   flakeReference,
   parseFlakeReference,
   type ContextElement,
-  type FetchRequest,
-  type FetchResult,
   type SearchPathEntry,
 } from "../lang/index.ts";
 import {
@@ -21,10 +19,8 @@ import {
   LocalStore,
   collectWhenFull,
   openStore,
-  parseStorePath,
   realise,
   resolveStoreSettings,
-  socketPathOf,
   throwFailure,
   type DerivedPath,
   type RealiseEvent,
@@ -35,16 +31,17 @@ import {
 } from "../store/index.ts";
 import { cacheDirectory, prepareCache } from "./cache/recordPaths.ts";
 import { AccessRules, type EvaluationMode } from "./host/accessRules.ts";
+import { EvaluationTasks } from "./host/evaluationTasks.ts";
 import { emptyEvaluationStore, localEvaluationStore } from "./host/localEvaluationStore.ts";
 import { fetchTreeNow } from "./fetch/index.ts";
 import { DEFAULT_REGISTRY, FlakeRegistries, type RegistryEntry } from "./flake/registry.ts";
 import { readRemoteRegistry } from "./flake/registryCache.ts";
 import { pathOfEntry, searchPathEntries, urlOfEntry } from "./host/searchPath.ts";
 import { StoreHost } from "./host/storeHost.ts";
-import { fetchResult, pathsOfReply, runSyncTask, type SyncTask } from "./host/syncTask.ts";
 import { TreeDisplay } from "./host/treeDisplay.ts";
 import { TreeFetcher } from "./host/treeFetcher.ts";
-import { InputTracker, statOf, typeOf } from "./inputTracker.ts";
+import { InputTracker } from "./inputTracker.ts";
+import { trackSurroundings } from "./trackSurroundings.ts";
 import type { EnvironmentEvent } from "./types.ts";
 
 export type ContextEvent = RealiseEvent | EnvironmentEvent;
@@ -69,32 +66,6 @@ export interface StoreContextOptions {
 
 /** The default of `tarball-ttl`. */
 const DEFAULT_TTL_S = 3600;
-/** Of a task whose result a collector may take before it is kept. */
-const MAX_ATTEMPTS = 3;
-
-/** Variables that decide where things are and what they mean, whether or not an evaluation asks for them. */
-const DECIDING_VARIABLES = [
-  "HOME",
-  "NIX_BUILD_SHELL",
-  "NIX_CONFIG",
-  "NIX_CONF_DIR",
-  "NIX_ABORT_ON_WARN",
-  "NIX_DAEMON_SOCKET_PATH",
-  "NIX_LOG_DIR",
-  "NIX_PATH",
-  "NIX_REMOTE",
-  "NIX_STATE_DIR",
-  "NIX_STORE",
-  "NIX_STORE_DIR",
-  "NIX_USER_CONF_FILES",
-  "XDG_CONFIG_DIRS",
-  "XDG_CONFIG_HOME",
-  "XDG_DATA_HOME",
-  "DEVSHELL_APT_DIR",
-  "DEVSHELL_DEBIAN_KEYRING",
-  "DEVSHELL_DEBIAN_MIRROR",
-  "DEVSHELL_DEBIAN_VALID_UNTIL",
-];
 
 /** Settings, store, builders and the collection, opened together; what evaluation and realising share. */
 export class StoreContext implements Disposable {
@@ -110,6 +81,7 @@ export class StoreContext implements Disposable {
   #storeUri: string | undefined;
   readonly #options: StoreContextOptions;
   readonly #hosts: StoreHost[] = [];
+  readonly #tasks: EvaluationTasks;
   readonly #trees: TreeFetcher;
   readonly #treeDisplay: TreeDisplay;
   readonly #flakeOverrides: RegistryEntry[] = [];
@@ -134,8 +106,17 @@ export class StoreContext implements Disposable {
     this.maxCallDepth = Number(this.settings.config.raw.get("max-call-depth")) || options.maxCallDepth;
     this.tracker = new InputTracker(this.settings.storeDir, options.isRecording);
     this.#treeDisplay = new TreeDisplay(this.settings.storeDir);
+    this.#tasks = new EvaluationTasks({
+      settings: () => this.settings,
+      mode: () => this.mode,
+      place: () => ({ settings: [...this.#overrides], store: this.#storeUri }),
+      store: () => this.store,
+      trees: () => this.#trees,
+      tracker: this.tracker,
+      warn: (text) => this.message("warning", text),
+    });
     this.#trees = new TreeFetcher({
-      run: (task) => this.#runTask(task),
+      run: (task) => this.#tasks.run(task),
       fetchNow: (attributes, reference, isFinal) =>
         this.settings.rung === "dummy"
           ? undefined
@@ -150,10 +131,7 @@ export class StoreContext implements Disposable {
       trees: this.#treeDisplay,
       warn: (text) => this.message("warning", text),
     });
-    for (const name of DECIDING_VARIABLES) this.tracker.variable(name, bytesOfVariable(name));
-    if (process.env["HOME"] === undefined) this.tracker.impure("the home directory of the user database");
-    for (const path of configFiles) trackConfiguration(this.tracker, bytesOfText(path));
-    trackPlaceOfStore(this.tracker, this.settings);
+    trackSurroundings(this.tracker, this.settings, configFiles);
   }
 
   /** Opened (and created) when it is first needed: plain evaluation can do without. */
@@ -304,7 +282,7 @@ export class StoreContext implements Disposable {
     this.tracker.impure("a registry of flakes");
     return readRemoteRegistry(url, {
       ttlMs: 1000 * Number(this.settings.config.raw.get("tarball-ttl") ?? DEFAULT_TTL_S),
-      download: (wanted) => this.#download("url", wanted, "flake-registry.json", undefined).storePath,
+      download: (wanted) => this.#tasks.download("url", wanted, "flake-registry.json", undefined).storePath,
       warn: (text) => this.message("warning", text),
     });
   }
@@ -362,8 +340,8 @@ export class StoreContext implements Disposable {
       resolveEntry: (entry) => this.#resolveEntry(entry, options.directory),
       extraGlobals: (file) =>
         file.startsWith(`${nixDir}/`) ? new Map([["__debian", askCollection]]) : undefined,
-      realise: (elements) => this.#realiseNow(elements),
-      fetch: (request) => this.#fetchNow(request),
+      realise: (elements) => this.#tasks.realise(elements),
+      fetch: (request) => this.#tasks.fetch(request),
       resolveFlake: (attributes, scope) => this.registries.resolve(new Map(attributes), scope),
       trees: this.#treeDisplay,
       onDebug: this.#options.onDebug,
@@ -430,7 +408,7 @@ export class StoreContext implements Disposable {
       ["name", "source"],
     ]);
     try {
-      return this.#fetchNow({ kind: "tarball", attributes }).storePath;
+      return this.#tasks.fetch({ kind: "tarball", attributes }).storePath;
     } catch (error) {
       if (!(error instanceof DevshellError)) throw error;
       this.message("warning", `Nix search path entry '${textOfBytes(entry)}' cannot be downloaded, ignoring`);
@@ -450,85 +428,6 @@ export class StoreContext implements Disposable {
     });
     const inner = resolved.dir ?? dir;
     return inner === "" ? storePath : `${storePath}/${inner}`;
-  }
-
-  #realiseNow(elements: readonly ContextElement[]): ReadonlyMap<ByteString, ByteString> {
-    if (this.settings.config.raw.get("allow-import-from-derivation") === "false")
-      throw new DevshellError(
-        "EVAL_IFD",
-        "Cannot build during evaluation because the option 'allow-import-from-derivation' is disabled",
-      );
-    const [built] = elements.filter((element) => element.startsWith("!"));
-    if (built !== undefined && this.settings.config.raw.get("trace-import-from-derivation") === "true") {
-      const [, output = "", ...path] = built.split("!");
-      this.message(
-        "warning",
-        `built '${path.join("!")}^${output}' during evaluation due to an import from derivation`,
-      );
-    }
-    const reply = this.#runTask({ kind: "realise", elements });
-    return new Map(reply.kind === "realised" ? reply.rewrites : []);
-  }
-
-  #fetchNow(request: FetchRequest): FetchResult {
-    const text = (name: string): string | undefined => {
-      const value = request.attributes.get(name);
-      return typeof value === "string" ? textOfBytes(value) : undefined;
-    };
-    if (request.kind === "closure") {
-      const task = {
-        kind: "fetchClosure",
-        fromStore: text("fromStore") ?? "",
-        fromPath: text("fromPath") ?? "",
-        toPath: text("toPath"),
-        isInputAddressed: request.attributes.get("inputAddressed") === true,
-      } as const;
-      const closure = fetchResult(this.#runTask(task));
-      this.tracker.storePath(closure.storePath);
-      return closure;
-    }
-    if (request.kind !== "url" && request.kind !== "tarball") {
-      if (!isPinned(request)) this.tracker.impure("a tree that nothing pins");
-      const tree = this.#trees.fetch(request);
-      this.tracker.storePath(tree.storePath);
-      return tree;
-    }
-    const url = text("url");
-    if (url === undefined) throw new DevshellError("EVAL_FETCH", "Cannot fetch: 'url' is missing");
-    const sha256 = text("sha256") ?? text("narHash") ?? text("hash");
-    if (sha256 === undefined && this.mode === "pure")
-      throw new DevshellError(
-        "EVAL_FETCH",
-        `in pure evaluation mode, 'fetch${title(request.kind)}' requires a 'sha256' argument`,
-      );
-    const name = text("name") ?? (request.kind === "tarball" ? "source" : baseName(url));
-    return this.#download(request.kind, url, name, sha256);
-  }
-
-  #download(fetcher: "url" | "tarball", url: string, name: string, sha256: string | undefined): FetchResult {
-    const task = { kind: "fetch", fetcher, url, name, sha256 } as const;
-    if (sha256 === undefined || sha256 === "") this.tracker.impure("a download that nothing pins");
-    const fetched = fetchResult(this.#runTask(task));
-    this.tracker.storePath(fetched.storePath);
-    return fetched;
-  }
-
-  /** In a process that opens the store as this one does. */
-  #runTask(task: SyncTask): ReturnType<typeof runSyncTask> {
-    try {
-      for (let attempt = 1; ; attempt++) {
-        const reply = runSyncTask({ task, settings: [...this.#overrides], store: this.#storeUri });
-        const paths = pathsOfReply(reply).map((path) => parseStorePath(this.settings.storeDir, path));
-        if (paths.length === 0) return reply;
-        // That process kept them from collectors; now it is for this one, unless a collector was faster.
-        this.store.addTempRoots(paths);
-        if (attempt >= MAX_ATTEMPTS || paths.every((path) => this.store.isValidPath(path))) return reply;
-      }
-    } catch (error) {
-      // It may do better the next time, and some commands go on without it.
-      this.tracker.impure("a failure");
-      throw error;
-    }
   }
 
   #allowedUris(): string[] {
@@ -551,67 +450,7 @@ export function createStoreContext(options: StoreContextOptions = {}): StoreCont
   return new StoreContext(options);
 }
 
-function trackConfiguration(tracker: InputTracker, path: ByteString): void {
-  const [end, stat] = tracker.followLinks(path);
-  if (stat?.isFile() === true && isReadable(end)) tracker.file(end);
-  else tracker.type(end, stat === undefined ? undefined : typeOf(stat));
-}
-
-function isReadable(path: ByteString): boolean {
-  try {
-    accessSync(fsPath(path), constants.R_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Where nothing names the store, it is where directories can be written. */
-function trackPlaceOfStore(tracker: InputTracker, { rung, storeDir, stateDir, daemon }: StoreSettings): void {
-  if (rung === "prefix" || daemon?.isFound === true) {
-    const socket = bytesOfText(socketPathOf(process.env, process.env["NIX_STATE_DIR"] || "/nix/var/nix"));
-    const stat = statOf(socket);
-    tracker.type(socket, stat === undefined ? undefined : typeOf(stat));
-  }
-  if (rung !== "system" && rung !== "prefix") return;
-  const usualState = bytesOfVariable("NIX_STATE_DIR") || "/nix/var/nix";
-  for (const directory of new Set([bytesOfText("/nix/store"), usualState, storeDir, stateDir]))
-    for (let at = directory; ; at = at.slice(0, at.lastIndexOf("/")) || "/") {
-      const stat = statOf(at);
-      if (stat !== undefined) tracker.access(at);
-      tracker.type(at, stat === undefined ? undefined : typeOf(stat));
-      if (stat !== undefined || at === "/") break;
-    }
-}
-
 function modeOf({ config }: StoreSettings): EvaluationMode {
   if (config.raw.get("pure-eval") === "true") return "pure";
   return config.raw.get("restrict-eval") === "true" ? "restricted" : "impure";
-}
-
-/** Whether a tree's attributes say all of what is in it. */
-function isPinned({ attributes, isFinal }: FetchRequest): boolean {
-  if (isFinal === true || attributes.has("narHash")) return true;
-  return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/i.test(String(attributes.get("rev") ?? ""));
-}
-
-function bytesOfVariable(name: string): ByteString | undefined {
-  const value = process.env[name];
-  return value === undefined ? undefined : bytesOfText(value);
-}
-
-function baseName(url: string): string {
-  return (
-    (url
-      .replace(/[?#].*$/, "")
-      .replace(/\/+$/, "")
-      .split("/")
-      .pop() ??
-      "source") ||
-    "source"
-  );
-}
-
-function title(text: string): string {
-  return text === "url" ? "url" : text.charAt(0).toUpperCase() + text.slice(1);
 }
