@@ -397,6 +397,8 @@ export class LocalStore implements StoreAccess, Disposable {
     options: AddStreamOptions = {},
   ): Promise<ValidPathInfo> {
     const { signal, isRepair = false, onProgress } = options;
+    // What it refers to stays until it is registered itself, whoever collects meanwhile.
+    this.addTempRoots([info.path, ...info.references]);
     // Known before anything is downloaded: registering would fail at the end.
     for (const reference of info.references)
       if (reference !== info.path && !this.isValidPath(reference))
@@ -404,7 +406,6 @@ export class LocalStore implements StoreAccess, Disposable {
           "STORE_REFERENCE_INVALID",
           `Cannot import "${info.path}": it refers to "${reference}", which is not valid`,
         );
-    this.addTempRoots([info.path]);
     using locks = options.isLocked === true ? undefined : await this.lockPaths([info.path], { signal });
     const existing = isRepair ? undefined : this.queryPathInfo(info.path);
     if (existing !== undefined) {

@@ -213,6 +213,26 @@ describe("streams", () => {
     return { path: anyPath(store, name), narHash: hash, narSizeBytes: sizeBytes, references: [] };
   };
 
+  it("keep what they refer to while they arrive", async () => {
+    using dir = new TestDirectory();
+    const needed = ((): StorePath => {
+      using maker = dir.open();
+      return maker.addText("needed", "x", []);
+    })();
+    using store = dir.open();
+    using collector = dir.open();
+    const nar = narOfBytes(Buffer.from(needed));
+    async function* arriving(): AsyncGenerator<Buffer> {
+      yield nar.subarray(0, 20);
+      await collector.collectGarbage({ action: "deleteDead" });
+      yield nar.subarray(20);
+    }
+    const path = anyPath(store, "user");
+    const info = { path, narHash: hashBytes("sha256", nar), narSizeBytes: nar.length, references: [needed] };
+    await store.addToStoreFromStream(info, arriving());
+    expect(store.closureOf(path)).toEqual([needed, path].sort());
+  });
+
   it("register what hashes as promised", async () => {
     using dir = new TestDirectory();
     using store = dir.open();
