@@ -194,9 +194,14 @@ const MAX_SIGNATURE_LENGTH = 1024;
 /** A path has a handful; anyone may add to them. */
 export const MAX_SIGNATURES = 1000;
 
+/** Whether a text has the form `<key name>:<base64>`. */
+export function isSignature(text: string): boolean {
+  return text.length <= MAX_SIGNATURE_LENGTH && SIGNATURE.test(text);
+}
+
 /** @throws {DevshellError} `SIGNATURE_INVALID` where it has not the form `<key name>:<base64>` */
 export function checkSignatureForm(signature: string): string {
-  if (signature.length > MAX_SIGNATURE_LENGTH || !SIGNATURE.test(signature))
+  if (!isSignature(signature))
     throw new DevshellError(
       "SIGNATURE_INVALID",
       `signature ${JSON.stringify(signature.slice(0, 80))} is corrupt`,

@@ -1,6 +1,6 @@
 import { DevshellError } from "../../core/index.ts";
 import type { OutputName, Realisation, StorePath } from "../types.ts";
-import { signText, verifyText, type PublicKey, type SecretKey } from "./narInfo.ts";
+import { isSignature, signText, verifyText, type PublicKey, type SecretKey } from "./narInfo.ts";
 import { parseStorePath, parseStorePathBaseName, storePathBaseName } from "./storePath.ts";
 
 /** What a realisation says, without who vouches for it. */
@@ -89,7 +89,7 @@ export function parseRealisation(
     outputPath: parseStorePathBaseName(storeDir, value.outPath),
     signatures: signatures.map((item: unknown) => {
       const signature = signatureText(item);
-      if (signature === undefined) throw invalid("a signature has not the form of one");
+      if (signature === undefined || !isSignature(signature)) throw invalid("a signature has not the form of one");
       return signature;
     }),
   };

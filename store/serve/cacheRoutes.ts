@@ -4,8 +4,9 @@ import { DevshellError, formatHash, fsPath, hashBytes, type ByteString } from ".
 import { decompress, type Compression } from "../../io/index.ts";
 import { narBytes, type ReadGate } from "../format/narPieces.ts";
 import { printNarInfo, signPathInfo, type SecretKey } from "../format/narInfo.ts";
+import { printRealisation, signRealisation } from "../format/realisation.ts";
 import { isDerivationPath, parseStorePathBaseName, storePathHashPart } from "../format/storePath.ts";
-import type { StorePath, ValidPathInfo } from "../types.ts";
+import type { OutputName, Realisation, StorePath, ValidPathInfo } from "../types.ts";
 import { FOR_EVER, isKnown, notFound, rangeHeader, textAnswer, type Answer } from "./answer.ts";
 import { readByteRange } from "./byteRange.ts";
 import { SERVED_COMPRESSIONS, throughTransform, type ServedCompression } from "./compressBody.ts";
@@ -15,6 +16,7 @@ export interface ServedStore {
   readonly storeDir: string;
   queryPathInfo(path: StorePath): ValidPathInfo | undefined;
   queryPathFromHashPart(hashPart: string): StorePath | undefined;
+  queryRealisation(drvPath: StorePath, output: OutputName): Realisation | undefined;
   realPath(path: ByteString): ByteString;
   /** Where a derivation's build log is, compressed or not (`.zst`, `.bz2` appended). */
   logPath(drvPath: StorePath): ByteString;
@@ -55,6 +57,11 @@ export class CacheRoutes {
       return this.#nar(request, { hashPart: narPath, narHash, ending: ending ?? "" });
     const [, logName] = /^\/log\/([0-9a-z]{32}-[0-9A-Za-z+\-._?=]{1,211})$/.exec(address) ?? [];
     if (logName !== undefined) return this.#log(logName);
+    const [, drvName, output] =
+      /^\/build-trace-v2\/([0-9a-z]{32}-[0-9A-Za-z+\-._?=]{1,207}\.drv)\/([0-9A-Za-z+\-._?=]{1,211})\.doi$/.exec(
+        address,
+      ) ?? [];
+    if (drvName !== undefined && output !== undefined) return this.#realisation(drvName, output);
     return notFound("no such file");
   }
 
@@ -123,6 +130,17 @@ export class CacheRoutes {
     }
   }
 
+  #realisation(drvName: string, output: OutputName): Answer {
+    const { store, secretKeys } = this.#options;
+    const drvPath = pathOf(store, drvName);
+    const known = drvPath === undefined ? undefined : store.queryRealisation(drvPath, output);
+    if (known === undefined || store.queryPathInfo(known.outputPath) === undefined)
+      return notFound("no such realisation");
+    const own = secretKeys.map((key) => signRealisation(known, key));
+    const text = printRealisation({ ...known, signatures: [...new Set([...known.signatures, ...own])] });
+    return textAnswer(200, text, { "cache-control": NARINFO_MAX_AGE }, "application/json");
+  }
+
   #log(baseName: string): Answer {
     const { store } = this.#options;
     const log = findLog(store, baseName);
@@ -175,14 +193,9 @@ function findLog(
   store: ServedStore,
   baseName: string,
 ): { readonly file: ByteString; readonly compression: Compression } | undefined {
-  if (!isDerivationPath(baseName)) return undefined;
-  let path: ByteString;
-  try {
-    path = store.logPath(parseStorePathBaseName(store.storeDir, baseName));
-  } catch (error) {
-    if (error instanceof DevshellError) return undefined;
-    throw error;
-  }
+  const drvPath = isDerivationPath(baseName) ? pathOf(store, baseName) : undefined;
+  if (drvPath === undefined) return undefined;
+  const path = store.logPath(drvPath);
   for (const [suffix, compression] of [
     ["", "none"],
     [".bz2", "bzip2"],
@@ -190,4 +203,14 @@ function findLog(
   ] as const)
     if (existsSync(fsPath(path + suffix))) return { file: path + suffix, compression };
   return undefined;
+}
+
+/** @returns `undefined` for what is no name of a store path */
+function pathOf({ storeDir }: ServedStore, baseName: string): StorePath | undefined {
+  try {
+    return parseStorePathBaseName(storeDir, baseName);
+  } catch (error) {
+    if (error instanceof DevshellError) return undefined;
+    throw error;
+  }
 }

@@ -11,7 +11,7 @@ import { connect } from "node:net";
 import { dirname, join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { formatHash } from "../../../core/index.ts";
+import { formatHash, hashBytes } from "../../../core/index.ts";
 import { findProgram } from "../../../io/index.ts";
 import {
   CacheServer,
@@ -20,12 +20,15 @@ import {
   formatKey,
   generateSecretKey,
   hasTrustedSignature,
+  makeStorePath,
+  openRemoteStore,
   parseNarInfo,
   publicKeyOf,
   type LocalStore,
   type ServedRequest,
   type StorePath,
 } from "../../../store/index.ts";
+import { isRealisationTrusted } from "../../../store/format/realisation.ts";
 import type { CacheServerOptions } from "../../../store/serve/cacheServer.ts";
 import { TestStore } from "../realiseFixture.ts";
 
@@ -162,6 +165,24 @@ describe("a store served as a binary cache", () => {
     expect(nar.headers["content-length"]).toBe(String(info.narSizeBytes));
     expect(nar.headers["cache-control"]).toContain("immutable");
     expect(nar.body.equals(narOf(store, large))).toBe(true);
+  });
+
+  it("tells what outputs turned out to be, signed, where they are there", async () => {
+    await using served = await Served.start({ secretKeys: [KEY] });
+    const { t, server, store, small } = served;
+    const drvPath = t.derivation({ name: "floating", floating: "contentAddressed", outputs: ["out", "dev"] });
+    const gone = makeStorePath(store.storeDir, "output:out", hashBytes("sha256", "x"), "gone");
+    store.registerRealisation({ drvPath, output: "out", outputPath: small, signatures: ["other:AAAA"] });
+    store.registerRealisation({ drvPath, output: "dev", outputPath: gone, signatures: [] });
+    await using cache = await openRemoteStore(store.settings, server.url);
+    const known = await cache.queryRealisation?.({ drvPath, output: "out" });
+    expect(known).toMatchObject({ drvPath, output: "out", outputPath: small });
+    expect(known?.signatures).toContain("other:AAAA");
+    expect(known !== undefined && isRealisationTrusted(known, [publicKeyOf(KEY)])).toBe(true);
+    expect(await cache.queryRealisation?.({ drvPath, output: "dev" })).toBeUndefined();
+    expect(await cache.queryRealisation?.({ drvPath, output: "man" })).toBeUndefined();
+    for (const place of ["x.drv/out.doi", `${hashPart(drvPath)}-x.drv/../out.doi`])
+      expect((await ask(server, `/build-trace-v2/${place}`)).status).toBe(404);
   });
 
   it("is a substituter of ours", async () => {
