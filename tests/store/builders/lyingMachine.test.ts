@@ -40,8 +40,8 @@ async function* chunks(): AsyncGenerator<Buffer> {
   yield NAR;
 }
 
-async function runOn(t: TestStore, drvPath: StorePath, info: ValidPathInfo): ReturnType<typeof runOnMachine> {
-  return await runOnMachine(
+function runOn(t: TestStore, drvPath: StorePath, info: ValidPathInfo): ReturnType<typeof runOnMachine> {
+  return runOnMachine(
     {
       store: t.store,
       drvPath,
