@@ -1,13 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DevshellError, bytesOfText, textOfBytes, type ByteString } from "../core/index.ts";
-import {
-  fetchInput,
-  flakeReference,
-  parseFlakeReference,
-  type ContextElement,
-  type SearchPathEntry,
-} from "../lang/index.ts";
+import { fetchInput, flakeReference, parseFlakeReference, type SearchPathEntry } from "../lang/index.ts";
 import {
   debianBuilders,
   openDebianCollection,

@@ -89,7 +89,8 @@ export function parseRealisation(
     outputPath: parseStorePathBaseName(storeDir, value.outPath),
     signatures: signatures.map((item: unknown) => {
       const signature = signatureText(item);
-      if (signature === undefined || !isSignature(signature)) throw invalid("a signature has not the form of one");
+      if (signature === undefined || !isSignature(signature))
+        throw invalid("a signature has not the form of one");
       return signature;
     }),
   };

@@ -1,11 +1,5 @@
 import { closeSync } from "node:fs";
-import {
-  DevshellError,
-  hashBytes,
-  hashStream,
-  type ByteString,
-  type Hash,
-} from "../../core/index.ts";
+import { DevshellError, hashBytes, hashStream, type ByteString, type Hash } from "../../core/index.ts";
 import { StoreDb } from "../db/storeDb.ts";
 import { formatContentAddress, parseContentAddress } from "../format/contentAddress.ts";
 import { knownOutputPaths } from "../format/derivation.ts";
@@ -283,7 +277,11 @@ export class LocalStore implements StoreAccess, Disposable {
 
   /** @throws {DevshellError} where a file is no derivation, or names other output paths than follow from it */
   checkDerivation(drvPath: StorePath, file: ByteString): void {
-    const derivation = parseDerivation(this.storeDir, derivationNameOfPath(drvPath), readDerivationText(file));
+    const derivation = parseDerivation(
+      this.storeDir,
+      derivationNameOfPath(drvPath),
+      readDerivationText(file),
+    );
     checkOutputPaths(derivation, this.hasher);
   }
 

@@ -98,11 +98,7 @@ export class DaemonPool implements Disposable {
     const { storeDir, config } = this.#settings;
     try {
       const options = { storeDir, onMessage: this.#onGreeting };
-      const client = await DaemonClient.connect(
-        await openConnection(this.#place.address),
-        options,
-        signal,
-      );
+      const client = await DaemonClient.connect(await openConnection(this.#place.address), options, signal);
       await client.run(calls.setOptions(client.wire, settingsForDaemon(config)));
       return client;
     } catch (error) {

@@ -215,7 +215,9 @@ export class DaemonStore implements Store {
   readDerivation(drvPath: StorePath): Derivation {
     const known = this.#derivations.get(drvPath);
     if (known !== undefined) return known;
-    const text = this.place.isHere ? readDerivationText(this.realPath(drvPath)) : receiveText(this.#client, drvPath);
+    const text = this.place.isHere
+      ? readDerivationText(this.realPath(drvPath))
+      : receiveText(this.#client, drvPath);
     const derivation = parseDerivation(this.storeDir, derivationNameOfPath(drvPath), text);
     this.#derivations.set(drvPath, derivation);
     return derivation;

@@ -179,8 +179,7 @@ export class HttpFiles implements CacheFiles {
   /** @throws {DevshellError} `CACHE_INVALID` where a narinfo names something that is not on the web */
   #urlOf(name: string): string {
     if (/^https?:\/\//.test(name)) return name;
-    if (/^[a-z][a-z0-9+.-]*:/i.test(name) || /(^|\/)\.\.(\/|$)/.test(name))
-      throw this.#leadsOut(name);
+    if (/^[a-z][a-z0-9+.-]*:/i.test(name) || /(^|\/)\.\.(\/|$)/.test(name)) throw this.#leadsOut(name);
     const url = `${this.#base}/${name}`;
     // Escapes and backslashes lead upwards, too.
     const [{ pathname: top }, { pathname }] = [parseUrl(this.#base), parseUrl(url)];
@@ -189,10 +188,7 @@ export class HttpFiles implements CacheFiles {
   }
 
   #leadsOut(name: string): DevshellError {
-    return new DevshellError(
-      "CACHE_INVALID",
-      `binary cache '${this.url}': '${name}' leads out of the cache`,
-    );
+    return new DevshellError("CACHE_INVALID", `binary cache '${this.url}': '${name}' leads out of the cache`);
   }
 
   /** What the cache is told in confidence is not for other hosts, nor for the open. */

@@ -69,10 +69,7 @@ export class ServeClient implements AsyncDisposable {
    * Greets the other side; the channel is the connection's from now on.
    * @throws {DevshellError} `SSH_FAILED`, `PROTOCOL_INVALID`
    */
-  static async open(
-    channel: Channel,
-    { host, storeDir, signal }: ServeClientOptions,
-  ): Promise<ServeClient> {
+  static async open(channel: Channel, { host, storeDir, signal }: ServeClientOptions): Promise<ServeClient> {
     const source = new ByteSource(channel.input);
     const hangUp = (): void => source.close();
     signal?.addEventListener("abort", hangUp, { once: true });

@@ -225,7 +225,8 @@ describe("a binary cache on a web server", () => {
 describe("a cache below a directory of a web server", () => {
   it("is asked for nothing above it, however that is written", async () => {
     await using server = await nixCache();
-    for (const [file, bytes] of [...server.files]) server.files.set(`/deep${file}`, bytes);
+    const files = [...server.files];
+    for (const [file, bytes] of files) server.files.set(`/deep${file}`, bytes);
     const name = `/deep/${TEXT.slice(11, 43)}.narinfo`;
     const info = server.files.get(name)?.toString("latin1") ?? "";
     for (const up of ["..", "%2e%2e", ".%2E", "nar/%2e%2e/%2e%2e", "nar\\..\\.."]) {
