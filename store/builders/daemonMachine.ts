@@ -134,6 +134,7 @@ export class DaemonMachine implements BuildingStore {
   }
 
   async *#receive(path: StorePath, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
+    signal?.throwIfAborted();
     const hangUp = (): void => this.#client[Symbol.dispose]();
     signal?.addEventListener("abort", hangUp, { once: true });
     try {

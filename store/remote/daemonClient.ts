@@ -54,6 +54,7 @@ export class DaemonClient implements Disposable {
     // That the other side has gone is seen where it is read from.
     connection.output.on("error", () => undefined);
     try {
+      signal?.throwIfAborted();
       const send = (bytes: Buffer): void => void connection.output.write(bytes);
       const greeting = await source.decode(greetDaemon(send, options.version));
       const client = new DaemonClient(connection, source, greeting, options);

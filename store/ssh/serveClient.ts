@@ -75,6 +75,7 @@ export class ServeClient implements AsyncDisposable {
     signal?.addEventListener("abort", hangUp, { once: true });
     const sink = new MessageSink(channel.output, `'${host}'`);
     try {
+      signal?.throwIfAborted();
       const hello = new WireWriter().number(SERVE_CLIENT_MAGIC).number(serveVersionNumber(SERVE_LATEST));
       await sink.send(hello.take());
       if ((await source.decode(readMagic())) !== SERVE_SERVER_MAGIC)
