@@ -144,7 +144,8 @@ class Listing {
 
 function freeBytes(directory: string): number {
   const { bavail, bsize } = statfsSync(directory);
-  return bavail * bsize;
+  // Some file systems do not say; on one that is full tar itself fails.
+  return bavail === 0 ? Infinity : bavail * bsize;
 }
 
 /** Directories are left out: those that the archive does not name have the time of unpacking. */
