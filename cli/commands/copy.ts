@@ -3,5 +3,5 @@ import type { Invocation } from "../invocation.ts";
 
 /** `devshell copy`: as `nix copy`, whose words it takes. */
 export function run({ argv }: Invocation): Promise<number> {
-  return copy(argv);
+  return copy(argv, "devshell copy");
 }

@@ -21,21 +21,30 @@ const SAME: readonly FlagName[] = [
 ];
 
 /** `devshell profile`: `nix profile` by our name, with our flags. */
-export function run({ words, flags }: Invocation): Promise<number> {
+export async function run({ words, flags }: Invocation): Promise<number> {
   const [action = "", ...others] = words;
   const options = [...settingsOf(flags)].flatMap(([name, value]) => ["--option", name, value]);
   if (flags.has("packages") && (action !== "add" || flags.has("file")))
     throw new DevshellError("CLI_USAGE", "Cannot take -p here: it goes with `add`, and without -f");
   const chosen = flags.has("packages") ? packagesOf(others) : { flags: [], words: others };
   const same = flags.occurrences(...SAME).flatMap(([name, values]) => [FLAGS[name].long, ...values]);
-  return runProfile("devshell profile", [
-    action,
-    ...options,
-    ...same,
-    ...chosen.flags,
-    "--",
-    ...chosen.words,
-  ]);
+  const argv = [action, ...options, ...same, ...chosen.flags, "--", ...chosen.words];
+  try {
+    return await runProfile("devshell profile", argv);
+  } catch (error) {
+    throw flags.has("packages") ? (missingPackage(error, others) ?? error) : error;
+  }
+}
+
+/** The user named a package, and no attribute of an expression of ours. */
+function missingPackage(error: unknown, names: readonly string[]): DevshellError | undefined {
+  if (!(error instanceof DevshellError)) return undefined;
+  const name = /^attribute '(.*)' in selection path '".*"' not found/.exec(error.message)?.[1];
+  if (name === undefined || !names.includes(name)) return undefined;
+  return new DevshellError("CLI_PACKAGE_ABSENT", `Cannot find the package "${name}" in <debian>`, {
+    cause: error,
+    hint: `\`devshell packages ${name.slice(0, 3)}\` lists those whose names begin so`,
+  });
 }
 
 /** Packages of `<debian>` as attributes of an expression: of each what a profile can show. */

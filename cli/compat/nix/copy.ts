@@ -44,8 +44,11 @@ const SWITCHES: Readonly<Record<string, string>> = {
   "-s": "substitute",
 };
 
-/** `nix copy --to STORE` and `--from STORE`: between any two stores. */
-export async function copy(argv: readonly string[]): Promise<number> {
+/**
+ * `nix copy --to STORE` and `--from STORE`: between any two stores.
+ * @param caller how the user called us, for messages
+ */
+export async function copy(argv: readonly string[], caller = "nix copy"): Promise<number> {
   const words: string[] = [];
   const given = new Set<string>();
   const installables = newInstallableFlags();
@@ -53,7 +56,7 @@ export async function copy(argv: readonly string[]): Promise<number> {
   let to: string | undefined;
   let profile: string | undefined;
   let outLink: string | undefined;
-  const flags = parseCommandLine("nix copy", argv, (word, next) => {
+  const flags = parseCommandLine(caller, argv, (word, next) => {
     if (takeInstallableFlag(installables, word, next)) return true;
     const name = SWITCHES[word];
     if (word === "--from") from = next();
@@ -66,11 +69,11 @@ export async function copy(argv: readonly string[]): Promise<number> {
     return true;
   });
   if (from === undefined && to === undefined)
-    throw usageError("nix copy", "you must pass '--from' and/or '--to'");
+    throw usageError(caller, "you must pass '--from' and/or '--to'");
   const sourceUrl = from ?? flags.store;
   const isLocal = isWholeAddress(sourceUrl);
   const contextFlags = { ...flags, store: isLocal ? sourceUrl : undefined };
-  using context = openInstallableContext(contextFlags, installables, { name: "nix copy" });
+  using context = openInstallableContext(contextFlags, installables, { name: caller });
   await using source =
     isLocal || sourceUrl === undefined
       ? new StoreEndpoint(context.store)
