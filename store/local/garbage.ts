@@ -11,6 +11,7 @@ import { FileLock, tryLock, tryUnlink } from "./fileLock.ts";
 import { deleteTree, makeDirectories, namesIn } from "./files.ts";
 import { openIfThere } from "./layout.ts";
 import { ReferenceGraph, type KeepRules } from "./referenceGraph.ts";
+import { releaseReserve } from "./reserve.ts";
 import { findRoots } from "./roots.ts";
 import { AnnouncedCollector, gcLockPath, hashPartsOf, readTempRoots } from "./tempRoots.ts";
 import type { GcOptions, GcResult } from "./types.ts";
@@ -45,7 +46,7 @@ export async function collectGarbage(store: StoreAccess, options: GcOptions): Pr
   if (isDeleting) {
     store.prepareToWrite();
     // Room for the database's log on a full disk.
-    tryUnlink(`${store.settings.stateDir}/db/reserved`);
+    releaseReserve(`${store.settings.stateDir}/db`);
   }
   const liveness = new Liveness(store, options);
   const addRoot = (path: StorePath): void => liveness.addTemporaryRoot(path);

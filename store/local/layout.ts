@@ -8,11 +8,6 @@ import {
   readFileSync,
   readlinkSync,
   renameSync,
-  rmSync,
-  statSync,
-  statfsSync,
-  truncateSync,
-  writeFileSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -22,13 +17,6 @@ import { writeError } from "../format/narRestore.ts";
 import type { StoreSettings } from "../types.ts";
 import { tryLock } from "./fileLock.ts";
 import { deleteTree, entryExists, makeDirectories, syncEntry } from "./files.ts";
-
-/** Space held back so that a collector can open its database on a full disk, in bytes; freed by it first. */
-const RESERVED_SPACE_BYTES = 8 << 20;
-/** As much of it as one opening takes: the rest is for the collector. */
-const YIELDED_BYTES = 64 << 10;
-/** Where less is free it is left to the work at hand. */
-const RESERVED_FROM_FREE_BYTES = 4 * RESERVED_SPACE_BYTES;
 
 /** Where unfinished downloads wait for the next run. */
 export function downloadsDir(stateDir: string): string {
@@ -134,45 +122,6 @@ export function writeSchema(dbDir: ByteString): void {
     syncEntry(dbDir);
   } catch (error) {
     throw writeError(`${dbDir}/schema`, error);
-  }
-}
-
-/** Also after a collection, which gives it up. */
-export function reserveSpace(dbDir: ByteString): void {
-  const file = fsPath(`${dbDir}/reserved`);
-  try {
-    if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) >= RESERVED_SPACE_BYTES) return;
-    const { bavail, bsize } = statfsSync(fsPath(dbDir));
-    if (bavail * bsize < RESERVED_FROM_FREE_BYTES) return;
-    writeFileSync(file, Buffer.alloc(RESERVED_SPACE_BYTES, "X"), { mode: 0o600 });
-  } catch (error) {
-    // Only a precaution; a part of it would be in the way of what has to be written.
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOSPC" || code === "EDQUOT") rmSync(file, { force: true });
-  }
-}
-
-/** Opens a database, which takes room for its log: on a full disk some of what is held back. */
-export function openWithReserve<T>(dbDir: ByteString, open: () => T): T {
-  for (;;) {
-    try {
-      return open();
-    } catch (error) {
-      if (!(error instanceof DevshellError) || error.code !== "STORE_NO_SPACE" || !yieldReserve(dbDir))
-        throw error;
-    }
-  }
-}
-
-function yieldReserve(dbDir: ByteString): boolean {
-  const file = fsPath(`${dbDir}/reserved`);
-  try {
-    const { size } = statSync(file);
-    if (size < YIELDED_BYTES) return false;
-    truncateSync(file, size - YIELDED_BYTES);
-    return true;
-  } catch {
-    return false;
   }
 }
 

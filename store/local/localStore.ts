@@ -39,16 +39,15 @@ import {
   checkSchema,
   createDirectories,
   createScratchDirectory,
-  openWithReserve,
   readSchema,
   refuseSymlinks,
   refuseUnwritable,
-  reserveSpace,
   writeSchema,
 } from "./layout.ts";
 import { optimisePaths, optimiseStore } from "./optimise.ts";
 import { ReferenceGraph } from "./referenceGraph.ts";
 import { registerOutputs } from "./registerOutputs.ts";
+import { openWithReserve, reserveSpace } from "./reserve.ts";
 import { addIndirectRoot, addPermanentRoot, indirectRootOf, findRoots } from "./roots.ts";
 import { TempRoots } from "./tempRoots.ts";
 import { topologicalSort } from "./topologicalSort.ts";

@@ -21,6 +21,7 @@ import { checkSandboxStore, launchInSandbox, sandboxBuildDir } from "./sandbox.t
 import { Scratch, existsAt } from "./scratch.ts";
 
 const NEARLY_FULL_BYTES = 8 << 20;
+const NEARLY_FULL_FILES = 64;
 
 /**
  * Builds a derivation whose inputs are valid and whose outputs' locks are held, and registers its outputs.
@@ -154,8 +155,8 @@ function builderFailure(
 
 /** Before the build directory is deleted: whether a builder may have had no room. */
 function isNearlyFull(directory: ByteString): boolean {
-  const { bavail, bsize } = statfsSync(fsPath(directory));
-  return bavail * bsize < NEARLY_FULL_BYTES;
+  const { bavail, bsize, files, ffree } = statfsSync(fsPath(directory));
+  return bavail * bsize < NEARLY_FULL_BYTES || (files > 0 && ffree < NEARLY_FULL_FILES);
 }
 
 function buildFailure(

@@ -212,8 +212,7 @@ async function attempt(operation: Operation): Promise<unknown> {
 /** What, which file, what to do about it. */
 function complaints({ name, isAlwaysPossible = false }: Operation, error: unknown): string[] {
   const shown = error instanceof Error ? `${error.stack}` : String(error);
-  // Files that are free cannot be held back.
-  if (isAlwaysPossible && request.kind === "bytes") return [`${name} must succeed, but: ${shown}`];
+  if (isAlwaysPossible) return [`${name} must succeed, but: ${shown}`];
   if (!(error instanceof DevshellError)) return [`no error for users: ${shown}`];
   if (!CODES.has(error.code)) return [`unexpected code: ${error.code}: ${error.message}`];
   const found: string[] = [];
