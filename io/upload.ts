@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { DevshellError, fsPath, type ByteString } from "../core/index.ts";
-import { dropBody, parseUrl, type MakeHeaders } from "./openUrl.ts";
+import { dropBody, mayBeTold, parseUrl, type MakeHeaders } from "./openUrl.ts";
 import { commonRefusal, readRefusal } from "./refusal.ts";
 import { withRetries } from "./retry.ts";
 import { sendRequest, type ConnectionOptions } from "./sendRequest.ts";
@@ -93,7 +93,7 @@ async function sendOnce(start: URL, request: SendContentRequest): Promise<Server
         return await readReply(request, response);
       dropBody(response);
       const next = parseUrl(location, url);
-      if (next.host !== url.host) headers = undefined;
+      if (!mayBeTold(url, next)) headers = undefined;
       url = next;
     } finally {
       // A server may answer before it has heard all.
