@@ -1,3 +1,4 @@
+import { textOfBytes } from "../../core/index.ts";
 import type { Invocation } from "../invocation.ts";
 import { runDaemon } from "../daemon/runDaemon.ts";
 import { settingsOf } from "../request.ts";
@@ -11,5 +12,9 @@ export async function run({ flags }: Invocation): Promise<number> {
     socketPath: flags.value("socket"),
     trust: undefined,
     say: (line) => void process.stderr.write(`${line}\n`),
+    onListening: (storeDir, socketPath) => {
+      if (!flags.has("quiet"))
+        process.stderr.write(`${textOfBytes(storeDir)} is served at unix://${socketPath}\n`);
+    },
   });
 }

@@ -25,6 +25,8 @@ export interface DaemonRequest {
   /** Unset: by who the client is. */
   readonly trust: "trusted" | "untrusted" | undefined;
   readonly say: (line: string) => void;
+  /** Told once clients may come. */
+  readonly onListening?: ((storeDir: string, socketPath: string) => void) | undefined;
 }
 
 /** What a process that serves one client is told. */
@@ -81,9 +83,11 @@ async function serveSocket(request: DaemonRequest): Promise<void> {
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(name, end);
   using workers = new Workers();
   const message = { settings: [...request.settings], store } as const;
+  const socketPath = request.socketPath ?? socketPathOf(process.env, settings.stateDir);
   await listen({
-    socketPath: request.socketPath ?? socketPathOf(process.env, settings.stateDir),
+    socketPath,
     signal: stop.signal,
+    onListening: () => request.onListening?.(settings.storeDir, socketPath),
     onConnection: (socket, peer) =>
       accept(request, settings, { socket, peer }, (client) =>
         workers.serve(socket, peer?.uid, { ...message, ...client }),
