@@ -106,7 +106,10 @@ export async function findLeftovers(world: World): Promise<string[]> {
   expectOnly(`${root}/state/builds`, nothing);
   expectOnly(`${root}/state/devshell/downloads`, nothing);
   expectOnly(`${root}/state/gcroots/auto`, (name) => /^[0-9a-z]{32}$/.test(name));
-  expectOnly(`${root}/state/db`, (name) => ["db.sqlite", "schema", "big-lock", "reserved"].includes(name));
+  expectOnly(
+    `${root}/state/db`,
+    (name) => ["db.sqlite", "schema", "big-lock"].includes(name) || /^reserved(-\d)?$/.test(name),
+  );
   expectOnly(join(profileOf(world), ".."), (name) => /^(?:per-user|test(?:-\d+-link)?)$/.test(name));
   expectOnly(linksOf(world), (name) => /^[a-z]+$/.test(name));
   for (const name of valid) leftovers.push(...untidy(`${root}/store/${name}`));
