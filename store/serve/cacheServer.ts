@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo, ListenOptions, Socket } from "node:net";
+import { lstatSync, rmSync } from "node:fs";
+import { createConnection, type AddressInfo, type ListenOptions, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { DevshellError } from "../../core/index.ts";
 import type { SecretKey } from "../format/narInfo.ts";
@@ -101,6 +102,7 @@ export class CacheServer implements AsyncDisposable {
         before.then(() => handler.handle(request, response)),
       );
     });
+    await removeStaleSocket(options.listen);
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error) => reject(listenFailure(options.listen, error)));
       server.listen({ backlog: BACKLOG, ...options.listen }, resolve);
@@ -196,6 +198,20 @@ class RequestHandler {
 
 function bodyLength(request: IncomingMessage): number {
   return Number(request.headers["content-length"] ?? "0");
+}
+
+/** What a server that was killed left where we are to listen. */
+async function removeStaleSocket({ path }: ListenOptions): Promise<void> {
+  if (path === undefined || lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
+  const isStale = await new Promise<boolean>((resolve) => {
+    const socket = createConnection(path);
+    socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code === "ECONNREFUSED"));
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(false);
+    });
+  });
+  if (isStale) rmSync(path, { force: true });
 }
 
 function listenFailure(listen: ListenOptions, error: Error): DevshellError {

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import {
   Agent,
   get,
@@ -7,7 +7,7 @@ import {
   type IncomingMessage,
   type OutgoingHttpHeaders,
 } from "node:http";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
@@ -183,6 +183,18 @@ describe("a store served as a binary cache", () => {
     expect(await cache.queryRealisation?.({ drvPath, output: "man" })).toBeUndefined();
     for (const place of ["x.drv/out.doi", `${hashPart(drvPath)}-x.drv/../out.doi`])
       expect((await ask(server, `/build-trace-v2/${place}`)).status).toBe(404);
+  });
+
+  it("listens where a killed one did, and not where another one does", async () => {
+    await using t = TestStore.create();
+    const killed = createServer();
+    await new Promise<void>((resolve) => killed.listen(join(t.dir, "killed"), resolve));
+    linkSync(join(t.dir, "killed"), join(t.dir, "socket"));
+    await new Promise((resolve) => killed.close(resolve));
+    const options = { store: t.store, listen: { path: join(t.dir, "socket") } };
+    await using server = await CacheServer.start(options);
+    expect(server.url).toBe(`unix:${t.dir}/socket`);
+    await expect(CacheServer.start(options)).rejects.toThrow("another program listens there");
   });
 
   it("is a substituter of ours", async () => {
