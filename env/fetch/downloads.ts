@@ -90,7 +90,7 @@ export async function downloadTree(
       headers: headers ?? web.headers,
     });
     const unpacked = isArchive ? await unpackArchive(file, join(scratch, "tree"), url, signal) : undefined;
-    const storePath = store.addPath(bytesOfText(unpacked?.tree ?? file), { name, method: "nar" });
+    const storePath = store.addPath(unpacked?.tree ?? bytesOfText(file), { name, method: "nar" });
     const lastModified = unpacked?.lastModified;
     writeRecord(record, storePath, lastModified, immutableUrl);
     return { storePath, lastModified, immutableUrl, inputs };

@@ -47,9 +47,9 @@ export async function prefetchFile(
     const web = webSettings(store.settings);
     await downloadToFile({ ...web, url, file, hash: "sha256", maxBytes: MAX_DOWNLOAD_BYTES, signal });
     if (isExecutable) chmodSync(file, 0o700);
-    const source = bytesOfText(
-      isUnpacked ? (await unpackArchive(file, join(scratch, "tree"), url, signal)).tree : file,
-    );
+    const source = isUnpacked
+      ? (await unpackArchive(file, join(scratch, "tree"), url, signal)).tree
+      : bytesOfText(file);
     const hash = method === "flat" ? hashFlat(source, algorithm) : hashNar(source, { algorithm }).hash;
     const storePath = store.addPath(source, { name, method, algorithm, expectedHash: expected });
     return { storePath, hash };

@@ -9,12 +9,11 @@ import {
   statSync,
   statfsSync,
 } from "node:fs";
-import { join } from "node:path";
-import { DevshellError } from "../../core/index.ts";
+import { DevshellError, bytesOfText, fsPath, type ByteString } from "../../core/index.ts";
 
 export interface Unpacked {
-  /** The archive's one directory, or where there is more than that, the whole. */
-  readonly tree: string;
+  /** The archive's one directory, or where there is more than that, the whole. Its name may be no text. */
+  readonly tree: ByteString;
   /** Seconds; the newest time in the archive. */
   readonly lastModified: bigint;
 }
@@ -56,10 +55,11 @@ export async function unpackArchive(
     );
   if (failure !== undefined)
     throw new DevshellError("FETCH_UNPACK", `Cannot unpack '${url}': ${failure.split("\n")[0] ?? ""}`);
-  const [first, ...others] = readdirSync(directory);
-  const single = first !== undefined && others.length === 0 ? join(directory, first) : undefined;
-  const tree = single !== undefined && lstatSync(single).isDirectory() ? single : directory;
-  return { tree, lastModified: (isZip ? undefined : listing.newest) ?? newestFile(directory) };
+  const whole = bytesOfText(directory);
+  const [first, ...others] = readdirSync(directory, "latin1");
+  const single = first !== undefined && others.length === 0 ? `${whole}/${first}` : undefined;
+  const tree = single !== undefined && lstatSync(fsPath(single)).isDirectory() ? single : whole;
+  return { tree, lastModified: (isZip ? undefined : listing.newest) ?? newestFile(whole) };
 }
 
 interface Command {
@@ -149,11 +149,15 @@ function freeBytes(directory: string): number {
 }
 
 /** Directories are left out: those that the archive does not name have the time of unpacking. */
-function newestFile(directory: string): bigint {
+function newestFile(top: ByteString): bigint {
   let newest = 0;
-  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true }))
-    if (!entry.isDirectory())
-      newest = Math.max(newest, Math.floor(lstatSync(join(entry.parentPath, entry.name)).mtimeMs / 1000));
+  const directories = [top];
+  for (let path = directories.pop(); path !== undefined; path = directories.pop())
+    for (const name of readdirSync(fsPath(path), "latin1")) {
+      const stats = lstatSync(fsPath(`${path}/${name}`));
+      if (stats.isDirectory()) directories.push(`${path}/${name}`);
+      else newest = Math.max(newest, Math.floor(stats.mtimeMs / 1000));
+    }
   return BigInt(newest);
 }
 

@@ -196,8 +196,10 @@ async function fetchPath(task: FetchTask, store: Store): Promise<SyncTaskReply> 
     const web = webSettings(store.settings);
     await downloadToFile({ ...web, url: task.url, file, hash: "sha256", maxBytes: MAX_DOWNLOAD_BYTES });
     const source =
-      task.fetcher === "url" ? file : (await unpackArchive(file, join(dir, "tree"), task.url)).tree;
-    const path = store.addPath(bytesOfText(source), { name: task.name, method, expectedHash: expected });
+      task.fetcher === "url"
+        ? bytesOfText(file)
+        : (await unpackArchive(file, join(dir, "tree"), task.url)).tree;
+    const path = store.addPath(source, { name: task.name, method, expectedHash: expected });
     if (expected === undefined) rememberFetch(task, path);
     return fetched(store, path);
   } finally {

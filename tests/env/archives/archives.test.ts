@@ -1,4 +1,12 @@
-import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
@@ -110,6 +118,22 @@ describe("an archive from a stranger", () => {
     for (let depth = 1; depth <= 45; depth++)
       entries.push({ name: "d/".repeat(depth), type: "5", mode: 0o755 });
     await survives(tarOf(entries));
+  });
+
+  it("may have names that are no text", async () => {
+    const content = Buffer.from("x");
+    const name = "gr\xfc\xdfe";
+    const [directory, file] = [
+      { name: `${name}/`, type: "5", mode: 0o755 },
+      { name: `${name}/a\xff`, content },
+    ];
+    using place = new ArchivePlace();
+    const tree = await place.unpack(tarOf([directory, file]));
+    expect(readFileSync(Buffer.from(`${tree}/a\xff`, "latin1"), "latin1")).toBe("x");
+    place.clear();
+    // What unzip makes of them is its own business.
+    const unzipped = await place.unpack(zipOf([file]));
+    expect(readdirSync(Buffer.from(unzipped, "latin1"))).toHaveLength(1);
   });
 
   it("in a directory with a colon is no other machine's", async () => {
