@@ -20,6 +20,10 @@ const SMALL_BYTES = 256 << 10;
 /** What Nix makes beside the files. */
 const DIRECTORIES = ["nar", "build-trace-v2", "log"];
 
+/** What a NAR is called while it is compressed, and a file while it is written. */
+const UNFINISHED = /^\.[0-9a-z]{32}\.\d+\.\d+$|\.tmp\.\d+\.\d+$/;
+const ABANDONED_MS = 24 * 3600_000;
+
 let writes = 0;
 
 /** The files of a binary cache in a directory of this machine: `file:///…`. */
@@ -101,6 +105,18 @@ export class DirectoryFiles implements CacheFiles {
       } catch (error) {
         throw writeError(path, error);
       }
+    }
+    await this.#dropAbandoned();
+  }
+
+  /** Removes what processes that were killed have begun: large files that nobody names. */
+  async #dropAbandoned(): Promise<void> {
+    const names = await readdir(fsPath(this.scratchDir), "latin1");
+    for (const name of names.filter((each) => UNFINISHED.test(each))) {
+      const file = fsPath(`${this.scratchDir}/${name}`);
+      const stats = statSync(file, { throwIfNoEntry: false });
+      // Others, of other machines too, may be at work here.
+      if (stats !== undefined && Date.now() - stats.mtimeMs > ABANDONED_MS) await rm(file, { force: true });
     }
   }
 

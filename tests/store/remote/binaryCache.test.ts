@@ -1,4 +1,13 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { describe, expect, it } from "vitest";
 import { formatKey, generateSecretKey, publicKeyOf } from "../../../store/format/narInfo.ts";
 import { copyPaths } from "../../../store/remote/copyPaths.ts";
@@ -84,6 +93,20 @@ describe("a binary cache in a directory", () => {
     expect(await copy(t, NONE, to, TREE)).toHaveLength(2);
     expect(await copy(t, NONE, to)).toEqual([DOC]);
     expect(await copy(t, NONE, to)).toEqual([]);
+  });
+
+  it("is rid of what killed processes began, once that is old", async () => {
+    await using t = new TestPlace();
+    const to = `file://${t.dir}/cache?compression=none`;
+    await copy(t, NONE, to, TEXT);
+    const nars = `${t.dir}/cache/nar`;
+    const [old, other, fresh] = ["a", "b", "c"].map((letter) => `.${letter.repeat(32)}.123.1`);
+    for (const name of [old, other, fresh]) writeFileSync(`${nars}/${name}`, "half of a NAR");
+    const day = Date.now() / 1000 - 25 * 3600;
+    for (const name of [old, other]) utimesSync(`${nars}/${name}`, day, day);
+    await copy(t, NONE, to);
+    const left = readdirSync(nars).filter((name) => name.startsWith("."));
+    expect(left).toEqual([fresh]);
   });
 
   it("signs what it is given, by each key", async () => {
