@@ -39,16 +39,20 @@ export async function makeTarget(): Promise<FuzzTarget> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("The server has no port");
-  let stores = 0;
-  const openStore = (): LocalStore => {
-    const place = `${directory}/${stores++}`;
-    return LocalStore.open({
-      ...testSettings(place, { trustedPublicKeys: [PUBLIC_KEY] }),
-      storeDir: STORE_DIR,
-      realStoreDir: `${place}/store`,
-    });
-  };
-  let store = openStore();
+  let url = "";
+  const settings = testSettings(directory, { trustedPublicKeys: [PUBLIC_KEY] });
+  const store = LocalStore.open({
+    ...settings,
+    storeDir: STORE_DIR,
+    realStoreDir: `${directory}/store`,
+    config: {
+      ...settings.config,
+      // Another one each time, of one store.
+      get substituters() {
+        return [url];
+      },
+    },
+  });
   return {
     corpus: names.map((name, index) => Buffer.concat([Buffer.from([index]), files.get(name)!])),
     isCorpusRight: true,
@@ -60,7 +64,6 @@ export async function makeTarget(): Promise<FuzzTarget> {
       "FileSize: 1\n",
       "Compression: xz\n",
       "Compression: br\n",
-
       "URL: nar/../x\n",
       "URL: http://[\n",
       "URL: file:///etc/passwd\n",
@@ -71,11 +74,8 @@ export async function makeTarget(): Promise<FuzzTarget> {
     run: async (input) => {
       const name = names[(input[0] ?? 0) % names.length]!;
       changed = { name, bytes: input.subarray(1) };
-      const url = `http://127.0.0.1:${address.port}/${name.split("/")[1]}`;
-      const { config } = store.settings;
-      const asked = { ...store.settings, config: { ...config, substituters: [url] } };
-      using other = LocalStore.open(asked);
-      const { failures } = await realise(other, [{ kind: "opaque", path: DOC }]);
+      url = `http://127.0.0.1:${address.port}/${name.split("/")[1]}`;
+      const { failures } = await realise(store, [{ kind: "opaque", path: DOC }]);
       const paths = store.allValidPaths();
       for (const path of paths)
         if (genuine.get(path) !== store.pathInfo(path).narHash.digest.toString("hex"))
@@ -83,10 +83,11 @@ export async function makeTarget(): Promise<FuzzTarget> {
       if (paths.length > 0) {
         const { problems } = await store.verify({ checkContents: true });
         if (problems.length > 0) throw new Error(problems.join("; "));
-        // The next one is to fetch everything again.
-        store[Symbol.dispose]();
-        deleteTree(`${directory}/${stores - 1}`);
-        store = openStore();
+      }
+      // The next one is to fetch everything again.
+      for (const path of store.topologicalSort(paths).toReversed()) {
+        store.db.invalidatePath(path);
+        deleteTree(store.realPath(path));
       }
       if (failures[0] !== undefined) throw failures[0];
       if (paths.length < genuine.size) throw new Error("nothing failed, yet paths are missing");
