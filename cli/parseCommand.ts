@@ -77,7 +77,8 @@ function commanderOf(
     .passThroughOptions(spec.isPassThrough === true);
   for (const argument of spec.arguments) {
     const inner = `${argument.name}${argument.isVariadic === true ? "..." : ""}`;
-    command.argument(argument.isOptional === true ? `[${inner}]` : `<${inner}>`, argument.help);
+    const help = argument.choices === undefined ? argument.help : `${argument.help}: ${listed(argument)}`;
+    command.argument(argument.isOptional === true ? `[${inner}]` : `<${inner}>`, help);
   }
   for (const name of spec.flags) {
     const flag: FlagSpec = FLAGS[name];
@@ -97,6 +98,10 @@ function commanderOf(
     }
   }
   return command;
+}
+
+function listed({ choices = [] }: ArgumentSpec): string {
+  return choices.join(", ");
 }
 
 function joinValues(argv: readonly string[], isPassThrough: boolean): string[] {
@@ -123,11 +128,14 @@ function usageError(spec: CommandSpec, error: CommanderError): DevshellError {
   const [first = "", ...rest] = error.message.replace(/^error: /, "").split("\n");
   const meant = /Did you mean (?:one of )?(.*)\?/.exec(rest.join(" "))?.[1];
   const command = spec.name === "enter" ? "devshell" : `devshell ${spec.name}`;
+  const [argument] = spec.arguments;
+  const isMissing = error.code === "commander.missingArgument" && argument?.choices !== undefined;
+  const help = `see \`${command} --help\``;
   return new DevshellError(
     "CLI_USAGE",
     `Cannot understand the arguments of ${command}: ${first.replaceAll("'", '"')}`,
     {
-      hint: meant === undefined ? `see \`${command} --help\`` : undefined,
+      hint: meant !== undefined ? undefined : isMissing ? `there are ${listed(argument)}; ${help}` : help,
       suggestions: meant?.split(/,? (?:or )?|, /).filter((word) => word !== "") ?? [],
     },
   );

@@ -15,6 +15,21 @@ function parse(name: string, ...argv: string[]): ParsedCommand {
   return parsed;
 }
 
+describe("a command with actions", () => {
+  it("names them where one is missing, and in its help", () => {
+    const actions = "add, remove, upgrade, list, history, rollback, wipe-history, diff-closures";
+    try {
+      parse("profile");
+      expect.unreachable();
+    } catch (error) {
+      expect(error).toMatchObject({ hint: `there are ${actions}; see \`devshell profile --help\`` });
+    }
+    const spec = findCommand("profile");
+    const help = spec === undefined ? "" : commandHelp(spec);
+    expect(help.replaceAll(/\s+/g, " ")).toContain(`what to do: ${actions}`);
+  });
+});
+
 describe("parseCommand", () => {
   it("reads the flags of the nix-shell family, in any order among the words", () => {
     const { words, flags } = parse(
