@@ -19,12 +19,16 @@ export interface Sample {
 
 const TIME_FORMAT = "%e %U %S %M";
 
+/** Words before each program, where others work on the machine: `BENCH_PREFIX="nice -n -15"`. */
+const PREFIX = (process.env["BENCH_PREFIX"] ?? "").split(" ").filter((word) => word !== "");
+const DEFAULT_RUNS = Number(process.env["BENCH_RUNS"] ?? "7");
+
 /** Runs a contender once; a failing process is an error, since its time would mean nothing. */
 export function runOnce(contender: Contender): Sample {
   contender.prepare?.();
   const [program, ...args] = contender.argv;
   const started = performance.now();
-  const result = spawnSync("/usr/bin/time", ["-f", TIME_FORMAT, program, ...args], {
+  const result = spawnSync("/usr/bin/time", ["-f", TIME_FORMAT, ...PREFIX, program, ...args], {
     env: { ...process.env, ...contender.env },
     cwd: contender.cwd,
     stdio: ["ignore", "ignore", "pipe"],
@@ -46,22 +50,30 @@ export interface Comparison {
   readonly b: Sample;
   /** Median of the pairwise wall ratios a : b. */
   readonly ratio: number;
+  /** The same of processor time. */
+  readonly cpuRatio: number;
 }
 
-/** Times two contenders in turn, A B A B …, after one warm-up of each; medians of `runs` pairs. */
-export function compare(a: Contender, b: Contender, runs = 7): Comparison {
+/** Times two contenders in turn, A B, B A, …, after one warm-up of each; medians of `runs` pairs. */
+export function compare(a: Contender, b: Contender, runs = DEFAULT_RUNS): Comparison {
   runOnce(a);
   runOnce(b);
   const pairs: { a: Sample; b: Sample }[] = [];
-  for (let i = 0; i < runs; i++) pairs.push({ a: runOnce(a), b: runOnce(b) });
+  for (let i = 0; i < runs; i++) {
+    // Who goes second may find what the first has left in the processor's and the disk's caches.
+    const first = runOnce(i % 2 === 0 ? a : b);
+    const second = runOnce(i % 2 === 0 ? b : a);
+    pairs.push(i % 2 === 0 ? { a: first, b: second } : { a: second, b: first });
+  }
   return {
     a: medianSample(pairs.map((pair) => pair.a)),
     b: medianSample(pairs.map((pair) => pair.b)),
     ratio: median(pairs.map((pair) => pair.a.wallMs / pair.b.wallMs)),
+    cpuRatio: median(pairs.map((pair) => pair.a.cpuMs / pair.b.cpuMs)),
   };
 }
 
-export function measure(contender: Contender, runs = 7): Sample {
+export function measure(contender: Contender, runs = DEFAULT_RUNS): Sample {
   runOnce(contender);
   return medianSample(Array.from({ length: runs }, () => runOnce(contender)));
 }
