@@ -1,15 +1,20 @@
 import { spawn } from "node:child_process";
 import { Readable, pipeline, type Duplex } from "node:stream";
-import { constants, createBrotliCompress, createGzip, createZstdCompress } from "node:zlib";
+import { promisify } from "node:util";
+import { constants, createBrotliCompress, createGzip, createZstdCompress, zstdCompress } from "node:zlib";
 import { DevshellError } from "../core/index.ts";
 import { remember, type Compression } from "./decompress.ts";
 import { findProgram } from "./findProgram.ts";
+import { gather } from "./gather.ts";
+import { liblzma } from "./liblzma.ts";
 
 export interface CompressOptions {
   /** As the method counts it; its own default unless given. */
   readonly level?: number | undefined;
   /** Several processors for one stream, where the method can: xz. */
   readonly isParallel?: boolean | undefined;
+  /** As much will come: what is small is compressed at once, without a stream or a process of its own. */
+  readonly expectedBytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -23,6 +28,9 @@ const LEVELS: Readonly<Record<Exclude<Compression, "none">, readonly [least: num
   lzma: [0, 9],
 };
 const BUFFER_BYTES = 256 << 10;
+/** Up to here it is held in memory. */
+const SMALL_BYTES = 256 << 10;
+const XZ_PRESET = 6;
 
 /**
  * Compresses a stream in bounded memory. A chunk of the source is used up before the next is asked for.
@@ -35,6 +43,42 @@ export function compress(
 ): AsyncIterable<Buffer> {
   const { level } = options;
   if (compression !== "none" && level !== undefined) checkLevel(compression, level);
+  const encode =
+    (options.expectedBytes ?? Infinity) > SMALL_BYTES ? undefined : encoderOf(compression, level);
+  return encode === undefined
+    ? compressStream(compression, source, options)
+    : atOnce(source, encode, (rest) => compressStream(compression, rest, options));
+}
+
+type Encode = (bytes: Buffer) => Promise<Buffer>;
+
+/** What compresses a buffer in another thread; `undefined` where only streams are compressed so. */
+function encoderOf(compression: Compression, level: number | undefined): Encode | undefined {
+  if (compression === "zstd") {
+    const params = parameter("ZSTD_c_compressionLevel", level);
+    return (bytes) => promisify(zstdCompress)(bytes, { params });
+  }
+  if (compression !== "xz") return undefined;
+  const lzma = liblzma();
+  return lzma && ((bytes) => lzma.encode(bytes, level ?? XZ_PRESET));
+}
+
+async function* atOnce(
+  source: AsyncIterable<Uint8Array>,
+  encode: Encode,
+  compressRest: (source: AsyncIterable<Buffer>) => AsyncIterable<Buffer>,
+): AsyncIterable<Buffer> {
+  const whole = await gather(source, SMALL_BYTES);
+  if (Buffer.isBuffer(whole)) yield await encode(whole);
+  else yield* compressRest(whole);
+}
+
+function compressStream(
+  compression: Compression,
+  source: AsyncIterable<Uint8Array>,
+  options: CompressOptions,
+): AsyncIterable<Buffer> {
+  const { level } = options;
   switch (compression) {
     case "none":
       return copies(source);

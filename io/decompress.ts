@@ -2,9 +2,11 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, createReadStream, openSync, readSync } from "node:fs";
 import { Readable, pipeline } from "node:stream";
 import { ReadableStream } from "node:stream/web";
-import { createBrotliDecompress, createGunzip, createZstdDecompress } from "node:zlib";
+import { createBrotliDecompress, createGunzip, createZstdDecompress, zstdDecompressSync } from "node:zlib";
 import { DevshellError } from "../core/index.ts";
 import { findProgram } from "./findProgram.ts";
+import { gather } from "./gather.ts";
+import { liblzma } from "./liblzma.ts";
 
 export const COMPRESSIONS = ["none", "xz", "zstd", "gzip", "bzip2", "br", "lzma"] as const;
 export type Compression = (typeof COMPRESSIONS)[number];
@@ -22,6 +24,11 @@ const LEAST_BUFFER_BYTES = 1 << 10;
 const XZ_PROGRAM_BYTES = 192 << 10;
 /** A file says how much memory reading it takes, up to 4 GiB; the highest usual level (9) takes 65 MiB. */
 const MEMORY_LIMIT = "--memlimit-decompress=256MiB";
+
+/** What is small is decoded at once: a stream's machinery costs more than its decoder, a process far more. */
+const SMALL_BYTES = 256 << 10;
+/** Nothing small grows by more than this when it is compressed. */
+const MAX_GROWTH_BYTES = 4 << 10;
 
 export interface DecompressOptions {
   readonly signal?: AbortSignal | undefined;
@@ -41,6 +48,54 @@ export function decompress(
   compression: Compression,
   source: AsyncIterable<Uint8Array>,
   options: DecompressOptions = {},
+): AsyncIterable<Buffer> {
+  const decode = decoderOf(compression, options.expectedBytes ?? Infinity);
+  return decode === undefined
+    ? decompressStream(compression, source, options)
+    : atOnce(source, decode, (rest) => decompressStream(compression, rest, options));
+}
+
+/** @returns `undefined` where it is not what was expected: the stream's decoder then says why */
+type Decode = (bytes: Buffer) => Buffer | undefined;
+
+function decoderOf(compression: Compression, expectedBytes: number): Decode | undefined {
+  if (expectedBytes > SMALL_BYTES) return undefined;
+  if (compression === "zstd") return (bytes) => decodeZstd(bytes, expectedBytes);
+  if (compression !== "xz") return undefined;
+  const lzma = liblzma();
+  return lzma && ((bytes) => lzma.decode(bytes, expectedBytes));
+}
+
+function decodeZstd(bytes: Buffer, expectedBytes: number): Buffer | undefined {
+  try {
+    const chunkSize = Math.max(LEAST_BUFFER_BYTES, expectedBytes + 1);
+    const decoded = zstdDecompressSync(bytes, { chunkSize, maxOutputLength: chunkSize });
+    return decoded.length === expectedBytes ? decoded : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function* atOnce(
+  source: AsyncIterable<Uint8Array>,
+  decode: Decode,
+  decodeRest: (source: AsyncIterable<Buffer>) => AsyncIterable<Buffer>,
+): AsyncIterable<Buffer> {
+  const whole = await gather(source, SMALL_BYTES + MAX_GROWTH_BYTES);
+  const decoded = Buffer.isBuffer(whole) ? decode(whole) : undefined;
+  if (decoded !== undefined) yield decoded;
+  else yield* decodeRest(Buffer.isBuffer(whole) ? onlyOf(whole) : whole);
+}
+
+// oxlint-disable-next-line require-await
+async function* onlyOf(bytes: Buffer): AsyncIterable<Buffer> {
+  yield bytes;
+}
+
+function decompressStream(
+  compression: Compression,
+  source: AsyncIterable<Uint8Array>,
+  options: DecompressOptions,
 ): AsyncIterable<Buffer> {
   const { signal } = options;
   const chunkSize = Math.max(

@@ -6,11 +6,13 @@ export { mayBeTold, parseUrl, type MakeHeaders } from "./openUrl.ts";
 export type { ConnectionOptions } from "./sendRequest.ts";
 export {
   downloadToFile,
+  downloadUnhashed,
   fetchBytes,
   followRedirects,
   isNotFound,
   probeUrl,
   transfer,
+  type DownloadRequest,
   type TransferOptions,
   type TransferRequest,
 } from "./transfer.ts";

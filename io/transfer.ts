@@ -19,21 +19,33 @@ export interface TransferRequest extends TransferOptions, ConnectionOptions {
   readonly isDecoded?: boolean | undefined;
 }
 
-export interface DownloadRequest extends TransferRequest {
+export interface UnhashedDownloadRequest extends TransferRequest {
   /** Where the bytes go. What is there already is taken as the transfer's beginning. */
   readonly file: string;
+  /** Told how many of the file's bytes are written; fewer than before where the server began anew. */
+  readonly onWritten?: ((writtenBytes: number) => void) | undefined;
+}
+
+export interface DownloadRequest extends UnhashedDownloadRequest {
   readonly hash: HashAlgorithm;
 }
 
-export interface DownloadResult {
-  readonly hash: Hash;
+export interface UnhashedDownloadResult {
   readonly sizeBytes: number;
   readonly immutableUrl?: string | undefined;
+}
+
+export interface DownloadResult extends UnhashedDownloadResult {
+  readonly hash: Hash;
 }
 
 const BUFFER_BYTES = 1 << 20;
 const PACE_WINDOW_MS = 60_000;
 const LEAST_BYTES_IN_WINDOW = 60;
+/** What arrives is gathered to this much: each write is a thread's errand. */
+const WRITE_BYTES = 512 << 10;
+/** What comes slowly is kept for the next run all the same. */
+const WRITE_INTERVAL_MS = 100;
 
 /** The server answered that it does not have or give the thing (as opposed to failing to answer). */
 export function isNotFound(error: unknown): boolean {
@@ -48,31 +60,85 @@ export function isNotFound(error: unknown): boolean {
  * @throws {DevshellError} `FETCH_NOT_FOUND`, `FETCH_FORBIDDEN`, `FETCH_UNAUTHORIZED`, `FETCH_FAILED`, `FETCH_TOO_LARGE`
  */
 export async function downloadToFile(request: DownloadRequest): Promise<DownloadResult> {
+  let running = hashStream(request.hash);
+  const result = await download(request, {
+    restart: () => (running = hashStream(request.hash)),
+    update: (chunk) => running.update(chunk),
+  });
+  return { ...result, hash: running.digest() };
+}
+
+/** As {@link downloadToFile}, for those who check what they get in another way. */
+export function downloadUnhashed(request: UnhashedDownloadRequest): Promise<UnhashedDownloadResult> {
+  return download(request, undefined);
+}
+
+/** Sees all bytes of a file once, from the first on, whatever is retried. */
+interface Observer {
+  restart(): unknown;
+  update(chunk: Uint8Array): void;
+}
+
+async function download(
+  request: UnhashedDownloadRequest,
+  observer: Observer | undefined,
+): Promise<UnhashedDownloadResult> {
   await using handle = await openForAppend(request.file).catch((error: unknown) => {
     throw unwritable(request, error);
   });
+  const { file } = handle;
+  let seenBytes = 0;
+  const see = (chunk: Uint8Array): void => {
+    observer?.update(chunk);
+    seenBytes += chunk.length;
+  };
+  const restart = (): void => {
+    observer?.restart();
+    seenBytes = 0;
+  };
   return await downloading(request, async (moved) => {
-    const hash = hashStream(request.hash);
-    const existing = await hashExisting(handle.file, hash, request);
-    const answer = await openUrl(request.url, { ...request, offset: existing });
-    let offset = existing;
-    let running = hash;
-    if (answer.offset !== existing) {
-      // The server does not continue: from the beginning.
-      await handle.file.truncate(0);
-      offset = 0;
-      running = hashStream(request.hash);
+    let offset = await keptBytes(file, request);
+    if (observer !== undefined && offset !== seenBytes) {
+      restart();
+      await readBytes(file, offset, see, request.signal);
     }
-    for await (const chunk of received(answer, request, offset, moved)) {
-      running.update(chunk);
-      await writeAll(handle.file, chunk, offset).catch(async (error: unknown) => {
+    request.onWritten?.(offset);
+    const answer = await openUrl(request.url, { ...request, offset });
+    if (answer.offset !== offset) {
+      // The server does not continue: from the beginning.
+      await file.truncate(0);
+      restart();
+      offset = 0;
+      request.onWritten?.(0);
+    }
+    let pending: Buffer[] = [];
+    let pendingBytes = 0;
+    let writtenMs = 0;
+    const write = async (): Promise<void> => {
+      const bytes = Buffer.concat(pending, pendingBytes);
+      pending = [];
+      pendingBytes = 0;
+      await writeAll(file, bytes, offset).catch(async (error: unknown) => {
         // A full disk needs the room more than the next run needs the beginning.
-        await handle.file.truncate(0);
+        await file.truncate(0);
         throw unwritable(request, error);
       });
-      offset += chunk.length;
+      offset += bytes.length;
+      writtenMs = performance.now();
+      request.onWritten?.(offset);
+    };
+    try {
+      for await (const chunk of received(answer, request, offset, moved)) {
+        see(chunk);
+        pending.push(chunk);
+        pendingBytes += chunk.length;
+        if (pendingBytes >= WRITE_BYTES || performance.now() - writtenMs >= WRITE_INTERVAL_MS) await write();
+      }
+    } finally {
+      // Also of a transfer that was cut: the next try continues there.
+      if (pendingBytes > 0) await write();
     }
-    return { hash: running.digest(), sizeBytes: offset, immutableUrl: answer.immutableUrl };
+    return { sizeBytes: offset, immutableUrl: answer.immutableUrl };
   });
 }
 
@@ -206,26 +272,28 @@ async function openForAppend(path: string): Promise<{ readonly file: FileHandle 
   return { file, [Symbol.asyncDispose]: () => file.close() };
 }
 
-async function hashExisting(
-  file: FileHandle,
-  hash: { update(data: Uint8Array): void },
-  request: TransferRequest,
-): Promise<number> {
+/** How much of the transfer is there; more than there may be is nothing. */
+async function keptBytes(file: FileHandle, request: TransferRequest): Promise<number> {
   const { size } = await file.stat();
-  if (size > request.maxBytes) {
-    await file.truncate(0);
-    return 0;
-  }
-  const buffer = Buffer.allocUnsafe(Math.min(BUFFER_BYTES, Math.max(size, 1)));
-  let at = 0;
-  while (at < size) {
-    request.signal?.throwIfAborted();
-    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, size - at), at);
-    if (bytesRead === 0) break;
-    hash.update(buffer.subarray(0, bytesRead));
+  if (size <= request.maxBytes) return size;
+  await file.truncate(0);
+  return 0;
+}
+
+async function readBytes(
+  file: FileHandle,
+  sizeBytes: number,
+  see: (chunk: Uint8Array) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const buffer = Buffer.allocUnsafe(Math.min(BUFFER_BYTES, Math.max(sizeBytes, 1)));
+  for (let at = 0; at < sizeBytes;) {
+    signal?.throwIfAborted();
+    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, sizeBytes - at), at);
+    if (bytesRead === 0) throw new PassingError("what has arrived was changed by another process");
+    see(buffer.subarray(0, bytesRead));
     at += bytesRead;
   }
-  return at;
 }
 
 async function writeAll(file: FileHandle, chunk: Buffer, position: number): Promise<void> {
