@@ -303,7 +303,7 @@ async function writeAll(file: FileHandle, chunk: Buffer, position: number): Prom
   }
 }
 
-function unwritable({ url, file }: DownloadRequest, error: unknown): unknown {
+function unwritable({ url, file }: UnhashedDownloadRequest, error: unknown): unknown {
   if (!(error instanceof Error) || !("code" in error)) return error;
   const isFull = error.code === "ENOSPC" || error.code === "EDQUOT";
   const why = isFull ? "no space is left on the disk" : error.message;

@@ -40,7 +40,7 @@ export async function buildOnMachine(request: BuildRequest, machine: ClaimedMach
   machine.onLine = (line) => {
     // The other side's own word, not the builder's.
     if (line.startsWith("note: keeping build directory ")) request.onLine(line);
-    else void log.write(Buffer.from(`${line}\n`, "latin1"));
+    else log.write(Buffer.from(`${line}\n`, "latin1"));
   };
   const { result, outputs } = await runOnMachine(request, machine);
   if (outputs === undefined) {

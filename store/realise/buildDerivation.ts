@@ -109,7 +109,7 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
     timeoutMs: settings.config.buildTimeoutSeconds * 1000,
     maxSilentMs: settings.config.maxSilentSeconds * 1000,
     onOutput: (chunk) => {
-      const slow = log.write(chunk);
+      log.write(chunk);
       if (maxLogBytes > 0 && log.sizeBytes > maxLogBytes)
         tooLong.abort(
           new DevshellError(
@@ -117,7 +117,6 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
             `building of '${request.drvPath}' killed after writing more than ${maxLogBytes} bytes of log output`,
           ),
         );
-      return slow;
     },
   });
   if (exit.kind !== "exited" || exit.status !== 0) throw builderFailure(request, exit, log, scratch);
@@ -188,14 +187,14 @@ async function runBuiltin(
       tmpDir: scratch.buildDir,
       settings: store.settings,
       isForStranger: request.isForStranger,
-      log: (line) => void log.write(Buffer.from(`${line}\n`, "latin1")),
+      log: (line) => log.write(Buffer.from(`${line}\n`, "latin1")),
       progress: request.onProgress,
       signal,
     });
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof DevshellError)) throw error;
-    await log.write(Buffer.from(`error: ${error.message}\n`, "latin1"));
+    log.write(Buffer.from(`error: ${error.message}\n`, "latin1"));
     // A mismatch names the derivation itself; anything else is put in its place.
     if (error.code === "HASH_MISMATCH") throw error;
     throw new DevshellError(

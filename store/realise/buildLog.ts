@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { createWriteStream, mkdirSync, rmSync, type WriteStream } from "node:fs";
+import { closeSync, lstatSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { fsPath, textOfBytes, type ByteString } from "../../core/index.ts";
 import type { StorePath, StoreSettings } from "../types.ts";
@@ -63,11 +63,10 @@ export class BuildLog implements AsyncDisposable {
     return this.#tail;
   }
 
-  /** @returns a promise to wait for where the file is slower than the builder */
-  write(chunk: Buffer): Promise<void> | undefined {
+  write(chunk: Buffer): void {
     this.#sizeBytes += chunk.length;
     this.#split(chunk.toString("latin1"));
-    return this.#sink?.write(chunk);
+    this.#sink?.write(chunk);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -125,48 +124,52 @@ export class BuildLog implements AsyncDisposable {
 }
 
 interface LogSink {
-  write(chunk: Buffer): Promise<void> | undefined;
+  write(chunk: Buffer): void;
   close(): Promise<void>;
 }
 
 /**
  * Writes the log as it comes, for whoever follows it; compresses it at the end where that is worth a process (a spawn
- * costs this process up to 30 ms, and most builds of packages say nothing).
+ * costs this process up to 30 ms, and most builds of packages say nothing). Written at once: it goes to the system's
+ * memory, sooner than a thread of the pool would begin to.
  */
 function openSink(settings: StoreSettings, drvPath: StorePath, isEmptyKept: boolean): LogSink {
   const path = buildLogPath(settings, drvPath);
-  let file: WriteStream | undefined;
+  let fd: number | undefined;
   let sizeBytes = 0;
   let failed = false;
-  const start = (): WriteStream => {
-    mkdirSync(fsPath(dirname(path)), { recursive: true });
-    rmSync(fsPath(`${path}.bz2`), { force: true });
-    const stream = createWriteStream(fsPath(path), { mode: 0o644 });
-    // No space for the log is no reason to fail the build; the build itself will meet it soon enough.
-    stream.on("error", () => (failed = true));
-    return stream;
+  // No space for the log is no reason to fail the build; the build itself will meet it soon enough.
+  const attempt = (work: () => void): void => {
+    try {
+      if (!failed) work();
+    } catch {
+      failed = true;
+    }
   };
-  if (isEmptyKept) file = start();
+  const start = (): void => {
+    const compressed = fsPath(`${path}.bz2`);
+    if (lstatSync(compressed, { throwIfNoEntry: false }) !== undefined) rmSync(compressed, { force: true });
+    mkdirSync(fsPath(dirname(path)), { recursive: true });
+    attempt(() => (fd = openSync(fsPath(path), "w", 0o644)));
+  };
+  if (isEmptyKept) start();
   return {
     write(chunk) {
-      file ??= start();
-      const stream = file;
+      if (fd === undefined && !failed) start();
       sizeBytes += chunk.length;
-      if (failed || stream.write(chunk)) return undefined;
-      return new Promise((resolve) => {
-        const done = (): void => {
-          stream.off("drain", done).off("error", done).off("close", done);
-          resolve();
-        };
-        stream.once("drain", done).once("error", done).once("close", done);
+      attempt(() => {
+        for (let at = 0; at < chunk.length;) at += writeSync(fd ?? -1, chunk, at);
       });
     },
     async close() {
-      const stream = file;
-      if (stream === undefined) return;
-      await new Promise<void>((resolve) => stream.close(() => resolve()));
+      if (fd === undefined) return;
+      const isWhole = !failed;
+      closeSync(fd);
+      // What comes later must not go to whatever file has this number then.
+      fd = undefined;
+      failed = true;
       const isCompressed = settings.config.raw.get("compress-build-log") !== "false";
-      if (isCompressed && !failed && sizeBytes >= COMPRESSED_FROM_BYTES) await compressLog(path);
+      if (isCompressed && isWhole && sizeBytes >= COMPRESSED_FROM_BYTES) await compressLog(path);
     },
   };
 }

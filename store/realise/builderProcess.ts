@@ -23,7 +23,7 @@ export interface BuilderLaunch {
 }
 
 export interface BuilderRun {
-  readonly onOutput: (chunk: Buffer) => Promise<void> | undefined;
+  readonly onOutput: (chunk: Buffer) => void;
   readonly signal: AbortSignal;
   /** 0: unlimited. */
   readonly timeoutMs: number;
@@ -79,10 +79,7 @@ export async function runBuilder(launch: BuilderLaunch, run: BuilderRun): Promis
     const { stdout, stderr } = streamsOf(child);
     stdout.on("data", (chunk: Buffer) => {
       silence?.refresh();
-      const slow = run.onOutput(chunk);
-      if (slow === undefined) return;
-      stdout.pause();
-      void slow.finally(() => stdout.resume());
+      run.onOutput(chunk);
     });
     stdout.on("end", () => (lingering = setTimeout(kill, GRACE_MS)));
     stderr.on("data", (chunk: Buffer) => {
@@ -134,7 +131,8 @@ const O_CLOEXEC = 0o2_000_000;
  * @returns the part of `stdio` from 3 on
  */
 function replaceInherited(nothing: number): ("ignore" | number)[] {
-  const inherited = readdirSync("/proc/self/fd")
+  // Once: what is opened later is ours, and closed by the system.
+  inherited ??= readdirSync("/proc/self/fd")
     .map(Number)
     .filter((fd) => fd > 2 && fd <= HIGHEST_FD && isInherited(fd));
   const length = Math.max(0, ...inherited.map((fd) => fd - 2));
@@ -142,6 +140,8 @@ function replaceInherited(nothing: number): ("ignore" | number)[] {
   for (const fd of inherited) replaced[fd - 3] = nothing;
   return replaced;
 }
+
+let inherited: readonly number[] | undefined;
 
 function isInherited(fd: number): boolean {
   try {

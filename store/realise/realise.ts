@@ -25,6 +25,8 @@ export interface RealiseRequestOptions extends RealiseOptions {
 }
 
 const CONCURRENT_DOWNLOADS = 8;
+/** Nix's own default. */
+const SUBSTITUTION_JOBS = 16;
 
 /**
  * Makes targets valid: by what is there, by substitution, by building. Work that is shared is done once, also
@@ -60,7 +62,9 @@ export async function realise(
   });
   const work = new Work(store, activities, stop, signal);
   const downloads = new Semaphore(CONCURRENT_DOWNLOADS);
-  const paths = new PathGoals(work, substituters, downloads);
+  const { raw } = store.settings.config;
+  const substitutions = new Semaphore(Number(raw.get("max-substitution-jobs")) || SUBSTITUTION_JOBS);
+  const paths = new PathGoals(work, substituters, substitutions);
   const builtin = new Semaphore(availableParallelism());
   const slots = { downloads, builtin, foreign: new Semaphore(store.settings.config.maxJobs) };
   const isForStranger = options.isForStranger === true;

@@ -1,5 +1,14 @@
-import { closeSync, constants, existsSync, fstatSync, lstatSync, openSync } from "node:fs";
-import { chmod, chown, lstat, mkdir, mkdtemp, readdir } from "node:fs/promises";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+} from "node:fs";
+import { chmod, chown, lstat, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import {
   DevshellError,
@@ -85,7 +94,7 @@ export class Scratch implements AsyncDisposable {
       await mkdir(fsPath(chrootDir), { mode: 0o700 });
     }
     const parent = settings.config.raw.get("build-dir") ?? buildsDir(settings.stateDir);
-    const { path: buildDir, lockFd } = await createLockedDirectory(parent, derivationLabel(drvPath));
+    const { path: buildDir, lockFd } = createLockedDirectory(parent, derivationLabel(drvPath));
     const builderUid = isSandboxed ? await allocateBuilderUid() : undefined;
     if (builderUid !== undefined) await chown(fsPath(buildDir), builderUid, builderUid);
     return new Scratch(request, { buildDir, lockFd, chrootDir, builderUid, outputs, rewrites });
@@ -152,23 +161,19 @@ export function existsAt(path: string): boolean {
   return lstatSync(fsPath(path), { throwIfNoEntry: false }) !== undefined;
 }
 
-async function createLockedDirectory(
+function createLockedDirectory(
   parent: string,
   label: string,
-): Promise<{ readonly path: string; readonly lockFd: number }> {
-  await mkdir(fsPath(parent), { recursive: true, mode: 0o755 });
+): { readonly path: string; readonly lockFd: number } {
+  mkdirSync(fsPath(parent), { recursive: true, mode: 0o755 });
   for (;;) {
-    const path = await makeDirectoryFor(join(parent, `${BUILD_PREFIX}${label}-`));
+    const path = bytesOfText(mkdtempSync(textOfBytes(join(parent, `${BUILD_PREFIX}${label}-`))));
     // Whoever cleans up may take it before it is locked.
     const lockFd = openIfThere(path);
     if (lockFd === undefined) continue;
     if (tryLock(lockFd, "exclusive") && existsSync(fsPath(path))) return { path, lockFd };
     closeSync(lockFd);
   }
-}
-
-async function makeDirectoryFor(prefix: ByteString): Promise<ByteString> {
-  return bytesOfText(await mkdtemp(textOfBytes(prefix)));
 }
 
 async function wantsSandbox({
