@@ -1,4 +1,11 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from "node:crypto";
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  sign,
+  verify,
+  type KeyObject,
+} from "node:crypto";
 import { DevshellError, formatHash, parseHash, type Hash } from "../../core/index.ts";
 import type { StorePath } from "../types.ts";
 import { formatContentAddress, parseContentAddress } from "./contentAddress.ts";
@@ -184,7 +191,9 @@ export function verifyText(text: string, signature: string, keys: readonly Publi
   const bytes = Buffer.from(signature.slice(colon + 1), "base64");
   if (colon <= 0 || bytes.length !== 64) return false;
   const fingerprint = Buffer.from(text, "latin1");
-  return keys.some((key) => key.name === name && verify(null, fingerprint, publicKeyObject(key), bytes));
+  return keys.some(
+    (key) => key.name === name && verify(null, fingerprint, keyObjectOf(key, publicKeyObject), bytes),
+  );
 }
 
 /** What separates signatures in the database, or lines of a narinfo, is in none. */
@@ -267,13 +276,25 @@ function parseBaseNames(storeDir: string, value: string): StorePath[] {
 }
 
 function signBytes(text: string, key: SecretKey): string {
-  const d = key.bytes.subarray(0, 32).toString("base64url");
-  const x = key.bytes.subarray(32).toString("base64url");
-  const object = createPrivateKey({ key: { kty: "OKP", crv: "Ed25519", d, x }, format: "jwk" });
-  return sign(null, Buffer.from(text, "latin1"), object).toString("base64");
+  return sign(null, Buffer.from(text, "latin1"), keyObjectOf(key, privateKeyObject)).toString("base64");
 }
 
-function publicKeyObject(key: PublicKey): ReturnType<typeof createPublicKey> {
+/** Reading a key takes as long as verifying by it, and there are thousands of signatures by one. */
+const keyObjects = new WeakMap<PublicKey | SecretKey, KeyObject>();
+
+function keyObjectOf<K extends PublicKey | SecretKey>(key: K, read: (key: K) => KeyObject): KeyObject {
+  let object = keyObjects.get(key);
+  if (object === undefined) keyObjects.set(key, (object = read(key)));
+  return object;
+}
+
+function privateKeyObject(key: SecretKey): KeyObject {
+  const d = key.bytes.subarray(0, 32).toString("base64url");
+  const x = key.bytes.subarray(32).toString("base64url");
+  return createPrivateKey({ key: { kty: "OKP", crv: "Ed25519", d, x }, format: "jwk" });
+}
+
+function publicKeyObject(key: PublicKey): KeyObject {
   return createPublicKey({
     key: { kty: "OKP", crv: "Ed25519", x: key.bytes.toString("base64url") },
     format: "jwk",

@@ -116,6 +116,7 @@ export class BinaryCache implements RemoteStore {
           {
             url: info.url,
             hash: fileHash,
+            isHashedByReader: compression === "none" && fileHash?.digest.equals(info.narHash.digest) === true,
             sizeBytes: fileSizeBytes,
             maxBytes: fileSizeBytes ?? info.narSizeBytes + MAX_EXPANSION_BYTES,
             key: `${storePathHashPart(info.path)}-${key.slice(0, 16)}`,
@@ -148,20 +149,21 @@ export class BinaryCache implements RemoteStore {
     await this.#checkReferences(info, signal);
     await this.#prepare();
     const file = `${files.scratchDir}/.${storePathHashPart(info.path)}.${process.pid}.${++spools}`;
+    let spooled: SpooledNar | undefined;
     try {
-      const spooled = await spoolNar(info, nar, { ...parameters, file, ...options });
+      spooled = await spoolNar(info, nar, { ...parameters, file, ...options });
       const narInfo = this.#narInfoFor(info, spooled);
       await this.#writeIndexes(narInfo, spooled, signal);
       if (options.isRepair === true || !(await files.has(narInfo.url, signal)))
-        await files.write(
-          narInfo.url,
-          { file, sizeBytes: spooled.fileSizeBytes },
-          { signal, onRetry: options.onRetry, contentType: "application/x-nix-nar" },
-        );
+        await files.write(narInfo.url, spooled.content, {
+          signal,
+          onRetry: options.onRetry,
+          contentType: "application/x-nix-nar",
+        });
       // Last: who sees a narinfo finds what it names.
       await this.#writeNarInfo(narInfo, signal);
     } finally {
-      await rm(fsPath(file), { force: true });
+      if (spooled === undefined || "file" in spooled.content) await rm(fsPath(file), { force: true });
     }
   }
 

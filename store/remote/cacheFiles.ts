@@ -37,6 +37,8 @@ export interface WantedFile {
   /** Relative, or for a web server absolute. */
   readonly url: string;
   readonly hash: Hash | undefined;
+  /** Whoever reads it checks that very hash. */
+  readonly isHashedByReader?: boolean | undefined;
   readonly sizeBytes: number | undefined;
   /** More is refused where no size is announced. */
   readonly maxBytes: number;

@@ -10,23 +10,31 @@ export async function* checkedFile(
   wanted: WantedFile,
   source: AsyncIterable<Buffer>,
 ): AsyncIterable<Buffer> {
-  const running = hashStream("sha256");
+  const running = wanted.isHashedByReader === true ? undefined : hashStream("sha256");
   let sizeBytes = 0;
   for await (const chunk of source) {
     sizeBytes += chunk.length;
     if (sizeBytes > wanted.maxBytes)
       throw wrongSize(cache, wanted, `more than the ${wanted.maxBytes} allowed`);
-    running.update(chunk);
+    running?.update(chunk);
     yield chunk;
   }
-  checkFile(cache, wanted, running.digest(), sizeBytes);
+  checkFile(cache, wanted, running?.digest(), sizeBytes);
 }
 
-/** @throws {DevshellError} `CACHE_INVALID` */
-export function checkFile(cache: string, wanted: WantedFile, hash: Hash, sizeBytes: number): void {
+/**
+ * @param hash `undefined` where whoever reads it checks it
+ * @throws {DevshellError} `CACHE_INVALID`
+ */
+export function checkFile(
+  cache: string,
+  wanted: WantedFile,
+  hash: Hash | undefined,
+  sizeBytes: number,
+): void {
   const isWrongSize = wanted.sizeBytes !== undefined && wanted.sizeBytes !== sizeBytes;
   const found = `${sizeBytes} bytes where ${wanted.sizeBytes} were announced`;
-  if (wanted.hash !== undefined && !wanted.hash.digest.equals(hash.digest))
+  if (wanted.hash !== undefined && hash !== undefined && !wanted.hash.digest.equals(hash.digest))
     throw invalidFile(
       cache,
       `hash mismatch in file '${wanted.url}'${isWrongSize ? `, which has ${found}` : ""}:\n` +

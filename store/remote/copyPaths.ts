@@ -97,6 +97,7 @@ async function findMissing(request: CopyRequest, paths: readonly StorePath[]): P
     const there = await target.queryValidPaths(paths, { signal });
     return paths.filter((path) => !there.has(path));
   }
+  if (target.queryNow !== undefined) return paths.filter((path) => target.queryNow?.(path) === undefined);
   const slots = new Semaphore(CONCURRENT_QUERIES);
   const has = await Promise.all(
     paths.map((path) => slots.run(async () => (await target.query(path, signal)) !== undefined, signal)),

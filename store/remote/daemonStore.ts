@@ -12,7 +12,7 @@ import {
   sortedPaths,
 } from "../format/storePath.ts";
 import { hashFlat, hashMismatch } from "../local/contentHash.ts";
-import { rememberAnswers, scanReferences } from "../local/copyInto.ts";
+import { rememberAnswers, scanReferences } from "../local/readSource.ts";
 import { readDerivationText } from "../local/derivationText.ts";
 import { addPermanentRoot, indirectRootOf } from "../local/roots.ts";
 import { topologicalSort } from "../local/topologicalSort.ts";

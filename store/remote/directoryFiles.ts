@@ -1,4 +1,13 @@
-import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DevshellError, bytesOfText, fsPath, type ByteString } from "../../core/index.ts";
@@ -79,6 +88,10 @@ export class DirectoryFiles implements CacheFiles {
   }
 
   async #write(path: ByteString, content: CacheContent): Promise<void> {
+    if ("bytes" in content && content.bytes.length <= SMALL_BYTES) {
+      writeNow(path, content.bytes);
+      return;
+    }
     await mkdir(fsPath(dirname(path)), { recursive: true });
     if ("file" in content && dirname(content.file).startsWith(this.#directory)) {
       await rename(fsPath(content.file), fsPath(path));
@@ -185,5 +198,24 @@ export class DirectoryFiles implements CacheFiles {
         `binary cache '${this.url}': '${name}' leads out of the cache`,
       );
     return `${this.#directory}/${name}`;
+  }
+}
+
+/** Small files are written sooner than a thread of the pool would begin to. */
+function writeNow(path: ByteString, bytes: Uint8Array): void {
+  const scratch = `${path}.tmp.${process.pid}.${++writes}`;
+  const write = (): void => writeFileSync(fsPath(scratch), bytes, { flag: "wx", mode: 0o644 });
+  try {
+    try {
+      write();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      mkdirSync(fsPath(dirname(path)), { recursive: true });
+      write();
+    }
+    renameSync(fsPath(scratch), fsPath(path));
+  } catch (error) {
+    rmSync(fsPath(scratch), { force: true });
+    throw error;
   }
 }

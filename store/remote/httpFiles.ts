@@ -1,10 +1,11 @@
-import { createReadStream } from "node:fs";
+import { createReadStream, statSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { DevshellError, fsPath, hashBytes, type ByteString } from "../../core/index.ts";
 import {
   compress,
   downloadToFile,
+  downloadUnhashed,
   fetchBytes,
   isNotFound,
   parseUrl,
@@ -13,6 +14,7 @@ import {
   upload,
   type Compression,
   type ConnectionOptions,
+  type DownloadRequest,
   type MakeHeaders,
   type TransferOptions,
   type UploadRequest,
@@ -26,6 +28,7 @@ import type {
   WriteOptions,
 } from "./cacheFiles.ts";
 import { absentFile, checkFile } from "./checkedFile.ts";
+import { GrowingFile } from "./growingFile.ts";
 
 const BUFFER_BYTES = 1 << 20;
 /** Fetched again whole rather than continued: a file of its own would cost more. */
@@ -142,21 +145,68 @@ export class HttpFiles implements CacheFiles {
     return { chunks: Readable.from([bytes]), discard: () => Promise.resolve() };
   }
 
-  /** What an earlier run left is continued; where that turns out wrong, it is fetched anew once. */
   async #downloadLarge(wanted: WantedFile, options: TransferOptions): Promise<DownloadedFile> {
     await mkdir(fsPath(this.scratchDir), { recursive: true });
     const file = `${this.scratchDir}/${wanted.key}.nar`;
+    const left = statSync(fsPath(file), { throwIfNoEntry: false });
+    return left === undefined || left.size === 0
+      ? await this.#follow(wanted, file, options)
+      : await this.#continue(wanted, file, options);
+  }
+
+  /** Lets it be read while it arrives. */
+  async #follow(wanted: WantedFile, file: ByteString, options: TransferOptions): Promise<DownloadedFile> {
+    const stop = new AbortController();
+    const { signal: given } = options;
+    const growing = new GrowingFile(file);
+    const request = {
+      ...options,
+      ...this.#requestFor(wanted, file),
+      signal: given === undefined ? stop.signal : AbortSignal.any([given, stop.signal]),
+      onWritten: (writtenBytes: number) => growing.grow(writtenBytes),
+      onProgress: (doneBytes: number, totalBytes: number | undefined) => {
+        growing.begin();
+        options.onProgress?.(doneBytes, wanted.sizeBytes ?? totalBytes);
+      },
+    };
+    const transfer = async (): Promise<void> => {
+      const { sizeBytes, hash } =
+        wanted.isHashedByReader === true
+          ? { ...(await downloadUnhashed(request)), hash: undefined }
+          : await downloadToFile({ ...request, hash: "sha256" });
+      try {
+        checkFile(this.url, wanted, hash, sizeBytes);
+      } catch (error) {
+        await rm(fsPath(file), { force: true });
+        throw error;
+      }
+    };
+    const ended = transfer().then(
+      () => growing.end(),
+      (error: unknown) => growing.fail(error),
+    );
+    await growing.begun;
+    return {
+      chunks: growing.chunks(),
+      discard: async () => {
+        stop.abort();
+        await ended;
+        await rm(fsPath(file), { force: true });
+      },
+    };
+  }
+
+  /**
+   * Continues what an earlier run left; where that turns out wrong, it is fetched anew once, so that nothing of it may
+   * be read before.
+   */
+  async #continue(wanted: WantedFile, file: ByteString, options: TransferOptions): Promise<DownloadedFile> {
     for (let isFirst = true; ; isFirst = false) {
       let resumedBytes: number | undefined;
       const { hash, sizeBytes } = await downloadToFile({
         ...options,
-        ...this.#common,
-        url: this.#urlOf(wanted.url),
-        file,
-        maxBytes: wanted.maxBytes,
+        ...this.#requestFor(wanted, file),
         hash: "sha256",
-        headers: this.#headersFor(wanted.url),
-        isDecoded: true,
         onProgress: (doneBytes, totalBytes) => {
           resumedBytes ??= doneBytes;
           options.onProgress?.(doneBytes, wanted.sizeBytes ?? totalBytes);
@@ -173,6 +223,17 @@ export class HttpFiles implements CacheFiles {
     return {
       chunks: chunksOf(file),
       discard: () => rm(fsPath(file), { force: true }),
+    };
+  }
+
+  #requestFor({ url, maxBytes }: WantedFile, file: ByteString): Omit<DownloadRequest, "hash"> {
+    return {
+      ...this.#common,
+      url: this.#urlOf(url),
+      file,
+      maxBytes,
+      headers: this.#headersFor(url),
+      isDecoded: true,
     };
   }
 

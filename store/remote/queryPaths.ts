@@ -19,9 +19,13 @@ export async function queryPaths(
   const slots = new Semaphore(CONCURRENT_QUERIES);
   let round = [...new Set(paths)];
   while (round.length > 0) {
-    const found = await Promise.all(
-      round.map((path) => slots.run(async () => [path, await store.query(path, signal)] as const, signal)),
-    );
+    const ask = (path: StorePath): Promise<RemotePathInfo | undefined> =>
+      slots.run(() => store.query(path, signal), signal);
+    const found =
+      store.queryNow === undefined
+        ? await Promise.all(round.map(async (path) => [path, await ask(path)] as const))
+        : round.map((path) => [path, store.queryNow?.(path)] as const);
+    signal?.throwIfAborted();
     const next = new Set<StorePath>();
     for (const [path, info] of found) {
       if (info === undefined) throw invalidPath(store, path);

@@ -5,9 +5,13 @@ import { NarLister, asBuffer, writeError, type NarListing } from "../format/narR
 import { NarReader } from "../format/narReader.ts";
 import { importMismatch } from "../local/contentHash.ts";
 import type { IncomingPathInfo } from "../local/types.ts";
+import type { CacheContent } from "./cacheFiles.ts";
+
+/** Up to here a NAR is held in memory: a file for each of many small ones takes longer than all else. */
+const SMALL_BYTES = 256 << 10;
 
 export interface SpoolOptions {
-  /** Must not exist. */
+  /** For what is large; it must not exist. */
   readonly file: ByteString;
   readonly compression: Compression;
   readonly level?: number | undefined;
@@ -18,6 +22,7 @@ export interface SpoolOptions {
 }
 
 export interface SpooledNar {
+  readonly content: CacheContent;
   readonly fileHash: Hash;
   readonly fileSizeBytes: number;
   readonly narSizeBytes: number;
@@ -25,7 +30,7 @@ export interface SpooledNar {
 }
 
 /**
- * Writes a NAR to a file, compressed, and checks it on the way: form, size and hash.
+ * Compresses a NAR, to a file where it is large, and checks it on the way: form, size and hash.
  * @throws {DevshellError} `STORE_HASH_MISMATCH`, `STORE_SIZE_MISMATCH`, `NAR_…`, and what compressing throws
  */
 export async function spoolNar(
@@ -33,20 +38,27 @@ export async function spoolNar(
   nar: AsyncIterable<Uint8Array>,
   options: SpoolOptions,
 ): Promise<SpooledNar> {
-  const running = hashStream("sha256");
   const check = new NarCheck(info, options);
+  // Not compressed it is the NAR itself, which is hashed already.
+  const running = options.compression === "none" ? undefined : hashStream("sha256");
+  const isSmall = info.narSizeBytes > 0 && info.narSizeBytes <= SMALL_BYTES;
+  const held: Buffer[] = [];
   let fileSizeBytes = 0;
   const refused = (error: unknown): never => {
     throw writeError(options.file, error);
   };
-  await using file = await open(fsPath(options.file), "wx", 0o644).catch(refused);
-  for await (const chunk of compress(options.compression, check.pass(nar), options)) {
-    running.update(chunk);
+  await using file = isSmall ? undefined : await open(fsPath(options.file), "wx", 0o644).catch(refused);
+  const source = check.pass(nar);
+  const expectedBytes = isSmall ? info.narSizeBytes : undefined;
+  for await (const chunk of compress(options.compression, source, { ...options, expectedBytes })) {
+    running?.update(chunk);
     fileSizeBytes += chunk.length;
-    await file.writeFile(chunk).catch(refused);
+    if (file === undefined) held.push(chunk);
+    else await file.writeFile(chunk).catch(refused);
   }
   return {
-    fileHash: running.digest(),
+    content: isSmall ? { bytes: Buffer.concat(held) } : { file: options.file, sizeBytes: fileSizeBytes },
+    fileHash: running?.digest() ?? info.narHash,
     fileSizeBytes,
     narSizeBytes: check.sizeBytes,
     listing: check.lister.root(),

@@ -56,6 +56,10 @@ export class StoreEndpoint implements RemoteStore {
     return Promise.resolve(new Set(paths.filter((path) => this.store.isValidPath(path))));
   }
 
+  queryNow(path: StorePath): RemotePathInfo | undefined {
+    return this.store.queryPathInfo(path);
+  }
+
   openNar({ path }: ValidPathInfo, { signal, onProgress }: TransferOptions): Promise<NarDownload> {
     return Promise.resolve({
       nar: narOf(this.store, path, signal, onProgress),

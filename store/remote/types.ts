@@ -21,6 +21,8 @@ export interface RemoteStore extends AsyncDisposable {
   readonly narCacheDir?: string | undefined;
   /** @returns `undefined` where it lacks the path */
   query(path: StorePath, signal?: AbortSignal): Promise<RemotePathInfo | undefined>;
+  /** The same where nothing need be waited for. */
+  queryNow?(path: StorePath): RemotePathInfo | undefined;
   /** The object's NAR; whoever reads it checks size and hash against the information. */
   openNar(info: ValidPathInfo, options: TransferOptions): Promise<NarDownload>;
   /** Adds a path whose references are there. @throws where the store cannot be written or refuses it */

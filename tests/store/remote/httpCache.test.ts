@@ -281,6 +281,68 @@ describe("downloads of NARs", () => {
     expect(readdirSync(`${u.dir}/state/devshell/downloads`)).toEqual([]);
   });
 
+  it("are read while they arrive", async () => {
+    await using t = new TestPlace();
+    const { server, path, file } = await largeCache(t);
+    await using _server = server;
+    const bytes = server.files.get(file)!;
+    const isHalfRead = Promise.withResolvers<void>();
+    server.intercept = (request, response) => {
+      if (request.url !== file || request.method !== "GET") return false;
+      response.writeHead(200, { "content-length": bytes.length });
+      response.write(bytes.subarray(0, 2 << 20));
+      void isHalfRead.promise.then(() => response.end(bytes.subarray(2 << 20)));
+      return true;
+    };
+    await using u = new TestPlace();
+    await using source = await openRemoteStore(u.settings, server.url);
+    const info = (await source.query(path))!;
+    const download = await source.openNar(info, {});
+    let readBytes = 0;
+    for await (const chunk of download.nar) {
+      readBytes += chunk.length;
+      if (readBytes >= 1 << 20) isHalfRead.resolve();
+    }
+    expect(readBytes).toBe(bytes.length);
+    await download.discard();
+    expect(readdirSync(`${u.dir}/state/devshell/downloads`)).toEqual([]);
+  });
+
+  it("that nobody wants any more end, and leave nothing", async () => {
+    await using t = new TestPlace();
+    const { server, path, file } = await largeCache(t);
+    await using _server = server;
+    const bytes = server.files.get(file)!;
+    const closed = Promise.withResolvers<void>();
+    server.intercept = (request, response) => {
+      if (request.url !== file || request.method !== "GET") return false;
+      response.writeHead(200, { "content-length": bytes.length });
+      response.write(bytes.subarray(0, 2 << 20));
+      response.on("close", () => closed.resolve());
+      return true;
+    };
+    await using u = new TestPlace();
+    await using source = await openRemoteStore(u.settings, server.url);
+    const download = await source.openNar((await source.query(path))!, {});
+    for await (const _ of download.nar) break;
+    await download.discard();
+    await closed.promise;
+    expect(readdirSync(`${u.dir}/state/devshell/downloads`)).toEqual([]);
+  });
+
+  it("that are not what was announced are refused", async () => {
+    await using t = new TestPlace();
+    const { server, path, file } = await largeCache(t);
+    await using _server = server;
+    const bytes = Buffer.from(server.files.get(file)!);
+    bytes.writeUInt8(bytes.readUInt8(1 << 20) ^ 1, 1 << 20);
+    server.files.set(file, bytes);
+    await using u = new TestPlace();
+    await expect(fetch(u, server.url, path)).rejects.toThrow("hash mismatch");
+    expect(u.store.isValidPath(path)).toBe(false);
+    expect(readdirSync(`${u.dir}/state/devshell/downloads`)).toEqual([]);
+  });
+
   it("are continued by a later run, and begun anew where what was kept is wrong", async () => {
     await using t = new TestPlace();
     const { server, path, file } = await largeCache(t);
