@@ -2,6 +2,7 @@ import { lstatSync, readdirSync } from "node:fs";
 import { fsPath, type ByteString } from "../core/index.ts";
 import { knownOutputPaths, type Derivation, type Store, type StorePath } from "../store/index.ts";
 import { inputPathsOf } from "./build/derivationVariables.ts";
+import { KeptTrees, type KeptTree, type SharedBytes } from "./keptTrees.ts";
 
 /** A store path that shares files with others. */
 export interface LinkedTree {
@@ -51,33 +52,76 @@ export function linkedTreesAmong(
 
 function treesOf(store: Store, derivations: readonly Derivation[]): ReadonlyMap<StorePath, LinkedTree> {
   const trees = new Map<StorePath, LinkedTree>();
-  // Environments have most of their packages in common: each is read once.
-  const filesOf = new Map<StorePath, readonly string[]>();
-  for (const derivation of derivations) {
-    const owners = new Map<string, StorePath>();
-    for (const input of inputPathsOf(store, derivation)) {
-      const files = filesOf.get(input) ?? [...linkedFiles(input)].map(({ id }) => id);
-      filesOf.set(input, files);
-      for (const id of files) owners.set(id, input);
-    }
+  if (derivations.length === 0) return trees;
+  const kept = KeptTrees.read(store);
+  const files = new InodesOfPaths();
+  for (const derivation of derivations)
     for (const path of knownOutputPaths(derivation).values()) {
-      if (path === undefined || !store.isValidPath(path)) continue;
-      const linkedFrom = new Set<StorePath>();
-      let ownSizeBytes = store.pathInfo(path).narSizeBytes;
-      for (const { id, sizeBytes } of linkedFiles(path)) {
-        const owner = owners.get(id);
-        if (owner === undefined) continue;
-        linkedFrom.add(owner);
-        ownSizeBytes -= sizeBytes;
+      const info = path === undefined ? undefined : store.queryPathInfo(path);
+      if (path === undefined || info === undefined) continue;
+      let tree = kept.find(path, info.registrationTime);
+      if (tree === undefined) {
+        tree = {
+          registered: info.registrationTime,
+          shared: sharedWith(store, path, inputPathsOf(store, derivation), files),
+        };
+        // A tree of copies may become one of links.
+        if (Object.keys(tree.shared).length > 0) kept.add(path, tree);
       }
-      if (linkedFrom.size > 0)
-        trees.set(path, {
-          linkedFrom: [...linkedFrom].sort((a, b) => (a < b ? -1 : 1)),
-          ownSizeBytes: Math.max(0, ownSizeBytes),
-        });
+      const linked = linkedTreeOf(store, info.narSizeBytes, tree);
+      if (linked !== undefined) trees.set(path, linked);
     }
-  }
+  kept.save((path) => store.isValidPath(path));
   return trees;
+}
+
+/** As far as what it shares its files with is still the same. */
+function linkedTreeOf(store: Store, narSizeBytes: number, { shared }: KeptTree): LinkedTree | undefined {
+  const linkedFrom: StorePath[] = [];
+  let ownSizeBytes = narSizeBytes;
+  for (const [owner, { sizeBytes, registered }] of Object.entries(shared) as [StorePath, SharedBytes][]) {
+    if (store.queryPathInfo(owner)?.registrationTime !== registered) continue;
+    linkedFrom.push(owner);
+    ownSizeBytes -= sizeBytes;
+  }
+  if (linkedFrom.length === 0) return undefined;
+  return {
+    linkedFrom: linkedFrom.sort((a, b) => (a < b ? -1 : 1)),
+    ownSizeBytes: Math.max(0, ownSizeBytes),
+  };
+}
+
+/** Looks at every file of a tree and of those that it may be linked together from. */
+function sharedWith(
+  store: Store,
+  tree: StorePath,
+  candidates: readonly StorePath[],
+  files: InodesOfPaths,
+): KeptTree["shared"] {
+  const owners = new Map<string, StorePath>();
+  for (const candidate of candidates) for (const id of files.of(candidate)) owners.set(id, candidate);
+  const shared: Record<StorePath, SharedBytes> = {};
+  for (const { id, sizeBytes } of linkedFiles(tree)) {
+    const owner = owners.get(id);
+    if (owner === undefined) continue;
+    const before = shared[owner];
+    shared[owner] =
+      before === undefined
+        ? { sizeBytes, registered: store.pathInfo(owner).registrationTime }
+        : { ...before, sizeBytes: before.sizeBytes + sizeBytes };
+  }
+  return shared;
+}
+
+/** Environments have most of their packages in common: each is read once. */
+class InodesOfPaths {
+  readonly #known = new Map<StorePath, readonly string[]>();
+
+  of(path: StorePath): readonly string[] {
+    let ids = this.#known.get(path);
+    if (ids === undefined) this.#known.set(path, (ids = [...linkedFiles(path)].map(({ id }) => id)));
+    return ids;
+  }
 }
 
 function linkingDerivations(store: Store, derivation: Derivation): Derivation[] {

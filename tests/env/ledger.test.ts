@@ -1,4 +1,14 @@
-import { linkSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { readLedger, whyAlive } from "../../env/index.ts";
@@ -113,6 +123,18 @@ describe("a tree that is linked together from packages", () => {
     expect(deadPaths).toContain(part.out);
     const others = deadPaths.filter((path) => path !== part.out);
     expect(deadBytes).toBe(others.reduce((sum, path) => sum + store.pathInfo(path).narSizeBytes, 0));
+    // Known from now on, without a look at the files; a damaged note is none.
+    const whole = readLedger(store);
+    const [note = ""] = readdirSync(join(dir.path, "cache")).filter((name) =>
+      name.startsWith("linked-trees"),
+    );
+    expect(readFileSync(join(dir.path, "cache", note), "utf8")).toContain(part.out);
+    chmodSync(part.out, 0o755);
+    rmSync(join(part.out, "file"));
+    expect(readLedger(store)).toEqual(whole);
+    writeFileSync(join(dir.path, "cache", note), "{");
+    const copied = readLedger(store).entries[0]?.exclusiveBytes;
+    expect(copied).toBeGreaterThanOrEqual(store.pathInfo(tree.out).narSizeBytes);
   });
 });
 
