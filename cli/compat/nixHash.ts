@@ -84,7 +84,8 @@ export async function hashOf(word: string, method: "flat" | "nar", algorithm: Ha
   }
   const { createReadStream } = await import("node:fs");
   const running = hashStream(algorithm);
-  for await (const chunk of createReadStream(resolve(word))) running.update(chunk as Buffer);
+  for await (const chunk of createReadStream(resolve(word), { highWaterMark: 1 << 20 }))
+    running.update(chunk as Buffer);
   return running.digest();
 }
 

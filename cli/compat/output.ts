@@ -6,6 +6,20 @@ export function printLine(line: string): void {
   process.stdout.write(`${line}\n`, "latin1");
 }
 
+/** Prints many lines of bytes in few writes. */
+export function printLines(lines: Iterable<string>): void {
+  let text = "";
+  for (const line of lines) {
+    text += `${line}\n`;
+    if (text.length < WRITE_BYTES) continue;
+    printBytes(text);
+    text = "";
+  }
+  if (text !== "") printBytes(text);
+}
+
+const WRITE_BYTES = 64 << 10;
+
 export function printBytes(bytes: string): void {
   process.stdout.write(bytes, "latin1");
 }

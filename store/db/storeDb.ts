@@ -116,6 +116,50 @@ export class StoreDb implements Disposable {
     );
   }
 
+  /** All that valid paths need (or, reversed, all that needs them), themselves included, in one question. */
+  queryClosure(paths: readonly StorePath[], isReversed: boolean): StorePath[] {
+    const [from, to] = isReversed ? ["reference", "referrer"] : ["referrer", "reference"];
+    // "Cross" keeps the order of the joins: each step looks up an index.
+    const rows = this.#all(
+      `with recursive Closure(id) as (
+         select v.id from json_each(?) cross join ValidPaths v on v.path = value
+         union select ${to} from Closure cross join Refs on ${from} = Closure.id
+       ) select path from Closure cross join ValidPaths v on v.id = Closure.id`,
+      JSON.stringify(paths),
+    ) as { path: StorePath }[];
+    return rows.map(({ path }) => path);
+  }
+
+  /** Which of these paths each of them refers to, itself left out, sorted by byte. */
+  referencesAmong(paths: readonly StorePath[]): Map<StorePath, StorePath[]> {
+    const named = JSON.stringify(paths);
+    const selected = "json_each(?) cross join ValidPaths v on v.path = value";
+    const rows = this.#all(`select v.id, v.path from ${selected}`, named) as {
+      id: number;
+      path: StorePath;
+    }[];
+    const byId = new Map(rows.map(({ id, path }) => [id, path]));
+    const references = new Map(rows.map(({ path }) => [path, [] as StorePath[]]));
+    const edges = this.#all(
+      `select referrer, reference from ${selected} cross join Refs on referrer = v.id`,
+      named,
+    ) as { referrer: number; reference: number }[];
+    for (const { referrer, reference } of edges) {
+      const to = byId.get(reference);
+      if (to !== undefined && referrer !== reference) references.get(byId.get(referrer)!)?.push(to);
+    }
+    for (const list of references.values()) list.sort();
+    return references;
+  }
+
+  /** Whether some valid path has this name after its digest. */
+  hasName(name: string): boolean {
+    const nameAt = this.#storeDir.length + 1 + HASH_PART_LENGTH + 1;
+    return (
+      this.#get("select 1 from ValidPaths where substr(path, ?) = ? limit 1", nameAt + 1, name) !== undefined
+    );
+  }
+
   /** The valid derivations that have this path as an output. */
   queryValidDerivers(path: StorePath): StorePath[] {
     return this.#paths(
@@ -239,18 +283,19 @@ export class StoreDb implements Disposable {
    * @throws {DevshellError} `STORE_PATH_IN_USE` when others refer to it
    */
   invalidatePath(path: StorePath): void {
-    this.transaction(() => {
-      const referrers = this.queryReferrers(path).filter((referrer) => referrer !== path);
-      if (referrers.length > 0)
-        throw new DevshellError(
-          "STORE_PATH_IN_USE",
-          `Cannot delete "${path}": it is in use by ${referrers
-            .slice(0, 5)
-            .map((referrer) => `"${referrer}"`)
-            .join(", ")}`,
-        );
+    try {
       this.#run("delete from ValidPaths where path = ?", path);
-    });
+    } catch (error) {
+      const referrers = this.queryReferrers(path).filter((referrer) => referrer !== path);
+      if (referrers.length === 0) throw error;
+      throw new DevshellError(
+        "STORE_PATH_IN_USE",
+        `Cannot delete "${path}": it is in use by ${referrers
+          .slice(0, 5)
+          .map((referrer) => `"${referrer}"`)
+          .join(", ")}`,
+      );
+    }
   }
 
   queryRealisation(drvPath: StorePath, output: OutputName): Realisation | undefined {
@@ -424,7 +469,7 @@ export class StoreDb implements Disposable {
   }
 
   #paths(sql: string, ...values: (string | number)[]): StorePath[] {
-    return (this.#all(sql, ...values) as { path: StorePath }[]).map(({ path }) => path).sort(compareBytes);
+    return (this.#all(sql, ...values) as { path: StorePath }[]).map(({ path }) => path).sort();
   }
 
   #run(

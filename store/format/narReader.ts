@@ -1,5 +1,12 @@
 import { DevshellError, type ByteString } from "../../core/index.ts";
-import { NAR_MAX_DEPTH, NAR_MAX_NAME_BYTES, NAR_MAX_TARGET_BYTES } from "./nar.ts";
+import { NAR_MAX_DEPTH, NAR_MAX_NAME_BYTES, NAR_MAX_TARGET_BYTES, NAR_TOKENS } from "./nar.ts";
+
+/** What most nodes begin with, as bytes. */
+const OPEN_CONTENTS = Buffer.concat([NAR_TOKENS.openRegular, NAR_TOKENS.contents]);
+const OPEN_EXECUTABLE = Buffer.concat([NAR_TOKENS.openRegular, NAR_TOKENS.executable, NAR_TOKENS.contents]);
+const OPEN_ENTRY = NAR_TOKENS.openEntry;
+const NODE = NAR_TOKENS.node;
+const CLOSE = NAR_TOKENS.close;
 
 /** Longest keyword is 13 bytes; the slack keeps messages about garbage useful. */
 const MAX_TAG_BYTES = 32;
@@ -122,7 +129,7 @@ export class NarReader {
       case STATE.contentPadding: {
         this.#need(this.#contentPadding);
         this.#zeros(this.#contentPadding);
-        this.#tag(")");
+        if (!this.#pass(CLOSE)) this.#tag(")");
         this.#handler.fileEnd();
         this.#nodeEnd();
         return true;
@@ -131,7 +138,7 @@ export class NarReader {
         this.#entryOrClose();
         return true;
       case STATE.entryEnd:
-        this.#tag(")");
+        if (!this.#pass(CLOSE)) this.#tag(")");
         this.#state = STATE.entryOrClose;
         return true;
       case STATE.done:
@@ -147,6 +154,14 @@ export class NarReader {
   }
 
   #node(): void {
+    if (this.#pass(OPEN_CONTENTS)) {
+      this.#regular(false);
+      return;
+    }
+    if (this.#pass(OPEN_EXECUTABLE)) {
+      this.#regular(true);
+      return;
+    }
     this.#tag("(");
     this.#tag("type");
     const at = this.#at;
@@ -159,11 +174,7 @@ export class NarReader {
         tag = this.#string(MAX_TAG_BYTES);
       }
       if (tag !== "contents") throw this.#error("NAR_TAG", `expected "contents" but found ${show(tag)}`, at);
-      const size = this.#size();
-      this.#contentLeft = size;
-      this.#contentPadding = (8 - (size % 8)) % 8;
-      this.#state = STATE.content;
-      this.#handler.file(this.#path, size, isExecutable, this.offset);
+      this.#regular(isExecutable);
     } else if (type === "symlink") {
       this.#tag("target");
       const targetAt = this.#at;
@@ -182,6 +193,14 @@ export class NarReader {
     } else throw this.#error("NAR_TYPE", `unknown file type ${show(type)}`, at);
   }
 
+  #regular(isExecutable: boolean): void {
+    const size = this.#size();
+    this.#contentLeft = size;
+    this.#contentPadding = (8 - (size % 8)) % 8;
+    this.#state = STATE.content;
+    this.#handler.file(this.#path, size, isExecutable, this.offset);
+  }
+
   #content(): boolean {
     if (this.#contentLeft > 0) {
       const count = Math.min(this.#contentLeft, this.#bytes.length - this.#at);
@@ -198,21 +217,23 @@ export class NarReader {
   #entryOrClose(): void {
     const directory = this.#directories.at(-1);
     if (directory === undefined) throw new Error("no open directory");
-    const tagAt = this.#at;
-    const tag = this.#string(MAX_TAG_BYTES);
-    if (tag === ")") {
-      this.#directories.pop();
-      this.#handler.directoryEnd(directory.path);
-      this.#nodeEnd();
-      return;
+    if (!this.#pass(OPEN_ENTRY)) {
+      const tagAt = this.#at;
+      const tag = this.#string(MAX_TAG_BYTES);
+      if (tag === ")") {
+        this.#directories.pop();
+        this.#handler.directoryEnd(directory.path);
+        this.#nodeEnd();
+        return;
+      }
+      if (tag !== "entry")
+        throw this.#error("NAR_TAG", `expected "entry" or ")" but found ${show(tag)}`, tagAt);
+      this.#tag("(");
+      this.#tag("name");
     }
-    if (tag !== "entry")
-      throw this.#error("NAR_TAG", `expected "entry" or ")" but found ${show(tag)}`, tagAt);
-    this.#tag("(");
-    this.#tag("name");
     const at = this.#at;
     const name = this.#string(NAR_MAX_NAME_BYTES);
-    this.#tag("node");
+    if (!this.#pass(NODE)) this.#tag("node");
     if (name === "" || name === "." || name === ".." || name.includes("/") || name.includes("\0"))
       throw this.#error("NAR_NAME", `entry name ${show(name)} is not possible`, at);
     if (name === directory.previousName)
@@ -230,6 +251,19 @@ export class NarReader {
 
   #nodeEnd(): void {
     this.#state = this.#directories.length === 0 ? STATE.done : STATE.entryEnd;
+  }
+
+  /**
+   * Whether these very bytes come next; then they are passed. Reading them word by word makes a string of each.
+   */
+  #pass(expected: Buffer): boolean {
+    const bytes = this.#bytes;
+    const start = this.#at;
+    const { length } = expected;
+    if (bytes.length - start < length) return false;
+    for (let i = 0; i < length; i++) if (bytes[start + i] !== expected[i]) return false;
+    this.#at = start + length;
+    return true;
   }
 
   #tag(expected: string): void {

@@ -81,6 +81,13 @@ export async function restoreNar(
   restorer.end();
 }
 
+/** Unpacks a NAR that is at hand, as everything in a store is. */
+export function restoreCanonical(path: ByteString, nar: Buffer): void {
+  using restorer = new NarRestorer(path, { isCanonical: true });
+  restorer.push(nar);
+  restorer.end();
+}
+
 /** Lists a NAR's content while checking it whole. */
 export async function listNar(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<NarListing> {
   const lister = new NarLister();

@@ -188,7 +188,7 @@ export function compressHash(digest: Uint8Array, sizeBytes: number): Buffer {
 
 /** Store paths sorted by byte, each once. */
 export function sortedPaths(paths: Iterable<StorePath>): StorePath[] {
-  return [...new Set(paths)].sort(compareBytes);
+  return [...new Set(paths)].sort();
 }
 
 /** The order of byte strings. */

@@ -24,6 +24,12 @@ export interface StoreAccess {
   readDerivation(drvPath: StorePath): Derivation;
   realPath(path: ByteString): ByteString;
   makeScratchPath(): ByteString;
+  /** @returns false when `fill` gave up */
+  placePath(
+    path: StorePath,
+    isRepair: boolean,
+    fill: (scratch: ByteString) => ValidPathInfo | undefined,
+  ): boolean;
   moveIntoPlace(scratch: ByteString, path: StorePath, isRepair?: boolean): void;
   registerValidPaths(infos: readonly ValidPathInfo[], isRepair?: boolean): void;
   registerRealisation(realisation: Realisation): void;

@@ -5,12 +5,11 @@ import { formatContentAddress, parseContentAddress } from "../format/contentAddr
 import { knownOutputPaths } from "../format/derivation.ts";
 import { DerivationHasher, checkOutputPaths, type BuiltElement } from "../format/derivationHasher.ts";
 import type { MadeDerivation } from "../format/makeDerivation.ts";
-import { hashNar, narChunks, narOfBytes } from "../format/nar.ts";
+import { narChunks, narOfBytes } from "../format/nar.ts";
 import { MAX_SIGNATURES } from "../format/narInfo.ts";
-import { NarRestorer, asBuffer } from "../format/narRestore.ts";
+import { NarRestorer, asBuffer, restoreCanonical } from "../format/narRestore.ts";
 import { parseDerivation } from "../format/parseDerivation.ts";
 import {
-  checkStorePathName,
   derivationNameOfPath,
   isDerivationPath,
   makeFixedOutputPath,
@@ -28,10 +27,10 @@ import type {
 } from "../types.ts";
 import { FileLock, PathLocks, type LockWait } from "./fileLock.ts";
 import { deleteTree, entryExists, moveTree, replaceTree, syncEntry, syncTree } from "./files.ts";
-import { hashFlat, hashMismatch, importMismatch, hashWithoutSelf } from "./contentHash.ts";
+import { hashMismatch, importMismatch, hashWithoutSelf } from "./contentHash.ts";
 import type { StoreAccess } from "./access.ts";
+import { addPath } from "./addPath.ts";
 import { syncFileSystem } from "./fileSystemCalls.ts";
-import { copyInto, rememberAnswers, restoreAll, scanReferences } from "./copyInto.ts";
 import { queryOutput, queryOutputs } from "./derivationOutputs.ts";
 import { readDerivationText } from "./derivationText.ts";
 import { collectGarbage } from "./garbage.ts";
@@ -67,7 +66,6 @@ import type {
 } from "./types.ts";
 import { verifyStore } from "./verify.ts";
 
-const MAX_COPY_ATTEMPTS = 3;
 /** Paths that are locked at once: each takes a descriptor. */
 const BATCH_SIZE = 128;
 
@@ -230,6 +228,8 @@ export class LocalStore implements StoreAccess, Disposable {
           "STORE_PATH_NOT_VALID",
           `Cannot find "${path}" in the store: it is not valid`,
         );
+    if (options.includeOutputs !== true && options.includeDerivers !== true)
+      return this.db.queryClosure(todo, options.isReversed === true).sort();
     for (let path = todo.pop(); path !== undefined; path = todo.pop()) {
       if (seen.has(path)) continue;
       seen.add(path);
@@ -240,7 +240,9 @@ export class LocalStore implements StoreAccess, Disposable {
 
   /** Sorts paths so that what refers to others comes after them. */
   topologicalSort(paths: Iterable<StorePath>): StorePath[] {
-    return topologicalSort(paths, (path) => this.db.queryReferences(path));
+    const wanted = [...new Set(paths)];
+    const references = this.db.referencesAmong(wanted);
+    return topologicalSort(wanted, (path) => references.get(path) ?? []);
   }
 
   /** Where a store path's files, or something inside them, lie on this side of any mount namespace. */
@@ -312,8 +314,8 @@ export class LocalStore implements StoreAccess, Disposable {
     this.addTempRoots([path]);
     if (this.isValidPath(path)) return path;
     const nar = narOfBytes(bytes);
-    this.#place(path, false, (scratch) => {
-      restoreAll(scratch, [nar]);
+    this.placePath(path, false, (scratch) => {
+      restoreCanonical(scratch, nar);
       return this.#contentAddressedInfo(
         path,
         hashBytes("sha256", nar),
@@ -330,58 +332,7 @@ export class LocalStore implements StoreAccess, Disposable {
    * @throws {DevshellError} `STORE_HASH_MISMATCH`, naming both hashes, and what reading and writing throw
    */
   addPath(path: ByteString, options: AddPathOptions): StorePath {
-    const { name, method, algorithm = "sha256", expectedHash } = options;
-    checkStorePathName(name);
-    const filter = rememberAnswers(options.filter);
-    const contentHash = (
-      file: ByteString,
-      isCopy: boolean,
-    ): { hash: Hash; narHash: Hash | undefined; narSizeBytes: number } => {
-      if (method === "flat") return { hash: hashFlat(file, algorithm), narHash: undefined, narSizeBytes: 0 };
-      const { hash, sizeBytes } = hashNar(file, { algorithm, ...(isCopy ? {} : { filter }) });
-      return { hash, narHash: algorithm === "sha256" ? hash : undefined, narSizeBytes: sizeBytes };
-    };
-    for (let attempt = 1; ; attempt++) {
-      const first = contentHash(path, false);
-      if (expectedHash !== undefined && !first.hash.digest.equals(expectedHash.digest))
-        throw hashMismatch(path, expectedHash, first.hash);
-      const candidates = options.candidates === undefined ? [] : [...options.candidates];
-      const references =
-        options.references !== undefined
-          ? sortedPaths(options.references)
-          : candidates.length === 0
-            ? []
-            : scanReferences(path, candidates, filter);
-      const storePath = makeFixedOutputPath(this.storeDir, name, { method, hash: first.hash, references });
-      if (options.isDryRun === true) return storePath;
-      this.addTempRoots([storePath]);
-      if (options.isRepair !== true && this.isValidPath(storePath)) return storePath;
-      const isPlaced = this.#place(storePath, options.isRepair ?? false, (scratch) => {
-        copyInto(scratch, path, method, filter);
-        const copied = contentHash(scratch, true);
-        // The source changed between the two readings: its path would be wrong.
-        if (!copied.hash.digest.equals(first.hash.digest)) return undefined;
-        if (isDerivationPath(storePath)) this.checkDerivation(storePath, scratch);
-        const nar =
-          copied.narHash === undefined
-            ? hashNar(scratch)
-            : { hash: copied.narHash, sizeBytes: copied.narSizeBytes };
-        return this.#contentAddressedInfo(
-          storePath,
-          nar.hash,
-          nar.sizeBytes,
-          references,
-          formatContentAddress({ method, hash: first.hash }),
-        );
-      });
-      if (isPlaced) return storePath;
-      if (attempt >= MAX_COPY_ATTEMPTS)
-        throw new DevshellError(
-          "STORE_SOURCE_CHANGING",
-          `Cannot copy "${path}" to the store: it changes while it is read`,
-          { hint: "try again once nothing writes to it" },
-        );
-    }
+    return addPath(this, path, options);
   }
 
   /**
@@ -506,6 +457,34 @@ export class LocalStore implements StoreAccess, Disposable {
       syncTree(scratch);
     }
     replaceTree(scratch, target, this.makeScratchPath());
+  }
+
+  /**
+   * Locks a path, and unless it turned valid meanwhile lets `fill` write it to a scratch path, moves it into place and
+   * registers it.
+   * @returns false when `fill` gave up
+   */
+  placePath(
+    path: StorePath,
+    isRepair: boolean,
+    fill: (scratch: ByteString) => ValidPathInfo | undefined,
+  ): boolean {
+    using locks = PathLocks.acquireSync([this.realPath(path)], () =>
+      this.onWait(`waiting for the lock on "${path}"`),
+    );
+    if (isRepair || !this.isValidPath(path)) {
+      const scratch = this.makeScratchPath();
+      try {
+        const info = fill(scratch);
+        if (info === undefined) return false;
+        this.moveIntoPlace(scratch, path, isRepair);
+        this.registerValidPaths([info], isRepair);
+      } finally {
+        deleteTree(scratch);
+      }
+    }
+    locks.discard();
+    return true;
   }
 
   // Locks, roots, scratch space
@@ -671,34 +650,6 @@ export class LocalStore implements StoreAccess, Disposable {
     return next.filter((candidate) => this.isValidPath(candidate));
   }
 
-  /**
-   * Locks a path, and unless it turned valid meanwhile lets `fill` write it to a scratch path, moves it into place and
-   * registers it.
-   * @returns false when `fill` gave up
-   */
-  #place(
-    path: StorePath,
-    isRepair: boolean,
-    fill: (scratch: ByteString) => ValidPathInfo | undefined,
-  ): boolean {
-    using locks = PathLocks.acquireSync([this.realPath(path)], () =>
-      this.onWait(`waiting for the lock on "${path}"`),
-    );
-    if (isRepair || !this.isValidPath(path)) {
-      const scratch = this.makeScratchPath();
-      try {
-        const info = fill(scratch);
-        if (info === undefined) return false;
-        this.moveIntoPlace(scratch, path, isRepair);
-        this.registerValidPaths([info], isRepair);
-      } finally {
-        deleteTree(scratch);
-      }
-    }
-    locks.discard();
-    return true;
-  }
-
   #writeBatch(batch: readonly MadeDerivation[]): void {
     this.addTempRoots(batch.map(({ drvPath }) => drvPath));
     const isMissing = ({ drvPath }: MadeDerivation): boolean => !this.isValidPath(drvPath);
@@ -711,7 +662,7 @@ export class LocalStore implements StoreAccess, Disposable {
       const bytes = Buffer.from(made.contents, "latin1");
       const nar = narOfBytes(bytes);
       const scratch = this.makeScratchPath();
-      restoreAll(scratch, [nar]);
+      restoreCanonical(scratch, nar);
       this.moveIntoPlace(scratch, made.drvPath);
       const contentAddress = formatContentAddress({ method: "text", hash: hashBytes("sha256", bytes) });
       const narHash = hashBytes("sha256", nar);

@@ -38,6 +38,7 @@ export async function optimiseStore(
 ): Promise<OptimiseResult> {
   store.prepareToWrite();
   const optimiser = new Optimiser(store);
+  optimiser.learnLinks();
   const paths = options.paths === undefined ? store.db.allValidPaths() : [...options.paths];
   for (let at = 0; at < paths.length; at += BATCH_SIZE) {
     options.signal?.throwIfAborted();
@@ -79,6 +80,10 @@ class Optimiser {
     this.#isRepair = isRepair;
     this.#linksDir = `${store.realStoreDir}/.links`;
     makeDirectories(this.#linksDir);
+  }
+
+  /** Finds out which files need not be looked at: worth it for many paths, since each link takes a system call. */
+  learnLinks(): void {
     for (const name of readdirSync(fsPath(this.#linksDir))) {
       const stats = lstatSync(fsPath(`${this.#linksDir}/${name}`), { throwIfNoEntry: false });
       if (stats !== undefined) this.#linked.add(stats.ino);
@@ -118,11 +123,15 @@ class Optimiser {
     if (stats.nlink > 1 && this.#linked.has(stats.ino)) return;
     const { hash } = hashNar(path, { rootType: "regular" });
     const link = `${this.#linksDir}/${encodeNix32(hash.digest)}`;
-    if (this.#tryLink(path, link)) {
-      this.#linked.add(stats.ino);
-      return;
+    // Asked first: an error that says so takes five times as long to make.
+    let known = lstatSync(fsPath(link), { throwIfNoEntry: false });
+    if (known === undefined) {
+      if (this.#tryLink(path, link)) {
+        this.#linked.add(stats.ino);
+        return;
+      }
+      known = lstatSync(fsPath(link), { throwIfNoEntry: false });
     }
-    const known = lstatSync(fsPath(link), { throwIfNoEntry: false });
     if (known === undefined || known.ino === stats.ino) return;
     const isSame =
       known.size === stats.size &&
@@ -143,7 +152,7 @@ class Optimiser {
   /** Makes the link; false when it is there already, or the file system has no room for links. */
   #tryLink(path: ByteString, link: ByteString): boolean {
     try {
-      linkSync(fsPath(path), link);
+      linkSync(fsPath(path), fsPath(link));
       return true;
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;

@@ -1,39 +1,10 @@
-import { readFileSync } from "node:fs";
-import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
-import { narChunks, narOfBytes, type NarFilter } from "../format/nar.ts";
-import { NarRestorer } from "../format/narRestore.ts";
+import type { ByteString } from "../../core/index.ts";
+import { narChunks, type NarFilter } from "../format/nar.ts";
 import { ReferenceScanner } from "../format/references.ts";
 import { sortedPaths } from "../format/storePath.ts";
 import type { StorePath } from "../types.ts";
 
-export function restoreAll(target: ByteString, chunks: Iterable<Buffer>): void {
-  using restorer = new NarRestorer(target, { isCanonical: true });
-  for (const chunk of chunks) restorer.push(chunk);
-  restorer.end();
-}
-
-export function copyInto(
-  scratch: ByteString,
-  source: ByteString,
-  method: "nar" | "flat",
-  filter: NarFilter | undefined,
-): void {
-  if (method === "nar") {
-    restoreAll(scratch, narChunks(source, { filter }));
-    return;
-  }
-  // A flat file's address knows no executable bit: it is stored without.
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(fsPath(source));
-  } catch (error) {
-    throw new DevshellError("STORE_READ_FAILED", `Cannot read "${source}": ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
-  restoreAll(scratch, [narOfBytes(bytes)]);
-}
-
+/** Which of the candidates a tree that is to be added mentions. */
 export function scanReferences(
   path: ByteString,
   candidates: Iterable<StorePath>,
@@ -44,7 +15,7 @@ export function scanReferences(
   return sortedPaths(scanner.found);
 }
 
-/** A filter may be an expensive function of the language: it is asked once for each path, though the tree is read twice. */
+/** A filter may be an expensive function of the language: it is asked once for each path, however often it is read. */
 export function rememberAnswers(filter: NarFilter | undefined): NarFilter | undefined {
   if (filter === undefined) return undefined;
   const answers = new Map<ByteString, boolean>();

@@ -9,7 +9,7 @@ import {
 } from "../../../store/index.ts";
 import { allPathsOf, openAskedStore, pathsOfTargets } from "../askedStore.ts";
 import { parseCommandLine, usageError } from "../commandLine.ts";
-import { printLine, say, wordsOfStandardInput } from "../output.ts";
+import { printLine, printLines, say, wordsOfStandardInput } from "../output.ts";
 import {
   newInstallableFlags,
   openInstallableContext,
@@ -53,8 +53,23 @@ export async function pathInfo(argv: readonly string[]): Promise<number> {
     : named;
   const printer = new InfoPrinter(store, context.settings.storeDir, given, format === "2");
   if (given.has("json")) printLine(bytesOfText(await printer.json(paths)));
-  else for (const path of paths) printLine(await printer.line(path));
+  else await printAll(paths, printer);
   return 0;
+}
+
+/** Lines printed at once. */
+const BATCH_SIZE = 1000;
+
+async function printAll(paths: readonly StorePath[], printer: InfoPrinter): Promise<void> {
+  const lines: string[] = [];
+  try {
+    for (const path of paths) {
+      lines.push(await printer.line(path));
+      if (lines.length >= BATCH_SIZE) printLines(lines.splice(0));
+    }
+  } finally {
+    printLines(lines);
+  }
 }
 
 const SWITCHES: Readonly<Record<string, string>> = {

@@ -8,7 +8,7 @@ import {
   type ValidPathInfo,
 } from "../../../store/index.ts";
 import { openContext } from "../context.ts";
-import { printBytes, printLine, standardInput } from "../output.ts";
+import { printLine, printLines, standardInput } from "../output.ts";
 import { storePathOf } from "../storeArgument.ts";
 import { refuseWords, switchesOf, type StoreOperation } from "./operation.ts";
 
@@ -47,19 +47,22 @@ export function dumpDatabase(operation: StoreOperation): number {
     operation.words.length > 0
       ? operation.words.map((word) => storePathOf(store.storeDir, word))
       : store.allValidPaths().toSorted();
+  printLines(registrationsOf(store, paths));
+  return 0;
+}
+
+function* registrationsOf(store: Store, paths: readonly StorePath[]): Generator<string> {
   for (const path of paths) {
     const info = store.pathInfo(path);
-    const fields = [
+    yield [
       path,
       formatHash(info.narHash, "base16"),
       info.narSizeBytes,
       info.deriver ?? "",
       info.references.length,
       ...info.references,
-    ];
-    printBytes(`${fields.join("\n")}\n`);
+    ].join("\n");
   }
-  return 0;
 }
 
 /** `nix-store --check-validity`: fails at the first path that is not valid, or prints those. */

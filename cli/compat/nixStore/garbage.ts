@@ -10,7 +10,7 @@ import {
 } from "../../../store/index.ts";
 import { usageError } from "../commandLine.ts";
 import { openContext } from "../context.ts";
-import { printLine, say } from "../output.ts";
+import { printLine, printLines, say } from "../output.ts";
 import { storePathOf } from "../storeArgument.ts";
 import { refuseWords, switchesOf, type StoreOperation } from "./operation.ts";
 
@@ -86,7 +86,7 @@ export async function runCollection(store: Store, options: GcOptions): Promise<n
   }
   if (!isDeleting) {
     if (isOurs) say("determining live/dead paths...");
-    result.paths.toSorted().forEach(printLine);
+    printLines(result.paths.toSorted());
     return 0;
   }
   if (result.savedByLinksBytes !== undefined)
@@ -142,5 +142,5 @@ function printRoots(store: Store): void {
   const lines: string[] = [];
   for (const [target, links] of store.findRoots())
     for (const link of links) if (!link.startsWith("{temp:")) lines.push(`${link} -> ${target}`);
-  lines.toSorted().forEach(printLine);
+  printLines(lines.toSorted());
 }

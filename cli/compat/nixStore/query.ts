@@ -3,7 +3,7 @@ import type { StoreContext } from "../../../env/index.ts";
 import { throwFailure, type Store, type StorePath } from "../../../store/index.ts";
 import { usageError } from "../commandLine.ts";
 import { openContext } from "../context.ts";
-import { printLine } from "../output.ts";
+import { printLine, printLines } from "../output.ts";
 import { storePathOf } from "../storeArgument.ts";
 import { printDotGraph, printGraphMl, printTree } from "./graphs.ts";
 import type { StoreOperation } from "./operation.ts";
@@ -67,7 +67,7 @@ export async function queryStore(operation: StoreOperation): Promise<number> {
     usedPaths(context, named(), usesOutput, options.isForced);
   switch (options.query) {
     case "outputs":
-      (await used(true)).forEach(printLine);
+      printLines(await used(true));
       break;
     case "requisites":
     case "references":
@@ -104,7 +104,7 @@ export async function queryStore(operation: StoreOperation): Promise<number> {
       printGraphMl(store, await used());
       break;
     case "resolve":
-      named().forEach(printLine);
+      printLines(named());
       break;
     case "roots":
       printRoots(store, await used());
@@ -187,7 +187,7 @@ function related(
 
 /** What is needed before what needs it. */
 function printSorted(store: Store, paths: Iterable<StorePath>): void {
-  store.topologicalSort(new Set(paths)).forEach(printLine);
+  printLines(store.topologicalSort(new Set(paths)));
 }
 
 function bindingOf(store: Store, path: StorePath, name: string): string {

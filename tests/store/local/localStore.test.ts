@@ -68,6 +68,37 @@ describe("opening", () => {
     expect(() => dir.open()).toThrow(/Cannot use the store's database ".*db.sqlite": .*not a database/);
   });
 
+  it("answers for closures and orders of many paths as for each", () => {
+    using dir = new TestDirectory();
+    using store = dir.open();
+    const paths: StorePath[] = [];
+    for (let index = 0; index < 40; index++) {
+      const references = [index >> 1, (index * 7) % (index + 1), index - 3]
+        .filter((each) => each >= 0 && each < index)
+        .map((each) => paths[each]!);
+      paths.push(store.addText(`t${index}`, `${index}`, references));
+    }
+    const walk = (start: StorePath, next: (path: StorePath) => readonly StorePath[]): StorePath[] => {
+      const seen = new Set([start]);
+      for (const path of seen) for (const each of next(path)) seen.add(each);
+      return [...seen].sort();
+    };
+    for (const path of paths) {
+      expect(store.closureOf(path)).toEqual(walk(path, (each) => store.pathInfo(each).references));
+      expect(store.closureOf(path, { isReversed: true })).toEqual(
+        walk(path, (each) => store.queryReferrers(each)),
+      );
+    }
+    const some = paths.filter((_, index) => index % 3 !== 0);
+    const sorted = store.topologicalSort(some);
+    expect([...sorted].sort()).toEqual([...some].sort());
+    for (const [index, path] of sorted.entries())
+      for (const reference of store.pathInfo(path).references)
+        expect(sorted.indexOf(reference)).toBeLessThan(index);
+    expect(() => store.closureOf([paths[3]!, anyPath(store, "absent")])).toThrow(/not valid/);
+    expect(store.topologicalSort([anyPath(store, "absent")])).toEqual([anyPath(store, "absent")]);
+  });
+
   it("reads a store that it may not write", () => {
     using dir = new TestDirectory();
     let path: StorePath;
