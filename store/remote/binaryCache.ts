@@ -116,7 +116,7 @@ export class BinaryCache implements RemoteStore {
           {
             url: info.url,
             hash: fileHash,
-            isHashedByReader: compression === "none" && fileHash?.digest.equals(info.narHash.digest) === true,
+            isHashedByReader: isNarItself(info),
             sizeBytes: fileSizeBytes,
             maxBytes: fileSizeBytes ?? info.narSizeBytes + MAX_EXPANSION_BYTES,
             key: `${storePathHashPart(info.path)}-${key.slice(0, 16)}`,
@@ -379,6 +379,17 @@ async function readCacheInfo({ settings, files, isTarget, signal }: BinaryCacheP
       `binary cache '${files.url}' is for Nix stores with prefix '${info.storeDir}', not '${settings.storeDir}'`,
     );
   return info;
+}
+
+/** Hashing a large file twice takes longer than all else; of a small one it is told more exactly what is wrong. */
+const HASHED_ONCE_BYTES = 1 << 20;
+
+function isNarItself({ compression, fileHash, narHash, narSizeBytes }: NarInfo): boolean {
+  return (
+    compression === "none" &&
+    narSizeBytes >= HASHED_ONCE_BYTES &&
+    fileHash?.digest.equals(narHash.digest) === true
+  );
 }
 
 function pathInfoOf(info: NarInfo): RemotePathInfo {
