@@ -5,6 +5,8 @@ import type { StoreBench } from "./storeBench.ts";
 export function benchCollecting(bench: StoreBench): void {
   const registered = registerPaths(bench, bench.count(100_000));
   const prepare = (): void => registered.restore();
+  prepare();
+  bench.report({ name: "dead paths among 100,000", words: ["nix-store", "--gc", "--print-dead"] });
   bench.report({ name: "collect 100,000 paths", words: ["nix-store", "--gc"], prepare });
   bench.report({ name: "optimise 100,000 paths", words: ["nix-store", "--optimise"], prepare });
   bench.report({ name: "optimise what is optimised", words: ["nix-store", "--optimise"] });

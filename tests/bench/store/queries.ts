@@ -17,6 +17,5 @@ export function benchQueries(bench: StoreBench): void {
     words: ["nix", "path-info", "--all", "--json", "--json-format", "2"],
   });
   bench.report({ name: "size of a closure of 100,000", words: ["nix", "path-info", "--closure-size", last] });
-  bench.report({ name: "dead paths among 100,000", words: ["nix-store", "--gc", "--print-dead"] });
   forgetRegistered(bench);
 }
