@@ -212,6 +212,8 @@ describeEditor("the environment views of two folders", () => {
       return workbench.page.frameLocator("iframe.webview.ready").frameLocator("iframe#active-frame");
     };
     await (await show(a)).getByRole("rowheader", { name: "ONLY_A" }).waitFor();
+    // Another folder than the one that the status bar shows: a run has read its first plan.
+    await expect.poll(() => b.runs().length).toBe(1);
     b.plan({ id: "b2", name: "second", variables: [{ name: "ONLY_B", value: "2" }] });
     const second = await show(b);
     await second.getByRole("rowheader", { name: "ONLY_B" }).waitFor();

@@ -71,11 +71,12 @@ describeEditor("status bar and commands", () => {
     expect(await workbench.statusTooltip("devshell.status")).toContain("toool");
     await workbench.runCommand("devshell.openSpec");
     await expect.poll(activeFile).toBe(join(folder, "devshell.yaml"));
-    const cursor = await workbench.host(({ vscode }) => {
-      const position = vscode.window.activeTextEditor?.selection.start;
-      return [position?.line, position?.character];
-    });
-    expect(cursor).toEqual([2, 11]);
+    const cursor = () =>
+      workbench.host(({ vscode }) => {
+        const position = vscode.window.activeTextEditor?.selection.start;
+        return [position?.line, position?.character];
+      });
+    await expect.poll(cursor).toEqual([2, 11]);
     writeFileSync(join(folder, "devshell.yaml"), samples.spec("env: { A: b }\npackages: [tool]\n"));
     await waitFor("package", "ready");
     expect(await workbench.statusTooltip("devshell.status")).toContain("Packages: tool");

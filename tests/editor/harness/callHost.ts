@@ -20,6 +20,7 @@ type Answer = { readonly value?: unknown } | { readonly error: string } | { read
 /**
  * @param probes folder of the editor's sockets, one an extension host
  * @param opened folder or workspace file of the window
+ * @param earlier sockets of hosts before the window was loaded: one may answer while it ends
  * @throws {Error} what the function threw, or when no host of that window answers
  */
 export async function callHost<Argument, Value>(
@@ -27,10 +28,12 @@ export async function callHost<Argument, Value>(
   opened: readonly string[],
   body: HostFunction<Argument, Value>,
   argument: Argument,
+  earlier: readonly string[] = [],
 ): Promise<Value> {
   const request = JSON.stringify({ opened, source: body.toString(), argument });
   const answer = await until(`an extension host of ${opened.join()} answers`, async () => {
     for (const name of readdirSync(probes).sort().reverse()) {
+      if (earlier.includes(name)) continue;
       const got = await ask(join(probes, name), request).catch(() => undefined);
       if (got !== undefined && !("elsewhere" in got)) return got;
     }

@@ -1,5 +1,5 @@
 // openWorkbench - one window of an editor in Chromium: what a user reads there and does there.
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { type HostFunction, callHost } from "./callHost.ts";
@@ -150,12 +150,16 @@ export async function openWorkbench(
   for (const [name, body] of Object.entries(options.expose ?? {})) await page.exposeFunction(name, body);
 
   const opened = whatToOpen(editor, options);
+  const probes = join(editor.dir, "probes");
+  let earlierHosts = readdirSync(probes);
   const address = new URL(editor.url);
   for (const [key, value] of Object.entries(opened)) address.searchParams.set(key, value);
   if (options.payload !== undefined) address.searchParams.set("payload", JSON.stringify(options.payload));
 
   const palette = page.locator(".quick-input-widget:visible");
   let areKeysBound = false;
+  // Also when the editor reloads its window itself.
+  page.on("domcontentloaded", () => (areKeysBound = false));
   /** A window reads its key bindings late: what is pressed before is lost. */
   const bindKeys = async (): Promise<void> => {
     if (areKeysBound || (await palette.count()) > 0) return;
@@ -208,7 +212,7 @@ export async function openWorkbench(
       let openedAt = 0;
       await until("a new terminal shows its prompt", async () => {
         // Again when nothing came of it: right after trusting, extensions register anew.
-        if ((await terminals.count()) === 0 && Date.now() - openedAt > 15_000) {
+        if ((await terminals.count()) === 0 && Date.now() - openedAt > 25_000) {
           openedAt = Date.now();
           await open();
         }
@@ -371,12 +375,7 @@ export async function openWorkbench(
     },
 
     host: <Argument, Value>(body: HostFunction<Argument, Value>, argument?: Argument) =>
-      callHost<Argument, Value>(
-        join(editor.dir, "probes"),
-        Object.values(opened),
-        body,
-        argument as Argument,
-      ),
+      callHost<Argument, Value>(probes, Object.values(opened), body, argument as Argument, earlierHosts),
     setSetting: (name, value) =>
       workbench.host(
         async ({ vscode }, [key, changed]) => {
@@ -390,6 +389,7 @@ export async function openWorkbench(
       return path;
     },
     async reload() {
+      earlierHosts = readdirSync(probes);
       await page.reload({ timeout: RESTORE_TIMEOUT_MS });
       await restored();
     },

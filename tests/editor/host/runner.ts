@@ -19,7 +19,7 @@ const tests: HostTest[] = [];
 let data: unknown;
 
 /** Adds a test that runs in the extension host, where `import * as vscode from "vscode"` works. */
-export function test(name: string, body: () => Promise<void> | void, timeoutMs = 60_000): void {
+export function test(name: string, body: () => Promise<void> | void, timeoutMs = 120_000): void {
   if (tests.some((other) => other.name === name)) throw new Error(`Two tests are named "${name}"`);
   tests.push({ name, body, timeoutMs });
 }
