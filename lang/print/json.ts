@@ -18,6 +18,7 @@ import {
   peek,
   quoteAttrName,
   showType,
+  type Layout,
   type Pos,
   type Runtime,
   type Slot,
@@ -54,8 +55,8 @@ class JsonPrinter {
   /** What is printed: pieces are joined to chunks while they are still in the young generation. */
   readonly #chunks: string[] = [];
   #pieces: string[] = [];
-  readonly #keys = new Map<AttrSet["shape"], readonly string[]>();
-  readonly #shapes = new Set<AttrSet["shape"]>();
+  readonly #keys = new Map<Layout, readonly string[]>();
+  readonly #met = new Set<Layout>();
 
   constructor(runtime: Runtime, context: Set<ContextElement>, outerLevels: number) {
     this.#runtime = runtime;
@@ -177,7 +178,7 @@ class JsonPrinter {
     const order = flat.shape.order();
     this.#depth++;
     this.#put("{");
-    const keys = this.#keysOf(flat.shape);
+    const keys = this.#keysOf(flat.shape.layout);
     for (let k = 0; k < order.length; k++) {
       const i = order[k]!;
       const at = positions?.[i] ?? NO_POS;
@@ -192,17 +193,17 @@ class JsonPrinter {
     this.#depth--;
   }
 
-  /** The quoted names of a shape met before, in order: records of a kind share them. */
-  #keysOf(shape: AttrSet["shape"]): readonly string[] | undefined {
-    const known = this.#keys.get(shape);
+  /** The quoted names of a layout met before, in order: records of a kind share them. */
+  #keysOf(layout: Layout): readonly string[] | undefined {
+    const known = this.#keys.get(layout);
     if (known !== undefined) return known;
     // A name that cannot be quoted fails only when its turn comes.
-    if (!this.#shapes.has(shape)) {
-      if (shape.names.length <= MAX_KEPT_NAMES) this.#shapes.add(shape);
+    if (!this.#met.has(layout)) {
+      if (layout.names.length <= MAX_KEPT_NAMES) this.#met.add(layout);
       return undefined;
     }
-    const keys = shape.order().map((i, k) => quoteKey(shape.names[i]!, k));
-    this.#keys.set(shape, keys);
+    const keys = layout.order().map((i, k) => quoteKey(layout.names[i]!, k));
+    this.#keys.set(layout, keys);
     return keys;
   }
 }

@@ -2,6 +2,7 @@ import type { ByteString } from "../../core/index.ts";
 import type { ContextElement } from "../host.ts";
 import {
   AttrSet,
+  ContextString,
   Float,
   Lambda,
   NO_POS,
@@ -14,11 +15,11 @@ import {
   isStringValue,
   peek,
   sourcePos,
-  type ContextString,
   type Pos,
   type Slot,
   type Value,
 } from "../value/index.ts";
+import { ByteWriter } from "./byteWriter.ts";
 import { formatFloat } from "./floats.ts";
 
 export interface XmlOptions {
@@ -35,18 +36,14 @@ const MAX_DEPTH = 10_000;
 
 /** A value as Nix's XML document. @param context gets the contexts of all strings */
 export function printXml(slot: Slot, context: Set<ContextElement>, options: XmlOptions): ByteString {
-  const printer = new XmlPrinter(context, options);
-  printer.open("expr", []);
-  printer.print(slot, NO_POS);
-  printer.close("expr");
-  return printer.text;
+  return new XmlPrinter(context, options).run(slot);
 }
 
-type XmlAttributes = readonly (readonly [name: string, value: string])[];
-
+/** The options' documentation of NixOS is ten megabytes: what is printed goes as bytes into one buffer. */
 class XmlPrinter {
-  text = "<?xml version='1.0' encoding='utf-8'?>\n";
+  readonly #to = new ByteWriter();
   #depth = 0;
+  readonly #maxDepth: number;
   readonly #context: Set<ContextElement>;
   readonly #options: XmlOptions;
   readonly #seenDerivations = new Set<string>();
@@ -54,67 +51,93 @@ class XmlPrinter {
   constructor(context: Set<ContextElement>, options: XmlOptions) {
     this.#context = context;
     this.#options = options;
+    this.#maxDepth = options.maxDepth ?? MAX_DEPTH;
   }
 
-  open(name: string, attributes: XmlAttributes): void {
-    if (this.#depth > (this.#options.maxDepth ?? MAX_DEPTH))
+  run(slot: Slot): ByteString {
+    this.#to.text("<?xml version='1.0' encoding='utf-8'?>\n");
+    this.#start("<expr");
+    this.#open();
+    this.#print(slot, NO_POS);
+    this.#close("</expr>\n");
+    return this.#to.finish();
+  }
+
+  /** An element's indentation and name; attributes may follow, then `#open`. */
+  #start(tag: string): void {
+    this.#to.spaces(2 * this.#depth);
+    this.#to.text(tag);
+  }
+
+  #attribute(name: string, value: ByteString): void {
+    this.#to.text(name);
+    this.#to.text(escapeXml(value));
+    this.#to.text('"');
+  }
+
+  #open(): void {
+    if (this.#depth > this.#maxDepth)
       throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded");
-    this.text += `${"  ".repeat(this.#depth++)}<${name}${formatAttributes(attributes)}>\n`;
+    this.#depth++;
+    this.#to.text(">\n");
   }
 
-  close(name: string): void {
-    this.text += `${"  ".repeat(--this.#depth)}</${name}>\n`;
+  #close(tag: string): void {
+    this.#depth--;
+    this.#start(tag);
   }
 
-  print(slot: Slot, pos: Pos): void {
+  /** An element that says no more than a value. */
+  #leaf(tag: string, value: ByteString): void {
+    this.#start(tag);
+    this.#to.text(escapeXml(value));
+    this.#to.text('" />\n');
+  }
+
+  #print(slot: Slot, pos: Pos): void {
     const value = this.#options.isStrict ? force(slot, pos) : peek(slot);
-    if (value === undefined) this.#empty("unevaluated", []);
-    else if (isInteger(value)) this.#empty("int", [["value", String(value)]]);
-    else if (typeof value === "boolean") this.#empty("bool", [["value", String(value)]]);
-    else if (isStringValue(value)) this.#empty("string", [["value", this.#textOf(value)]]);
-    else if (value instanceof PathValue) this.#empty("path", [["value", value.path]]);
-    else if (value === null) this.#empty("null", []);
-    else if (value instanceof Float) this.#empty("float", [["value", formatFloat(value.value)]]);
+    if (typeof value === "string") this.#leaf('<string value="', value);
+    else if (typeof value === "boolean") this.#leaf('<bool value="', String(value));
     else if (value instanceof AttrSet) this.#set(value);
+    else if (value === null) this.#start("<null />\n");
+    else if (value === undefined) this.#start("<unevaluated />\n");
+    else if (isInteger(value)) this.#leaf('<int value="', String(value));
+    else if (value instanceof ContextString) {
+      for (const element of value.context) this.#context.add(element);
+      this.#leaf('<string value="', value.text);
+    } else if (value instanceof PathValue) this.#leaf('<path value="', value.path);
+    else if (value instanceof Float) this.#leaf('<float value="', formatFloat(value.value));
     else if (isList(value)) {
-      this.open("list", []);
-      for (const item of value) this.print(item, pos);
-      this.close("list");
+      this.#start("<list");
+      this.#open();
+      for (const item of value) this.#print(item, pos);
+      this.#close("</list>\n");
     } else if (value instanceof Lambda) this.#lambda(value);
-    else this.#empty("unevaluated", []);
-  }
-
-  #empty(name: string, attributes: XmlAttributes): void {
-    this.text += `${"  ".repeat(this.#depth)}<${name}${formatAttributes(attributes)} />\n`;
-  }
-
-  #textOf(value: string | ContextString): string {
-    if (typeof value === "string") return value;
-    for (const element of value.context) this.#context.add(element);
-    return value.text;
+    else this.#start("<unevaluated />\n");
   }
 
   #set(set: AttrSet): void {
     if (!isDerivation(set)) {
-      this.open("attrs", []);
+      this.#start("<attrs");
+      this.#open();
       this.#attributes(set);
-      this.close("attrs");
+      this.#close("</attrs>\n");
       return;
     }
     const drvPath = this.#plainAttribute(set, "drvPath");
     const outPath = this.#plainAttribute(set, "outPath");
-    const attributes: [string, string][] = [];
-    if (drvPath !== undefined) attributes.push(["drvPath", drvPath]);
-    if (outPath !== undefined) attributes.push(["outPath", outPath]);
-    this.open("derivation", attributes);
+    this.#start("<derivation");
+    if (drvPath !== undefined) this.#attribute(' drvPath="', drvPath);
+    if (outPath !== undefined) this.#attribute(' outPath="', outPath);
+    this.#open();
     if (drvPath !== undefined && drvPath !== "" && !this.#seenDerivations.has(drvPath)) {
       this.#seenDerivations.add(drvPath);
       this.#attributes(set);
-    } else this.#empty("repeated", []);
-    this.close("derivation");
+    } else this.#start("<repeated />\n");
+    this.#close("</derivation>\n");
   }
 
-  #plainAttribute(set: AttrSet, name: string): string | undefined {
+  #plainAttribute(set: AttrSet, name: string): ByteString | undefined {
     const slot = set.get(name);
     if (slot === undefined) return undefined;
     const value: Value | undefined = this.#options.isStrict ? force(slot, set.posOf(name)) : peek(slot);
@@ -123,46 +146,43 @@ class XmlPrinter {
   }
 
   #attributes(set: AttrSet): void {
-    set.forEachSorted((name, slot, pos) => {
-      this.open("attr", [...this.#place(pos), ["name", name] as const].sort(byName));
-      this.print(slot, pos);
-      this.close("attr");
-    });
+    const { shape, values } = set.flatten();
+    for (const i of shape.order()) {
+      const pos = shape.positions?.[i] ?? NO_POS;
+      this.#start("<attr");
+      this.#place(pos, shape.names[i]);
+      this.#open();
+      this.#print(values[i]!, pos);
+      this.#close("</attr>\n");
+    }
   }
 
   #lambda({ code }: Lambda): void {
-    this.open("function", this.#place(code.pos));
-    if (code.formals === undefined) this.#empty("varpat", [["name", code.argument ?? ""]]);
+    this.#start("<function");
+    this.#place(code.pos, undefined);
+    this.#open();
+    if (code.formals === undefined) this.#leaf('<varpat name="', code.argument ?? "");
     else {
-      const attributes: [string, string][] = [];
-      if (code.hasEllipsis) attributes.push(["ellipsis", "1"]);
-      if (code.argument !== undefined) attributes.push(["name", code.argument]);
-      this.open("attrspat", attributes);
-      const names = code.formals.map((formal) => formal.name).sort();
-      for (const name of names) this.#empty("attr", [["name", name]]);
-      this.close("attrspat");
+      this.#start("<attrspat");
+      if (code.hasEllipsis) this.#attribute(' ellipsis="', "1");
+      if (code.argument !== undefined) this.#attribute(' name="', code.argument);
+      this.#open();
+      for (const name of code.formals.map((formal) => formal.name).sort()) this.#leaf('<attr name="', name);
+      this.#close("</attrspat>\n");
     }
-    this.close("function");
+    this.#close("</function>\n");
   }
 
-  #place(pos: Pos): XmlAttributes {
+  /** Where something was written, if asked for, around its name: in the order of the attributes' names. */
+  #place(pos: Pos, name: string | undefined): void {
     const place = this.#options.hasLocations ? sourcePos(pos) : undefined;
-    if (place === undefined) return [];
-    const attributes: [string, string][] = [
-      ["column", String(place.column)],
-      ["line", String(place.line)],
-    ];
-    if (place.origin.kind === "file") attributes.push(["path", place.origin.path]);
-    return attributes;
+    if (place !== undefined) {
+      this.#attribute(' column="', String(place.column));
+      this.#attribute(' line="', String(place.line));
+    }
+    if (name !== undefined) this.#attribute(' name="', name);
+    if (place?.origin.kind === "file") this.#attribute(' path="', place.origin.path);
   }
-}
-
-function byName(a: readonly [string, string], b: readonly [string, string]): number {
-  return a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0;
-}
-
-function formatAttributes(attributes: XmlAttributes): string {
-  return attributes.map(([name, value]) => ` ${name}="${escapeXml(value)}"`).join("");
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -173,7 +193,9 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "\n": "&#xA;",
 };
 
+const SPECIAL = /["<>&\n]/;
+
 /** An attribute's value as Nix writes it. */
 export function escapeXml(value: string): string {
-  return value.replace(/["<>&\n]/g, (char) => ESCAPES[char]!);
+  return SPECIAL.test(value) ? value.replace(/["<>&\n]/g, (char) => ESCAPES[char]!) : value;
 }

@@ -8,7 +8,7 @@ import {
   type Expr,
   type LambdaExpr,
 } from "./ast.ts";
-import { ByteWriter } from "./byteWriter.ts";
+import { ByteWriter } from "../print/byteWriter.ts";
 
 /** Prints a syntax tree as `nix-instantiate --parse` does. */
 export function printExpr(expr: Expr): string {
