@@ -6,7 +6,7 @@ import {
   EMPTY_SET,
   Lambda,
   createEvaluator,
-  internShape,
+  shapeOf,
   type EvalSettings,
   type Evaluator,
   type Slot,
@@ -146,9 +146,7 @@ function withShellArgument(plain: AttrSet): AttrSet {
 }
 
 function setOf(entries: ReadonlyMap<string, Slot>): AttrSet {
-  return entries.size === 0
-    ? EMPTY_SET
-    : new AttrSet(internShape([...entries.keys()]), [...entries.values()]);
+  return entries.size === 0 ? EMPTY_SET : new AttrSet(shapeOf([...entries.keys()]), [...entries.values()]);
 }
 
 function evalSettings(context: StoreContext, showTrace = false): EvalSettings {

@@ -2,6 +2,7 @@ import {
   AttrSet,
   EMPTY_SET,
   Lambda,
+  Layout,
   NO_POS,
   PrimOp,
   PrimOpApp,
@@ -14,8 +15,9 @@ import {
   forceList,
   forceStringNoContext,
   getAttr,
-  internShape,
   positionValue,
+  shapeOf,
+  template,
   type FlatAttrSet,
   type Formal,
   type Pos,
@@ -118,8 +120,8 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
       const names: string[] = [];
       const values: Slot[] = [];
       const positions: Pos[] = [];
-      // Where the last shape has its two names: most lists are made by one function.
-      let shape: AttrSet["shape"] | undefined;
+      // Where the last layout has its two names: most lists are made by one function.
+      let layout: Layout | undefined;
       let nameAt = -1;
       let valueAt = -1;
       let withoutValue: AttrSet | undefined;
@@ -130,10 +132,11 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
           "while evaluating an element of the list passed to builtins.listToAttrs",
         );
         if (pair.base !== null) pair.flatten();
-        if (pair.shape !== shape) {
-          shape = pair.shape;
-          nameAt = shape.find("name");
-          valueAt = shape.find("value");
+        const { shape } = pair;
+        if (shape.layout !== layout) {
+          layout = shape.layout;
+          nameAt = layout.find("name");
+          valueAt = layout.find("value");
         }
         const nameSlot = nameAt < 0 ? getAttr(pair, "name", PAIR) : pair.slotAt(nameAt);
         const name =
@@ -153,7 +156,9 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
       }
       // Nix looks at the values after all names.
       if (withoutValue !== undefined) getAttr(withoutValue, "value", PAIR);
-      return names.length === 0 ? EMPTY_SET : new AttrSet(new Shape(names, positions, index), values);
+      return names.length === 0
+        ? EMPTY_SET
+        : new AttrSet(new Shape(new Layout(names, index), positions), values);
     },
   ),
   define2("intersectAttrs", "e1 e2", "The attributes of `e2` whose names are in `e1` too.", (_, e1, e2) => {
@@ -219,11 +224,11 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
     claimWords(values.length);
     const names = shape.names;
     // Nix gives the mapped attributes no positions.
-    const mappedShape = shape.positions === undefined ? shape : withoutPositions(names);
-    const mapped = new Array<Slot | undefined>(values.length).fill(undefined);
+    const mappedShape = shape.layout.bare;
     const isEager = values.length >= EAGER_ITEMS;
     const makeSlot = (i: number): Slot => delaySlotCall2(f, names[i]!, values[i]!, isEager);
-    if (mapped.length > EAGER_SIZE) return new AttrSet(mappedShape, mapped, null, makeSlot);
+    if (values.length > EAGER_SIZE) return new AttrSet(mappedShape, template(values.length), null, makeSlot);
+    const mapped = values.slice();
     for (let i = 0; i < mapped.length; i++) mapped[i] = makeSlot(i);
     return new AttrSet(mappedShape, mapped);
   }),
@@ -300,18 +305,7 @@ function intersect(left: FlatAttrSet, right: AttrSet): AttrSet {
 function setOf(names: string[], values: Slot[], positions?: readonly Pos[]): AttrSet {
   if (names.length === 0) return EMPTY_SET;
   const known = positions?.some((pos) => pos !== NO_POS) === true ? positions : undefined;
-  return new AttrSet(internShape(names, known), values);
-}
-
-const bareShapes = new WeakMap<readonly string[], AttrSet["shape"]>();
-
-function withoutPositions(names: readonly string[]): AttrSet["shape"] {
-  let shape = bareShapes.get(names);
-  if (shape === undefined) {
-    shape = internShape(names);
-    bareShapes.set(names, shape);
-  }
-  return shape;
+  return new AttrSet(shapeOf(names, known), values);
 }
 
 const formalsSets = new WeakMap<readonly Formal[], AttrSet>();

@@ -20,7 +20,7 @@ import {
   forceString,
   forceStringNoContext,
   getAttr,
-  internShape,
+  shapeOf,
   isCatchable,
   isInteger,
   isStringValue,
@@ -32,7 +32,7 @@ import {
 } from "../value/index.ts";
 import { define1, define2, type Definition } from "./define.ts";
 
-const TRY_SHAPE = internShape(["success", "value"]);
+const TRY_SHAPE = shapeOf(["success", "value"]);
 
 export function controlBuiltins(runtime: Runtime): readonly Definition[] {
   const message = (slot: Slot, frame: string): string =>

@@ -9,7 +9,7 @@ import {
   addFrame,
   evalError,
   forceStringNoContext,
-  internShape,
+  shapeOf,
   makeString,
   type Runtime,
   type Shape,
@@ -81,7 +81,7 @@ export function conversionBuiltins(runtime: Runtime): readonly Definition[] {
   ];
 }
 
-const TIMESTAMP_SHAPE = internShape(["_type", "value"]);
+const TIMESTAMP_SHAPE = shapeOf(["_type", "value"]);
 
 const JSON_VALUES: JsonBuilder<Value, Shape> = {
   string(text) {
@@ -95,7 +95,7 @@ const JSON_VALUES: JsonBuilder<Value, Shape> = {
   list: (items) => items,
   shape(names) {
     for (const name of names) requireNoNul(name);
-    return internShape(names);
+    return shapeOf(names);
   },
   object: (shape, values) => (values.length === 0 ? EMPTY_SET : new AttrSet(shape, values)),
 };

@@ -23,7 +23,7 @@ import {
   forceString,
   forceStringNoContext,
   getAttr,
-  internShape,
+  shapeOf,
   makeString,
   quoteAttrName,
   showPos,
@@ -492,7 +492,7 @@ class DerivationWriter {
       names.push(output);
       values.push(makeString(path, new Set([`!${output}!${drvPath}`])));
     }
-    return new AttrSet(internShape(names), values);
+    return new AttrSet(shapeOf(names), values);
   }
 
   #kind(isOnlyOut: boolean): InstantiateRequest["kind"] {

@@ -15,7 +15,7 @@ import {
   forceInt,
   forceList,
   forceStringNoContext,
-  internShape,
+  shapeOf,
   lessThan,
   PrimOp,
   type Env,
@@ -35,7 +35,7 @@ import {
 } from "./define.ts";
 import { sortByLess } from "./sort.ts";
 
-const PARTITION_SHAPE = internShape(["right", "wrong"]);
+const PARTITION_SHAPE = shapeOf(["right", "wrong"]);
 
 export const LIST_BUILTINS: readonly Definition[] = [
   define1(

@@ -14,7 +14,7 @@ import {
   makeString,
   textOf,
   AttrSet,
-  internShape,
+  shapeOf,
   type Runtime,
   type Slot,
   type Value,
@@ -23,7 +23,7 @@ import { define1, define2, define3, failure, type Definition } from "./define.ts
 import { cachedRegex, RegexError, type Groups, type Regex } from "./regex/regex.ts";
 import { compareVersions, parseDerivationName, splitVersion } from "./versions.ts";
 
-const NAME_SHAPE = internShape(["name", "version"]);
+const NAME_SHAPE = shapeOf(["name", "version"]);
 
 export function stringBuiltins(runtime: Runtime): readonly Definition[] {
   return [

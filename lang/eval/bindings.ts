@@ -1,12 +1,13 @@
 import { nameLambda, type AttrDef, type AttrsExpr, type LetExpr, type WithExpr } from "../syntax/index.ts";
-import { Shape } from "../value/attrs.ts";
 import { addFrame, evalError } from "../value/error.ts";
 import { force, forceAttrs, forceStringNoContext, runThunk } from "../value/force.ts";
 import { showPos, type Pos } from "../value/position.ts";
+import { Layout, Shape, shapeOf } from "../value/shape.ts";
+import { slotsLike, template } from "../value/slots.ts";
 import { suggest } from "../value/suggest.ts";
-import { AttrSet, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
-import type { Code, Compiler, Delay } from "./code.ts";
-import { frameMaker, slotsLike, template } from "./frame.ts";
+import { AttrSet, EMPTY_SET, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
+import { delayed, type Code, type Compiler, type Delay } from "./code.ts";
+import { frameMaker } from "./frame.ts";
 import { selector } from "./select.ts";
 import { quoteAttrName } from "../value/literal.ts";
 
@@ -46,11 +47,6 @@ function compileDef(def: AttrDef, compiler: Compiler): MakeSlot {
       };
     }
   }
-}
-
-function thunkOf(def: AttrDef, compiler: Compiler): MakeSlot {
-  const code = compiler.lazy(def.value);
-  return (env) => new Thunk(code.run, env);
 }
 
 /** Selects from the source of an `inherit (…)`; such a thunk's data is the source, not an environment. */
@@ -139,7 +135,7 @@ export function compileWith(expr: WithExpr, compiler: Compiler): Code {
 
 export function compileAttrs(expr: AttrsExpr, compiler: Compiler): Code {
   if (expr.isRecursive) return compileRecursive(expr, compiler);
-  const shape = shapeOf(expr);
+  const shape = shapeOfDefs(expr);
   const count = expr.defs.length;
   if (expr.dynamic.length > 0) {
     const makers = compileDefs(expr, compiler);
@@ -163,7 +159,7 @@ export function compileAttrs(expr: AttrsExpr, compiler: Compiler): Code {
     const empty = template(count);
     return (env) => {
       const sources = sourcesOf(env);
-      const values = slotsLike(empty);
+      const values = slotsLike<Slot>(empty);
       for (let i = 0; i < count; i++) values[i] = makers[i]!(env, env, sources);
       return new AttrSet(shape, values);
     };
@@ -171,7 +167,7 @@ export function compileAttrs(expr: AttrsExpr, compiler: Compiler): Code {
   const [m0, m1, m2] = makers;
   switch (count) {
     case 0:
-      return () => EMPTY;
+      return () => EMPTY_SET;
     case 1:
       return (env) => new AttrSet(shape, [m0!(env, env, NO_SOURCES)]);
     case 2:
@@ -182,7 +178,7 @@ export function compileAttrs(expr: AttrsExpr, compiler: Compiler): Code {
     default: {
       const empty = template(count);
       return (env) => {
-        const values = slotsLike(empty);
+        const values = slotsLike<Slot>(empty);
         for (let i = 0; i < count; i++) values[i] = makers[i]!(env, env, NO_SOURCES);
         return new AttrSet(shape, values);
       };
@@ -190,10 +186,8 @@ export function compileAttrs(expr: AttrsExpr, compiler: Compiler): Code {
   }
 }
 
-const EMPTY = new AttrSet(new Shape([]), []);
-
-function shapeOf(expr: AttrsExpr): Shape {
-  return new Shape(
+function shapeOfDefs(expr: AttrsExpr): Shape {
+  return shapeOf(
     expr.defs.map((def) => def.name),
     expr.defs.map((def) => def.pos),
   );
@@ -214,13 +208,15 @@ function compileBig(expr: AttrsExpr, shape: Shape, compiler: Compiler): Code {
 }
 
 function compileRecursive(expr: AttrsExpr, compiler: Compiler): Code {
-  const shape = shapeOf(expr);
+  const shape = shapeOfDefs(expr);
   const overrides = expr.defs.findIndex((def) => def.name === "__overrides");
   // What may yet be overridden must not be read while the set is made.
   const makers =
     overrides < 0
       ? compileDefs(expr, compiler)
-      : expr.defs.map((def) => (def.kind === "plain" ? thunkOf(def, compiler) : compileDef(def, compiler)));
+      : expr.defs.map((def) =>
+          def.kind === "plain" ? delayed(def.value, compiler) : compileDef(def, compiler),
+        );
   const sourcesOf = compileSources(expr, compiler);
   const addDynamic = expr.dynamic.length === 0 ? undefined : compileDynamic(expr, compiler);
   const count = makers.length;
@@ -253,7 +249,7 @@ function applyOverrides(set: AttrSet, inner: Env, index: number): AttrSet {
       values.push(slot);
     }
   });
-  return new AttrSet(new Shape(names, positions), values);
+  return new AttrSet(shapeOf(names, positions), values);
 }
 
 /** Past this many names the shapes of `{ ${name} = …; }` are not kept. */
@@ -282,8 +278,8 @@ function oneDynamic({
     setName(name);
     let shape = shapes.get(name);
     if (shape === undefined) {
-      shape = new Shape([name], positions);
-      if (shapes.size < MAX_DYNAMIC_SHAPES) shapes.set(name, shape);
+      if (shapes.size < MAX_DYNAMIC_SHAPES) shapes.set(name, (shape = shapeOf([name], positions)));
+      else shape = new Shape(new Layout([name]), positions);
     }
     return new AttrSet(shape, [value(env)]);
   };
@@ -322,6 +318,6 @@ function compileDynamic(expr: AttrsExpr, compiler: Compiler): (set: AttrSet, env
       positions.push(pos);
       values.push(value(env));
     }
-    return new AttrSet(new Shape(names, positions), values);
+    return new AttrSet(shapeOf(names, positions), values);
   };
 }

@@ -1,6 +1,6 @@
 import type { Expr } from "../syntax/index.ts";
 import type { Runtime } from "../value/runtime.ts";
-import type { Env, Slot, Value } from "../value/value.ts";
+import { Thunk, type Env, type Slot, type Value } from "../value/value.ts";
 
 /** A compiled expression: gives its value, forced. */
 export type Code = (env: Env) => Value;
@@ -25,19 +25,46 @@ export interface Compiler {
   builtin(name: string): Value;
 }
 
-/** Holds code that replaces itself by its compiled form: most code of a package tree never runs. */
+/**
+ * Holds code that is compiled when it first runs: most code of a package tree never does. Without a function of its
+ * own for that: there are hundreds of thousands.
+ */
 export class LazyCode {
-  run: Code;
+  run: (this: LazyCode, env: Env) => Value;
+  readonly #expr: Expr;
+  readonly #compiler: Compiler;
+  /** What thunks hold that were made before the first run. */
+  #pending: Code | undefined = undefined;
 
   constructor(expr: Expr, compiler: Compiler) {
-    let compiled: Code | undefined;
-    this.run = (env) => {
-      // Thunks made before the first run hold this function, not what replaces it.
-      if (compiled === undefined) {
-        compiled = compiler.compile(expr);
-        this.run = compiled;
-      }
-      return compiled(env);
-    };
+    this.run = compileAndRun;
+    this.#expr = expr;
+    this.#compiler = compiler;
   }
+
+  compiled(): Code {
+    if (this.run === compileAndRun) this.run = this.#compiler.compile(this.#expr);
+    return this.run as Code;
+  }
+
+  /** The code as a function, compiled when that runs. */
+  pending(): Code {
+    if (this.run !== compileAndRun) return this.run as Code;
+    return (this.#pending ??= (env) => this.compiled()(env));
+  }
+}
+
+function compileAndRun(this: LazyCode, env: Env): Value {
+  return this.compiled()(env);
+}
+
+/** Makes thunks for an expression, whose code is compiled when the first of them is forced. */
+export function delayed(expr: Expr, compiler: Compiler): Delay {
+  let code: Code | undefined;
+  // Thunks made before the first run hold this function, not what replaces it.
+  const first: Code = (env) => {
+    code ??= compiler.compile(expr);
+    return code(env);
+  };
+  return (env) => new Thunk(code ?? first, env);
 }

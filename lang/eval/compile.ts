@@ -1,10 +1,10 @@
 import { GLOBAL, expand, pathOf, type Expr, type SelectExpr } from "../syntax/index.ts";
 import { positionValue } from "../value/positionValue.ts";
 import type { Runtime } from "../value/runtime.ts";
+import { slotsLike, template } from "../value/slots.ts";
 import { AttrSet, Float, PathValue, PrimOp, Thunk, type Slot, type Value } from "../value/value.ts";
 import { compileAttrs, compileLet, compileWith } from "./bindings.ts";
-import { LazyCode, type Code, type Compiler, type Delay } from "./code.ts";
-import { slotsLike, template } from "./frame.ts";
+import { LazyCode, delayed, type Code, type Compiler, type Delay } from "./code.ts";
 import { compileLambda } from "./lambda.ts";
 import {
   compileAssert,
@@ -110,7 +110,7 @@ export class ClosureCompiler implements Compiler {
         if (count === 0) return () => NO_ITEMS;
         const empty = template(count);
         return (env) => {
-          const list = slotsLike(empty);
+          const list = slotsLike<Slot>(empty);
           for (let i = 0; i < count; i++) list[i] = items[i]!(env);
           return list;
         };
@@ -150,8 +150,7 @@ export class ClosureCompiler implements Compiler {
     }
     const cheap = this.isFullyLazy ? undefined : this.#delayCheap(expr);
     if (cheap !== undefined) return cheap;
-    const code = this.lazy(expr);
-    return (env) => new Thunk(code.run, env);
+    return delayed(expr, this);
   }
 
   /** The value itself where it costs no more than a thunk would. */
@@ -188,14 +187,14 @@ export class ClosureCompiler implements Compiler {
     const peek = peeker(expr.object, this);
     if (peek === undefined) return undefined;
     const select = selector(name);
-    const code = this.lazy(expr);
+    const later = delayed(expr, this);
     return (env) => {
       const object = peek(env);
       if (object instanceof AttrSet) {
         const slot = select(object);
         if (slot !== undefined) return slot;
       }
-      return new Thunk(code.run, env);
+      return later(env);
     };
   }
 
@@ -207,10 +206,10 @@ export class ClosureCompiler implements Compiler {
       return undefined;
     const peek = this.#peek(expr, 0);
     if (peek === undefined) return undefined;
-    const code = this.lazy(expr);
+    const later = delayed(expr, this);
     return (env) => {
       const value = peek(env);
-      return value === undefined ? new Thunk(code.run, env) : value;
+      return value === undefined ? later(env) : value;
     };
   }
 

@@ -1,14 +1,5 @@
-import type { Env, Slot } from "../value/value.ts";
-
-/**
- * An array to copy (`slice`) where one of a known length is filled: copies are "packed" and exactly as long, unlike
- * those of `new Array(n)`, so that all environments and values are of one kind to the machine. Measured on NixOS.
- */
-export function template(length: number): undefined[] {
-  const array: undefined[] = [];
-  for (let i = 0; i < length; i++) array.push(undefined);
-  return array.slice();
-}
+import { template } from "../value/slots.ts";
+import type { Env } from "../value/value.ts";
 
 /** Makes environments of a size, with the surrounding one in place. */
 export function frameMaker(size: number): (up: Env) => Env {
@@ -30,9 +21,4 @@ export function frameMaker(size: number): (up: Env) => Env {
       };
     }
   }
-}
-
-/** An array for slots that are all about to be set. */
-export function slotsLike(empty: readonly undefined[]): Slot[] {
-  return empty.slice() as unknown as Slot[];
 }

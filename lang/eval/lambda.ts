@@ -1,13 +1,13 @@
 import type { Expr, LambdaExpr } from "../syntax/index.ts";
-import type { Shape } from "../value/attrs.ts";
 import { calls, enterCall } from "../value/callDepth.ts";
 import { addFrame, evalError } from "../value/error.ts";
 import { forceAttrs } from "../value/force.ts";
 import { NO_POS, type Pos } from "../value/position.ts";
+import type { Layout } from "../value/shape.ts";
 import { suggest } from "../value/suggest.ts";
 import { AttrSet, Lambda, Thunk, type Env, type LambdaCode, type Slot, type Value } from "../value/value.ts";
 import { compileAppended } from "./append.ts";
-import type { Code, Compiler, Delay } from "./code.ts";
+import type { Compiler, Delay, LazyCode } from "./code.ts";
 import { frameMaker } from "./frame.ts";
 import { quoteAttrName } from "../value/literal.ts";
 
@@ -37,7 +37,15 @@ function compileCurried(expr: LambdaExpr, compiler: Compiler): LambdaCode {
   // The code of the function that is left when so many arguments are held; each gives the next.
   const codes: (LambdaCode | undefined)[] = Array.from({ length: arity + 1 });
   for (let held = arity - 1; held >= 1; held--)
-    codes[held] = heldArguments(chain[held]!, held, codes[held + 1], body, compiler);
+    codes[held] = heldArguments(
+      chain[held]!,
+      held + 1,
+      arity - held,
+      codes[held + 1],
+      codes[held + 2],
+      body,
+      compiler,
+    );
   const afterOne = codes[1];
   const call1 =
     afterOne !== undefined
@@ -83,7 +91,7 @@ function compileCurried(expr: LambdaExpr, compiler: Compiler): LambdaCode {
   const delayBody = (frame: Env, isEager: boolean): Slot =>
     isEager && !isFullyLazy
       ? (eager ??= compiler.delay(last.body))(frame)
-      : new Thunk(limited ?? body.run, frame);
+      : new Thunk(limited ?? body.pending(), frame);
   const delay1: LambdaCode["delay1"] =
     arity === 1 ? (env, a, isEager) => delayBody(size === 2 ? [env, a] : frame1(env, a), isEager) : undefined;
   const delay2: LambdaCode["delay2"] =
@@ -118,22 +126,33 @@ function appendedBy(
   };
 }
 
-/** The function that a function of several arguments gives: its environment holds the first ones. */
+/**
+ * The function that a function of several arguments gives: its environment holds the first ones.
+ * @param slot the next argument's
+ * @param left how many arguments it still takes
+ */
 function heldArguments(
   expr: LambdaExpr,
-  held: number,
-  inner: LambdaCode | undefined,
-  body: { readonly run: Code },
+  slot: number,
+  left: number,
+  afterOne: LambdaCode | undefined,
+  afterTwo: LambdaCode | undefined,
+  body: LazyCode,
   compiler: Compiler,
 ): LambdaCode {
-  const slot = held + 1;
+  // The held environment may be used again: each call works on its own.
   const call1 = (env: Env, argument: Slot): Value => {
-    // The held environment may be used again: each call works on its own.
     const frame = env.slice();
     frame[slot] = argument;
-    return inner === undefined ? body.run(frame) : new Lambda(inner, frame);
+    return afterOne === undefined ? body.run(frame) : new Lambda(afterOne, frame);
   };
-  return lambdaCode(expr, compiler, call1, undefined);
+  const call2 = (env: Env, first: Slot, second: Slot): Value => {
+    const frame = env.slice();
+    frame[slot] = first;
+    frame[slot + 1] = second;
+    return afterTwo === undefined ? body.run(frame) : new Lambda(afterTwo, frame);
+  };
+  return lambdaCode(expr, compiler, call1, left > 1 ? call2 : undefined);
 }
 
 function lambdaCode(
@@ -238,8 +257,8 @@ function compileFormals(expr: LambdaExpr, compiler: Compiler): LambdaCode {
   );
   const body = compiler.lazy(expr.body);
   const { hasEllipsis, pos: lambdaPos } = expr;
-  // Which value of the argument's shape each formal takes; remembered for the last shape.
-  let shape: Shape | undefined;
+  // Which value of the argument's layout each formal takes; remembered for the last one.
+  let layout: Layout | undefined;
   let indexes: number[] = [];
   let isComplete = false;
   const call1 = (env: Env, argument: Slot, pos: Pos): Value => {
@@ -267,9 +286,9 @@ function compileFormals(expr: LambdaExpr, compiler: Compiler): LambdaCode {
         return body.run(frame);
       }
     }
-    if (set.shape !== shape) {
-      shape = set.shape;
-      const found = shape;
+    const found = set.shape.layout;
+    if (found !== layout) {
+      layout = found;
       indexes = names.map((name) => found.find(name));
       isComplete = true;
       let used = 0;
@@ -277,8 +296,8 @@ function compileFormals(expr: LambdaExpr, compiler: Compiler): LambdaCode {
         if (indexes[i]! >= 0) used++;
         else isComplete = false;
       }
-      if (!hasEllipsis && used !== shape.names.length) {
-        shape = undefined;
+      if (!hasEllipsis && used !== found.names.length) {
+        layout = undefined;
         // Nix finds missing arguments first.
         for (let i = 0; i < names.length; i++)
           if (defaults[i] === undefined && found.find(names[i]!) < 0) throw missingArgument(i, pos);
@@ -315,7 +334,7 @@ function compileFormals(expr: LambdaExpr, compiler: Compiler): LambdaCode {
       expr,
       pos,
     );
-  const unexpectedArgument = (found: Shape, pos: Pos): unknown => {
+  const unexpectedArgument = (found: Layout, pos: Pos): unknown => {
     const name = found
       .order()
       .map((i) => found.names[i]!)

@@ -1,24 +1,25 @@
 import { posOfExpr, printExpr, type AttrName, type HasAttrExpr, type SelectExpr } from "../syntax/index.ts";
-import type { Shape } from "../value/attrs.ts";
 import { calls } from "../value/callDepth.ts";
 import { addFrame, evalError } from "../value/error.ts";
 import { force, forceAttrs, forceStringNoContext, isUnderEvaluation, runThunk } from "../value/force.ts";
 import { NO_POS, sourceOf, type Pos } from "../value/position.ts";
 import { quoteAttrName } from "../value/literal.ts";
+import type { Layout } from "../value/shape.ts";
 import { suggest } from "../value/suggest.ts";
 import { AttrSet, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
 import type { Code, Compiler } from "./code.ts";
 import { INTERNAL_PREFIX } from "./internalFiles.ts";
 
-/** Finds an attribute, remembering where the last shape had it. */
+/** Finds an attribute, remembering where the last layout had it. */
 export function selector(name: string): (set: AttrSet) => Slot | undefined {
-  let shape: Shape | undefined;
+  let layout: Layout | undefined;
   let index = -1;
   return (set) => {
     if (set.base !== null) return set.get(name);
-    if (set.shape !== shape) {
-      shape = set.shape;
-      index = shape.find(name);
+    const found = set.shape.layout;
+    if (found !== layout) {
+      layout = found;
+      index = found.find(name);
     }
     if (index < 0) return undefined;
     const slot = set.values[index];
@@ -65,7 +66,7 @@ function compileSelectOne(expr: SelectExpr, name: string, compiler: Compiler): C
   const object = compiler.compile(expr.object);
   const objectPos = posOfExpr(expr.object);
   const { pos } = expr;
-  let shape: Shape | undefined;
+  let layout: Layout | undefined;
   let index = -1;
   return (env) => {
     let set: Value;
@@ -75,9 +76,10 @@ function compileSelectOne(expr: SelectExpr, name: string, compiler: Compiler): C
       throw addFrame(error, SELECTING, objectPos);
     }
     if (set instanceof AttrSet && set.base === null) {
-      if (set.shape !== shape) {
-        shape = set.shape;
-        index = shape.find(name);
+      const found = set.shape.layout;
+      if (found !== layout) {
+        layout = found;
+        index = found.find(name);
       }
       if (index >= 0) {
         let slot = set.values[index];
@@ -87,7 +89,7 @@ function compileSelectOne(expr: SelectExpr, name: string, compiler: Compiler): C
         const at = index;
         try {
           const value = runThunk(slot, pos);
-          if (set.shape === shape) set.values[at] = value;
+          set.values[at] = value;
           return value;
         } catch (error) {
           throw selectFrames(error, set.posOf(name), quoteAttrName(name), quoteAttrName(name), pos);

@@ -2,6 +2,7 @@ import { FROM_WITH, GLOBAL, type VarExpr, type WithPlace } from "../syntax/index
 import { addFrame, evalError } from "../value/error.ts";
 import { force, forceAttrs, runThunk, variableReaders } from "../value/force.ts";
 import type { Pos } from "../value/position.ts";
+import type { Layout } from "../value/shape.ts";
 import { suggest } from "../value/suggest.ts";
 import { AttrSet, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
 import type { Code, Compiler, Delay } from "./code.ts";
@@ -118,12 +119,12 @@ export function delayVariable(expr: VarExpr, compiler: Compiler): Delay {
   };
 }
 
-/** One `with` that may have a variable, and where the last set's shape had it. Kept flat: lookups go through several. */
+/** One `with` that may have a variable, and where the last set's layout had it. Kept flat: lookups go through several. */
 class WithSite {
   readonly depth: number;
   readonly slot: number;
   readonly pos: Pos;
-  shape: AttrSet["shape"] | undefined;
+  layout: Layout | undefined;
   index = -1;
 
   constructor({ depth, slot, pos }: WithPlace) {
@@ -149,9 +150,10 @@ function compileWithLookup(expr: VarExpr): Code {
       let found: Slot | undefined;
       if (set.base !== null) found = set.get(name);
       else {
-        if (set.shape !== site.shape) {
-          site.shape = set.shape;
-          site.index = set.shape.find(name);
+        const { layout } = set.shape;
+        if (layout !== site.layout) {
+          site.layout = layout;
+          site.index = layout.find(name);
         }
         if (site.index < 0) continue;
         found = set.values[site.index];

@@ -1,104 +1,7 @@
 import { claimWords } from "./heap.ts";
 import { NO_POS, type Pos } from "./position.ts";
-
-/** Up to this many names are searched one by one; past it a shape gets an index. Measured: 6 to 10 are alike. */
-const LINEAR_NAMES = 8;
-const MAX_PLANS = 64;
-const MAX_PLAN_NAMES = 64;
-
-/**
- * The names of an attribute set, with where each was written; shared by all sets made in the same place, so that
- * selects can remember a name's index by the shape's identity.
- */
-export class Shape {
-  readonly names: readonly string[];
-  /** Parallel to `names`; `undefined` when no attribute has a position. */
-  readonly positions: readonly Pos[] | undefined;
-  #index: Map<string, number> | undefined;
-  #order: readonly number[] | undefined;
-  #plans: Map<Shape, MergePlan> | undefined;
-
-  /** @param index each name's index, where the caller has it */
-  constructor(names: readonly string[], positions?: readonly Pos[], index?: Map<string, number>) {
-    this.names = names;
-    this.positions = positions;
-    this.#index = index;
-  }
-
-  /** The index of a name, or -1. */
-  find(name: string): number {
-    const names = this.names;
-    if (names.length <= LINEAR_NAMES) {
-      for (let i = 0; i < names.length; i++) if (names[i] === name) return i;
-      return -1;
-    }
-    if (this.#index === undefined) {
-      const index = new Map<string, number>();
-      for (let i = 0; i < names.length; i++) index.set(names[i]!, i);
-      this.#index = index;
-    }
-    return this.#index.get(name) ?? -1;
-  }
-
-  /** Indexes in the order of their names' bytes. */
-  order(): readonly number[] {
-    if (this.#order !== undefined) return this.#order;
-    const names = this.names;
-    const order = new Array<number>(names.length);
-    let isSorted = true;
-    for (let i = 0; i < names.length; i++) {
-      order[i] = i;
-      if (i > 0 && names[i - 1]! > names[i]!) isSorted = false;
-    }
-    if (!isSorted) order.sort((a, b) => (names[a]! < names[b]! ? -1 : 1));
-    this.#order = order;
-    return order;
-  }
-
-  /** How `this // other` is laid out. */
-  planMerge(other: Shape): MergePlan {
-    const known = this.#plans?.get(other);
-    if (known !== undefined) return known;
-    const names = this.names.slice();
-    const targets = new Array<number>(other.names.length);
-    for (let j = 0; j < targets.length; j++) {
-      const name = other.names[j]!;
-      let i = this.find(name);
-      if (i < 0) {
-        i = names.length;
-        names.push(name);
-      }
-      targets[j] = i;
-    }
-    let positions: Pos[] | undefined;
-    if (this.positions !== undefined || other.positions !== undefined) {
-      positions = this.positions?.slice() ?? new Array<Pos>(this.names.length).fill(NO_POS);
-      for (let j = 0; j < targets.length; j++) positions[targets[j]!] = other.positions?.[j] ?? NO_POS;
-    }
-    // A loop that sets the same names again and again must come back to the same shape.
-    const isSame = names.length === this.names.length && hasSame(this.positions, positions);
-    const plan: MergePlan = { shape: isSame ? this : new Shape(names, positions), targets };
-    if (names.length <= MAX_PLAN_NAMES) {
-      this.#plans ??= new Map();
-      if (this.#plans.size < MAX_PLANS) this.#plans.set(other, plan);
-    }
-    return plan;
-  }
-}
-
-function hasSame(a: readonly Pos[] | undefined, b: readonly Pos[] | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  for (let i = 0; i < b.length; i++) if (a[i] !== b[i]) return false;
-  return true;
-}
-
-interface MergePlan {
-  readonly shape: Shape;
-  /** For each name of the right side, its index in the result. */
-  readonly targets: readonly number[];
-}
-
-export const EMPTY_SHAPE = new Shape([]);
+import { EMPTY_SHAPE, Layout, Shape, shapeOf } from "./shape.ts";
+import { slotsLike } from "./slots.ts";
 
 /**
  * An attribute set: a shape with values, on top of further layers when `//` put a small set over a big one.
@@ -127,7 +30,7 @@ export class AttrSetOf<S> {
 
   /** Names must be distinct. */
   static of<S>(names: readonly string[], values: S[], positions?: readonly Pos[]): AttrSetOf<S> {
-    return new AttrSetOf<S>(names.length === 0 ? EMPTY_SHAPE : new Shape(names, positions), values);
+    return new AttrSetOf<S>(names.length === 0 ? EMPTY_SHAPE : shapeOf(names, positions), values);
   }
 
   static fromMap<S>(entries: ReadonlyMap<string, S>): AttrSetOf<S> {
@@ -142,7 +45,7 @@ export class AttrSetOf<S> {
     // eslint-disable-next-line typescript/no-this-alias
     let layer: AttrSetOf<S> | null = this;
     do {
-      const i = layer.shape.find(name);
+      const i = layer.shape.layout.find(name);
       if (i >= 0) {
         const slot = layer.values[i];
         return slot === undefined ? layer.slotAt(i) : slot;
@@ -156,7 +59,7 @@ export class AttrSetOf<S> {
     // eslint-disable-next-line typescript/no-this-alias
     let layer: AttrSetOf<S> | null = this;
     do {
-      if (layer.shape.find(name) >= 0) return true;
+      if (layer.shape.layout.find(name) >= 0) return true;
       layer = layer.base;
     } while (layer !== null);
     return false;
@@ -167,7 +70,7 @@ export class AttrSetOf<S> {
     // eslint-disable-next-line typescript/no-this-alias
     let layer: AttrSetOf<S> | null = this;
     do {
-      const i = layer.shape.find(name);
+      const i = layer.shape.layout.find(name);
       if (i >= 0) return layer.shape.positions?.[i] ?? NO_POS;
       layer = layer.base;
     } while (layer !== null);
@@ -180,7 +83,7 @@ export class AttrSetOf<S> {
 
   /** Writes a forced value back, so that the next reader meets no thunk. */
   writeBack(name: string, value: S): void {
-    const i = this.shape.find(name);
+    const i = this.shape.layout.find(name);
     if (i >= 0) this.values[i] = value;
   }
 
@@ -235,7 +138,7 @@ export class AttrSetOf<S> {
       positions.push(shape.positions?.[i] ?? NO_POS);
     }
     if (names.length === values.length) return this;
-    return new AttrSetOf<S>(internShape(names, shape.positions === undefined ? undefined : positions), kept);
+    return new AttrSetOf<S>(shapeOf(names, shape.positions === undefined ? undefined : positions), kept);
   }
 
   #makeAll(): void {
@@ -274,7 +177,7 @@ export class AttrSetOf<S> {
         }
       }
     }
-    this.shape = new Shape(names, positions, index);
+    this.shape = new Shape(new Layout(names, index), positions);
     this.values = values;
     this.base = null;
   }
@@ -352,30 +255,21 @@ function stack<S>(base: AttrSetOf<S>, top: AttrSetOf<S>): AttrSetOf<S> {
 function mergeFlat<S>(left: AttrSetOf<S>, right: AttrSetOf<S>): AttrSetOf<S> {
   if (left.makeSlot !== null) for (let i = 0; i < left.values.length; i++) left.slotAt(i);
   if (right.makeSlot !== null) for (let i = 0; i < right.values.length; i++) right.slotAt(i);
-  const { shape, targets } = left.shape.planMerge(right.shape);
-  claimWords(shape.names.length);
+  const { layout, targets, empty } = left.shape.layout.planMerge(right.shape.layout);
+  const shape = left.shape.mergedWith(right.shape, layout);
+  claimWords(layout.names.length);
+  const leftSize = left.values.length;
+  if (empty !== undefined && empty.length > leftSize) {
+    const values = slotsLike<S | undefined>(empty);
+    for (let i = 0; i < leftSize; i++) values[i] = left.values[i];
+    for (let j = 0; j < targets.length; j++) values[targets[j]!] = right.values[j];
+    return new AttrSetOf<S>(shape, values);
+  }
   const values = left.values.slice();
-  const leftSize = values.length;
   for (let j = 0; j < targets.length; j++) {
     const i = targets[j]!;
     if (i < leftSize) values[i] = right.values[j];
     else values.push(right.values[j]);
   }
   return new AttrSetOf<S>(shape, values);
-}
-
-const MAX_INTERNED_NAMES = 40;
-const interned = new Map<string, Shape>();
-
-/** A shape for names known only at run time; shared when there are few, without positions. */
-export function internShape(names: readonly string[], positions?: readonly Pos[]): Shape {
-  if (names.length === 0) return EMPTY_SHAPE;
-  if (positions !== undefined || names.length > MAX_INTERNED_NAMES) return new Shape(names, positions);
-  const key = names.join("\0");
-  let shape = interned.get(key);
-  if (shape === undefined) {
-    shape = new Shape(names);
-    interned.set(key, shape);
-  }
-  return shape;
 }

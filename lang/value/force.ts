@@ -17,6 +17,7 @@ import {
   type Value,
 } from "./value.ts";
 import { quoteAttrName } from "./literal.ts";
+import type { Shape } from "./shape.ts";
 
 /** The code of a thunk under evaluation; never called. */
 const blackhole = (): never => {
@@ -245,27 +246,33 @@ export function getAttr(set: AttrSet, name: string, context: string): Slot {
 export function forceDeep(slot: Slot): Value {
   const value = force(slot);
   if (calls.limit === Infinity) visitDeep(value, new Set());
-  else visitLimited(value, NO_POS, new Set());
+  else visitLimited(value, undefined, 0, new Set());
   return value;
+}
+
+/** Forces an attribute; where it was written is looked up only to be blamed for an infinite recursion. */
+function forceAttribute(slot: Slot, shape: Shape, index: number): Value {
+  if (!isUnderEvaluation(slot)) return force(slot);
+  return force(slot, shape.positions?.[index]);
 }
 
 /** Code of thunks that are calls: where the function was written, which is the place of such a call. */
 export const callPlaces = new WeakMap<(env: Env) => Value, (env: Env) => Pos>();
 
 /** As {@link visitDeep} where calls within calls are limited: each level counts as one, as in Nix. */
-function visitLimited(slot: Slot, attrPos: Pos, seen: Set<unknown>): void {
+function visitLimited(slot: Slot, shape: Shape | undefined, index: number, seen: Set<unknown>): void {
   let pos: Pos = NO_POS;
   if (slot instanceof Thunk && slot.code !== null)
     pos = callPlaces.get(slot.code)?.(slot.data as Env) ?? NO_POS;
   enterLevel(pos);
-  const value = force(slot, pos === NO_POS ? attrPos : pos);
+  const value = shape === undefined || pos !== NO_POS ? force(slot, pos) : forceAttribute(slot, shape, index);
   if (value instanceof AttrSet && !seen.has(value)) {
     seen.add(value);
     const { shape, values } = value.flatten();
     let i = Math.max(0, shape.find("outPath"));
     try {
-      if (i > 0) visitLimited(values[i]!, shape.positions?.[i] ?? NO_POS, seen);
-      for (i = 0; i < values.length; i++) visitLimited(values[i]!, shape.positions?.[i] ?? NO_POS, seen);
+      if (i > 0) visitLimited(values[i]!, shape, i, seen);
+      for (i = 0; i < values.length; i++) visitLimited(values[i]!, shape, i, seen);
     } catch (error) {
       throw addFrame(error, `while evaluating the attribute '${shape.names[i]!}'`, shape.positions?.[i]);
     }
@@ -273,7 +280,7 @@ function visitLimited(slot: Slot, attrPos: Pos, seen: Set<unknown>): void {
     seen.add(value);
     let i = 0;
     try {
-      for (; i < value.length; i++) visitLimited(value[i]!, NO_POS, seen);
+      for (; i < value.length; i++) visitLimited(value[i]!, undefined, 0, seen);
     } catch (error) {
       throw addFrame(error, `while evaluating list element at index ${i}`);
     }
@@ -290,10 +297,10 @@ function visitDeep(value: Value, seen: Set<unknown>): void {
     // Nix visits a derivation's `outPath` before all else; of several failures that one is shown.
     let i = Math.max(0, shape.find("outPath"));
     try {
-      if (i > 0) visitDeep(force(values[i]!, shape.positions?.[i]), seen);
+      if (i > 0) visitDeep(forceAttribute(values[i]!, shape, i), seen);
       for (i = 0; i < values.length; i++) {
         const slot = values[i]!;
-        const item = slot instanceof Thunk ? force(slot, shape.positions?.[i]) : slot;
+        const item = slot instanceof Thunk ? forceAttribute(slot, shape, i) : slot;
         if (typeof item === "object" && item !== null) visitDeep(item, seen);
       }
     } catch (error) {

@@ -13,5 +13,7 @@ export * from "./path.ts";
 export * from "./position.ts";
 export * from "./positionValue.ts";
 export * from "./runtime.ts";
+export * from "./shape.ts";
+export * from "./slots.ts";
 export * from "./suggest.ts";
 export * from "./value.ts";

@@ -1,9 +1,9 @@
 import { AttrSet, type Value } from "./value.ts";
-import { internShape } from "./attrs.ts";
+import { shapeOf } from "./shape.ts";
 import { delay } from "./force.ts";
 import { sourcePos, type Pos } from "./position.ts";
 
-const POSITION_SHAPE = internShape(["column", "file", "line"]);
+const POSITION_SHAPE = shapeOf(["column", "file", "line"]);
 
 /** `{ column, file, line }`, the numbers counted when asked for; `null` for what was not written in a file. */
 export function positionValue(pos: Pos): Value {

@@ -1,7 +1,8 @@
 import type { ByteString } from "../../core/index.ts";
 import type { ContextElement } from "../host.ts";
-import { AttrSetOf, EMPTY_SHAPE, type FlatAttrSetOf } from "./attrs.ts";
+import { AttrSetOf, type FlatAttrSetOf } from "./attrs.ts";
 import type { Pos } from "./position.ts";
+import { EMPTY_SHAPE } from "./shape.ts";
 
 /**
  * A value in weak head normal form. Integers are `number` while |n| ≤ 2^53 − 1 and `bigint` beyond, to 64 bits;

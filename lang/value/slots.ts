@@ -1,0 +1,15 @@
+/**
+ * An array to copy (`slice`) where one of a known length is filled: copies are "packed" and exactly as long, unlike
+ * those of `new Array(n)` and arrays that grow, so that all environments and values are of one kind to the machine.
+ * Measured on NixOS.
+ */
+export function template(length: number): undefined[] {
+  const array: undefined[] = [];
+  for (let i = 0; i < length; i++) array.push(undefined);
+  return array.slice();
+}
+
+/** An array for slots that are all about to be set. */
+export function slotsLike<S>(empty: readonly undefined[]): S[] {
+  return empty.slice() as unknown as S[];
+}
