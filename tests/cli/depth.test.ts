@@ -127,6 +127,30 @@ describe("depth", () => {
   }, 300_000);
 });
 
+describe("a stack that cannot be made larger", () => {
+  it("ends with an error of ours, whatever was being done", () => {
+    for (const endless of [
+      "let f = x: 1 + f x; in f 1",
+      'let f = n: { __toString = _: f (n + 1); }; in "${f 0}"',
+      "builtins.toXML (let f = n: { inner = f (n + 1); }; in f 0)",
+    ]) {
+      const { status, stderr } = spawnSync(
+        "sh",
+        ["-c", 'ulimit -s 8192 && exec "$0" eval -E "$1"', DEVSHELL, endless],
+        {
+          cwd: root,
+          env: { PATH: "/usr/bin:/bin", HOME: root, TMPDIR: root, DEVSHELL_CACHE_DIR: join(root, "cache") },
+          encoding: "utf8",
+        },
+      );
+      expect([status, stderr.slice(-2000)]).toEqual([
+        1,
+        expect.stringContaining("error: stack overflow; max-call-depth exceeded"),
+      ]);
+    }
+  }, 300_000);
+});
+
 describe("size", () => {
   it("what is too large is an error", () => {
     const many = "builtins.genList (i: i) 40";

@@ -185,14 +185,8 @@ describe("failures", () => {
       expect(failureOf(text)).toContain(expected);
     });
 
+  // Where the stack itself ends, only the program as it is built is certain: tests/cli/depth.test.ts.
   it("ends endless recursion with an error of ours", () => {
-    expect(failureOf("let f = x: 1 + f x; in f 1")).toContain("LANG_STACK_OVERFLOW: stack overflow");
-    expect(failureOf('let f = n: { __toString = _: f (n + 1); }; in "${f 0}"')).toContain(
-      "LANG_STACK_OVERFLOW",
-    );
-    expect(failureOf("builtins.toXML (let f = n: { inner = f (n + 1); }; in f 0)")).toContain(
-      "LANG_STACK_OVERFLOW",
-    );
     expect(failureOf("let f = x: 1 + f x; in f 1", { maxCallDepth: 50 })).toContain("LANG_STACK_OVERFLOW");
   });
 
