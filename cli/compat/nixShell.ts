@@ -1,12 +1,13 @@
 import { existsSync, lstatSync, mkdtempSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { DevshellError, textOfBytes } from "../../core/index.ts";
+import { textOfBytes } from "../../core/index.ts";
 import { quoteSh } from "../../env/index.ts";
 import type { Invocation } from "../invocation.ts";
 import { FLAGS, ParsedFlags, type FlagName } from "../flags.ts";
 import { parseCommandLine, usageError } from "./commandLine.ts";
 import { printHelp, printVersion } from "./output.ts";
+import { requireShellFile, shellFileOf } from "./shellFile.ts";
 import { inStore } from "./storeArgument.ts";
 
 /** `nix-shell`: the shell of a derivation, by the same way as `devshell`'s own. */
@@ -15,15 +16,15 @@ export async function runNixShell(argv: readonly string[]): Promise<number> {
   if (argv.includes("--help")) return printHelp("nix-shell");
   const { expandScript, runScript } = await import("../shebang.ts");
   const script = expandScript(argv, "nix-shell");
-  if (script !== undefined) {
-    const [path = "", ...rest] = script.script;
-    const absolute = resolve(path);
-    const invoked = await invocationOf(script.argv, absolute);
+  const [path, ...rest] = script?.script ?? [];
+  const absolute = path === undefined ? undefined : resolve(path);
+  const invoked = await invocationOf(script?.argv ?? argv, absolute);
+  if (absolute !== undefined) {
     // Its expressions are relative to the script, too; the launcher runs it where we were started.
     if (isRelativeToScript(invoked.flags)) process.chdir(dirname(absolute));
-    return runScript(invoked, [absolute, ...rest]);
+    // Lines that name no interpreter describe a shell, of which the script is at most the expression.
+    if (invoked.flags.has("interpreter")) return runScript(invoked, [absolute, ...rest]);
   }
-  const invoked = await invocationOf(argv, undefined);
   const text = invoked.flags.value("run");
   if (text !== undefined) {
     const { enterWith } = await import("../enterRecord.ts");
@@ -107,9 +108,13 @@ async function invocationOf(argv: readonly string[], script: string | undefined)
     );
   }
   if (!isExpression && !isPackages) {
-    words = words.length > 0 ? words : [shellFile()];
+    if (words.length === 0) {
+      requireShellFile();
+      words = ["."];
+    }
     if (script !== undefined) words = words.map((word) => fromScript(script, word));
     words = await Promise.all(words.map(derivationOf));
+    words = await Promise.all(words.map((word) => shellFileOf(word, common)));
   }
   return invocation(given, words);
 }
@@ -139,15 +144,6 @@ const OWN_FLAGS: Readonly<Record<string, FlagName>> = {
 };
 
 const IGNORED = new Set(["--indirect", "--add-drv-link", "--run-env", "--no-out-link", "--no-link"]);
-
-function shellFile(): string {
-  const file = ["shell.nix", "default.nix"].find((name) => existsSync(name));
-  if (file !== undefined) return file;
-  throw new DevshellError(
-    "CLI_NO_SHELL_FILE",
-    "no argument specified and no 'shell.nix' or 'default.nix' file found in the working directory",
-  );
-}
 
 function fromScript(script: string, word: string): string {
   return /^[<]|^[a-z]+:/.test(word) ? word : resolve(dirname(script), word);
