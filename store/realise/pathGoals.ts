@@ -44,6 +44,7 @@ export class PathGoals {
         // The collector may have been quicker than the root.
         if (isRepair ? this.isIntact(path) : store.isValidPath(path)) return;
       }
+      if (!isRepair && (await this.#copyFromEvalStore(path))) return;
       if (!(await this.#substitute(path, isRepair)))
         throw new Unavailable(
           "REALISE_UNKNOWN_PATH",
@@ -68,6 +69,24 @@ export class PathGoals {
 
   end(): Promise<void> {
     return this.#goals.end();
+  }
+
+  /** @returns false where evaluation wrote no such path elsewhere */
+  async #copyFromEvalStore(path: StorePath): Promise<boolean> {
+    const { store, signal } = this.#work;
+    const { evalStore } = store;
+    const info = evalStore?.queryPathInfo(path);
+    if (evalStore === undefined || info === undefined) return false;
+    const others = info.references.filter((reference) => reference !== path);
+    await Promise.all(others.map((reference) => this.require(reference)));
+    using locks = await store.lockPaths([path], { signal });
+    if (!store.isValidPath(path))
+      await store.addToStoreFromStream({ ...info, isUltimate: false }, chunksOf(evalStore.narOf(path)), {
+        signal,
+        isLocked: true,
+      });
+    locks.discard();
+    return true;
   }
 
   /** Tries every substituter that offers the path. @returns false where none does */
@@ -154,6 +173,10 @@ export class PathGoals {
       },
     );
   }
+}
+
+async function* chunksOf(nar: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield* nar;
 }
 
 function keyOf(path: StorePath, isRepair: boolean): string {

@@ -4,6 +4,7 @@ import { builtInputsOf } from "../format/resolveDerivation.ts";
 import type { RemotePathInfo } from "../remote/types.ts";
 import type { BuiltTarget, Derivation, DerivedPath, StorePath } from "../types.ts";
 import { maySubstitute } from "./derivationOptions.ts";
+import { hasDerivation } from "./evalStore.ts";
 import { knownOutputPathsOf } from "./outputPaths.ts";
 import type { RealiseStore } from "./storePort.ts";
 
@@ -128,7 +129,7 @@ class Planner {
 
   async #visitPath(path: StorePath): Promise<void> {
     const { store, querySubstituters } = this.#request;
-    if (store.isValidPath(path)) return;
+    if (store.isValidPath(path) || store.evalStore?.isValidPath(path) === true) return;
     const info = await querySubstituters(path);
     if (info === undefined) {
       this.#unknown.add(path);
@@ -152,7 +153,7 @@ class Planner {
       return;
     }
     if (drvPath === undefined) throw new Error("unreachable");
-    if (!store.isValidPath(drvPath)) {
+    if (!hasDerivation(store, drvPath)) {
       await this.#visitPath(drvPath);
       return;
     }

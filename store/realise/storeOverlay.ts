@@ -1,11 +1,11 @@
 import type { Derivation, StorePath } from "../types.ts";
 import type { RealiseStore } from "./storePort.ts";
 
-/** What a store can be made to answer otherwise. */
-export type Overlaid = Pick<RealiseStore, "settings" | "isValidPath" | "readDerivation">;
-
 /** A store that answers some questions otherwise than it is. A proxy, not a copy: its methods need the store itself. */
-export function overlayStore<Store extends Overlaid>(store: Store, over: Partial<Overlaid>): Store {
+export function overlayStore<Asked extends object, Store extends Asked>(
+  store: Store,
+  over: Partial<Asked>,
+): Store {
   return new Proxy(store, {
     get(target, key) {
       if (Object.hasOwn(over, key)) return Reflect.get(over, key) as unknown;
@@ -15,12 +15,14 @@ export function overlayStore<Store extends Overlaid>(store: Store, over: Partial
   });
 }
 
+type WithDerivations = Pick<RealiseStore, "isValidPath" | "readDerivation">;
+
 /** As if a store had a derivation, which a client sent: it need have no file. */
 export function withDerivation(
-  store: Overlaid,
+  store: WithDerivations,
   drvPath: StorePath,
   derivation: Derivation,
-): Partial<Overlaid> {
+): WithDerivations {
   return {
     isValidPath: (path) => path === drvPath || store.isValidPath(path),
     readDerivation: (path) => (path === drvPath ? derivation : store.readDerivation(path)),

@@ -12,9 +12,19 @@ import type {
   ValidPathInfo,
 } from "../types.ts";
 
+/** A store that evaluation writes to. */
+export interface EvalStore {
+  isValidPath(path: StorePath): boolean;
+  queryPathInfo(path: StorePath): ValidPathInfo | undefined;
+  readDerivation(drvPath: StorePath): Derivation;
+  narOf(path: StorePath): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+}
+
 /** What realising needs of a store on this machine; `LocalStore` is one. */
 export interface RealiseStore {
   readonly settings: StoreSettings;
+  /** Where derivations and their sources come from, where that is another store. */
+  readonly evalStore?: EvalStore | undefined;
   isValidPath(path: StorePath): boolean;
   queryPathInfo(path: StorePath): ValidPathInfo | undefined;
   /** @throws where the path is not valid or holds no derivation */
