@@ -1,9 +1,12 @@
 import { DevshellError } from "../core/index.ts";
 import { LocalStore } from "./local/localStore.ts";
 import type { LocalStoreOptions } from "./local/types.ts";
+import { withEvalStore } from "./realise/evalStore.ts";
 import { realise as realiseHere, type RealiseReport, type RealiseRequestOptions } from "./realise/index.ts";
+import { copyPaths } from "./remote/copyPaths.ts";
 import { DaemonStore, type DaemonStoreOptions } from "./remote/daemonStore.ts";
 import { realiseInDaemon } from "./remote/realiseInDaemon.ts";
+import { StoreEndpoint } from "./remote/storeEndpoint.ts";
 import type { Store } from "./store.ts";
 import type { DerivedPath, StoreSettings } from "./types.ts";
 
@@ -17,6 +20,11 @@ export function openStore(
     : DaemonStore.open(settings, options);
 }
 
+export interface AnyRealiseOptions extends RealiseRequestOptions {
+  /** Where the derivations are, and their sources, if that is another store. */
+  readonly evalStore?: Store | undefined;
+}
+
 /**
  * Makes targets valid: by what is there, by substitution, by building; a daemon's store by its daemon. Failures do not
  * throw: they are in the report (only an abort throws the signal's reason).
@@ -24,10 +32,48 @@ export function openStore(
 export async function realise(
   store: Store,
   targets: readonly DerivedPath[],
-  options: RealiseRequestOptions = {},
+  options: AnyRealiseOptions = {},
 ): Promise<RealiseReport> {
-  if (store instanceof DaemonStore) return await realiseInDaemon(store, targets, options);
-  return await realiseHere(localStore(store, "build"), targets, options);
+  const { evalStore, signal } = options;
+  if (store instanceof DaemonStore) {
+    if (evalStore !== undefined) await copyTargets(evalStore, store, targets, signal);
+    return await realiseInDaemon(store, targets, options);
+  }
+  const local = localStore(store, "build");
+  return await realiseHere(evalStore === undefined ? local : withEvalStore(local, evalStore), targets, {
+    ...options,
+    serveBuilder:
+      options.serveBuilder ??
+      (async (connection, builder) => {
+        const { serveConnection } = await import("./daemon/serveConnection.ts");
+        await serveConnection(connection, connection, {
+          settings: local.settings,
+          store: local,
+          builtinBuilders: options.builtinBuilders,
+          isTrusted: false,
+          ...builder,
+        });
+      }),
+  });
+}
+
+/** A daemon reads derivations in its own store only. */
+async function copyTargets(
+  evalStore: Store,
+  store: Store,
+  targets: readonly DerivedPath[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const paths = targets
+    .map((target) => (target.kind === "opaque" ? target.path : target.drvPath))
+    .filter((path) => evalStore.isValidPath(path));
+  await copyPaths({
+    source: new StoreEndpoint(evalStore),
+    target: new StoreEndpoint(store),
+    paths,
+    isRecursive: true,
+    signal,
+  });
 }
 
 /** A store that is opened by us, for what no daemon does. @throws {DevshellError} `STORE_DAEMON_UNSUPPORTED` */

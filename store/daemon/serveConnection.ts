@@ -19,6 +19,7 @@ import { WireWriter, readNumber, readStrings } from "../protocol/wire.ts";
 import { adding } from "./operations/adding.ts";
 import { building } from "./operations/building.ts";
 import { queries } from "./operations/queries.ts";
+import { restricted } from "./operations/restricted.ts";
 import { sending } from "./operations/sending.ts";
 import { upkeep } from "./operations/upkeep.ts";
 import { ClientLog } from "./clientLog.ts";
@@ -61,16 +62,35 @@ export async function serveConnection(
     () => output.writableLength > MAX_UNREAD_BYTES,
   );
   const wire = { storeDir: options.settings.storeDir, version };
-  using session = new Session({ source, output, log }, wire, options);
+  using session: Session = new Session(
+    { source, output, log },
+    wire,
+    options,
+    async (connection, builder) => {
+      await serveConnection(connection, connection, {
+        settings: session.settings,
+        store: session.wholeStore,
+        builtinBuilders: options.builtinBuilders,
+        isTrusted: false,
+        ...builder,
+      });
+    },
+  );
+  const operations = options.restriction === undefined ? OPERATIONS : restricted;
   await introduce(session);
   for (;;) {
     if (!(await source.hasMore())) return;
     const number = await session.read(readNumber("an operation"));
     const name = operationName(number);
-    const operation = name === undefined ? undefined : OPERATIONS[name];
+    const operation = name === undefined ? undefined : operations[name];
     try {
       if (operation === undefined)
-        throw new DevshellError("PROTOCOL_OPERATION", `invalid operation ${number}`);
+        throw new DevshellError(
+          "PROTOCOL_OPERATION",
+          name === undefined || operations === OPERATIONS
+            ? `invalid operation ${number}`
+            : `builders may not ask for '${name}'`,
+        );
       await operation(session);
     } catch (error) {
       // Without an operation at work the request was not read to its end: nothing that follows makes sense.

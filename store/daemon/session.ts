@@ -8,10 +8,12 @@ import type { ByteSource } from "../protocol/byteSource.ts";
 import type { Wire } from "../protocol/values.ts";
 import { WireWriter, type Decoder } from "../protocol/wire.ts";
 import { SubstituterSet } from "../realise/substituterSet.ts";
-import { overlayStore, type Overlaid } from "../realise/storeOverlay.ts";
+import type { Restriction, ServeBuilder } from "../realise/restriction.ts";
+import { overlayStore } from "../realise/storeOverlay.ts";
 import type { RealiseStore } from "../realise/storePort.ts";
-import type { BuiltinBuilder, StoreConfig, StoreSettings } from "../types.ts";
+import type { BuiltinBuilder, StoreConfig, StorePath, StoreSettings } from "../types.ts";
 import type { ClientLog } from "./clientLog.ts";
+import { restrictStore, unknownPath } from "./restrictedStore.ts";
 
 export interface SessionOptions {
   readonly settings: StoreSettings;
@@ -21,6 +23,10 @@ export interface SessionOptions {
   readonly isStranger?: boolean | undefined;
   /** Builders that run in this process, beside the store's own. */
   readonly builtinBuilders?: ReadonlyMap<string, BuiltinBuilder> | undefined;
+  /** A store that is open already, and is not closed. */
+  readonly store?: LocalStore | undefined;
+  /** The client is a builder of ours. */
+  readonly restriction?: Restriction | undefined;
 }
 
 /** One client's connection once it is set up: what it asked for, what it may do, what it is told. */
@@ -37,15 +43,21 @@ export class Session implements Disposable {
   readonly signal: AbortSignal;
   /** What comes next cannot be understood any more: the connection ends after the answer. */
   isOutOfStep = false;
+  readonly restriction: Restriction | undefined;
+  /** For builders that use the store themselves. */
+  readonly serveBuilder: ServeBuilder;
   readonly #output: Writable;
+  readonly #given: LocalStore | undefined;
   #settings: StoreSettings;
   #store: LocalStore | undefined;
+  #seen: LocalStore | undefined;
   #substituters: SubstituterSet | undefined;
 
   constructor(
     channel: { readonly source: ByteSource; readonly output: Writable; readonly log: ClientLog },
     wire: Wire,
     options: SessionOptions,
+    serveBuilder: ServeBuilder,
   ) {
     this.source = channel.source;
     this.#output = channel.output;
@@ -54,14 +66,25 @@ export class Session implements Disposable {
     this.isTrusted = options.isTrusted;
     this.isStranger = options.isStranger === true;
     this.builtinBuilders = options.builtinBuilders;
+    this.restriction = options.restriction;
+    this.serveBuilder = serveBuilder;
+    this.#given = options.store;
     this.#settings = options.settings;
     const gone = new AbortController();
     this.signal = gone.signal;
     this.source.onEnd(() => gone.abort(clientGone()));
   }
 
-  /** Opened when it is first needed: a client that only says hello touches nothing. */
+  /** The store as the client sees it. */
   get store(): LocalStore {
+    if (this.restriction === undefined) return this.wholeStore;
+    this.#seen ??= restrictStore(this.wholeStore, this.restriction);
+    return this.#seen;
+  }
+
+  /** Opened when it is first needed: a client that only says hello touches nothing. */
+  get wholeStore(): LocalStore {
+    if (this.#given !== undefined) return this.#given;
     this.#store ??= LocalStore.open(this.#settings, {
       onWait: (text) => this.log.say("info", text),
       onWarn: (text) => this.log.say("warning", `warning: ${text}`),
@@ -80,15 +103,35 @@ export class Session implements Disposable {
   }
 
   get substituters(): SubstituterSet {
-    this.#substituters ??= new SubstituterSet(this.#settings, this.signal, (problem) =>
+    const { config } = this.#settings;
+    // What others have is nothing that a build may depend on.
+    const settings =
+      this.restriction === undefined
+        ? this.#settings
+        : { ...this.#settings, config: { ...config, substitute: false } };
+    this.#substituters ??= new SubstituterSet(settings, this.signal, (problem) =>
       this.log.say("warning", `warning: ${problem instanceof Error ? problem.message : String(problem)}`),
     );
     return this.#substituters;
   }
 
   /** The store as realising sees it: with the client's settings, and what is laid over its methods. */
-  realiseStore(overlay: Partial<Overlaid> = {}): RealiseStore {
-    return overlayStore(this.store, { settings: this.#settings, ...overlay });
+  realiseStore(overlay: Partial<RealiseStore> = {}): RealiseStore {
+    return overlayStore<RealiseStore, RealiseStore>(this.wholeStore, {
+      settings: this.#settings,
+      ...overlay,
+    });
+  }
+
+  /** @throws {DevshellError} `STORE_PATH_NOT_VALID` for paths that a builder may not see */
+  checkSeen(paths: Iterable<StorePath>): void {
+    if (this.restriction === undefined) return;
+    for (const path of paths) if (!this.restriction.isAllowed(path)) throw unknownPath(path);
+  }
+
+  /** Lets a builder see what it added or had built, with all that it refers to. */
+  async reveal(paths: Iterable<StorePath>): Promise<void> {
+    await this.restriction?.add(this.wholeStore.closureOf(paths));
   }
 
   read<T>(decoder: Decoder<T>): Promise<T> {

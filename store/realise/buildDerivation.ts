@@ -1,10 +1,11 @@
 import { statfsSync } from "node:fs";
-import { chown, writeFile } from "node:fs/promises";
+import { chown, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
 import type { BuiltinBuilder, Derivation, OutputName, StorePath } from "../types.ts";
 import { builderInput } from "./buildEnvironment.ts";
 import { BuildLog } from "./buildLog.ts";
+import { BuilderService } from "./builderService.ts";
 import { hasNetwork, knownOutputsText, knownPath, type BuildRequest } from "./buildRequest.ts";
 import {
   describeExit,
@@ -13,9 +14,12 @@ import {
   type BuilderExit,
   type BuilderLaunch,
 } from "./builderProcess.ts";
+import { externalBuilderFor } from "./externalBuilders.ts";
+import { EXTERNAL_BUILD_DIR, launchExternally, withoutMark } from "./launchExternally.ts";
 import type { OutputPaths } from "./outputPaths.ts";
 import { runPostBuildHook } from "./postBuildHook.ts";
 import { runPreBuildHook } from "./preBuildHook.ts";
+import { RECURSIVE_NIX } from "./restriction.ts";
 import { compareOutputs, registerOutputs } from "./registerBuild.ts";
 import { checkSandboxStore, launchInSandbox, sandboxBuildDir } from "./sandbox.ts";
 import { Scratch, existsAt } from "./scratch.ts";
@@ -40,8 +44,9 @@ export async function buildDerivation(request: BuildRequest): Promise<OutputPath
     request.builtin === undefined,
   );
   try {
-    if (request.builtin === undefined) await runForeign(request, scratch, log);
-    else await runBuiltin(request, request.builtin, scratch, log);
+    let { inputPaths } = request;
+    if (request.builtin !== undefined) await runBuiltin(request, request.builtin, scratch, log);
+    else inputPaths = new Set([...inputPaths, ...(await runForeign(request, scratch, log))]);
     for (const [name] of derivation.outputs)
       if (!existsAt(scratch.hostPath(name)) && !isThere(request, name))
         throw new DevshellError(
@@ -49,7 +54,8 @@ export async function buildDerivation(request: BuildRequest): Promise<OutputPath
           `builder for '${drvPath}' failed to produce output path for output '${name}' at '${scratch.hostPath(name)}'`,
           { exitStatus: 100 },
         );
-    const outputs = await (request.mode === "check" ? compareOutputs : registerOutputs)(request, scratch);
+    const finish = request.mode === "check" ? compareOutputs : registerOutputs;
+    const outputs = await finish({ ...request, inputPaths }, scratch);
     if (request.builtin === undefined) await runPostBuildHook(request, outputs);
     return outputs;
   } catch (error) {
@@ -65,11 +71,27 @@ function isThere(request: BuildRequest, name: OutputName): boolean {
   return path !== undefined && request.store.isValidPath(path);
 }
 
-async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog): Promise<void> {
+/** @returns what its outputs may refer to beside its inputs */
+async function runForeign(
+  request: BuildRequest,
+  scratch: Scratch,
+  log: BuildLog,
+): Promise<ReadonlySet<StorePath>> {
   const { store, derivation, options, inputPaths, pathInfo } = request;
   const { settings } = store;
-  const buildDir = scratch.chrootDir === undefined ? scratch.buildDir : sandboxBuildDir(settings);
+  const external = externalBuilderFor(settings, derivation.system);
+  const workDir = external === undefined ? scratch.buildDir : join(scratch.buildDir, "build");
+  if (external !== undefined) await mkdir(fsPath(workDir), { mode: 0o700 });
+  const buildDir =
+    external !== undefined
+      ? EXTERNAL_BUILD_DIR
+      : scratch.chrootDir === undefined
+        ? scratch.buildDir
+        : sandboxBuildDir(settings);
   const extraPaths = await runPreBuildHook(request, scratch.chrootDir);
+  await using service = options.requiredSystemFeatures.includes(RECURSIVE_NIX)
+    ? await BuilderService.start(request, scratch, buildDir)
+    : undefined;
   const input = builderInput({
     derivation,
     options,
@@ -80,9 +102,10 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
     pathInfo,
     outputsOf: (path) => store.queryDerivationOutputs(path).values(),
     rewrites: scratch.rewrites,
+    storeAddress: service?.address,
     hostEnv: process.env,
   });
-  for (const [name, content] of input.files) await writeInput(scratch, name, content);
+  for (const [name, content] of input.files) await writeInput(scratch, join(workDir, name), content);
   const command = {
     builder: derivation.builder,
     args: input.args,
@@ -90,26 +113,37 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
     hostBuildDir: scratch.buildDir,
   };
   const launch: BuilderLaunch =
-    scratch.chrootDir === undefined
-      ? launchDirectly(command)
-      : await launchInSandbox({
+    external !== undefined
+      ? await launchExternally(external, {
           settings,
-          command,
-          chrootDir: scratch.chrootDir,
+          derivation,
+          input,
           inputPaths,
-          realPath: (path) => store.realPath(path),
-          hasNetwork: hasNetwork(derivation),
-          builderUid: scratch.builderUid,
-          extraPaths,
-        });
+          outputs: scratch.outputs,
+          topDir: scratch.buildDir,
+          workDir,
+        })
+      : scratch.chrootDir === undefined
+        ? launchDirectly(command)
+        : await launchInSandbox({
+            settings,
+            command,
+            chrootDir: scratch.chrootDir,
+            inputPaths,
+            realPath: (path) => store.realPath(path),
+            hasNetwork: hasNetwork(derivation),
+            builderUid: scratch.builderUid,
+            extraPaths,
+          });
   const maxLogBytes = Number(settings.config.raw.get("max-build-log-size") ?? "0");
   const tooLong = new AbortController();
+  const clean = external === undefined ? (chunk: Buffer): Buffer => chunk : withoutMark();
   const exit = await runBuilder(launch, {
     signal: AbortSignal.any([request.signal, tooLong.signal]),
     timeoutMs: settings.config.buildTimeoutSeconds * 1000,
     maxSilentMs: settings.config.maxSilentSeconds * 1000,
     onOutput: (chunk) => {
-      log.write(chunk);
+      log.write(clean(chunk));
       if (maxLogBytes > 0 && log.sizeBytes > maxLogBytes)
         tooLong.abort(
           new DevshellError(
@@ -121,10 +155,11 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
   });
   if (exit.kind !== "exited" || exit.status !== 0) throw builderFailure(request, exit, log, scratch);
   if (scratch.chrootDir !== undefined) checkSandboxStore(scratch.chrootDir, settings.storeDir);
+  return service?.added() ?? new Set();
 }
 
-async function writeInput(scratch: Scratch, name: string, content: ByteString): Promise<void> {
-  const file = fsPath(join(scratch.buildDir, name));
+async function writeInput(scratch: Scratch, path: ByteString, content: ByteString): Promise<void> {
+  const file = fsPath(path);
   await writeFile(file, content, { encoding: "latin1", flag: "wx" });
   if (scratch.builderUid !== undefined) await chown(file, scratch.builderUid, scratch.builderUid);
 }

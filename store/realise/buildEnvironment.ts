@@ -36,6 +36,8 @@ export interface BuilderInputRequest {
   readonly pathInfo: (path: StorePath) => ValidPathInfo;
   /** The outputs of a derivation that is among the inputs. */
   readonly outputsOf: (drvPath: StorePath) => Iterable<StorePath | undefined>;
+  /** Where the store is served to the builder. */
+  readonly storeAddress?: string | undefined;
   /** The final outputs' paths, where they differ from `outputs`: their hash parts are replaced. */
   readonly rewrites: ReadonlyMap<ByteString, ByteString>;
   readonly hostEnv: Readonly<Record<string, string | undefined>>;
@@ -86,6 +88,7 @@ export function builderInput(request: BuilderInputRequest): BuilderInput {
     for (const name of options.impureEnvVars)
       env.set(name, bytesOfText(configured.get(name) ?? request.hostEnv[name] ?? ""));
   }
+  if (request.storeAddress !== undefined) env.set("NIX_REMOTE", request.storeAddress);
   env.set("NIX_LOG_FD", "2");
   env.set("TERM", "xterm-256color");
   return { env, args: derivation.args.map(rewrite), files };

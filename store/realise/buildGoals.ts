@@ -22,6 +22,7 @@ import {
   type BuildRequest,
 } from "./buildRequest.ts";
 import { maySubstitute, readDerivationOptions } from "./derivationOptions.ts";
+import { hasDerivation } from "./evalStore.ts";
 import {
   knownOutputPathsOf,
   outputPathsOf,
@@ -32,6 +33,7 @@ import {
 import type { PathGoals } from "./pathGoals.ts";
 import { isDownload } from "./plan.ts";
 import { repairClosure } from "./repair.ts";
+import type { ServeBuilder } from "./restriction.ts";
 import type { Semaphore } from "./semaphore.ts";
 import type { SubstituterSet } from "./substituterSet.ts";
 import { Cancelled, Goals, Unavailable, isFailure, type Work } from "./work.ts";
@@ -52,6 +54,7 @@ export interface BuildGoalsOptions {
   /** What was asked for itself: its failure is told once, and without `keep-going` ends what else was asked for. */
   readonly asked: ReadonlySet<StorePath>;
   readonly isForStranger: boolean;
+  readonly serveBuilder: ServeBuilder | undefined;
   /** For machines that are other stores of this one. */
   readonly realise: Realise;
 }
@@ -91,8 +94,10 @@ export class BuildGoals {
     const key = goalKey(mode, [target.drvPath, ...via].join("!"), outputs);
     return this.#goals.reach(key, async () => {
       const drvPath = via.length === 0 ? target.drvPath : await this.#obtain(target.drvPath, via);
-      await this.#options.paths.require(drvPath);
-      const derivation = this.#work.store.readDerivation(drvPath);
+      const { store } = this.#work;
+      if (store.isValidPath(drvPath) || !hasDerivation(store, drvPath))
+        await this.#options.paths.require(drvPath);
+      const derivation = store.readDerivation(drvPath);
       return this.#ensureOutputs({ drvPath, derivation, wanted: outputs, mode });
     });
   }
@@ -246,7 +251,7 @@ export class BuildGoals {
     if (kind === "impure" || kind === "fixed" || kind === "inputAddressed") return;
     const impure = [...derivation.inputDrvs.keys()].find((input) => {
       const { store } = this.#work;
-      return store.isValidPath(input) && derivationKind(store.readDerivation(input)) === "impure";
+      return hasDerivation(store, input) && derivationKind(store.readDerivation(input)) === "impure";
     });
     if (impure !== undefined)
       throw new DevshellError(
@@ -419,6 +424,7 @@ export class BuildGoals {
       pathInfo: (path) => this.#info(path),
       builtin,
       isForStranger: this.#options.isForStranger,
+      serveBuilder: this.#options.serveBuilder,
       mode,
       signal,
       onLine: (line) => activities.emit({ kind: "log", id, line }),

@@ -4,6 +4,8 @@ import { derivationKind } from "../format/derivation.ts";
 import { storePathBaseName } from "../format/storePath.ts";
 import type { BuiltinBuilder, Derivation, OutputName, StorePath, ValidPathInfo } from "../types.ts";
 import type { DerivationOptions } from "./derivationOptions.ts";
+import { externalBuilderFor } from "./externalBuilders.ts";
+import { RECURSIVE_NIX, type ServeBuilder } from "./restriction.ts";
 import type { RealiseStore } from "./storePort.ts";
 
 /** Build what is missing, compare with what is there, or replace it. */
@@ -20,6 +22,7 @@ export interface BuildRequest {
   readonly builtin: BuiltinBuilder | undefined;
   /** Asked for by someone who may not act as us. */
   readonly isForStranger: boolean;
+  readonly serveBuilder: ServeBuilder | undefined;
   readonly mode: BuildMode;
   readonly signal: AbortSignal;
   readonly onLine: (line: string) => void;
@@ -34,8 +37,9 @@ export function buildObstacle(
   drvPath: StorePath,
   derivation: Derivation,
   options: DerivationOptions,
-  { config }: RealiseStore["settings"],
+  settings: RealiseStore["settings"],
 ): DevshellError | undefined {
+  const { config } = settings;
   const reasons: string[] = [];
   const isBuiltin = derivation.builder.startsWith("builtin:");
   if (config.maxJobs === 0 && !isBuiltin)
@@ -44,11 +48,11 @@ export function buildObstacle(
         "or configure remote builders via 'builders'",
     );
   const isOurs = derivation.system === config.system || config.extraPlatforms.includes(derivation.system);
-  if (!isOurs && !isBuiltin)
+  if (!isOurs && !isBuiltin && externalBuilderFor(settings, derivation.system) === undefined)
     reasons.push(
       `platform mismatch\nRequired system: '${derivation.system}'\nCurrent system: '${config.system}'`,
     );
-  const available = systemFeatures(config.raw.get("system-features"));
+  const available = systemFeatures(config);
   const missing = options.requiredSystemFeatures.filter((feature) => !available.includes(feature));
   if (missing.length > 0 && !isBuiltin)
     reasons.push(
@@ -102,11 +106,19 @@ export function derivationLabel(drvPath: StorePath): string {
     .replace(/\.drv$/, "");
 }
 
-function systemFeatures(configured: string | undefined): readonly string[] {
+function systemFeatures({ raw }: RealiseStore["settings"]["config"]): readonly string[] {
+  const configured = raw.get("system-features");
   if (configured !== undefined)
     return configured
       .split(/\s+/)
       .filter((word) => word !== "")
       .sort();
-  return ["benchmark", "big-parallel", ...(existsSync("/dev/kvm") ? ["kvm"] : []), "nixos-test"];
+  const experimental = (raw.get("experimental-features") ?? "").split(/\s+/);
+  return [
+    "benchmark",
+    "big-parallel",
+    ...(existsSync("/dev/kvm") ? ["kvm"] : []),
+    "nixos-test",
+    ...(experimental.includes(RECURSIVE_NIX) ? [RECURSIVE_NIX] : []),
+  ];
 }

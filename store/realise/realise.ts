@@ -6,12 +6,14 @@ import { BuildGoals, byName } from "./buildGoals.ts";
 import { buildenv } from "./builtins/buildenv.ts";
 import { fetchurl } from "./builtins/fetchurl.ts";
 import { unpackChannel } from "./builtins/unpackChannel.ts";
+import { hasDerivation } from "./evalStore.ts";
 import { cleanLeftovers } from "./leftovers.ts";
 import { knownOutputPathsOf, type OutputPaths } from "./outputPaths.ts";
 import { PathGoals } from "./pathGoals.ts";
 import { planRealisation } from "./plan.ts";
 import { repairPath } from "./repair.ts";
 import { exitStatusOf, type RealiseReport, type RealiseResult } from "./report.ts";
+import type { ServeBuilder } from "./restriction.ts";
 import { Semaphore } from "./semaphore.ts";
 import type { RealiseStore } from "./storePort.ts";
 import { SubstituterSet } from "./substituterSet.ts";
@@ -22,6 +24,8 @@ export interface RealiseRequestOptions extends RealiseOptions {
   readonly builtinBuilders?: ReadonlyMap<string, BuiltinBuilder> | undefined;
   /** Asked for by someone who may not act as us: nothing runs, or reads files, in our name. */
   readonly isForStranger?: boolean | undefined;
+  /** Serves builders that use the store themselves; without it they are refused. */
+  readonly serveBuilder?: ServeBuilder | undefined;
 }
 
 const CONCURRENT_DOWNLOADS = 8;
@@ -81,6 +85,7 @@ export async function realise(
     slots,
     asked,
     isForStranger,
+    serveBuilder: options.serveBuilder,
     realise,
   });
   const begin = async (target: DerivedPath): Promise<OutputPaths> => {
@@ -136,7 +141,7 @@ function resultOf(store: RealiseStore, target: DerivedPath, status: RealiseResul
   const { drvPath, via = [], outputs } = target;
   const outer = via.length === 0 ? drvPath : store.queryOutput({ drvPath, outputs: via });
   const known =
-    outer !== undefined && store.isValidPath(outer)
+    outer !== undefined && hasDerivation(store, outer)
       ? knownOutputPathsOf(store, outer, store.readDerivation(outer), outputs)
       : undefined;
   return { target, status, outputs: known ?? new Map() };

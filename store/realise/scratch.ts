@@ -24,6 +24,7 @@ import { deleteLargeTree } from "../local/files.ts";
 import { openIfThere } from "../local/layout.ts";
 import type { OutputName, StorePath } from "../types.ts";
 import { derivationLabel, hasNetwork, type BuildRequest } from "./buildRequest.ts";
+import { externalBuilderFor } from "./externalBuilders.ts";
 import { sandboxedPath } from "./sandbox.ts";
 import { allocateBuilderUid, sandboxObstacle } from "./sandboxMethod.ts";
 
@@ -185,7 +186,8 @@ async function wantsSandbox({
   onLine,
 }: BuildRequest): Promise<boolean> {
   const { config, storeDir, realStoreDir = storeDir } = store.settings;
-  if (builtin !== undefined) return false;
+  if (builtin !== undefined || externalBuilderFor(store.settings, derivation.system) !== undefined)
+    return false;
   // A builder sees the store at its name only from within one.
   const isNeeded = realStoreDir !== storeDir;
   if (config.sandbox === "off" && !isNeeded) return false;

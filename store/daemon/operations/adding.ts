@@ -58,7 +58,10 @@ export const adding: Readonly<Partial<Record<OperationName, Operation>>> = {
         const { method: ingestion, algorithm } = parseMethodAlgorithm(method.replace(/^fixed:/, ""));
         const form = ingestion === "nar" || ingestion === "git" ? "nar" : "flat";
         const request = { name, method: ingestion, algorithm, references, form, isRepair } as const;
-        return await addDump(session.store, { ...request, signal: session.signal }, frames);
+        session.checkSeen(references);
+        const added = await addDump(session.wholeStore, { ...request, signal: session.signal }, frames);
+        await session.reveal([added.path]);
+        return added;
       }),
     );
     session.reply.string(info.path);
@@ -69,9 +72,12 @@ export const adding: Readonly<Partial<Record<OperationName, Operation>>> = {
     const name = await session.read(readString("a name"));
     const text = await session.read(readBytes("a text", MAX_TEXT_BYTES));
     const references = await session.read(readPaths(session.wire));
-    const path = await session.work(() =>
-      addTextDump(session.store, name, text.toString("latin1"), references),
-    );
+    const path = await session.work(async () => {
+      session.checkSeen(references);
+      const added = addTextDump(session.wholeStore, name, text.toString("latin1"), references);
+      await session.reveal([added]);
+      return added;
+    });
     session.reply.string(path);
   },
 
@@ -227,7 +233,9 @@ async function addNar(
   if (!isUnchecked || !session.isTrusted) session.checkSignature(info);
   const { signal } = session;
   const isUltimate = info.isUltimate && session.isTrusted;
-  await session.store.addToStoreFromStream({ ...info, isUltimate }, nar, { isRepair, signal });
+  session.checkSeen(info.references.filter((reference) => reference !== info.path));
+  await session.wholeStore.addToStoreFromStream({ ...info, isUltimate }, nar, { isRepair, signal });
+  await session.reveal([info.path]);
 }
 
 /** Gives a reader the frames that follow; what it leaves is read and dropped, so that the next request is found. */
@@ -260,7 +268,9 @@ async function addOldStyle(session: Session): Promise<void> {
         form: "nar",
         signal: session.signal,
       };
-      return await addDump(session.store, request, nar);
+      const added = await addDump(session.wholeStore, request, nar);
+      await session.reveal([added.path]);
+      return added;
     }),
   );
   session.reply.string(info.path);

@@ -90,9 +90,10 @@ export const building: Readonly<Partial<Record<OperationName, Operation>>> = {
 
   async queryMissing(session) {
     const targets = await session.read(readList("targets", () => readDerivedPath(session.wire)));
-    const { plan } = await session.work(() =>
-      realise(session.realiseStore(), targets, { dryRun: true, signal: session.signal }),
-    );
+    const { plan } = await session.work(() => {
+      session.checkSeen(targets.map((target) => (target.kind === "opaque" ? target.path : target.drvPath)));
+      return realise(session.realiseStore(), targets, { dryRun: true, signal: session.signal });
+    });
     session.reply
       .strings([...plan.builds].sort())
       .strings([...plan.downloads].sort())
@@ -110,9 +111,17 @@ async function readRequest(
   return { targets, mode };
 }
 
-function build(session: Session, targets: readonly DerivedPath[], mode: BuildMode): Promise<RealiseReport> {
+async function build(
+  session: Session,
+  targets: readonly DerivedPath[],
+  mode: BuildMode,
+): Promise<RealiseReport> {
   if (mode === "repair") session.requireTrust(REPAIR_REFUSED);
-  return realise(session.realiseStore(), targets, realiseOptions(session, mode));
+  session.checkSeen(targets.map((target) => (target.kind === "opaque" ? target.path : target.drvPath)));
+  const report = await realise(session.realiseStore(), targets, realiseOptions(session, mode));
+  const done = report.results.filter(({ status }) => status === "done");
+  await session.reveal(done.flatMap(({ outputs }) => [...outputs.values()]));
+  return report;
 }
 
 function realiseOptions(session: Session, mode: BuildMode): Parameters<typeof realise>[2] {
@@ -120,6 +129,7 @@ function realiseOptions(session: Session, mode: BuildMode): Parameters<typeof re
     mode,
     builtinBuilders: session.builtinBuilders,
     isForStranger: session.isStranger,
+    serveBuilder: session.serveBuilder,
     onEvent: session.log.events(),
     signal: session.signal,
   };

@@ -161,6 +161,7 @@ function writeOffer({ reply }: Session, offer: RemotePathInfo): void {
 
 /** What cannot be had is left out. */
 async function substitute(session: Session, paths: readonly StorePath[]): Promise<void> {
+  if (session.restriction !== undefined) return;
   const missing = paths.filter((path) => !session.store.isValidPath(path));
   const offers = await Promise.all(missing.map((path) => session.substituters.find(path)));
   const offered = missing.filter((_, index) => offers[index] !== undefined);

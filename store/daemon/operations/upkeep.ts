@@ -16,6 +16,8 @@ export const upkeep: Readonly<Partial<Record<OperationName, Operation>>> = {
     const options = await session.read(readClientSettings(session.wire.version));
     await session.work(() => {
       session.log.verbosity = options.verbosity;
+      // Builds for a builder are made as its own was.
+      if (session.restriction !== undefined) return;
       const warn = (text: string): void => session.log.say("warning", `warning: ${text}`);
       session.useConfig(
         clientConfig(session.settings.config, options, { isTrusted: session.isTrusted, warn }),

@@ -1,0 +1,127 @@
+import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
+import { chmod, chown, lstat, rename } from "node:fs/promises";
+import { createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import { DevshellError, fsPath, textOfBytes, type ByteString } from "../../core/index.ts";
+import { narChunks } from "../format/nar.ts";
+import { restoreNar } from "../format/narRestore.ts";
+import { storePathBaseName } from "../format/storePath.ts";
+import { shortSocketPath } from "../remote/daemonAddress.ts";
+import type { StorePath } from "../types.ts";
+import type { BuildRequest } from "./buildRequest.ts";
+import { RECURSIVE_NIX, Restriction } from "./restriction.ts";
+import { sandboxedPath } from "./sandbox.ts";
+import type { Scratch } from "./scratch.ts";
+
+const SOCKET = ".nix-socket";
+
+/** A socket in a build's directory through which its builder adds to the store and builds in it. */
+export class BuilderService implements AsyncDisposable {
+  /** What the builder finds it by. */
+  readonly address: string;
+  readonly #server: Server;
+  readonly #restriction: Restriction;
+  readonly #storeFd: number | undefined;
+  readonly #connections: Map<Socket, Promise<void>>;
+
+  private constructor(
+    address: string,
+    parts: {
+      readonly server: Server;
+      readonly restriction: Restriction;
+      readonly storeFd: number | undefined;
+      readonly connections: Map<Socket, Promise<void>>;
+    },
+  ) {
+    this.address = address;
+    this.#server = parts.server;
+    this.#restriction = parts.restriction;
+    this.#storeFd = parts.storeFd;
+    this.#connections = parts.connections;
+  }
+
+  /**
+   * Begins to serve, before the builder runs.
+   * @param buildDir as the builder sees it
+   */
+  static async start(request: BuildRequest, scratch: Scratch, buildDir: string): Promise<BuilderService> {
+    const { drvPath, serveBuilder, inputPaths, store } = request;
+    if (serveBuilder === undefined)
+      throw new DevshellError(
+        "BUILD_REJECTED",
+        `Cannot build '${drvPath}'.\nReason: its builder wants to use the store (${RECURSIVE_NIX}), which is not served here.`,
+        { exitStatus: 100 },
+      );
+    const storeFd = openSandboxStore(scratch, store.settings.storeDir);
+    const show = async (path: StorePath): Promise<void> => {
+      store.addTempRoots([path]);
+      if (storeFd !== undefined && scratch.chrootDir !== undefined)
+        await copyIntoSandbox(store.realPath(path), path, { chrootDir: scratch.chrootDir, storeFd });
+    };
+    const restriction = new Restriction(inputPaths, show);
+    const isStranger = request.isForStranger || scratch.chrootDir !== undefined;
+    const connections = new Map<Socket, Promise<void>>();
+    const server = createServer((socket) => {
+      socket.on("error", () => undefined);
+      const served = serveBuilder(socket, { restriction, isStranger })
+        // What it says that makes no sense is its own affair: it is hung up on.
+        .catch(() => undefined)
+        .finally(() => {
+          socket.destroy();
+          connections.delete(socket);
+        });
+      connections.set(socket, served);
+    });
+    const place = join(scratch.buildDir, SOCKET);
+    await listenAt(server, place);
+    chmodSync(fsPath(place), 0o600);
+    if (scratch.builderUid !== undefined) await chown(fsPath(place), scratch.builderUid, scratch.builderUid);
+    return new BuilderService(`unix://${buildDir}/${SOCKET}`, { server, restriction, storeFd, connections });
+  }
+
+  /** What the builder may refer to beside its inputs. */
+  added(): ReadonlySet<StorePath> {
+    return this.#restriction.added();
+  }
+
+  /** Builds that it has asked for and not waited for end with it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    for (const socket of this.#connections.keys()) socket.destroy();
+    await Promise.all(this.#connections.values());
+    await closed;
+    if (this.#storeFd !== undefined) closeSync(this.#storeFd);
+  }
+}
+
+async function listenAt(server: Server, place: ByteString): Promise<void> {
+  using short = shortSocketPath(textOfBytes(place));
+  await new Promise<void>((resolve, reject) => {
+    server.once("listening", resolve);
+    server.once("error", reject);
+    server.listen({ path: short.path });
+  });
+}
+
+/** Held from before the builder runs: later it could have put a link in its place. */
+function openSandboxStore({ chrootDir }: Scratch, storeDir: string): number | undefined {
+  if (chrootDir === undefined) return undefined;
+  const directory = fsPath(sandboxedPath(chrootDir, storeDir));
+  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  return openSync(directory, "r");
+}
+
+let copies = 0;
+
+/** A copy, not a mount or hard links: without a user of its own the builder could write to what is ours. */
+async function copyIntoSandbox(
+  source: ByteString,
+  path: StorePath,
+  { chrootDir, storeFd }: { readonly chrootDir: ByteString; readonly storeFd: number },
+): Promise<void> {
+  // Made where the builder cannot reach, then moved: it has no moment to put links into it.
+  const copy = join(chrootDir, `added-${++copies}`);
+  await restoreNar(copy, narChunks(source), { isCanonical: true });
+  if ((await lstat(fsPath(copy))).isDirectory()) await chmod(fsPath(copy), 0o755);
+  await rename(fsPath(copy), fsPath(`/proc/self/fd/${storeFd}/${storePathBaseName(path)}`));
+}

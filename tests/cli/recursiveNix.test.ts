@@ -1,0 +1,67 @@
+import { readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { TestCommands } from "./testCommands.ts";
+
+let t: TestCommands;
+
+beforeAll(() => {
+  t = new TestCommands({ NIX_CONFIG: "experimental-features = nix-command recursive-nix" });
+});
+
+afterAll(() => t[Symbol.dispose]());
+
+it("a builder adds to the store and builds in it, but sees only what is its own", () => {
+  t.write("secret", "of others");
+  const secret = t.run("nix-store", ["--add", join(t.root, "secret")]).out.trim();
+  const inner = `derivation {
+    name = "inner"; system = builtins.currentSystem; builder = "/bin/sh";
+    args = [ "-c" "read text < $input; echo built $text > $out" ];
+    input = builtins.toFile "input" "inside\\n";
+  }`;
+  t.write("inner.nix", inner);
+  t.write(
+    "default.nix",
+    `{ secret }: derivation {
+      name = "outer"; system = builtins.currentSystem; builder = "/bin/sh";
+      requiredSystemFeatures = [ "recursive-nix" ];
+      PATH = "${t.root}/bin:/usr/bin:/bin";
+      known = builtins.toFile "known" "";
+      inner = ./inner.nix;
+      inherit secret;
+      args = [ "-ec" ''
+        nix path-info $known
+        nix path-info $secret && exit 9
+        nix build $secret && exit 9
+        mkdir $out
+        echo added > added
+        ln -s $(nix store add-path ./added) $out/added
+        nix build -f $inner -o result
+        cp -P result $out/inner
+        nix-store --gc && exit 9
+        nix path-info --all | wc -l > $out/count
+      '' ];
+    }`,
+  );
+  const { status, out, err } = t.run("nix-build", ["--argstr", "secret", secret, "--no-out-link"]);
+  expect(err).toContain(`path '${secret}' is not valid`);
+  expect(`${status} ${err.slice(-2000)}`).toMatch(/^0/);
+  const path = out.trim();
+  expect(readFileSync(readlinkSync(join(path, "added")), "utf8")).toBe("added\n");
+  expect(readFileSync(readlinkSync(join(path, "inner")), "utf8")).toBe("built inside\n");
+  // Its two inputs, what it added, and with what was built inside: derivation, input, output.
+  expect(readFileSync(join(path, "count"), "utf8").trim()).toBe("6");
+  const closure = t.run("nix-store", ["-qR", path]).out;
+  expect(closure).toMatch(/-added\n[^]*-inner\n|-inner\n[^]*-added\n/);
+}, 60_000);
+
+it("builders that do not ask for it get nothing, nor do any where the feature is off", () => {
+  const expression = (features: string): string => `derivation {
+    name = "plain"; system = builtins.currentSystem; builder = "/bin/sh"; PATH = "/usr/bin:/bin";
+    args = [ "-c" "echo remote=$NIX_REMOTE > $out" ]; requiredSystemFeatures = [ ${features} ]; }`;
+  const plain = t.run("nix-build", ["--no-out-link", "-E", expression("")]).out.trim();
+  expect(readFileSync(plain, "utf8")).toBe("remote=\n");
+  const off = ["--option", "experimental-features", "nix-command"];
+  const { err } = t.run("nix-build", [...off, "-E", expression('"recursive-nix"')]);
+  expect(err).toContain("Required features: {recursive-nix}");
+});

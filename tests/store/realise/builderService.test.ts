@@ -1,0 +1,84 @@
+import { once } from "node:events";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { sandboxObstacle, type RealiseRequestOptions } from "../../../store/realise/index.ts";
+import type { StorePath } from "../../../store/types.ts";
+import { TestStore, type TestDerivation } from "../realiseFixture.ts";
+
+const obstacle = await sandboxObstacle();
+
+/** Asks for a path, reads what is in it, tries to change that, and refers to it. */
+const BUILDER: TestDerivation = {
+  name: "user",
+  builder: process.execPath,
+  args: [
+    "-e",
+    `const fs = require("node:fs");
+     const socket = require("node:net").connect(process.env.NIX_REMOTE.slice("unix://".length));
+     socket.on("data", (data) => {
+       const file = data + "/text";
+       const text = fs.readFileSync(file, "utf8");
+       if (process.env.isChanging) try { fs.chmodSync(file, 0o600); fs.writeFileSync(file, "bad"); } catch {}
+       fs.writeFileSync(process.env.out, text + data);
+       socket.end();
+     });`,
+  ],
+  env: { requiredSystemFeatures: "recursive-nix" },
+};
+
+function createStore(sandbox: "on" | "off"): TestStore {
+  const paths = `/usr /lib=/usr/lib /lib64=/usr/lib64? ${process.execPath}`;
+  const raw = new Map([
+    ["experimental-features", "recursive-nix"],
+    ["extra-sandbox-paths", paths],
+  ]);
+  return TestStore.create({ sandbox, raw });
+}
+
+/** Adds a path for each builder that connects. */
+function adding(t: TestStore, told: boolean[]): { readonly added: StorePath } & RealiseRequestOptions {
+  mkdirSync(`${t.dir}/tree`);
+  writeFileSync(`${t.dir}/tree/text`, "found in ");
+  const added = t.store.addPath(`${t.dir}/tree`, { name: "added", method: "nar" });
+  return {
+    added,
+    serveBuilder: async (socket, { restriction, isStranger }) => {
+      told.push(isStranger, restriction.isAllowed(added));
+      await restriction.add([added]);
+      told.push(restriction.isAllowed(added));
+      socket.write(added);
+      await once(socket, "close");
+    },
+  };
+}
+
+describe("builders that use the store", () => {
+  it("may refer to what they added", async () => {
+    await using t = createStore("off");
+    const drv = t.derivation(BUILDER);
+    const told: boolean[] = [];
+    const { added, ...options } = adding(t, told);
+    expect((await t.build(drv, options)).failures).toEqual([]);
+    expect(told).toEqual([false, false, true]);
+    expect(readFileSync(t.output(drv), "utf8")).toBe(`found in ${added}`);
+    expect(t.store.pathInfo(t.output(drv)).references).toEqual([added]);
+  });
+
+  it.skipIf(obstacle !== undefined)("find it in their sandbox, where it is a copy", async () => {
+    await using t = createStore("on");
+    const drv = t.derivation({ ...BUILDER, env: { ...BUILDER.env, isChanging: "1" } });
+    const told: boolean[] = [];
+    const { added, ...options } = adding(t, told);
+    expect((await t.build(drv, options)).failures).toEqual([]);
+    expect(told).toEqual([true, false, true]);
+    expect(readFileSync(t.output(drv), "utf8")).toBe(`found in ${added}`);
+    expect(readFileSync(`${added}/text`, "utf8")).toBe("found in ");
+    expect(t.store.pathInfo(t.output(drv)).references).toEqual([added]);
+  });
+
+  it("are refused where nobody serves them", async () => {
+    await using t = createStore("off");
+    const { failures } = await t.build(t.derivation(BUILDER));
+    expect(failures[0]?.message).toContain("which is not served here");
+  });
+});
