@@ -82,18 +82,31 @@ export function parseRealisation(
     typeof value.outPath !== "string"
   )
     throw invalid('it has no "outPath"');
-  const signatures = "signatures" in value ? value.signatures : [];
-  if (!Array.isArray(signatures)) throw invalid('"signatures" is no list');
-  return {
-    ...key,
-    outputPath: parseStorePathBaseName(storeDir, value.outPath),
-    signatures: signatures.map((item: unknown) => {
-      const signature = signatureText(item);
-      if (signature === undefined || !isSignature(signature))
-        throw invalid("a signature has not the form of one");
-      return signature;
-    }),
-  };
+  const signatures = parseSignatures("signatures" in value ? value.signatures : []);
+  if (signatures === undefined) throw invalid('"signatures" is no list of signatures');
+  return { ...key, outputPath: parseStorePathBaseName(storeDir, value.outPath), signatures };
+}
+
+/** Signatures as JSON has them. @returns `undefined` for anything else */
+export function parseSignatures(value: unknown): readonly string[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const signatures: string[] = [];
+  for (const item of value) {
+    const signature = signatureText(item);
+    if (signature === undefined || !isSignature(signature)) return undefined;
+    signatures.push(signature);
+  }
+  return signatures;
+}
+
+/** The form in which they stand in JSON. */
+export function jsonOfSignatures(
+  signatures: readonly string[],
+): readonly { readonly keyName: string; readonly sig: string }[] {
+  return signatures.map((signature) => {
+    const at = signature.indexOf(":");
+    return { keyName: signature.slice(0, at), sig: signature.slice(at + 1) };
+  });
 }
 
 function keyOf({ drvPath, output }: UnsignedRealisation): {
@@ -106,10 +119,7 @@ function keyOf({ drvPath, output }: UnsignedRealisation): {
 function valueOf({ outputPath, signatures }: Realisation): Readonly<Record<string, unknown>> {
   return {
     outPath: storePathBaseName(outputPath),
-    signatures: signatures.map((signature) => {
-      const at = signature.indexOf(":");
-      return { keyName: signature.slice(0, at), sig: signature.slice(at + 1) };
-    }),
+    signatures: jsonOfSignatures(signatures),
   };
 }
 

@@ -19,7 +19,13 @@ import { ABSENT_FILE, invalidFile } from "./checkedFile.ts";
 import type { KnownCache, NarInfoDiskCache } from "./narInfoDiskCache.ts";
 import { debugFilesIn, printNarListing } from "./narListing.ts";
 import { spoolNar, type SpooledNar } from "./spoolNar.ts";
-import type { AddPathOptions, NarDownload, RemotePathInfo, RemoteStore } from "./types.ts";
+import type {
+  AddPathOptions,
+  AddRealisationOptions,
+  NarDownload,
+  RemotePathInfo,
+  RemoteStore,
+} from "./types.ts";
 
 /** A narinfo or a cache's description is a screenful. */
 const MAX_INFO_BYTES = 1 << 20;
@@ -210,20 +216,28 @@ export class BinaryCache implements RemoteStore {
     key: Pick<Realisation, "drvPath" | "output">,
     signal?: AbortSignal,
   ): Promise<Realisation | undefined> {
-    const { files, settings } = this.#parts;
+    const { files, settings, disk, isTarget } = this.#parts;
+    const remembered = isTarget ? undefined : disk?.lookupRealisation(key);
+    if (remembered !== undefined) return remembered === "absent" ? undefined : remembered;
     const name = realisationPlace(key);
     const bytes = await files.read(name, { maxBytes: MAX_INFO_BYTES, signal });
-    if (bytes === undefined) return undefined;
-    return parseRealisation(settings.storeDir, key, bytes.toString("utf8"), `${this.url}/${name}`);
+    const realisation =
+      bytes === undefined
+        ? undefined
+        : parseRealisation(settings.storeDir, key, bytes.toString("utf8"), `${this.url}/${name}`);
+    disk?.insertRealisation(key, realisation);
+    return realisation;
   }
 
-  async addRealisation(realisation: Realisation, signal?: AbortSignal): Promise<void> {
+  async addRealisation(realisation: Realisation, { signal }: AddRealisationOptions = {}): Promise<void> {
+    const { files, disk } = this.#parts;
     await this.#prepare();
-    await this.#parts.files.write(
+    await files.write(
       realisationPlace(realisation),
       { bytes: Buffer.from(printRealisation(realisation)) },
       { signal, contentType: "application/json" },
     );
+    disk?.insertRealisation(realisation, realisation);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -361,7 +375,7 @@ async function readCacheInfo({ settings, files, isTarget, signal }: BinaryCacheP
   if (bytes === undefined) {
     if (!isTarget)
       throw new DevshellError("CACHE_UNUSABLE", `'${files.url}' does not appear to be a binary cache`, {
-        hint: `it has no file "${CACHE_INFO_FILE}"`,
+        hint: `it has no file "${CACHE_INFO_FILE}"${files.isReadOnly === true ? ", and uploading to it is not supported" : ""}`,
       });
     await files.initialise?.();
     const text = printCacheInfo(settings.storeDir);

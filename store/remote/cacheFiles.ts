@@ -10,6 +10,8 @@ export interface CacheFiles {
   readonly url: string;
   /** Whether whoever can write needs nobody else's leave, where that is known. */
   readonly isTrusting?: boolean | undefined;
+  /** Nothing can be written there by any means of ours. */
+  readonly isReadOnly?: boolean | undefined;
   /** Where a file that will be added can be prepared; made when first needed. */
   readonly scratchDir: ByteString;
   /** @returns `undefined` where it is absent */

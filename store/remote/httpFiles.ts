@@ -56,6 +56,7 @@ export interface HttpFilesOptions {
 export class HttpFiles implements CacheFiles {
   readonly url: string;
   readonly scratchDir: ByteString;
+  readonly isReadOnly: boolean;
   readonly #base: string;
   readonly #headers: MakeHeaders | undefined;
   /** Of every request. */
@@ -68,6 +69,7 @@ export class HttpFiles implements CacheFiles {
     this.url = url;
     this.scratchDir = downloadsDir;
     this.#base = base;
+    this.isReadOnly = !/^https?:/.test(base);
     this.#headers = headers;
     this.#common = { attempts, ...connection };
     this.#codingOf = options.codingOf ?? (() => undefined);

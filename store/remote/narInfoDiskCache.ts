@@ -1,6 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { DevshellError, formatHash, parseHash, textOfBytes, type ByteString } from "../../core/index.ts";
 import type { NarInfo } from "../format/narInfo.ts";
+import { jsonOfSignatures, parseSignatures } from "../format/realisation.ts";
 import {
   parseStorePath,
   parseStorePathBaseName,
@@ -9,7 +10,7 @@ import {
   storePathName,
 } from "../format/storePath.ts";
 import { makeDirectories } from "../local/files.ts";
-import type { StoreSettings } from "../types.ts";
+import type { Realisation, StoreSettings } from "../types.ts";
 
 /** The tables of Nix's own file of this name, which it shares with us. */
 const FILE = "binary-cache-v8.sqlite";
@@ -175,6 +176,50 @@ export class NarInfoDiskCache implements Disposable {
     if (this.#pending.length >= BATCH_SIZE) this.#flush();
   }
 
+  /** As {@link lookup}: what the cache said that an output turned out to be. */
+  lookupRealisation(key: Pick<Realisation, "drvPath" | "output">): Realisation | "absent" | undefined {
+    const id = this.#id;
+    if (id === undefined) return undefined;
+    return this.#try(() => {
+      const row = this.#prepare(
+        "select outputPath, sigs from BuildTrace where cache = ? and drvPath = ? and outputName = ? and " +
+          "((outputPath is null and timestamp > ?) or (outputPath is not null and timestamp > ?))",
+      ).get(
+        id,
+        storePathBaseName(key.drvPath),
+        key.output,
+        now() - this.#ttls.negative,
+        now() - this.#ttls.positive,
+      ) as { outputPath: string | null; sigs: string | null } | undefined;
+      if (row === undefined) return undefined;
+      if (row.outputPath === null) return "absent";
+      const signatures = parseSignatures(JSON.parse(row.sigs ?? "[]"));
+      if (signatures === undefined) return undefined;
+      return { ...key, outputPath: parseStorePathBaseName(this.#storeDir, row.outputPath), signatures };
+    });
+  }
+
+  /** @param realisation `undefined`: the cache has none */
+  insertRealisation(
+    { drvPath, output }: Pick<Realisation, "drvPath" | "output">,
+    realisation: Realisation | undefined,
+  ): void {
+    const id = this.#id;
+    if (id === undefined) return;
+    const [path, signatures] =
+      realisation === undefined
+        ? [null, null]
+        : [
+            storePathBaseName(realisation.outputPath),
+            JSON.stringify(jsonOfSignatures(realisation.signatures)),
+          ];
+    this.#try(() =>
+      this.#prepare(
+        "insert or replace into BuildTrace(cache, drvPath, outputName, outputPath, sigs, timestamp) values (?, ?, ?, ?, ?, ?)",
+      ).run(id, storePathBaseName(drvPath), output, path, signatures, now()),
+    );
+  }
+
   /** What turned out untrue. */
   forget(hashPart: string): void {
     const id = this.#id;
@@ -261,6 +306,12 @@ export class NarInfoDiskCache implements Disposable {
       if (last !== undefined && last.value >= now() - PURGE_INTERVAL_S) return;
       this.#prepare(
         "delete from NARs where (present = 0 and timestamp < ?) or (present = 1 and timestamp < ?)",
+      ).run(
+        now() - Math.max(this.#ttls.negative, LEAST_NEGATIVE_TTL_S),
+        now() - Math.max(this.#ttls.positive, LEAST_POSITIVE_TTL_S),
+      );
+      this.#prepare(
+        "delete from BuildTrace where (outputPath is null and timestamp < ?) or (outputPath is not null and timestamp < ?)",
       ).run(
         now() - Math.max(this.#ttls.negative, LEAST_NEGATIVE_TTL_S),
         now() - Math.max(this.#ttls.positive, LEAST_POSITIVE_TTL_S),

@@ -10,7 +10,7 @@ export function printNarListing(root: NarListing): string {
 function printNode(node: NarListing): string {
   switch (node.type) {
     case "regular":
-      return `{"executable":${node.executable ?? false},"narOffset":${node.narOffset},"size":${node.size},"type":"regular"}`;
+      return `{${node.executable === true ? '"executable":true,' : ""}"narOffset":${node.narOffset},"size":${node.size},"type":"regular"}`;
     case "symlink":
       return `{"target":${quoted(node.target)},"type":"symlink"}`;
     case "directory": {

@@ -2,12 +2,19 @@ import { DevshellError, NIX_VERSION } from "../../core/index.ts";
 import type { TransferOptions } from "../../io/index.ts";
 import { isContentAddressed } from "../format/contentAddress.ts";
 import { hasTrustedSignature, parsePublicKey, type PublicKey } from "../format/narInfo.ts";
+import { formatDrvOutput, isRealisationTrusted } from "../format/realisation.ts";
 import { readLogFile, writeLogFile } from "../local/logFiles.ts";
 import type { IncomingPathInfo } from "../local/types.ts";
 import type { Store } from "../store.ts";
-import type { StorePath, ValidPathInfo } from "../types.ts";
+import type { Realisation, StorePath, ValidPathInfo } from "../types.ts";
 import { DaemonStore } from "./daemonStore.ts";
-import type { AddPathOptions, NarDownload, RemotePathInfo, RemoteStore } from "./types.ts";
+import type {
+  AddPathOptions,
+  AddRealisationOptions,
+  NarDownload,
+  RemotePathInfo,
+  RemoteStore,
+} from "./types.ts";
 
 export interface StoreEndpointOptions {
   readonly url?: string | undefined;
@@ -90,6 +97,27 @@ export class StoreEndpoint implements RemoteStore {
     return Promise.resolve();
   }
 
+  queryRealisation({
+    drvPath,
+    output,
+  }: Pick<Realisation, "drvPath" | "output">): Promise<Realisation | undefined> {
+    return Promise.resolve(this.store.queryRealisation(drvPath, output));
+  }
+
+  addRealisation(
+    realisation: Realisation,
+    { checksSignatures = true }: AddRealisationOptions = {},
+  ): Promise<void> {
+    const isChecked = checksSignatures && this.store.settings.config.requireSignatures;
+    if (isChecked && !isRealisationTrusted(realisation, this.#trustedKeys()))
+      throw new DevshellError(
+        "STORE_SIGNATURE_MISSING",
+        `cannot register realisation '${formatDrvOutput(realisation)}' because it lacks a signature by a trusted key`,
+      );
+    this.store.registerRealisation(realisation);
+    return Promise.resolve();
+  }
+
   readLog(drvPath: StorePath): Promise<Buffer | undefined> {
     return readLogFile(this.store.logPath(drvPath));
   }
@@ -108,8 +136,12 @@ export class StoreEndpoint implements RemoteStore {
   #isAccepted(info: IncomingPathInfo): boolean {
     const { config } = this.store.settings;
     if (!config.requireSignatures || isContentAddressed(this.store.storeDir, info)) return true;
-    this.#keys ??= config.trustedPublicKeys.map(parsePublicKey);
-    return hasTrustedSignature({ ...info, signatures: info.signatures ?? [] }, this.#keys);
+    return hasTrustedSignature({ ...info, signatures: info.signatures ?? [] }, this.#trustedKeys());
+  }
+
+  #trustedKeys(): readonly PublicKey[] {
+    this.#keys ??= this.store.settings.config.trustedPublicKeys.map(parsePublicKey);
+    return this.#keys;
   }
 }
 

@@ -45,7 +45,7 @@ export interface RemoteStore extends AsyncDisposable {
     signal?: AbortSignal,
   ): Promise<Realisation | undefined>;
   /** Adds what an output turned out to be, once its path is there. */
-  addRealisation?(realisation: Realisation, signal?: AbortSignal): Promise<void>;
+  addRealisation?(realisation: Realisation, options?: AddRealisationOptions): Promise<void>;
 }
 
 export interface RemotePathInfo extends ValidPathInfo {
@@ -78,6 +78,10 @@ export interface AddPathOptions extends TransferOptions {
   readonly isRepair?: boolean | undefined;
   /** Whether a path without a trusted signature is refused, by stores that care; they do unless told not to. */
   readonly checksSignatures?: boolean | undefined;
+}
+
+export interface AddRealisationOptions extends Pick<AddPathOptions, "checksSignatures"> {
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface OpenRemoteOptions {

@@ -62,6 +62,22 @@ describe("a binary cache on a web server", () => {
     expect(await fetch(u, `${server.url}/deep`)).toHaveLength(3);
   });
 
+  it("is asked once what an output turned out to be", async () => {
+    await using t = new TestPlace();
+    await using server = await nixCache();
+    const key = { drvPath: `${ABSENT}.drv` as StorePath, output: "out" };
+    const place = `/build-trace-v2/${key.drvPath.slice(11)}/out.doi`;
+    const ask = async (): Promise<string | undefined> => {
+      await using cache = await openRemoteStore(t.settings, server.url);
+      return (await cache.queryRealisation?.(key))?.outputPath;
+    };
+    server.files.set(place, Buffer.from(JSON.stringify({ outPath: TEXT.slice(11), signatures: ["k:c2ln"] })));
+    expect(await ask()).toBe(TEXT);
+    server.files.delete(place);
+    expect(await ask()).toBe(TEXT);
+    expect(server.count("GET", "out.doi")).toBe(1);
+  });
+
   it("tells why it could not be written", async () => {
     await using t = new TestPlace();
     await using server = await FileServer.open();
