@@ -185,6 +185,7 @@ function placeOfRemote(remote: string, env: Environment, confDir: string): Place
     );
   return {
     storeDir,
+    ...(/^(?:true|yes|1)$/.test(parameters.get("read-only") ?? "") && { isReadOnly: true }),
     realStoreDir: normalDirectory(
       '"real" of the store\'s address',
       parameters.get("real") ?? (base === undefined ? storeDir : `${base}${DEFAULT_STORE_DIR}`),

@@ -80,6 +80,8 @@ export interface StoreSettings {
   readonly confDir: string;
   /** The daemon that holds the store, where it is not opened itself. */
   readonly daemon?: DaemonPlace | undefined;
+  /** `read-only=true` in its address: nothing is written, not even a lock. */
+  readonly isReadOnly?: boolean | undefined;
   /** Holds what Nix remembers of binary caches, as in `~/.cache/nix`; nothing is remembered where it is not given. */
   readonly cacheDir?: string | undefined;
   /** Which rung of the rootless ladder this is; `devshell doctor` says it. */

@@ -274,7 +274,9 @@ export function writeError(path: ByteString, error: unknown): unknown {
       return new DevshellError(
         "STORE_PERMISSION",
         `Cannot write "${path}": permission denied`,
-        options("the store belongs to another user; use its daemon, or a store of your own"),
+        options(
+          "the store belongs to another user. This command may have been run as non-root in a single-user Nix installation: use the store's daemon, or a store of your own",
+        ),
       );
     case "ENAMETOOLONG":
       return new DevshellError(

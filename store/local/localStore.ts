@@ -1,5 +1,12 @@
-import { closeSync } from "node:fs";
-import { DevshellError, hashBytes, hashStream, type ByteString, type Hash } from "../../core/index.ts";
+import { accessSync, closeSync, constants } from "node:fs";
+import {
+  DevshellError,
+  fsPath,
+  hashBytes,
+  hashStream,
+  type ByteString,
+  type Hash,
+} from "../../core/index.ts";
 import { StoreDb } from "../db/storeDb.ts";
 import { formatContentAddress, parseContentAddress } from "../format/contentAddress.ts";
 import { knownOutputPaths } from "../format/derivation.ts";
@@ -95,7 +102,7 @@ export class LocalStore implements StoreAccess, Disposable {
     this.storeDir = settings.storeDir;
     this.realStoreDir = settings.realStoreDir ?? settings.storeDir;
     this.db = db;
-    this.isReadOnly = options.isReadOnly ?? false;
+    this.isReadOnly = isOpenedReadOnly(settings, options);
     this.onWait = options.onWait ?? (() => undefined);
     this.onWarn = options.onWarn ?? (() => undefined);
     this.#tempRoots = new TempRoots(
@@ -113,11 +120,11 @@ export class LocalStore implements StoreAccess, Disposable {
     const dbDir = `${settings.stateDir}/db`;
     const dbFile = `${dbDir}/db.sqlite`;
     const isSynced = !/^(?:false|no|0)$/.test(settings.config.raw.get("fsync-metadata") ?? "");
-    if (options.isReadOnly === true) {
+    if (isOpenedReadOnly(settings, options)) {
       if (readSchema(dbDir) === undefined)
         throw new DevshellError(
           "STORE_ABSENT",
-          `Cannot open store "${settings.storeDir}": it has no database yet`,
+          `Cannot open store "${settings.storeDir}": its database does not exist, and cannot be created in read-only mode`,
         );
       checkSchema(readSchema(dbDir), dbDir);
       return new LocalStore(
@@ -469,6 +476,7 @@ export class LocalStore implements StoreAccess, Disposable {
     isRepair: boolean,
     fill: (scratch: ByteString) => ValidPathInfo | undefined,
   ): boolean {
+    this.prepareToWrite();
     using locks = PathLocks.acquireSync([this.realPath(path)], () =>
       this.onWait(`waiting for the lock on "${path}"`),
     );
@@ -588,7 +596,7 @@ export class LocalStore implements StoreAccess, Disposable {
     if (this.isReadOnly)
       throw new DevshellError(
         "STORE_READ_ONLY",
-        `Cannot change store "${this.storeDir}": it was opened read-only`,
+        `Cannot change store "${this.storeDir}", which was opened read-only: ${isWritable(this.realStoreDir) ? "attempt to write a readonly database" : "Permission denied"}`,
       );
     this.#bigLock ??= FileLock.acquireSync(`${this.settings.stateDir}/db/big-lock`, "shared", () =>
       this.onWait("waiting for the big store lock"),
@@ -714,6 +722,19 @@ export class LocalStore implements StoreAccess, Disposable {
       );
     const actual = hashWithoutSelf(scratch, address.method, address.hash.algorithm, info.path);
     if (!actual.digest.equals(address.hash.digest)) throw hashMismatch(info.path, address.hash, actual);
+  }
+}
+
+function isOpenedReadOnly(settings: StoreSettings, options: LocalStoreOptions): boolean {
+  return options.isReadOnly ?? settings.isReadOnly ?? false;
+}
+
+function isWritable(directory: ByteString): boolean {
+  try {
+    accessSync(fsPath(directory), constants.W_OK);
+    return true;
+  } catch {
+    return false;
   }
 }
 

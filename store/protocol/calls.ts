@@ -316,6 +316,11 @@ export function addIndirectRoot(link: ByteString): Call<void> {
   return call(request("addIndirectRoot").string(link), readDone);
 }
 
+/** Has the other side make a link that is a root; only trusted clients may. */
+export function addPermRoot(path: StorePath, link: ByteString): Call<ByteString> {
+  return call(request("addPermRoot").string(path).string(link), () => readString("a link's path"));
+}
+
 export function findRoots(wire: Wire): Call<[link: ByteString, path: StorePath][]> {
   return call(request("findRoots"), () =>
     readList("roots", function* (): Decoder<[ByteString, StorePath]> {

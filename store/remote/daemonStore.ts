@@ -52,6 +52,7 @@ import type { DaemonClient } from "./daemonClient.ts";
 import { DaemonPaths } from "./daemonPaths.ts";
 import { DaemonPool, connectionError, type UseOptions } from "./daemonPool.ts";
 import { receiveText, sendDerivations, sendFiles, sendText } from "./daemonTransfers.ts";
+import { keepsRootsThere } from "./parseDaemonUrl.ts";
 
 export interface DaemonStoreOptions {
   /** Told what the daemon says while it works. */
@@ -312,7 +313,8 @@ export class DaemonStore implements Store {
 
   addRoot(link: ByteString, path: StorePath): void {
     this.addTempRoots([path]);
-    addPermanentRoot(this, link, path, (absolute) => this.addIndirectRoot(absolute));
+    if (keepsRootsThere(this.place.url)) this.#client.run(calls.addPermRoot(path, link));
+    else addPermanentRoot(this, link, path, (absolute) => this.addIndirectRoot(absolute));
   }
 
   addIndirectRoot(link: ByteString): void {

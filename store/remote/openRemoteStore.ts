@@ -29,6 +29,7 @@ export async function openRemoteStore(
     case "daemon":
     case "unix":
     case "ssh-ng":
+    case "mounted-ssh-ng":
       return openDaemonRemoteStore(settings, url);
     case "ssh":
       return await ServeStore.open(settings, url, options);

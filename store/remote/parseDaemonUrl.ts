@@ -13,9 +13,14 @@ export interface DaemonUrl {
   readonly isHere: boolean;
 }
 
-/** `daemon`, `unix:///path?…`, `ssh-ng://[user@]host[:port]?…` */
+/** `daemon`, `unix:///path?…`, `ssh-ng://[user@]host[:port]?…`, `mounted-ssh-ng://…` where its files are mounted here */
 export function isDaemonUrl(url: string): boolean {
-  return /^(?:daemon(?:\?|$)|unix:\/\/|ssh-ng:\/\/)/.test(url);
+  return /^(?:daemon(?:\?|$)|unix:\/\/|(?:mounted-)?ssh-ng:\/\/)/.test(url);
+}
+
+/** Whether roots are for the other machine to make: links of this one mean nothing there. */
+export function keepsRootsThere(url: string): boolean {
+  return url.startsWith("mounted-ssh-ng://");
 }
 
 /**
@@ -33,12 +38,8 @@ export function parseDaemonUrl(url: string, socketPath: string): DaemonUrl {
     if (!path.startsWith("/")) throw invalid(url, "its socket is not an absolute path");
     return { address: { kind: "socket", path }, parameters, isHere: true };
   }
-  if (base.startsWith("ssh-ng://"))
-    return {
-      address: commandOverSsh(url),
-      parameters,
-      isHere: false,
-    };
+  if (/^(?:mounted-)?ssh-ng:\/\//.test(base))
+    return { address: commandOverSsh(url), parameters, isHere: base.startsWith("mounted-") };
   throw invalid(url, "it is no daemon's");
 }
 

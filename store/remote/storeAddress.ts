@@ -30,7 +30,7 @@ export function parseStoreAddress(text: string): StoreAddress {
 }
 
 /** Schemes of stores that are opened whole, so that anything can be done in them. */
-const WHOLE = new Set(["auto", "local", "dummy", "daemon", "unix", "ssh-ng"]);
+const WHOLE = new Set(["auto", "local", "dummy", "daemon", "unix", "ssh-ng", "mounted-ssh-ng"]);
 
 /** Whether an address means a store that can be opened whole: of this machine, or a daemon's. */
 export function isWholeAddress(text: string | undefined): boolean {

@@ -130,7 +130,7 @@ export class ServeStore implements RemoteStore {
   }
 }
 
-function startServe(address: SshAddress, { onLine, env = process.env }: ServeStoreOptions): Channel {
+export function startServe(address: SshAddress, { onLine, env = process.env }: ServeStoreOptions): Channel {
   const { parameters } = address;
   const program = (parameters.get("remote-program") || "nix-store")
     .split(/\s+/)

@@ -16,7 +16,7 @@ const MAX_PORT = 65_535;
 
 /** @throws {DevshellError} `SSH_ADDRESS_INVALID` */
 export function parseSshAddress(url: string): SshAddress {
-  const match = /^(?:ssh|ssh-ng):\/\/(?<authority>[^/?#]*)\/?(?:\?(?<query>.*))?$/s.exec(url);
+  const match = /^(?:ssh|(?:mounted-)?ssh-ng):\/\/(?<authority>[^/?#]*)\/?(?:\?(?<query>.*))?$/s.exec(url);
   if (match?.groups === undefined) throw invalid(url, "it is not ssh://HOST");
   const { authority = "", query = "" } = match.groups;
   return { url, ...parseAuthority(url, authority), parameters: parametersOf(query) };

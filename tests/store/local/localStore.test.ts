@@ -113,7 +113,7 @@ describe("opening", () => {
 
   it("refuses to read a store that is not there", () => {
     using dir = new TestDirectory();
-    expect(() => dir.open({ isReadOnly: true })).toThrow(/no database yet/);
+    expect(() => dir.open({ isReadOnly: true })).toThrow(/database does not exist/);
     expect(readdirSync(dir.path)).toEqual([]);
   });
 });
