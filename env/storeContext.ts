@@ -54,6 +54,8 @@ export interface StoreContextOptions {
   readonly mode?: EvaluationMode | undefined;
   /** `--store`. */
   readonly store?: string | undefined;
+  /** `--eval-store`: what evaluation reads and writes, where that is another store than builds are made in. */
+  readonly evalStore?: string | undefined;
   /** Calls within calls, where `max-call-depth` says nothing; unset: as deep as the stack is. */
   readonly maxCallDepth?: number | undefined;
 }
@@ -71,6 +73,7 @@ export class StoreContext implements Disposable {
   readonly isReadOnly: boolean;
   readonly maxCallDepth: number | undefined;
   #store: Store | undefined;
+  #evalStore: Store | undefined;
   /** `--store`, or what was decided instead. */
   #storeUri: string | undefined;
   readonly #options: StoreContextOptions;
@@ -99,12 +102,17 @@ export class StoreContext implements Disposable {
     this.#mode = options.mode ?? modeOf(this.settings);
     this.maxCallDepth = Number(this.settings.config.raw.get("max-call-depth")) || options.maxCallDepth;
     this.tracker = new InputTracker(this.settings.storeDir, options.isRecording);
+    if (options.evalStore !== undefined) this.tracker.impure("another store for evaluation");
     this.#treeDisplay = new TreeDisplay(this.settings.storeDir);
     this.#tasks = new EvaluationTasks({
       settings: () => this.settings,
       mode: () => this.mode,
-      place: () => ({ settings: [...this.#overrides], store: this.#storeUri }),
-      store: () => this.store,
+      place: () => ({
+        settings: [...this.#overrides],
+        store: this.#storeUri,
+        evalStore: options.evalStore,
+      }),
+      store: () => this.evalStore,
       trees: () => this.#trees,
       tracker: this.tracker,
       warn: (text) => this.message("warning", text),
@@ -115,7 +123,7 @@ export class StoreContext implements Disposable {
         this.settings.rung === "dummy"
           ? undefined
           : fetchTreeNow(attributes, reference, {
-              store: this.store,
+              store: this.evalStore,
               setting: (name) => this.settings.config.raw.get(name),
               signal: this.signal ?? new AbortController().signal,
               warn: (text) => this.message("warning", text),
@@ -134,8 +142,28 @@ export class StoreContext implements Disposable {
     return this.#store;
   }
 
+  /** Where evaluation reads and writes: the store, unless `--eval-store` says otherwise. */
+  get evalStore(): Store {
+    if (this.#options.evalStore === undefined) return this.store;
+    this.#evalStore ??= this.#openStore(this.#evalSettings());
+    return this.#evalStore;
+  }
+
   get settings(): StoreSettings {
     return this.#settings;
+  }
+
+  #evalSettings(): StoreSettings {
+    const { evalStore } = this.#options;
+    if (evalStore === undefined) return this.#settings;
+    const settings = resolveStoreSettings(process.env, { overrides: this.#overrides, store: evalStore });
+    if (settings.storeDir !== this.#settings.storeDir)
+      throw new DevshellError(
+        "STORE_DIRECTORY_DIFFERS",
+        `Cannot evaluate in the store "${evalStore}": it is one of "${settings.storeDir}", not of "${this.#settings.storeDir}"`,
+        { hint: `name the directory: \`?store=${this.#settings.storeDir}\`` },
+      );
+    return settings;
   }
 
   /** Puts `nix.conf` options in force that were found out late: a flake's `nixConfig`. */
@@ -177,6 +205,8 @@ export class StoreContext implements Disposable {
     // opened anew when it is next needed
     this.#store?.[Symbol.dispose]();
     this.#store = undefined;
+    this.#evalStore?.[Symbol.dispose]();
+    this.#evalStore = undefined;
   }
 
   get mode(): EvaluationMode {
@@ -225,6 +255,7 @@ export class StoreContext implements Disposable {
           })
         : undefined;
     return await realise(this.store, targets, {
+      evalStore: this.#options.evalStore === undefined ? undefined : this.evalStore,
       builtinBuilders: debianBuilders,
       onEvent: (event) => this.emit(event),
       signal: this.signal,
@@ -321,11 +352,12 @@ export class StoreContext implements Disposable {
       this.tracker.impure("the collection's index");
       return collection.call(argument);
     };
+    const evalSettings = this.#evalSettings();
     const host = new StoreHost({
       store:
-        this.settings.rung === "dummy"
-          ? emptyEvaluationStore(this.settings)
-          : localEvaluationStore(this.settings, () => this.store),
+        evalSettings.rung === "dummy"
+          ? emptyEvaluationStore(evalSettings, this.#options.evalStore)
+          : localEvaluationStore(evalSettings, () => this.evalStore),
       tracker: this.tracker,
       rules,
       system: this.settings.config.raw.get("eval-system") || this.settings.config.system,
@@ -355,6 +387,7 @@ export class StoreContext implements Disposable {
   [Symbol.dispose](): void {
     this.#collection?.close();
     this.#store?.[Symbol.dispose]();
+    this.#evalStore?.[Symbol.dispose]();
   }
 
   /** The flake registries that the settings name. */
@@ -379,12 +412,12 @@ export class StoreContext implements Disposable {
     this.#trees.forget();
   }
 
-  #openStore(): Store {
-    if (this.settings.rung === "dummy")
+  #openStore(settings = this.settings): Store {
+    if (settings.rung === "dummy")
       throw new DevshellError("STORE_DUMMY", 'Cannot use the store "dummy://": it holds nothing', {
         hint: "unset NIX_REMOTE to use a store of your own",
       });
-    return openStore(this.settings, {
+    return openStore(settings, {
       onEvent: (event) => this.emit(event),
       onWait: (text) => this.message("warning", text),
       onWarn: (text) => this.message("warning", text),

@@ -28,7 +28,7 @@ export interface AskOptions {
 export async function openAskedStore(flags: CommonFlags, options: AskOptions = {}): Promise<AskedStore> {
   const { isTarget, open = openContext } = options;
   const isLocal = isWholeAddress(flags.store);
-  const context = open(isLocal ? flags : { ...flags, store: undefined });
+  const context = open(isLocal ? flags : { ...flags, store: flags.evalStore, evalStore: undefined });
   try {
     const store =
       isLocal || flags.store === undefined
@@ -58,7 +58,7 @@ export function pathsOfTargets(
     if (target.kind === "opaque") return [target.path];
     if (options.isDerivation === true) return [target.drvPath];
     const { outputs } = target;
-    return [...context.store.queryDerivationOutputs(target.drvPath)].flatMap(([name, path]) =>
+    return [...context.evalStore.queryDerivationOutputs(target.drvPath)].flatMap(([name, path]) =>
       path !== undefined && (outputs === "*" || outputs.includes(name)) ? [path] : [],
     );
   });

@@ -20,6 +20,7 @@ export interface CommonFlags {
   isRepair: boolean;
   hasBuildOutput: boolean;
   store: string | undefined;
+  evalStore: string | undefined;
 }
 
 /**
@@ -128,6 +129,7 @@ const VALUED = new Set([
   "download-speed",
   "eval-system",
   "experimental-features",
+  "external-builders",
   "extra-platforms",
   "flake-registry",
   "gc-reserved-space",
@@ -195,6 +197,7 @@ export function settingNames(): readonly string[] {
 export function commonFlagNames(): readonly string[] {
   return [
     "--debug",
+    "--eval-store",
     "--include",
     "--offline",
     "--option",
@@ -211,7 +214,6 @@ export function commonFlagNames(): readonly string[] {
 /** Flags that only matter to other versions or front ends, with the number of words they take. */
 const IGNORED: Readonly<Record<string, number>> = {
   "--log-format": 1,
-  "--eval-store": 1,
   "--impure": 0,
   "--print-build-logs": 0,
   "-L": 0,
@@ -238,6 +240,7 @@ export function parseCommandLine(name: string, argv: readonly string[], own: Own
     isRepair: false,
     hasBuildOutput: true,
     store: undefined,
+    evalStore: undefined,
   };
   const words = [...argv];
   let isLiteral = false;
@@ -343,6 +346,9 @@ function takeCommon(flags: CommonFlags, word: string, next: () => string, name: 
       return true;
     case "--store":
       flags.store = next();
+      return true;
+    case "--eval-store":
+      flags.evalStore = next();
       return true;
     default:
       return takeIgnored(word, next) || takeSetting(settings, word, next, name);

@@ -28,6 +28,7 @@ export function openContext(
   const context = createStoreContext({
     settings: flags.verbosity > 0 ? new Map([...flags.settings, verbosity]) : flags.settings,
     store: flags.store,
+    evalStore: flags.evalStore,
     isReadOnly: options.isReadOnly ?? flags.isReadOnly,
     isRecording: options.isRecording,
     maxCallDepth: MAX_CALL_DEPTH,

@@ -2,10 +2,19 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { bytesOfText } from "../../core/index.ts";
 import type { EvalLink, StoreContext } from "../../env/index.ts";
-import { isInStore, type DerivedPath, type OutputName, type StorePath } from "../../store/index.ts";
+import {
+  isInStore,
+  isWholeAddress,
+  type DerivedPath,
+  type OutputName,
+  type RealiseReport,
+  type StorePath,
+} from "../../store/index.ts";
 import { keepEvaluation, type Keeper } from "../keepEvaluation.ts";
+import { openAskedStore } from "./askedStore.ts";
 import { parseCommandLine, usageError, type CommonFlags } from "./commandLine.ts";
 import { openContext } from "./context.ts";
+import { realiseElsewhere } from "./elsewhere.ts";
 import { openCompatEvaluation, selectValues, type ExpressionSource } from "./evaluate.ts";
 import { printHelp, printLine, printVersion } from "./output.ts";
 import { reportFailures } from "./reportFailures.ts";
@@ -35,32 +44,50 @@ export async function runNixBuild(argv: readonly string[]): Promise<number> {
   const request = parse(argv);
   if (request.action === "help") return printHelp("nix-build");
   if (request.action === "version") return printVersion("nix-build");
+  if (!isWholeAddress(request.flags.store)) return await buildElsewhere(request);
   return keepEvaluation("nix-build", argv, (keeper) => build(request, keeper));
+}
+
+/** In a store that is none of this machine, where no links can be made. */
+async function buildElsewhere(request: Request): Promise<number> {
+  await using asked = await openAskedStore(request.flags, { isTarget: true });
+  const { wanted } = wantedOutputs(request, asked.context);
+  const report = await realiseElsewhere(asked, targetsOf(wanted), optionsOf(request));
+  if (report.failures.length > 0) return reportFailures(report);
+  if (!request.isDryRun) for (const path of builtPaths(report, wanted)) printLine(path);
+  return 0;
+}
+
+function targetsOf(wanted: readonly Wanted[]): DerivedPath[] {
+  return wanted.map(({ drvPath, output }) => ({ kind: "built", drvPath, outputs: [output] }));
+}
+
+function optionsOf({ isDryRun, isCheck, flags }: Request): Parameters<StoreContext["tryRealise"]>[1] {
+  return { dryRun: isDryRun, mode: flags.isRepair ? "repair" : isCheck ? "check" : "normal" };
+}
+
+function builtPaths(report: RealiseReport, wanted: readonly Wanted[]): StorePath[] {
+  return wanted.map(({ drvPath, output }, index) => {
+    const path = report.results[index]?.outputs.get(output);
+    if (path === undefined) throw new Error(`output ${output} of ${drvPath} was built but is not known`);
+    return path;
+  });
 }
 
 async function build(request: Request, keeper: Keeper): Promise<number> {
   using context = openContext(request.flags);
   const { wanted, isEvaluated } = wantedOutputs(request, context);
   keeper.endMessages();
-  const targets = wanted.map(({ drvPath, output }): DerivedPath => ({
-    kind: "built",
-    drvPath,
-    outputs: [output],
-  }));
-  const report = await context.tryRealise(targets, {
-    dryRun: request.isDryRun,
-    mode: request.flags.isRepair ? "repair" : request.isCheck ? "check" : "normal",
-  });
+  const report = await context.tryRealise(targetsOf(wanted), optionsOf(request));
   if (report.failures.length > 0) return reportFailures(report);
   if (request.isDryRun) return 0;
   const counters = new Map<StorePath, number>();
-  const paths: StorePath[] = [];
+  const paths = builtPaths(report, wanted);
   const links: EvalLink[] = [];
-  for (const [index, { drvPath, output }] of wanted.entries()) {
+  for (const [index, path] of paths.entries()) {
+    const { drvPath, output } = wanted[index]!;
     const counter = counters.get(drvPath) ?? counters.size;
     counters.set(drvPath, counter);
-    const path = report.results[index]?.outputs.get(output);
-    if (path === undefined) throw new Error(`output ${output} of ${drvPath} was built but is not known`);
     if (request.outLink !== undefined) {
       const numbered = counter === 0 ? request.outLink : `${request.outLink}-${counter + 1}`;
       const link = output === "out" ? numbered : `${numbered}-${output}`;
@@ -69,7 +96,6 @@ async function build(request: Request, keeper: Keeper): Promise<number> {
       for (const made of [place, context.store.indirectRootOf(place)])
         if (made !== undefined) links.push({ link: made, target: realPathOf(context, path) });
     }
-    paths.push(path);
   }
   for (const path of paths) printLine(path);
   for (const path of paths) context.tracker.storePath(path);
@@ -181,7 +207,7 @@ function outputsOfWord(context: StoreContext, word: string): Wanted[] {
   if (target.kind !== "built") throw usageError("nix-build", `'${word}' is not a derivation`);
   const { drvPath, outputs } = target;
   if (outputs !== "*") return outputs.map((output) => ({ drvPath, output }));
-  const names = [...context.store.readDerivation(drvPath).outputs.keys()];
+  const names = [...context.evalStore.readDerivation(drvPath).outputs.keys()];
   const output = names.includes("out") ? "out" : names[0];
   return output === undefined ? [] : [{ drvPath, output }];
 }

@@ -349,7 +349,7 @@ function instantiate(
     }
     roots++;
     const link = bytesOfText(resolve(roots === 1 ? root : `${root}-${roots}`));
-    context.store.addRoot(link, drvPath);
+    context.evalStore.addRoot(link, drvPath);
     printLine(`${link}${suffix}`);
   }
   return roots;

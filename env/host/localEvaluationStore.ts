@@ -38,16 +38,34 @@ export function localEvaluationStore(settings: StoreSettings, open: () => Store)
   };
 }
 
-/** A store that holds nothing (`dummy://`): evaluation learns paths from it, and that none is there. */
-export function emptyEvaluationStore(settings: StoreSettings): EvaluationStore {
+/**
+ * A store that holds nothing (`dummy://`): evaluation learns paths from it, and that none is there.
+ * @param evalStore its address where it is asked for by `--eval-store`: then nothing is written to it, as in Nix,
+ *   unless its parameters allow that
+ */
+export function emptyEvaluationStore(settings: StoreSettings, evalStore?: string): EvaluationStore {
   const { storeDir } = settings;
+  const isWritable = evalStore === undefined || /[?&]read-only=(?:false|no|0)(?:&|$)/.test(evalStore);
+  const write = (isDryRun = false): void => {
+    if (isWritable || isDryRun) return;
+    throw new DevshellError(
+      "STORE_DUMMY",
+      `operation 'addToStore' is not supported by store '${evalStore}'`,
+      { hint: "`dummy://?read-only=false` computes paths and forgets what it is given" },
+    );
+  };
   return {
     storeDir,
     realStoreDir: settings.realStoreDir ?? storeDir,
-    addPath: (path, options) => pathOfContent(storeDir, path, options),
-    addText: (name, contents, references): StorePath =>
-      makeTextPath(storeDir, name, hashBytes("sha256", contents), references),
-    writeDerivations: () => undefined,
+    addPath: (path, options): StorePath => {
+      write(options.isDryRun);
+      return pathOfContent(storeDir, path, options);
+    },
+    addText: (name, contents, references, { isDryRun }): StorePath => {
+      write(isDryRun);
+      return makeTextPath(storeDir, name, hashBytes("sha256", contents), references);
+    },
+    writeDerivations: () => write(),
     isValidPath: () => false,
     referencesOf: () => undefined,
     readDerivation: (drvPath) => {

@@ -43,6 +43,8 @@ export interface SyncTaskRequest {
   readonly settings: readonly (readonly [string, string])[];
   /** `--store`. */
   readonly store?: string | undefined;
+  /** `--eval-store`: what is fetched is written there, and what is built is copied there. */
+  readonly evalStore?: string | undefined;
 }
 
 export type SyncTaskReply =

@@ -8,6 +8,8 @@ import { downloadToFile } from "../../io/index.ts";
 import { debianBuilders } from "../../packages/index.ts";
 import {
   deleteTree,
+  StoreEndpoint,
+  copyPaths,
   downstreamPlaceholder,
   dynamicPlaceholder,
   fetchClosure,
@@ -25,6 +27,7 @@ import {
   type DerivedPath,
   type Store,
   type StorePath,
+  type StoreSettings,
 } from "../../store/index.ts";
 import { cacheDirectory } from "../cache/recordPaths.ts";
 import { countRevisions, fetchTree, unpackArchive, type InputAttributes } from "../fetch/index.ts";
@@ -40,15 +43,16 @@ async function main(): Promise<void> {
   let reply: SyncTaskReply;
   try {
     const request = JSON.parse(readFileSync(0, "utf8")) as SyncTaskRequest;
-    const settings = resolveStoreSettings(process.env, {
-      overrides: new Map(request.settings),
-      store: request.store,
-    });
-    const { task } = request;
+    const settingsOf = (store: string | undefined): StoreSettings =>
+      resolveStoreSettings(process.env, { overrides: new Map(request.settings), store });
+    const { task, evalStore } = request;
+    const settings = settingsOf(task.kind === "realise" ? request.store : (evalStore ?? request.store));
     using store = openStore(
       task.kind === "fetchClosure" ? settingsForClosure(settings, task.fromStore) : settings,
     );
-    reply = await run(task, store, settings.config.raw);
+    using readBy =
+      evalStore === undefined || task.kind !== "realise" ? undefined : openStore(settingsOf(evalStore));
+    reply = await run(task, store, settings.config.raw, readBy);
   } catch (error) {
     reply =
       error instanceof DevshellError
@@ -73,10 +77,11 @@ async function run(
   task: SyncTask,
   store: Store,
   settings: ReadonlyMap<string, string>,
+  evalStore: Store | undefined,
 ): Promise<SyncTaskReply> {
   switch (task.kind) {
     case "realise":
-      return realiseElements(task.elements, store);
+      return realiseElements(task.elements, store, evalStore);
     case "fetch":
       return fetchPath(task, store);
     case "fetchTree":
@@ -146,7 +151,11 @@ function signalOfProcess(): AbortSignal {
   return controller.signal;
 }
 
-async function realiseElements(elements: readonly ByteString[], store: Store): Promise<SyncTaskReply> {
+async function realiseElements(
+  elements: readonly ByteString[],
+  store: Store,
+  evalStore: Store | undefined,
+): Promise<SyncTaskReply> {
   const targets = elements.map((element): DerivedPath => {
     if (element.startsWith("!")) return { kind: "built", ...parseBuiltTarget(store.storeDir, element) };
     return {
@@ -154,13 +163,23 @@ async function realiseElements(elements: readonly ByteString[], store: Store): P
       path: parseStorePath(store.storeDir, element.startsWith("=") ? element.slice(1) : element),
     };
   });
-  const report = await realise(store, targets, { builtinBuilders: debianBuilders });
+  const report = await realise(store, targets, { builtinBuilders: debianBuilders, evalStore });
   throwFailure(report);
+  // Evaluation reads what it had built; we built it, so nobody need vouch for it.
+  if (evalStore !== undefined)
+    await copyPaths({
+      source: new StoreEndpoint(store),
+      target: new StoreEndpoint(evalStore),
+      paths: report.results.flatMap(({ outputs }) => [...outputs.values()]),
+      isRecursive: true,
+      checksSignatures: false,
+    });
   const rewrites: [ByteString, ByteString][] = [];
   for (const { target, outputs } of report.results) {
     if (target.kind !== "built") continue;
     const { drvPath, via = [] } = target;
-    const known = via.length === 0 ? knownOutputPaths(store.readDerivation(drvPath)) : undefined;
+    const known =
+      via.length === 0 ? knownOutputPaths((evalStore ?? store).readDerivation(drvPath)) : undefined;
     for (const [output, path] of outputs) {
       if (known?.get(output) !== undefined) continue;
       const placeholder =

@@ -194,6 +194,41 @@ describe("nix-shell", () => {
     expect(stdout).toBe("hi a b /\n");
   });
 
+  it("takes a directory's shell.nix, also of one in the search path, unless a setting says not to", () => {
+    const directory = join(root, "both");
+    commands.write("both/shell.nix", `import ${join(root, "default.nix")}`);
+    commands.write("both/default.nix", 'abort "the wrong file"');
+    const words = ["-A", "shell", "--run", "echo $GREETING"];
+    expect(output("nix-shell", directory, ...words)).toBe("hi");
+    expect(output("nix-shell", "-I", `here=${root}`, "<here/both>", ...words)).toBe("hi");
+    const setting = ["--option", "nix-shell-always-looks-for-shell-nix", "false"];
+    const { err } = run("nix-shell", [directory, ...words, ...setting]);
+    expect(err).toContain(`Skipping '${join(directory, "shell.nix")}'`);
+    expect(err).toContain("the wrong file");
+    commands.write("neither/empty", "");
+    expect(run("nix-shell", [join(root, "neither")]).err).toContain(
+      `neither 'shell.nix' nor 'default.nix' found in '${join(root, "neither")}'`,
+    );
+  });
+
+  it("enters the shell that a script describes without naming an interpreter", () => {
+    const script = join(root, "described.nix");
+    const head = `#! ${root}/bin/nix-shell\n#! nix-shell described.nix --argstr word "a 'b'" --command 'echo "$WORD"'\n`;
+    writeFileSync(
+      script,
+      `${head}{ word }: derivation {
+        name = "described"; system = builtins.currentSystem; builder = "/bin/sh"; WORD = word; }`,
+      { mode: 0o755 },
+    );
+    const { stdout, stderr } = spawnSync(script, [], {
+      cwd: "/",
+      env: commands.environment(),
+      encoding: "utf8",
+    });
+    expect(stderr).not.toContain("error");
+    expect(stdout).toBe("a 'b'\n");
+  });
+
   it("takes packages from nixpkgs where the search path has it", () => {
     writeFileSync(
       join(root, "packages.nix"),
@@ -203,6 +238,29 @@ describe("nix-shell", () => {
     );
     const env = { NIX_PATH: `nixpkgs=${join(root, "packages.nix")}` };
     expect(run("nix-shell", ["-p", "tool", "--run", "echo $buildInputs"], { env }).out).toBe("the tool\n");
+  });
+});
+
+describe("--eval-store", () => {
+  it("keeps derivations out of the store that they are built in", () => {
+    const evalStore = join(root, "evaluation");
+    const words = [".", "-A", "user", "--argstr", "text", "elsewhere", "--eval-store", evalStore];
+    const drvPath = output("nix-instantiate", ...words, "--no-gc-warning");
+    const path = output("nix-build", ...words, "--no-out-link");
+    expect(readFileSync(join(path, "copy"), "utf8")).toBe("elsewhere\n");
+    expect(existsSync(drvPath)).toBe(false);
+    expect(existsSync(drvPath.replace(join(root, "store"), join(evalStore, "nix/store")))).toBe(true);
+    const expression = `builtins.readFile ((import ${root}/default.nix { text = "read"; }).user + "/copy")`;
+    const read = output("nix", "eval", "--impure", "--raw", "--expr", expression, "--eval-store", evalStore);
+    expect(read).toBe("read");
+  });
+
+  it("writes nothing to a dummy unless told to", () => {
+    const words = [".", "-A", "input", "--eval-store"];
+    expect(run("nix-instantiate", [...words, "dummy://"]).err).toContain(
+      "is not supported by store 'dummy://'",
+    );
+    expect(output("nix-instantiate", ...words, "dummy://?read-only=false")).toMatch(/-input\.drv$/);
   });
 });
 

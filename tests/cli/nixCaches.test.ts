@@ -76,6 +76,44 @@ describe("nix commands on a binary cache", () => {
     expect(failure("store", "info", "--store", "file:///absent")[0]).toBe(1);
   });
 
+  it("build for it only on machines", () => {
+    const target = `file://${join(t.root, "filled")}`;
+    const words = ["-A", "user", "--store", target];
+    expect(t.run("nix-build", words).err).toContain("Unable to build with a primary store");
+    expect(output("nix-build", ...words, "--builders", "auto - - 1 1", "-j0")).toBe(user);
+    expect(output("nix", "path-info", "--store", target, user)).toBe(user);
+    expect(existsSync(join(t.root, "result"))).toBe(false);
+    expect(output("nix-build", ...words, "-j0")).toBe(user);
+    const nixBuild = ["build", "-f", "default.nix", "user", "--print-out-paths", "--store", target];
+    expect(output("nix", ...nixBuild)).toBe(user);
+  });
+
+  it("are told by it what outputs turned out to be", () => {
+    const floats = `file://${join(t.root, "floats")}`;
+    t.write(
+      "floating.nix",
+      `derivation {
+        name = "floating";
+        system = builtins.currentSystem;
+        builder = "/bin/sh";
+        args = [ "-c" "echo text > $out" ];
+        __contentAddressed = true;
+        outputHashMode = "recursive";
+        outputHashAlgo = "sha256";
+      }`,
+    );
+    const words = ["-f", "floating.nix", "--extra-experimental-features", "ca-derivations"];
+    const path = output("nix", "build", ...words, "--no-link", "--print-out-paths");
+    output("nix", "copy", "--to", floats, ...words);
+    expect(output("nix", "build", "--store", floats, ...words, "--print-out-paths")).toBe(path);
+    const env = { NIX_REMOTE: elsewhere("fresh") };
+    const fetch = ["copy", "--from", floats, ...words];
+    expect(t.run("nix", fetch, { env }).err).toContain("lacks a signature by a trusted key");
+    expect(t.run("nix", [...fetch, "--no-check-sigs"], { env }).status).toBe(0);
+    const { out } = t.run("nix", ["build", ...words, "--no-link", "--print-out-paths", "-j0"], { env });
+    expect(out).toBe(`${path}\n`);
+  });
+
   it("show its files", () => {
     expect(output("nix", "store", "cat", "--store", cache, `${input}/file`)).toBe("content");
     expect(output("nix", "store", "ls", "--store", cache, "-lR", user)).toBe(

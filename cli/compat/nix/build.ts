@@ -3,12 +3,15 @@ import { DevshellError, bytesOfText, textOfBytes } from "../../../core/index.ts"
 import type { StoreContext } from "../../../env/index.ts";
 import {
   addGeneration,
+  isWholeAddress,
   type DerivedPath,
   type OutputName,
   type RealiseReport,
   type StorePath,
 } from "../../../store/index.ts";
-import { parseCommandLine } from "../commandLine.ts";
+import { openAskedStore, unsupported } from "../askedStore.ts";
+import { parseCommandLine, type CommonFlags } from "../commandLine.ts";
+import { realiseElsewhere } from "../elsewhere.ts";
 import { printLine, say, wordsOfStandardInput } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
 import {
@@ -46,13 +49,26 @@ export async function build(argv: readonly string[]): Promise<number> {
   if (hasStdin) words.push(...wordsOfStandardInput());
   // Logs are shown with -L only; failures quote their ends.
   flags.hasBuildOutput = argv.includes("-L") || argv.includes("--print-build-logs");
-  using context = openInstallableContext(flags, installables, { name: "nix build" });
+  const open = (given: CommonFlags): StoreContext =>
+    openInstallableContext(given, installables, { name: "nix build" });
+  const isHere = isWholeAddress(flags.store);
+  await using asked = isHere ? undefined : await openAskedStore(flags, { isTarget: true, open });
+  using own = isHere ? open(flags) : undefined;
+  const context = asked?.context ?? own;
+  if (context === undefined) throw new Error("unreachable");
+  if (asked !== undefined && profile !== undefined)
+    throw unsupported(asked.store, "is not where profiles can be made");
+  if (asked !== undefined) outLink = undefined;
   // Nothing on standard input means nothing, not the default.
   const targets = hasStdin && words.length === 0 ? [] : targetsOf(context, flags, installables, words);
-  const report = await context.tryRealise(targets, {
+  const options = {
     dryRun: isDryRun,
     mode: flags.isRepair ? "repair" : isRebuild ? "check" : "normal",
-  });
+  } as const;
+  const report =
+    asked === undefined
+      ? await context.tryRealise(targets, options)
+      : await realiseElsewhere(asked, targets, options);
   // Unlike nix-build, `nix` knows one status for what failed.
   if (report.failures.length > 0) {
     const status = reportFailures(report) > 0 ? 1 : 0;

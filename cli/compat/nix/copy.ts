@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
-import { bytesOfText } from "../../../core/index.ts";
+import { DevshellError, bytesOfText } from "../../../core/index.ts";
 import {
+  OutputsThere,
   StoreEndpoint,
   addGeneration,
   isWholeAddress,
@@ -72,7 +73,9 @@ export async function copy(argv: readonly string[], caller = "nix copy"): Promis
     throw usageError(caller, "you must pass '--from' and/or '--to'");
   const sourceUrl = from ?? flags.store;
   const isLocal = isWholeAddress(sourceUrl);
-  const contextFlags = { ...flags, store: isLocal ? sourceUrl : undefined };
+  const contextFlags = isLocal
+    ? { ...flags, store: sourceUrl }
+    : { ...flags, store: flags.evalStore, evalStore: undefined };
   using context = openInstallableContext(contextFlags, installables, { name: caller });
   await using source =
     isLocal || sourceUrl === undefined
@@ -97,7 +100,9 @@ export async function copy(argv: readonly string[], caller = "nix copy"): Promis
     checksSignatures: !given.has("no-check-sigs"),
     signal: context.signal,
   });
-  for (const realisation of copied.realisations) await target.addRealisation?.(realisation);
+  const checksSignatures = !given.has("no-check-sigs");
+  for (const realisation of copied.realisations)
+    await target.addRealisation?.(realisation, { checksSignatures, signal: context.signal });
   if (outLink !== undefined || profile !== undefined) {
     const store = wholeStore(target);
     if (outLink !== undefined) linkPaths(store, outLink, paths);
@@ -162,5 +167,18 @@ async function pathsToCopy(
     const { paths, realisations } = realisedTargets(context.store, targets);
     return { paths: [...paths], realisations };
   }
-  return { paths: pathsOfTargets(context, targets, { isDerivation }), realisations: [] };
+  if (isDerivation) return { paths: pathsOfTargets(context, targets, { isDerivation }), realisations: [] };
+  const there = new OutputsThere(context.evalStore, source, context.signal);
+  const paths = await Promise.all(
+    targets.map(async (target) => {
+      if (target.kind === "opaque") return [target.path];
+      const outputs = await there.find(target);
+      if (outputs !== undefined) return [...outputs.values()];
+      throw new DevshellError(
+        "STORE_UNBUILT",
+        `cannot copy the outputs of '${target.drvPath}': the store '${source.url}' does not say what they turned out to be`,
+      );
+    }),
+  );
+  return { paths: paths.flat(), realisations: there.realisations };
 }

@@ -1,6 +1,6 @@
 import { DevshellError, bytesOfText } from "../../../core/index.ts";
 import { isValuedSetting, usageError } from "../commandLine.ts";
-import { printHelp, printLine, printVersion } from "../output.ts";
+import { printHelp, printLine, printVersion, say } from "../output.ts";
 import { expandScript } from "./scriptWords.ts";
 import { SUMMARIES } from "./summaries.ts";
 import type { NixCommand } from "./types.ts";
@@ -34,10 +34,6 @@ const LOADERS: Readonly<Record<string, () => Promise<NixCommand>>> = {
   shell: async () => (await import("./shell.ts")).shell,
   env: async () => (await import("./shell.ts")).env,
   store: async () => (await import("./store.ts")).store,
-  realisation: async () => {
-    const { store } = await import("./store.ts");
-    return (argv) => store(["build-trace", ...argv]);
-  },
   config: async () => (await import("./config.ts")).config,
   "show-config": async () => (await import("./config.ts")).showConfig,
   "show-derivation": async () => {
@@ -45,6 +41,30 @@ const LOADERS: Readonly<Record<string, () => Promise<NixCommand>>> = {
     return (argv) => derivation(["show", ...argv]);
   },
   derivation: async () => (await import("./derivation.ts")).derivation,
+};
+
+/** Old names, which Nix warns of. */
+const ALIASES: Readonly<Record<string, readonly [command: string, ...rest: string[]]>> = {
+  "add-to-store": ["store", "add-path"],
+  "cat-nar": ["nar", "cat"],
+  "cat-store": ["store", "cat"],
+  "copy-sigs": ["store", "copy-sigs"],
+  "dev-shell": ["develop"],
+  "diff-closures": ["store", "diff-closures"],
+  "dump-path": ["store", "dump-path"],
+  "hash-file": ["hash", "file"],
+  "hash-path": ["hash", "path"],
+  "ls-nar": ["nar", "ls"],
+  "ls-store": ["store", "ls"],
+  "make-content-addressable": ["store", "make-content-addressed"],
+  "optimise-store": ["store", "optimise"],
+  "ping-store": ["store", "info"],
+  realisation: ["store", "build-trace"],
+  "sign-paths": ["store", "sign"],
+  "to-base16": ["hash", "to-base16"],
+  "to-base32": ["hash", "to-base32"],
+  "to-base64": ["hash", "to-base64"],
+  verify: ["store", "verify"],
 };
 
 /** `nix SUBCOMMAND`: those that scripts need most. */
@@ -64,6 +84,11 @@ export async function runNix(argv: readonly string[]): Promise<number> {
     leading.push(word);
     for (let count = VALUES[word] ?? (isValuedSetting(word) ? 1 : 0); count > 0; count--)
       leading.push(words.shift() ?? "");
+  }
+  const alias = Object.hasOwn(ALIASES, words[0] ?? "") ? ALIASES[words[0] ?? ""] : undefined;
+  if (alias !== undefined) {
+    say(`warning: '${words[0]}' is a deprecated alias for '${alias.join(" ")}'`);
+    words.splice(0, 1, ...alias);
   }
   const [name, ...rest] = words;
   if (name === undefined) throw usageError("nix", "no subcommand specified");

@@ -3,6 +3,7 @@ import { basename, resolve } from "node:path";
 import { DevshellError, bytesOfText, formatHash, parseHash } from "../../../core/index.ts";
 import {
   invalidPath,
+  isWholeAddress,
   openObjectTree,
   openRemoteStore,
   queryPaths,
@@ -20,6 +21,7 @@ import { printDeadCount, readFreedBytes, runCollection } from "../nixStore/garba
 import { printLine, say, writeStandardOutput } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
 import { inStore, storePathOf } from "../storeArgument.ts";
+import { addToAsked } from "./addElsewhere.ts";
 import { builtPathsOf } from "./builtPaths.ts";
 import { printClosureDiff } from "./closureDiff.ts";
 import { deleteBuildTraces, printBuildTrace } from "./buildTrace.ts";
@@ -122,6 +124,10 @@ export async function store(argv: readonly string[]): Promise<number> {
     await using asked = await openAskedStore(flags, { isTarget: WRITERS.has(name) });
     const paths = (): Promise<readonly StorePath[]> => pathsGiven(asked, flags, installables, rest, given);
     return await anyStoreAction({ asked, words: rest, values, given, others, paths });
+  }
+  if (/^add(?:-file|-path)?$/.test(name) && !isWholeAddress(flags.store)) {
+    await using asked = await openAskedStore(flags, { isTarget: true });
+    return await addToAsked(asked, { action: name, words: rest, values, given });
   }
   using context = openContext(flags);
   if (name === "repair") {

@@ -1,5 +1,6 @@
 import { debianBuilders } from "../../../packages/index.ts";
-import { ByteSource, realise, serveSession } from "../../../store/index.ts";
+import { ByteSource, parseStoreAddress, realise, relayOverSsh, serveSession } from "../../../store/index.ts";
+import { usageError } from "../commandLine.ts";
 import { openContext } from "../context.ts";
 import { say } from "../output.ts";
 import { refuseWords, switchesOf, type StoreOperation } from "./operation.ts";
@@ -8,12 +9,18 @@ import { refuseWords, switchesOf, type StoreOperation } from "./operation.ts";
 export async function serve(operation: StoreOperation): Promise<number> {
   refuseWords(operation);
   const isWritable = switchesOf(operation, ["--write"]).has("--write");
+  const { store } = operation.flags;
+  if (store !== undefined && parseStoreAddress(store).scheme === "ssh") {
+    if (!isWritable) throw usageError("nix-store", "only '--serve --write' passes requests on");
+    await relayOverSsh(store, process.stdin, process.stdout);
+    return 0;
+  }
   using context = openContext(operation.flags);
   await serveSession(new ByteSource(process.stdin), process.stdout, {
     store: context.store,
     isWritable,
-    realise: (store, targets, options) =>
-      realise(store, targets, { ...options, builtinBuilders: debianBuilders }),
+    realise: (opened, targets, options) =>
+      realise(opened, targets, { ...options, builtinBuilders: debianBuilders }),
     onLine: say,
   });
   return 0;

@@ -1,0 +1,79 @@
+import { DevshellError } from "../../core/index.ts";
+import type { StoreContext } from "../../env/index.ts";
+import {
+  OutputsThere,
+  StoreEndpoint,
+  parseMachines,
+  type DerivedPath,
+  type OutputName,
+  type RealiseReport,
+  type StorePath,
+} from "../../store/index.ts";
+import type { AskedStore } from "./askedStore.ts";
+import { copyAndTell } from "./copyAndTell.ts";
+import { realisedTargets } from "./nix/realisations.ts";
+
+/**
+ * Makes targets valid in a store in which nothing can be built, such as a binary cache: by what it has, or by what the
+ * machines of the option `builders` make, which is copied there.
+ */
+export async function realiseElsewhere(
+  { context, store }: AskedStore,
+  targets: readonly DerivedPath[],
+  options: Parameters<StoreContext["tryRealise"]>[1],
+): Promise<RealiseReport> {
+  const { signal } = context;
+  const there = new OutputsThere(context.evalStore, store, signal);
+  const found = await Promise.all(
+    targets.map(async (target) => {
+      const outputs: ReadonlyMap<OutputName, StorePath> | undefined =
+        target.kind === "opaque" ? new Map([["out", target.path]]) : await there.find(target);
+      const infos = await Promise.all(
+        [...(outputs?.values() ?? [])].map((path) => store.query(path, signal)),
+      );
+      return infos.includes(undefined) ? undefined : outputs;
+    }),
+  );
+  if (found.every((outputs) => outputs !== undefined)) {
+    const results = targets.map((target, index) => ({
+      target,
+      status: "done" as const,
+      outputs: found[index] ?? new Map<OutputName, StorePath>(),
+    }));
+    return { results, plan: NOTHING, failures: [], exitStatus: 0 };
+  }
+  useBuilders(context);
+  const report = await context.tryRealise(targets, options);
+  if (report.failures.length > 0 || options?.dryRun === true) return report;
+  const { paths, realisations } = realisedTargets(context.store, targets);
+  const source = new StoreEndpoint(context.store);
+  await copyAndTell({ source, target: store, paths, isRecursive: true, signal });
+  for (const realisation of realisations) await store.addRealisation?.(realisation, { signal });
+  return report;
+}
+
+const NOTHING: RealiseReport["plan"] = {
+  builds: [],
+  downloads: [],
+  downloadBytes: 0,
+  unpackedBytes: 0,
+  unknown: [],
+};
+
+/** @throws {DevshellError} `STORE_CANNOT_BUILD` where there are none */
+function useBuilders(context: StoreContext): void {
+  const { config, confDir } = context.settings;
+  const machines = parseMachines(config.raw.get("builders") ?? `@${confDir}/machines`, config.system);
+  if (machines.length === 0)
+    throw new DevshellError(
+      "STORE_CANNOT_BUILD",
+      "Unable to build with a primary store that isn't a local store; either pass a different '--store' or enable remote builds.\n\n" +
+        "For more information check 'man nix.conf' and search for '/machines'.",
+    );
+  // One that is this machine's own store is where we build anyway.
+  const ours = machines.filter(({ url }) => /^(?:auto|local|daemon)?(?:\?|$)/.test(url));
+  const jobs = ours.reduce((sum, { maxJobs }) => sum + maxJobs, 0);
+  const settings = new Map([["max-jobs", String(jobs)]]);
+  if (jobs > 0) settings.set("builders", "");
+  context.useSettings(settings);
+}
