@@ -54,7 +54,10 @@ describe("realisations", () => {
     ['{"outPath":"../../etc"}', "store path"],
     ['{"outPath":"q3yh7w1gq3yh7w1gq3yh7w1gq3yh7w1g-x","signatures":{}}', '"signatures" is no list'],
     ['{"outPath":"q3yh7w1gq3yh7w1gq3yh7w1gq3yh7w1g-x","signatures":[1]}', '"signatures" is no list'],
-    ['{"outPath":"q3yh7w1gq3yh7w1gq3yh7w1gq3yh7w1g-x","signatures":["a:AA b:AA"]}', '"signatures" is no list'],
+    [
+      '{"outPath":"q3yh7w1gq3yh7w1gq3yh7w1gq3yh7w1g-x","signatures":["a:AA b:AA"]}',
+      '"signatures" is no list',
+    ],
   ])("that are damaged are refused: %s", (text, why) => {
     expect(() => parseRealisation("/nix/store", REALISATION, text, "cache")).toThrow(why);
   });
