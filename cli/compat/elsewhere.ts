@@ -3,6 +3,7 @@ import type { StoreContext } from "../../env/index.ts";
 import {
   OutputsThere,
   StoreEndpoint,
+  copyPaths,
   parseMachines,
   type DerivedPath,
   type OutputName,
@@ -10,8 +11,8 @@ import {
   type StorePath,
 } from "../../store/index.ts";
 import type { AskedStore } from "./askedStore.ts";
-import { copyAndTell } from "./copyAndTell.ts";
 import { realisedTargets } from "./nix/realisations.ts";
+import { say } from "./output.ts";
 
 /**
  * Makes targets valid in a store in which nothing can be built, such as a binary cache: by what it has, or by what the
@@ -47,7 +48,15 @@ export async function realiseElsewhere(
   if (report.failures.length > 0 || options?.dryRun === true) return report;
   const { paths, realisations } = realisedTargets(context.store, targets);
   const source = new StoreEndpoint(context.store);
-  await copyAndTell({ source, target: store, paths, isRecursive: true, signal });
+  await copyPaths({
+    source,
+    target: store,
+    paths,
+    isRecursive: true,
+    signal,
+    // Without a display of how far it is, which the bundle of what evaluates does not hold.
+    onPath: (path) => say(`copying path '${path}' to '${store.url}'...`),
+  });
   for (const realisation of realisations) await store.addRealisation?.(realisation, { signal });
   return report;
 }
