@@ -1,5 +1,5 @@
 import { createReadStream, lstatSync, readdirSync, readlinkSync, type Stats } from "node:fs";
-import { copyFile, mkdir, mkdtemp, open, rename, rm } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, open, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { DevshellError, bytesOfText, formatHash, fsPath, type ByteString } from "../../core/index.ts";
 import { listNar, type NarListing } from "../format/narRestore.ts";
@@ -51,7 +51,9 @@ export async function openObjectTree(
   try {
     const file = `${bytesOfText(directory)}/nar`;
     const download = await store.openNar(info, { signal });
-    const { listing } = await spoolNar(info, download.nar, { file, compression: "none", signal });
+    const { listing, content } = await spoolNar(info, download.nar, { file, compression: "none", signal });
+    // A small one was held in memory.
+    if ("bytes" in content) await writeFile(fsPath(file), content.bytes);
     await download.discard();
     if (kept !== undefined) await keep(file, kept);
     return new NarTree(file, listing, () => rm(directory, { recursive: true, force: true }));
