@@ -1,2 +1,0 @@
-import{createRequire as devshellRequire}from"node:module";const require=devshellRequire(import.meta.url);
-import{a as n}from"./chunk-AONIXHVP.mjs";import"./chunk-DDU3WEPE.mjs";import"./chunk-CPX2PQK5.mjs";import"./chunk-OX56RONK.mjs";import{a as t}from"./chunk-C5AMQVWP.mjs";function o(){throw n("devshell allow","until then nothing runs without being asked for: enter with `devshell`")}t(o,"run");export{o as run};

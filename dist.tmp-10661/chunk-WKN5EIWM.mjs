@@ -1,2 +1,0 @@
-import{createRequire as devshellRequire}from"node:module";const require=devshellRequire(import.meta.url);
-import{r as t}from"./chunk-DDU3WEPE.mjs";import{a as e}from"./chunk-C5AMQVWP.mjs";import{join as n}from"node:path";function i(){return process.env.DEVSHELL_LAUNCHER??n(t,"cli/devshell")}e(i,"launcherPath");function c(r){return Object.fromEntries(Object.entries(r).filter(([o])=>!/^DEVSHELL_(?:ARGV0|GUARDED|LAUNCHER|REPLY_FD|SESSION_RECORD|STACK|TTY)$/.test(o)))}e(c,"withoutInternals");export{i as a,c as b};

@@ -1,5 +1,0 @@
-import{createRequire as devshellRequire}from"node:module";const require=devshellRequire(import.meta.url);
-import{a as n}from"./chunk-C5AMQVWP.mjs";var l=globalThis;l.window||=globalThis;l.self||=globalThis;l.window.__REACT_DEVTOOLS_COMPONENT_FILTERS__=[{type:1,value:7,isEnabled:!0},{type:2,value:"InternalApp",isEnabled:!0,isValid:!0},{type:2,value:"InternalAppContext",isEnabled:!0,isValid:!0},{type:2,value:"InternalStdoutContext",isEnabled:!0,isValid:!0},{type:2,value:"InternalStderrContext",isEnabled:!0,isValid:!0},{type:2,value:"InternalStdinContext",isEnabled:!0,isValid:!0},{type:2,value:"InternalFocusContext",isEnabled:!0,isValid:!0}];import i from"react-devtools-core";var u=n(async(s="ws://localhost:8097",r=2e3)=>new Promise(t=>{let e=new WebSocket(s),o=setTimeout(()=>{t(!1),e.close()},r);o.unref(),e.addEventListener("open",()=>{clearTimeout(o),e.close(),t(!0)}),e.addEventListener("error",()=>{clearTimeout(o),t(!1)})}),"isDevToolsReachable"),a=u;await a()?(i.initialize(),i.connectToDevTools()):console.warn(`DEV is set to true, but the React DevTools server is not running. Start it with:
-
-$ npx react-devtools
-`);

@@ -1,2 +1,0 @@
-import{createRequire as devshellRequire}from"node:module";const require=devshellRequire(import.meta.url);
-import{a,b,c,d,e}from"./chunk-2GXPSJ3Q.mjs";import"./chunk-2WW5T2TT.mjs";import"./chunk-CB2W7JHZ.mjs";import"./chunk-QDLAGV4I.mjs";import"./chunk-DDU3WEPE.mjs";import"./chunk-CPX2PQK5.mjs";import"./chunk-OX56RONK.mjs";import"./chunk-OPGFRMKS.mjs";import"./chunk-C5AMQVWP.mjs";export{c as algorithmOf,b as encodingOf,d as hashOf,a as runNixHash,e as truncated};

@@ -1,2 +1,0 @@
-import{createRequire as devshellRequire}from"node:module";const require=devshellRequire(import.meta.url);
-import{Eb as a}from"./chunk-237K6ZH7.mjs";import"./chunk-3QEB6HLB.mjs";import"./chunk-LLESNOIY.mjs";import"./chunk-TB2GXKVB.mjs";import"./chunk-JC3FJ6AZ.mjs";import"./chunk-UCGYFJRO.mjs";import"./chunk-QNA63PFL.mjs";import"./chunk-3QMDFRQ2.mjs";import"./chunk-DDU3WEPE.mjs";import"./chunk-CPX2PQK5.mjs";import"./chunk-OX56RONK.mjs";import"./chunk-OPGFRMKS.mjs";import"./chunk-C5AMQVWP.mjs";export{a as serveConnection};

@@ -1,2 +1,0 @@
-import{createRequire as devshellRequire}from"node:module";const require=devshellRequire(import.meta.url);
-import{a as d}from"./chunk-OPGFRMKS.mjs";import{a as t,e as c}from"./chunk-C5AMQVWP.mjs";var n=c(d(),1);function i(f,u){let e;try{e=(0,n.openSync)(f,"r")}catch{return}try{let r=Buffer.alloc(u);return r.toString("utf8",0,(0,n.readSync)(e,r,0,r.length,0))}catch{return}finally{(0,n.closeSync)(e)}}t(i,"readHead");export{i as a};

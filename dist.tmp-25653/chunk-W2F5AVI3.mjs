@@ -1,2 +1,0 @@
-import{createRequire as devshellRequire}from"node:module";const require=devshellRequire(import.meta.url);
-import{a as d}from"./chunk-C5AMQVWP.mjs";function s(p,t){if(t.kind==="opaque")return[["out",t.path]];let{drvPath:u,via:r=[],outputs:i}=t,e=p.evalStore,o=r.length===0?u:e.queryOutput({drvPath:u,outputs:r});return o===void 0||!e.isValidPath(o)?[]:[...e.queryDerivationOutputs(o)].flatMap(([n,a])=>a!==void 0&&(i==="*"||i.includes(n))?[[n,a]]:[])}d(s,"builtPathsOf");export{s as a};

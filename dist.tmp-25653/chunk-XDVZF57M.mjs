@@ -1,2 +1,0 @@
-import{createRequire as devshellRequire}from"node:module";const require=devshellRequire(import.meta.url);
-import{e as n}from"./chunk-2WW5T2TT.mjs";import{a as o}from"./chunk-C5AMQVWP.mjs";function l({own:e},i){let r=new Set;for(let t of e){let a=i.find(d=>d===t);if(a===void 0)throw n("nix-store",`unknown flag '${t}'`);r.add(a)}return r}o(l,"switchesOf");function f({words:e}){if(e.length>0)throw n("nix-store","no arguments expected")}o(f,"refuseWords");export{l as a,f as b};

@@ -1,8 +1,0 @@
-import{createRequire as devshellRequire}from"node:module";const require=devshellRequire(import.meta.url);
-import{b as m}from"./chunk-JOKHNB2H.mjs";import"./chunk-BAJZD3EJ.mjs";import"./chunk-T4AWGAUI.mjs";import"./chunk-HJNMEWY4.mjs";import"./chunk-Q6H2QS5E.mjs";import"./chunk-YEDWXKHI.mjs";import{y as u}from"./chunk-D2C4WQWP.mjs";import"./chunk-JOA7T4FQ.mjs";import"./chunk-QDLAGV4I.mjs";import"./chunk-DGNUSWKN.mjs";import"./chunk-5CGRFXQT.mjs";import"./chunk-YA35I23K.mjs";import"./chunk-237K6ZH7.mjs";import"./chunk-3QEB6HLB.mjs";import"./chunk-LLESNOIY.mjs";import"./chunk-TB2GXKVB.mjs";import"./chunk-UW6HZ7TM.mjs";import"./chunk-E3UY43FR.mjs";import"./chunk-JC3FJ6AZ.mjs";import"./chunk-UCGYFJRO.mjs";import"./chunk-QNA63PFL.mjs";import"./chunk-3QMDFRQ2.mjs";import"./chunk-SC7UX7W5.mjs";import"./chunk-DDU3WEPE.mjs";import"./chunk-CPX2PQK5.mjs";import"./chunk-OX56RONK.mjs";import{a as v}from"./chunk-OPGFRMKS.mjs";import{a as i,e as $}from"./chunk-C5AMQVWP.mjs";var a=$(v(),1);import{join as g}from"node:path";var d=160;async function E(t){let{environment:n,record:l}=await m(t),c=g(l,"scripts"),p=u(n,process.env,(0,a.existsSync)(c)?{scriptsDir:c}:{});if(t.flags.has("json"))return process.stdout.write(`${JSON.stringify(p,null,2)}
-`),0;for(let{name:e,kind:r,value:o,previous:f}of p)r==="unset"?process.stdout.write(`- ${e}=${s(f)}
-`):r==="set"?process.stdout.write(`+ ${e}=${s(o)}
-`):r==="prepended"?process.stdout.write(`^ ${e}=${s(o)}:\u2026
-`):process.stdout.write(`~ ${e}=${s(o)}
-    was ${s(f)}
-`);return 0}i(E,"run");function s(t){let n=JSON.stringify(t??"").slice(1,-1);return n.length>d?`${n.slice(0,d)}\u2026`:n}i(s,"shorten");export{E as run};

@@ -1,2 +1,0 @@
-import{createRequire as devshellRequire}from"node:module";const require=devshellRequire(import.meta.url);
-import{a as n}from"./chunk-AONIXHVP.mjs";import"./chunk-DDU3WEPE.mjs";import"./chunk-CPX2PQK5.mjs";import"./chunk-OX56RONK.mjs";import{a as o}from"./chunk-C5AMQVWP.mjs";function e({words:t}){throw n(`devshell hook ${t[0]??""}`.trim(),'it waits for `devshell allow`; with direnv: `eval "$(devshell env --direnv)"` in .envrc')}o(e,"run");export{e as run};

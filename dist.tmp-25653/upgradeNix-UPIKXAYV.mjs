@@ -1,2 +1,0 @@
-import{createRequire as devshellRequire}from"node:module";const require=devshellRequire(import.meta.url);
-import{d as n}from"./chunk-DDU3WEPE.mjs";import"./chunk-CPX2PQK5.mjs";import"./chunk-OX56RONK.mjs";import{a as e}from"./chunk-C5AMQVWP.mjs";function r(){throw new n("CLI_NOT_BUILT","Cannot upgrade Nix: this `nix` is devshell, an npm package",{hint:"npm brings a newer devshell; an installed Nix upgrades itself by its own `nix upgrade-nix`"})}e(r,"upgradeNix");export{r as upgradeNix};

@@ -1,2 +1,0 @@
-import{createRequire as devshellRequire}from"node:module";const require=devshellRequire(import.meta.url);
-import{a as n,b as o,c as a}from"./chunk-C5AMQVWP.mjs";var l=a((u,t)=>{var r={};for(let e of["ChildProcess","_forkChild","exec","execFile","execFileSync","execSync","fork","spawn","spawnSync"])Object.defineProperty(r,e,{configurable:!0,enumerable:!0,get:n(()=>{let c=o("node:child_process")[e];return Object.defineProperty(r,e,{enumerable:!0,value:c}),c},"get")});t.exports=Object.create(r)});export{l as a};
