@@ -111,11 +111,16 @@ describeEditor("terminals", () => {
 
   test("the profile opens a session", async () => {
     // Beside the one that is open: where there is none, looking for it would have the editor open its default one.
-    await workbench.opensTerminal(async () => {
-      await workbench.runCommand("workbench.action.terminal.newWithProfile");
-      await expect.poll(() => workbench.quickPick()).toContain("Devshell");
-      await workbench.pick("Devshell");
-    });
+    expect(await terminalCount()).toBe(1);
+    await workbench.runCommand("workbench.action.terminal.newWithProfile");
+    await workbench.pick("Devshell");
+    // The editor may leave the one that was there in front.
+    const tab = workbench.page.locator(".terminal-tabs-entry", { hasText: "devshell:" });
+    await tab.click();
+    const active = (): Promise<string | undefined> =>
+      workbench.host(({ vscode }) => vscode.window.activeTerminal?.name);
+    await expect.poll(active).toBe("devshell: terminals");
+    await expect.poll(async () => (await workbench.terminalText()).trim()).toMatch(/[$#❯]$/);
     expect((await workbench.shell(SEES)).stdout).toBe("changed|devshell tool|unset\n");
   });
 });
