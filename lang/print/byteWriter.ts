@@ -1,3 +1,4 @@
+import { constants } from "node:buffer";
 import type { ByteString } from "../../core/index.ts";
 import { quoteAttrName } from "../value/literal.ts";
 
@@ -27,8 +28,12 @@ export class ByteWriter {
     spare = undefined;
   }
 
-  /** The whole text; the writer must not be used any more. */
+  /**
+   * The whole text; the writer must not be used any more.
+   * @throws {RangeError} as a string that grows too long does
+   */
   finish(): ByteString {
+    this.#check();
     const text = this.#bytes.toString("latin1", 0, this.#at);
     if (this.#bytes.length <= MOST_BYTES) spare = this.#bytes;
     return text;
@@ -76,9 +81,14 @@ export class ByteWriter {
     this.#at = at;
   }
 
+  #check(): void {
+    if (this.#at > constants.MAX_STRING_LENGTH) throw new RangeError("Invalid string length");
+  }
+
   #room(length: number): Buffer {
     const needed = this.#at + length;
     if (needed > this.#bytes.length) {
+      this.#check();
       const larger = Buffer.allocUnsafeSlow(2 * needed);
       this.#bytes.copy(larger, 0, 0, this.#at);
       this.#bytes = larger;

@@ -160,6 +160,12 @@ describe("size", () => {
         /cannot create a string of more/,
       ],
       ["builtins.length (builtins.genList (i: i) 1000000000)", /cannot create list of size 1000000000/],
+      [
+        // 520 times a MiB.
+        `let mib = builtins.foldl' (a: _: a + a) "x" (builtins.genList (i: i) 20);
+        in builtins.stringLength (builtins.toXML (builtins.genList (_: mib) 520))`,
+        /cannot create a string of more/,
+      ],
     ] as const)
       expect(evaluate(text)).toMatchObject({ status: 1, err: expect.stringMatching(message) });
   }, 300_000);
