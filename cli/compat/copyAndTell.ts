@@ -1,4 +1,5 @@
 import { StoreEndpoint, copyPaths, type CopyRequest, type StorePath } from "../../store/index.ts";
+import { Interruption } from "../interruption.ts";
 import { CopyProgress } from "./copyProgress.ts";
 import { say } from "./output.ts";
 
@@ -6,14 +7,21 @@ const REDRAW_MS = 100;
 /** Back to the line's beginning, and what stands there gone. */
 const CLEAR_LINE = "\r\u001b[K";
 
-/** Copies and tells of it in Nix's words: a store of this machine's own is not named. At a terminal, how far it is, too. */
+/**
+ * Copies and tells of it in Nix's words: a store of this machine's own is not named. At a terminal, how far it is, too.
+ * Ctrl-C ends it when what is half written is gone.
+ * @throws {Interrupted} then
+ */
 export async function copyAndTell(request: CopyRequest): Promise<readonly StorePath[]> {
   const { source, target } = request;
   const from = source instanceof StoreEndpoint ? "" : ` from '${source.url}'`;
   const to = target instanceof StoreEndpoint ? "" : ` to '${target.url}'`;
+  // Else what is half written would lie in the target until someone writes to it again.
+  using interruption = new Interruption(request.signal);
   using status = new StatusLine();
   return await copyPaths({
     ...request,
+    signal: interruption.signal,
     onPlan: (count, totalBytes) => {
       status.say(`copying ${count} paths...`);
       status.progress.plan(count, totalBytes);

@@ -1,4 +1,4 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { DevshellError, formatHash, fsPath, hashBytes } from "../../core/index.ts";
 import { decompress, isCompression, type Compression, type TransferOptions } from "../../io/index.ts";
 import {
@@ -18,6 +18,7 @@ import type { CacheParameters } from "./cacheParameters.ts";
 import { ABSENT_FILE, invalidFile } from "./checkedFile.ts";
 import type { KnownCache, NarInfoDiskCache } from "./narInfoDiskCache.ts";
 import { debugFilesIn, printNarListing } from "./narListing.ts";
+import { SpoolFile, removeDeadSpools } from "./spoolFile.ts";
 import { spoolNar, type SpooledNar } from "./spoolNar.ts";
 import type {
   AddPathOptions,
@@ -55,8 +56,6 @@ export interface BinaryCacheParts {
   readonly isTarget: boolean;
   readonly signal?: AbortSignal | undefined;
 }
-
-let spools = 0;
 
 /** A cache in Nix's format: a narinfo and a compressed NAR for each path, wherever its files lie. */
 export class BinaryCache implements RemoteStore {
@@ -154,23 +153,18 @@ export class BinaryCache implements RemoteStore {
     if (options.isRepair !== true && (await this.#narInfo(info.path, signal)) !== undefined) return;
     await this.#checkReferences(info, signal);
     await this.#prepare();
-    const file = `${files.scratchDir}/.${storePathHashPart(info.path)}.${process.pid}.${++spools}`;
-    let spooled: SpooledNar | undefined;
-    try {
-      spooled = await spoolNar(info, nar, { ...parameters, file, ...options });
-      const narInfo = this.#narInfoFor(info, spooled);
-      await this.#writeIndexes(narInfo, spooled, signal);
-      if (options.isRepair === true || !(await files.has(narInfo.url, signal)))
-        await files.write(narInfo.url, spooled.content, {
-          signal,
-          onRetry: options.onRetry,
-          contentType: "application/x-nix-nar",
-        });
-      // Last: who sees a narinfo finds what it names.
-      await this.#writeNarInfo(narInfo, signal);
-    } finally {
-      if (spooled === undefined || "file" in spooled.content) await rm(fsPath(file), { force: true });
-    }
+    await using spool = new SpoolFile(files.scratchDir, info.path);
+    const spooled = await spoolNar(info, nar, { ...parameters, spool, ...options });
+    const narInfo = this.#narInfoFor(info, spooled);
+    await this.#writeIndexes(narInfo, spooled, signal);
+    if (options.isRepair === true || !(await files.has(narInfo.url, signal)))
+      await files.write(narInfo.url, spooled.content, {
+        signal,
+        onRetry: options.onRetry,
+        contentType: "application/x-nix-nar",
+      });
+    // Last: who sees a narinfo finds what it names.
+    await this.#writeNarInfo(narInfo, signal);
   }
 
   async queryAllPaths(signal?: AbortSignal): Promise<readonly StorePath[]> {
@@ -361,6 +355,7 @@ export class BinaryCache implements RemoteStore {
     this.#preparation ??= (async () => {
       await files.initialise?.();
       await mkdir(fsPath(files.scratchDir), { recursive: true });
+      await removeDeadSpools(files.scratchDir);
     })();
     return this.#preparation;
   }

@@ -29,8 +29,8 @@ const SMALL_BYTES = 256 << 10;
 /** What Nix makes beside the files. */
 const DIRECTORIES = ["nar", "build-trace-v2", "log"];
 
-/** What a NAR is called while it is compressed, and a file while it is written. */
-const UNFINISHED = /^\.[0-9a-z]{32}\.\d+\.\d+$|\.tmp\.\d+\.\d+$/;
+/** What a file is called while it is written. */
+const UNFINISHED = /\.tmp\.\d+\.\d+$/;
 const ABANDONED_MS = 24 * 3600_000;
 
 let writes = 0;
@@ -122,7 +122,7 @@ export class DirectoryFiles implements CacheFiles {
     await this.#dropAbandoned();
   }
 
-  /** Removes what processes that were killed have begun: large files that nobody names. */
+  /** Removes what processes that were killed have begun to write. */
   async #dropAbandoned(): Promise<void> {
     const names = await readdir(fsPath(this.scratchDir), "latin1");
     for (const name of names.filter((each) => UNFINISHED.test(each))) {

@@ -7,6 +7,7 @@ import { compareBytes } from "../format/storePath.ts";
 import type { StorePath } from "../types.ts";
 import { StoreEndpoint } from "./storeEndpoint.ts";
 import { invalidPath } from "./queryPaths.ts";
+import { SpoolFile } from "./spoolFile.ts";
 import { spoolNar } from "./spoolNar.ts";
 import type { RemoteStore } from "./types.ts";
 
@@ -48,17 +49,22 @@ export async function openObjectTree(
   if (kept !== undefined && lstatSync(fsPath(kept), { throwIfNoEntry: false })?.isFile() === true)
     return await openNarTree(kept);
   const directory = await mkdtemp(`${tmpdir()}/devshell-nar-`);
+  const spool = new SpoolFile(bytesOfText(directory), path);
+  const discard = async (): Promise<void> => {
+    await spool[Symbol.asyncDispose]();
+    await rm(directory, { recursive: true, force: true });
+  };
   try {
-    const file = `${bytesOfText(directory)}/nar`;
     const download = await store.openNar(info, { signal });
-    const { listing, content } = await spoolNar(info, download.nar, { file, compression: "none", signal });
+    const { listing, content } = await spoolNar(info, download.nar, { spool, compression: "none", signal });
+    const file = "file" in content ? content.file : `${bytesOfText(directory)}/nar`;
     // A small one was held in memory.
     if ("bytes" in content) await writeFile(fsPath(file), content.bytes);
     await download.discard();
     if (kept !== undefined) await keep(file, kept);
-    return new NarTree(file, listing, () => rm(directory, { recursive: true, force: true }));
+    return new NarTree(file, listing, discard);
   } catch (error) {
-    await rm(directory, { recursive: true, force: true });
+    await discard();
     throw error;
   }
 }

@@ -1,18 +1,18 @@
-import { open } from "node:fs/promises";
-import { DevshellError, fsPath, hashStream, type ByteString, type Hash } from "../../core/index.ts";
+import { DevshellError, hashStream, type Hash } from "../../core/index.ts";
 import { compress, type Compression } from "../../io/index.ts";
 import { NarLister, asBuffer, writeError, type NarListing } from "../format/narRestore.ts";
 import { NarReader } from "../format/narReader.ts";
 import { importMismatch } from "../local/contentHash.ts";
 import type { IncomingPathInfo } from "../local/types.ts";
 import type { CacheContent } from "./cacheFiles.ts";
+import type { SpoolFile } from "./spoolFile.ts";
 
 /** Up to here a NAR is held in memory: a file for each of many small ones takes longer than all else. */
 const SMALL_BYTES = 256 << 10;
 
 export interface SpoolOptions {
-  /** For what is large; it must not exist. */
-  readonly file: ByteString;
+  /** For what is large. */
+  readonly spool: SpoolFile;
   readonly compression: Compression;
   readonly level?: number | undefined;
   readonly isParallel?: boolean | undefined;
@@ -44,20 +44,21 @@ export async function spoolNar(
   const isSmall = info.narSizeBytes > 0 && info.narSizeBytes <= SMALL_BYTES;
   const held: Buffer[] = [];
   let fileSizeBytes = 0;
-  const refused = (error: unknown): never => {
-    throw writeError(options.file, error);
-  };
-  await using file = isSmall ? undefined : await open(fsPath(options.file), "wx", 0o644).catch(refused);
+  const file = isSmall ? undefined : await options.spool.open();
   const source = check.pass(nar);
   const expectedBytes = isSmall ? info.narSizeBytes : undefined;
   for await (const chunk of compress(options.compression, source, { ...options, expectedBytes })) {
     running?.update(chunk);
     fileSizeBytes += chunk.length;
     if (file === undefined) held.push(chunk);
-    else await file.writeFile(chunk).catch(refused);
+    else
+      await file.handle.writeFile(chunk).catch((error: unknown) => {
+        throw writeError(file.path, error);
+      });
   }
   return {
-    content: isSmall ? { bytes: Buffer.concat(held) } : { file: options.file, sizeBytes: fileSizeBytes },
+    content:
+      file === undefined ? { bytes: Buffer.concat(held) } : { file: file.path, sizeBytes: fileSizeBytes },
     fileHash: running?.digest() ?? info.narHash,
     fileSizeBytes,
     narSizeBytes: check.sizeBytes,

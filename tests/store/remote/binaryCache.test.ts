@@ -12,6 +12,7 @@ import { describe, expect, it } from "vitest";
 import { formatKey, generateSecretKey, publicKeyOf } from "../../../store/format/narInfo.ts";
 import { copyPaths } from "../../../store/remote/copyPaths.ts";
 import { openRemoteStore } from "../../../store/remote/openRemoteStore.ts";
+import { SpoolFile } from "../../../store/remote/spoolFile.ts";
 import type { StorePath } from "../../../store/types.ts";
 import { DOC, FIXTURES, PUBLIC_KEY, TEXT, TREE, TestPlace } from "./cacheFixture.ts";
 
@@ -100,13 +101,32 @@ describe("a binary cache in a directory", () => {
     const to = `file://${t.dir}/cache?compression=none`;
     await copy(t, NONE, to, TEXT);
     const nars = `${t.dir}/cache/nar`;
-    const [old, other, fresh] = ["a", "b", "c"].map((letter) => `.${letter.repeat(32)}.123.1`);
-    for (const name of [old, other, fresh]) writeFileSync(`${nars}/${name}`, "half of a NAR");
+    const [old, fresh] = ["a", "b"].map((letter) => `${letter.repeat(52)}.nar.tmp.123.1`);
+    for (const name of [old, fresh]) writeFileSync(`${nars}/${name}`, "half of a NAR");
     const day = Date.now() / 1000 - 25 * 3600;
-    for (const name of [old, other]) utimesSync(`${nars}/${name}`, day, day);
+    utimesSync(`${nars}/${old}`, day, day);
     await copy(t, NONE, to);
-    const left = readdirSync(nars).filter((name) => name.startsWith("."));
+    const left = readdirSync(nars).filter((name) => name.includes(".tmp."));
     expect(left).toEqual([fresh]);
+  });
+
+  it("is rid of what killed processes compressed at once, though not of what others compress", async () => {
+    await using t = new TestPlace();
+    const to = `file://${t.dir}/cache?compression=none`;
+    await copy(t, NONE, to, TEXT);
+    const nars = `${t.dir}/cache/nar`;
+    const dead = `.${"a".repeat(32)}.123.1`;
+    writeFileSync(`${nars}/${dead}`, "half of a NAR");
+    await using spool = new SpoolFile(nars, DOC);
+    const { handle } = await spool.open();
+    await handle.writeFile("half of another");
+    const spools = (): string[] => readdirSync(nars).filter((name) => name.startsWith("."));
+    expect(spools()).toHaveLength(2);
+    await copy(t, NONE, to);
+    expect(spools()).toHaveLength(1);
+    expect(spools()).not.toContain(dead);
+    await spool[Symbol.asyncDispose]();
+    expect(spools()).toEqual([]);
   });
 
   it("signs what it is given, by each key", async () => {
