@@ -145,6 +145,7 @@ const VALUED = new Set([
   "log-lines",
   "max-build-log-size",
   "max-call-depth",
+  "max-closure-paths",
   "max-free",
   "max-jobs",
   "max-silent-time",

@@ -1,6 +1,7 @@
 import { isContentAddressed } from "../format/contentAddress.ts";
 import { hasTrustedSignature, parsePublicKey, type PublicKey } from "../format/narInfo.ts";
 import { isRealisationTrusted } from "../format/realisation.ts";
+import { endlessClosure, maxClosurePaths } from "../remote/closureBound.ts";
 import { openRemoteStore } from "../remote/openRemoteStore.ts";
 import type { RemotePathInfo, RemoteStore } from "../remote/types.ts";
 import type { OutputName, Realisation, StorePath, StoreSettings } from "../types.ts";
@@ -21,8 +22,12 @@ export class SubstituterSet implements AsyncDisposable {
   readonly #warn: (problem: unknown) => void;
   readonly #queries = new Semaphore(CONCURRENT_QUERIES);
   readonly #offers = new Map<StorePath, Promise<Offer | undefined>>();
+  /** What offered paths refer to. */
+  readonly #named = new Set<StorePath>();
   #opened: Promise<readonly RemoteStore[]> | undefined;
   #keys: readonly PublicKey[] | undefined;
+  #most: number | undefined;
+  #endless: Error | undefined;
 
   constructor(settings: StoreSettings, signal: AbortSignal, warn: (problem: unknown) => void) {
     this.#settings = settings;
@@ -30,7 +35,10 @@ export class SubstituterSet implements AsyncDisposable {
     this.#warn = warn;
   }
 
-  /** @returns `undefined` where none has the path, or substitution is off */
+  /**
+   * @returns `undefined` where none has the path, or substitution is off
+   * @throws {DevshellError} `CLOSURE_ENDLESS` where what is offered refers to more than anything real does
+   */
   find(path: StorePath): Promise<Offer | undefined> {
     const { config } = this.#settings;
     if (!config.substitute || config.substituters.length === 0) return Promise.resolve(undefined);
@@ -44,6 +52,8 @@ export class SubstituterSet implements AsyncDisposable {
 
   /** @param failed the substituter that did not keep its word: those after it are asked */
   async findAfter(path: StorePath, failed?: RemoteStore): Promise<Offer | undefined> {
+    // Those who wait for their turn are many.
+    if (this.#endless !== undefined) throw this.#endless;
     this.#opened ??= this.#open();
     const all = await this.#opened;
     for (const substituter of all.slice(failed === undefined ? 0 : all.indexOf(failed) + 1)) {
@@ -56,7 +66,10 @@ export class SubstituterSet implements AsyncDisposable {
         continue;
       }
       if (info === undefined) continue;
-      if (this.#isTrusted(info, substituter)) return { info, substituter };
+      if (this.#isTrusted(info, substituter)) {
+        this.#note(info, substituter);
+        return { info, substituter };
+      }
       this.#warn(
         `ignoring substitute for '${path}' from '${substituter.url}', as it's not signed by any of the keys in 'trusted-public-keys'`,
       );
@@ -126,6 +139,15 @@ export class SubstituterSet implements AsyncDisposable {
       }),
     );
     return opened.filter((substituter) => substituter !== undefined).sort((a, b) => a.priority - b.priority);
+  }
+
+  /** Each narinfo could name new ones, for ever. */
+  #note({ references }: RemotePathInfo, { url }: RemoteStore): void {
+    for (const reference of references) this.#named.add(reference);
+    this.#most ??= maxClosurePaths(this.#settings.config);
+    if (this.#named.size <= this.#most) return;
+    this.#endless = endlessClosure(`the cache '${url}'`, this.#most);
+    throw this.#endless;
   }
 
   #isTrusted(info: RemotePathInfo, substituter: RemoteStore): boolean {

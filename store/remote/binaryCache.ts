@@ -15,6 +15,7 @@ import type { Realisation, StorePath, StoreSettings, ValidPathInfo } from "../ty
 import type { CacheFiles } from "./cacheFiles.ts";
 import { CACHE_INFO_FILE, parseCacheInfo, printCacheInfo, type CacheInfo } from "./cacheInfo.ts";
 import type { CacheParameters } from "./cacheParameters.ts";
+import { maxClosurePaths } from "./closureBound.ts";
 import { ABSENT_FILE, invalidFile } from "./checkedFile.ts";
 import type { KnownCache, NarInfoDiskCache } from "./narInfoDiskCache.ts";
 import { debugFilesIn, printNarListing } from "./narListing.ts";
@@ -65,6 +66,7 @@ export class BinaryCache implements RemoteStore {
   readonly wantsMassQuery: boolean;
   readonly isTrusting: boolean | undefined;
   readonly narCacheDir: string | undefined;
+  readonly maxClosurePaths: number;
   readonly #parts: BinaryCacheParts;
   /** What was asked before in this process, absences too. */
   readonly #known = new Map<StorePath, Promise<NarInfo | undefined>>();
@@ -77,6 +79,7 @@ export class BinaryCache implements RemoteStore {
     this.isTrusted = parameters.isTrusted;
     this.isTrusting = parts.files.isTrusting;
     this.narCacheDir = parameters.narCacheDir;
+    this.maxClosurePaths = maxClosurePaths(parts.settings.config);
     this.priority = parameters.priority ?? said.priority;
     this.wantsMassQuery = parameters.wantsMassQuery ?? said.wantsMassQuery;
   }

@@ -17,6 +17,8 @@ export interface RemoteStore extends AsyncDisposable {
   readonly version?: string | undefined;
   /** Whether it takes our word for what we add, where it says. */
   readonly isTrusting?: boolean | undefined;
+  /** How many paths it may name, one referring to the next; a usual bound unless it says. */
+  readonly maxClosurePaths?: number | undefined;
   /** A directory that keeps NARs whose files were looked at. */
   readonly narCacheDir?: string | undefined;
   /** @returns `undefined` where it lacks the path */

@@ -277,3 +277,43 @@ describe("a web server that lies", () => {
     expect(await fetchFrom(web)).toContain("is not a URL");
   });
 });
+
+describe("a cache whose references have no end", () => {
+  it("is followed up to a bound", async () => {
+    let storeDir = "";
+    const path = (number: number): StorePath =>
+      `${storeDir}/${String(number).padStart(32, "0")}-${number}` as StorePath;
+    const narHash = `sha256:${formatHash(hashBytes("sha256", NAR), "nix32")}`;
+    await using server = await serve((url, _, response) => {
+      const number = /^\/(\d+)\.narinfo$/.exec(url)?.[1];
+      if (url === "/nix-cache-info") response.end(`StoreDir: ${storeDir}\n`);
+      else if (number === undefined) response.end(NAR);
+      else {
+        const [own, next] = [path(Number(number)), path(Number(number) + 1)];
+        const reference = next.slice(storeDir.length + 1);
+        response.end(
+          `StorePath: ${own}\nURL: nar/a.nar\nCompression: none\nNarHash: ${narHash}\nNarSize: ${NAR.length}\nReferences: ${reference}\n`,
+        );
+      }
+      return true;
+    });
+    await using t = TestStore.create({
+      substituters: [server.url],
+      requireSignatures: false,
+      raw: new Map([["max-closure-paths", "40"]]),
+    });
+    ({ storeDir } = t.store);
+    const endless = {
+      code: "CLOSURE_ENDLESS",
+      message: expect.stringContaining(`${server.url}' names more than 40 paths`) as string,
+    };
+    const realising = realise(t.store, [{ kind: "opaque", path: path(1) }]);
+    await expect(realising).rejects.toMatchObject(endless);
+    await using source = await openRemoteStore(t.store.settings, server.url);
+    const target = new StoreEndpoint(t.store);
+    const copying = copyPaths({ source, target, paths: [path(1000)], isRecursive: true });
+    await expect(copying).rejects.toMatchObject(endless);
+    expect(server.requests.filter((url) => url.endsWith(".narinfo")).length).toBeLessThan(100);
+    expect(t.store.allValidPaths()).toEqual([]);
+  });
+});
