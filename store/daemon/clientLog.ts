@@ -9,9 +9,9 @@ import {
   writeMessage,
   type ServerMessage,
 } from "../protocol/messages.ts";
-import { WireWriter } from "../protocol/wire.ts";
 import type { ProtocolVersion } from "../protocol/version.ts";
 import type { RealiseEvent } from "../types.ts";
+import type { Outbox } from "./outbox.ts";
 
 /**
  * Tells a client what is going on, while an operation of its own is at work; what comes up in between is kept for the
@@ -19,20 +19,19 @@ import type { RealiseEvent } from "../types.ts";
  */
 export class ClientLog {
   readonly #version: ProtocolVersion;
-  readonly #send: (bytes: Buffer) => void;
-  readonly #isClogged: () => boolean;
+  readonly #outbox: Outbox;
+  readonly #maxUnreadBytes: number;
   readonly #waiting: ServerMessage[] = [];
-  readonly #writer = new WireWriter();
   #isOpen = false;
   #nextId = 1n;
   /** What the client wants to be told: levels up to this one. */
   verbosity: number = VERBOSITY.info;
 
-  /** @param isClogged whether the client is far behind: then it misses lines, rather than that they fill the memory */
-  constructor(version: ProtocolVersion, send: (bytes: Buffer) => void, isClogged = (): boolean => false) {
+  /** @param maxUnreadBytes a client that is farther behind misses lines, rather than that they fill the memory */
+  constructor(version: ProtocolVersion, outbox: Outbox, maxUnreadBytes = Infinity) {
     this.#version = version;
-    this.#send = send;
-    this.#isClogged = isClogged;
+    this.#outbox = outbox;
+    this.#maxUnreadBytes = maxUnreadBytes;
   }
 
   /** Whether an error may be told now: an operation is at work. */
@@ -48,22 +47,25 @@ export class ClientLog {
   finish(): void {
     this.#isOpen = false;
     this.#write({ kind: "last" });
+    this.#outbox.flush();
   }
 
   fail(error: unknown): void {
     this.#isOpen = false;
     this.#write({ kind: "error", error: failureOfError(error) });
+    this.#outbox.flush();
   }
 
   /** @param text may have several lines */
   say(level: keyof typeof VERBOSITY, text: string): void {
-    if (VERBOSITY[level] <= this.verbosity && !this.#isClogged())
+    if (VERBOSITY[level] <= this.verbosity && !this.#isClogged)
       this.#tell({ kind: "log", text: `${bytesOf(text)}\n` });
   }
 
   /** Asks for a piece of what the client has to send. */
   ask(maxBytes: number): void {
     this.#write({ kind: "read", maxBytes });
+    this.#outbox.flush();
   }
 
   /** A listener for one realisation's events. */
@@ -122,7 +124,7 @@ export class ClientLog {
   }
 
   #result(id: bigint | undefined, type: number, fields: readonly (number | ByteString)[]): void {
-    if (id === undefined || this.#isClogged()) return;
+    if (id === undefined || this.#isClogged) return;
     if (this.#version.minor >= ACTIVITIES_SINCE) this.#tell({ kind: "result", id, type, fields });
     else if (type === RESULT.buildLogLine) this.say("info", String(fields[0]));
   }
@@ -132,8 +134,11 @@ export class ClientLog {
     else this.#waiting.push(message);
   }
 
+  get #isClogged(): boolean {
+    return this.#outbox.unreadBytes > this.#maxUnreadBytes;
+  }
+
   #write(message: ServerMessage): void {
-    writeMessage(this.#writer, message, this.#version);
-    this.#send(this.#writer.take());
+    this.#outbox.say((writer) => writeMessage(writer, message, this.#version));
   }
 }

@@ -23,6 +23,7 @@ import { restricted } from "./operations/restricted.ts";
 import { sending } from "./operations/sending.ts";
 import { upkeep } from "./operations/upkeep.ts";
 import { ClientLog } from "./clientLog.ts";
+import { Outbox } from "./outbox.ts";
 import { Session, type Operation, type SessionOptions } from "./session.ts";
 
 const OPERATIONS: Readonly<Partial<Record<OperationName, Operation>>> = {
@@ -36,8 +37,8 @@ const OPERATIONS: Readonly<Partial<Record<OperationName, Operation>>> = {
 /** Since then a client may bind the server to a processor. */
 const AFFINITY_SINCE = 14;
 const RESERVE_SINCE = 11;
-/** What is said to a client that does not read. */
-const MAX_UNREAD_BYTES = 64 << 20;
+/** What is said to a client that does not read: a user may have many. */
+const MAX_UNREAD_BYTES = 16 << 20;
 const DAEMON_VERSION_SINCE = 33;
 const TRUST_SINCE = 35;
 
@@ -56,14 +57,11 @@ export async function serveConnection(
   const offered = new Set(LATEST.features);
   if (options.builtinBuilders === undefined) offered.delete(FEATURE.ownBuilders);
   const version = await shakeHands(source, output, offered);
-  const log = new ClientLog(
-    version,
-    (bytes) => void output.write(bytes),
-    () => output.writableLength > MAX_UNREAD_BYTES,
-  );
+  const outbox = new Outbox(output);
+  const log = new ClientLog(version, outbox, MAX_UNREAD_BYTES);
   const wire = { storeDir: options.settings.storeDir, version };
   using session: Session = new Session(
-    { source, output, log },
+    { source, outbox, log },
     wire,
     options,
     async (connection, builder) => {

@@ -1,4 +1,3 @@
-import type { Writable } from "node:stream";
 import { DevshellError } from "../../core/index.ts";
 import { hasTrustedSignature, parsePublicKey } from "../format/narInfo.ts";
 import { isContentAddressed } from "../format/contentAddress.ts";
@@ -13,6 +12,7 @@ import { overlayStore } from "../realise/storeOverlay.ts";
 import type { RealiseStore } from "../realise/storePort.ts";
 import type { BuiltinBuilder, StoreConfig, StorePath, StoreSettings } from "../types.ts";
 import type { ClientLog } from "./clientLog.ts";
+import { clientGone, type Outbox } from "./outbox.ts";
 import { restrictStore, unknownPath } from "./restrictedStore.ts";
 
 export interface SessionOptions {
@@ -46,7 +46,7 @@ export class Session implements Disposable {
   readonly restriction: Restriction | undefined;
   /** For builders that use the store themselves. */
   readonly serveBuilder: ServeBuilder;
-  readonly #output: Writable;
+  readonly #outbox: Outbox;
   readonly #given: LocalStore | undefined;
   #settings: StoreSettings;
   #store: LocalStore | undefined;
@@ -54,13 +54,13 @@ export class Session implements Disposable {
   #substituters: SubstituterSet | undefined;
 
   constructor(
-    channel: { readonly source: ByteSource; readonly output: Writable; readonly log: ClientLog },
+    channel: { readonly source: ByteSource; readonly outbox: Outbox; readonly log: ClientLog },
     wire: Wire,
     options: SessionOptions,
     serveBuilder: ServeBuilder,
   ) {
     this.source = channel.source;
-    this.#output = channel.output;
+    this.#outbox = channel.outbox;
     this.log = channel.log;
     this.wire = wire;
     this.isTrusted = options.isTrusted;
@@ -171,22 +171,7 @@ export class Session implements Disposable {
 
   /** Sends bytes as they are, at the client's pace. */
   async send(bytes: Uint8Array): Promise<void> {
-    if (bytes.length === 0) return;
-    // Once it has ended it says so no more: whoever waited for that would wait for ever.
-    if (this.#output.destroyed) throw clientGone();
-    if (this.#output.write(bytes)) return;
-    await new Promise<void>((resolve, reject) => {
-      const done = (error?: Error): void => {
-        this.#output.off("drain", done);
-        this.#output.off("close", done);
-        this.#output.off("error", done);
-        if (error === undefined) resolve();
-        else reject(error);
-      };
-      this.#output.on("drain", done);
-      this.#output.on("close", done);
-      this.#output.on("error", done);
-    });
+    await this.#outbox.send(bytes);
     this.signal.throwIfAborted();
   }
 
@@ -201,10 +186,6 @@ export class Session implements Disposable {
     this.#substituters?.[Symbol.asyncDispose]().catch(() => undefined);
     this.#substituters = undefined;
   }
-}
-
-function clientGone(): DevshellError {
-  return new DevshellError("PROTOCOL_DISCONNECTED", "the client has gone");
 }
 
 /** An operation: reads what it is given, does its work within {@link Session.work}, writes its answer. */
