@@ -13,6 +13,7 @@ import {
   type PeerCredentials,
   type StoreSettings,
 } from "../../store/index.ts";
+import { clientLimits } from "./clientLimits.ts";
 import { Turns } from "./turns.ts";
 
 export interface DaemonRequest {
@@ -115,15 +116,12 @@ function accept(
   }
 }
 
-/** A process takes some 50 MB: nobody is to fill the machine with them. */
-const CLIENTS_PER_USER = { running: 64, waiting: 4096 };
-
 /**
  * A process for each client: what it does is done in its own name (temporary roots, locks), and when it crashes nobody
  * else is harmed. One is kept ready, since starting takes longer than most requests.
  */
 class Workers implements Disposable {
-  readonly #turns = new Turns(CLIENTS_PER_USER);
+  readonly #turns = new Turns(clientLimits());
   #spare: ChildProcess | undefined = startWorker();
 
   serve(socket: Socket, uid: number | undefined, message: ServeMessage): void {

@@ -3,6 +3,8 @@ export interface TurnLimits {
   readonly running: number;
   /** What of one user's may wait. */
   readonly waiting: number;
+  /** What of all users' may wait. */
+  readonly waitingInAll: number;
 }
 
 interface User {
@@ -14,6 +16,7 @@ interface User {
 export class Turns {
   readonly #limits: TurnLimits;
   readonly #users = new Map<number | undefined, User>();
+  #waiting = 0;
 
   constructor(limits: TurnLimits) {
     this.#limits = limits;
@@ -31,16 +34,23 @@ export class Turns {
       if (isDone) return;
       isDone = true;
       user.running--;
-      user.waiting.shift()?.();
+      const next = user.waiting.shift();
+      if (next !== undefined) {
+        this.#waiting--;
+        next();
+      }
       if (user.running === 0) this.#users.delete(uid);
     };
     const run = (): void => {
       user.running++;
       task(done);
     };
-    if (user.running < this.#limits.running) run();
-    else if (user.waiting.length < this.#limits.waiting) user.waiting.push(run);
-    else return false;
+    const { running, waiting, waitingInAll } = this.#limits;
+    if (user.running < running) run();
+    else if (user.waiting.length < waiting && this.#waiting < waitingInAll) {
+      this.#waiting++;
+      user.waiting.push(run);
+    } else return false;
     return true;
   }
 }
