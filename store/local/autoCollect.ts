@@ -1,6 +1,7 @@
 import { readFileSync, statfsSync } from "node:fs";
-import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
+import { fsPath, type ByteString } from "../../core/index.ts";
 import type { StoreSettings } from "../types.ts";
+import { readSize } from "./readSize.ts";
 import type { GcOptions, GcResult } from "./types.ts";
 
 /** What collecting by free space needs of a store; `LocalStore` is one. */
@@ -81,15 +82,4 @@ function freeBytes(directory: ByteString): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Bytes, or with K, M, G, T. */
-function readSize(name: string, text: string | undefined): number | undefined {
-  if (text === undefined || text === "") return undefined;
-  const match = /^(\d{1,20})([KMGT]?)$/i.exec(text);
-  if (match === null)
-    throw new DevshellError("SETTINGS_SIZE", `setting '${name}' has invalid value '${text}'`, {
-      hint: "write it in bytes, or as 500M or 2G",
-    });
-  return Number(match[1]) * 1024 ** ["", "K", "M", "G", "T"].indexOf((match[2] ?? "").toUpperCase());
 }

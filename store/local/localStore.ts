@@ -139,7 +139,7 @@ export class LocalStore implements StoreAccess, Disposable {
     refuseSymlinks(settings);
     refuseUnwritable(dbDir);
     if (schema !== undefined) {
-      reserveSpace(dbDir);
+      reserveSpace(dbDir, settings.config);
       return new LocalStore(
         settings,
         openWithReserve(dbDir, () => new StoreDb(dbFile, settings.storeDir, { mode: "open", isSynced })),
@@ -149,7 +149,7 @@ export class LocalStore implements StoreAccess, Disposable {
     using _lock = FileLock.acquireSync(`${dbDir}/big-lock`, "exclusive", () =>
       options.onWait?.("waiting for exclusive access to the store"),
     );
-    reserveSpace(dbDir);
+    reserveSpace(dbDir, settings.config);
     // Another process may have created it while we waited: all statements say "if not exists".
     const db = new StoreDb(dbFile, settings.storeDir, { mode: "create", isSynced });
     // The schema's file says that the tables are there, after a power cut too.

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, renameSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { FileLock } from "../../../store/index.ts";
+import { FileLock, LocalStore } from "../../../store/index.ts";
 import { addIndirectRoot, addPermanentRoot } from "../../../store/local/roots.ts";
 import { TestDirectory } from "../testStore.ts";
 
@@ -51,5 +51,24 @@ describe("the space that is held back for a collector", () => {
     }
     using _store = dir.open();
     expect(statSync(reserved).size).toBe(8 << 20);
+  });
+
+  it("is as much as gc-reserved-space says", () => {
+    using dir = new TestDirectory();
+    const reserved = join(dir.path, "state/db/reserved");
+    const open = (bytes: string): void =>
+      LocalStore.open(dir.settings({ "gc-reserved-space": bytes }))[Symbol.dispose]();
+    for (const [setting, size] of [
+      ["10M", 10 << 20],
+      ["3145733", (3 << 20) + 5],
+    ] as const) {
+      open(setting);
+      const { size: held, blocks } = statSync(reserved);
+      expect(held).toBe(size);
+      expect(blocks * 512).toBeGreaterThanOrEqual(size);
+    }
+    open("0");
+    expect(statSync(reserved).size).toBe(0);
+    expect(() => open("8 MB")).toThrow("setting 'gc-reserved-space' has invalid value '8 MB'");
   });
 });
