@@ -90,6 +90,23 @@ export function deleteTree(path: ByteString): number {
   }
 }
 
+/** What {@link deleteTree} would give back to the disk, as far as that can be seen. */
+export function sizeOnDisk(top: ByteString): number {
+  let sizeBytes = 0;
+  const left = [top];
+  for (let path = left.pop(); path !== undefined; path = left.pop()) {
+    try {
+      const stats = lstatSync(fsPath(path), { throwIfNoEntry: false });
+      if (stats === undefined) continue;
+      sizeBytes += freedBy(stats);
+      if (stats.isDirectory()) for (const name of namesIn(path)) left.push(`${path}/${name}`);
+    } catch {
+      // Deleting it will tell what is wrong with it.
+    }
+  }
+  return sizeBytes;
+}
+
 /** As {@link deleteTree}, letting others work in between. */
 export async function deleteLargeTree(path: ByteString): Promise<void> {
   try {
@@ -237,16 +254,19 @@ function* deletion(top: ByteString): Generator<undefined, number> {
       frame.next = 0;
       if (frame.names.length > 0) continue;
     }
-    if (isDone(() => rmdirSync(fsPath(frame.path)))) freed += frame.stats.blocks * 512;
+    if (isDone(() => rmdirSync(fsPath(frame.path)))) freed += freedBy(frame.stats);
     stack.pop();
   }
   return freed;
 }
 
 function deleteFile(path: ByteString, stats: Stats): number {
-  if (!isDone(() => unlinkSync(fsPath(path)))) return 0;
+  return isDone(() => unlinkSync(fsPath(path))) ? freedBy(stats) : 0;
+}
+
+function freedBy(stats: Stats): number {
   // Two links: the other is the one in `.links`, which garbage collection removes next.
-  return stats.nlink <= 2 ? stats.blocks * 512 : 0;
+  return stats.isDirectory() || stats.nlink <= 2 ? stats.blocks * 512 : 0;
 }
 
 function openForDeletion(path: ByteString, stats: Stats): Opened {

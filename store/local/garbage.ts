@@ -8,7 +8,7 @@ import { isStorePath, storePathBaseName, storePathHashPart } from "../format/sto
 import type { StorePath } from "../types.ts";
 import type { StoreAccess } from "./access.ts";
 import { FileLock, tryLock, tryUnlink } from "./fileLock.ts";
-import { deleteTree, makeDirectories, namesIn } from "./files.ts";
+import { deleteTree, makeDirectories, namesIn, sizeOnDisk } from "./files.ts";
 import { openIfThere } from "./layout.ts";
 import { ReferenceGraph, type KeepRules } from "./referenceGraph.ts";
 import { releaseReserve } from "./reserve.ts";
@@ -32,6 +32,8 @@ export class PathAliveError extends DevshellError {
 
 /** Work is cut in slices so that clients who tell new roots are answered between them. */
 const SLICE_MS = 20;
+/** Paths that are forgotten in one transaction. */
+const SLICE_LENGTH = 64;
 /** Answers, a byte each, that a client has not read: it does not want them. */
 const MAX_UNREAD_BYTES = 64 << 10;
 const MAX_LINE_LENGTH = 4096;
@@ -213,23 +215,37 @@ class Sweep {
   }
 
   async #deletePaths(paths: readonly StorePath[]): Promise<void> {
-    // With a limit one at a time: what is forgotten must be deleted.
-    const sliceLength = this.#options.maxFreedBytes === undefined ? 64 : 1;
-    for (let at = 0; at < paths.length;) {
+    for (let at = 0; at < paths.length && !this.#isEnough();) {
+      const slice = await this.#slice(paths, at);
+      at += slice.length;
       await this.#pause();
       // No turn of the event loop between choosing and forgetting, nor during a deletion: no root can come in between.
-      const slice: StorePath[] = [];
-      for (; at < paths.length && slice.length < sliceLength; at++) {
-        const path = paths[at] as StorePath;
-        if (!this.#liveness.isLive(path) && !this.#liveness.isTemporary(path)) slice.push(path);
-      }
-      for (const path of this.#forget(slice)) {
+      const chosen = slice.filter(
+        (path) => !this.#liveness.isLive(path) && !this.#liveness.isTemporary(path),
+      );
+      for (const path of this.#forget(chosen)) {
         await this.#pause();
         // Whoever needs it again has been told that it is not valid, and makes it anew.
         if (!this.#liveness.isTemporary(path)) this.#delete(path, storePathBaseName(path));
-        if (this.#isEnough()) return;
       }
     }
+  }
+
+  /**
+   * Those to be forgotten at once, since each time waits for the disk. With a limit no more than reach it: what is
+   * forgotten must be deleted.
+   */
+  async #slice(paths: readonly StorePath[], from: number): Promise<readonly StorePath[]> {
+    const slice = paths.slice(from, from + SLICE_LENGTH);
+    const { maxFreedBytes } = this.#options;
+    if (maxFreedBytes === undefined) return slice;
+    let expectedBytes = this.#freedBytes;
+    for (const [index, path] of slice.entries()) {
+      await this.#pause();
+      expectedBytes += sizeOnDisk(`${this.#store.realStoreDir}/${storePathBaseName(path)}`);
+      if (expectedBytes > maxFreedBytes) return slice.slice(0, index + 1);
+    }
+    return slice;
   }
 
   /** @returns those that are forgotten now: another process may have begun to refer to one of them */

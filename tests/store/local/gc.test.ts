@@ -27,6 +27,7 @@ import {
   makeDerivation,
   type StorePath,
 } from "../../../store/index.ts";
+import { sizeOnDisk } from "../../../store/local/files.ts";
 import { TestDirectory } from "../testStore.ts";
 
 const STORE_MODULE = join(import.meta.dirname, "../../../store/index.ts");
@@ -234,6 +235,25 @@ describe("collecting garbage", () => {
     expect(paths.length).toBe(1);
     expect(store.allValidPaths().length).toBe(3);
     expect((await store.collectGarbage({ action: "deleteDead", maxFreedBytes: 0 })).paths).toEqual([]);
+  });
+
+  it("forgets many at a time, yet with a limit no more than it deletes", async () => {
+    using dir = new TestDirectory();
+    {
+      using store = dir.open();
+      for (let i = 1000; i < 1200; i++) store.addText(`text-${i}`, `${i} `.repeat(2000), []);
+    }
+    using store = dir.open();
+    const eachBytes = sizeOnDisk(store.allValidPaths()[0] ?? "");
+    const forgetting = vi.spyOn(store.db, "durableTransaction");
+    const maxFreedBytes = 99 * eachBytes;
+    const { paths, freedBytes } = await store.collectGarbage({ action: "deleteDead", maxFreedBytes });
+    expect(paths).toHaveLength(100);
+    expect(freedBytes).toBe(100 * eachBytes);
+    expect(storeEntries(store)).toHaveLength(100);
+    expect(store.allValidPaths()).toHaveLength(100);
+    // Each waits for the disk.
+    expect(forgetting.mock.calls.length).toBeLessThan(5);
   });
 
   it("deletes leftovers, but not what a living process writes", async () => {
