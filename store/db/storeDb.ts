@@ -1,13 +1,13 @@
-import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { pathToFileURL } from "node:url";
-import { DevshellError, formatHash, parseHash, textOfBytes } from "../../core/index.ts";
+import type { StatementSync } from "node:sqlite";
+import { DevshellError, formatHash, parseHash } from "../../core/index.ts";
 import { HASH_PART_LENGTH, compareBytes, storePathBaseName, storePathHashPart } from "../format/storePath.ts";
 import type { OutputName, Realisation, StorePath, ValidPathInfo } from "../types.ts";
 import { databaseError } from "./databaseError.ts";
+import { openDatabase, openReadOnly, type OpenedDatabase } from "./openDatabase.ts";
 import { BUILD_TRACE_MIGRATION, CREATE_MIGRATIONS, CREATE_SCHEMA, MIGRATIONS } from "./schema.ts";
 
-/** How long a statement waits for another process's transaction. */
-const BUSY_TIMEOUT_MS = 600_000;
+/** Who reads a file that is written all the time gives up. */
+const MOST_REOPENINGS = 20;
 
 export interface StoreDbOptions {
   readonly mode: "create" | "open" | "readOnly";
@@ -34,7 +34,7 @@ export class StoreDb implements Disposable {
   readonly #storeDir: string;
   readonly #file: string;
   readonly #isSynced: boolean;
-  readonly #db: DatabaseSync;
+  #opened: OpenedDatabase;
   readonly #statements = new Map<string, StatementSync>();
   #depth = 0;
   #hasBuildTrace: boolean | undefined;
@@ -43,7 +43,7 @@ export class StoreDb implements Disposable {
     this.#storeDir = storeDir;
     this.#file = file;
     this.#isSynced = isSynced;
-    this.#db = this.#guard(() => (mode === "readOnly" ? openReadOnly(file) : openDatabase(file, false)));
+    this.#opened = this.#guard(() => (mode === "readOnly" ? openReadOnly(file) : openDatabase(file)));
     if (mode === "readOnly") return;
     try {
       this.#prepareToWrite(mode, isSynced);
@@ -451,6 +451,41 @@ export class StoreDb implements Disposable {
     return this.#hasBuildTrace;
   }
 
+  get #db(): OpenedDatabase["db"] {
+    return this.#opened.db;
+  }
+
+  /** A question; anew where the database is one that others may write unseen, and they did. */
+  #ask<T>(question: () => T): T {
+    return this.#guard(() => {
+      if (this.#opened.isCurrent === undefined) return question();
+      for (let left = MOST_REOPENINGS; ; left--) {
+        try {
+          if (this.#isCurrent()) {
+            const answer = question();
+            if (this.#isCurrent()) return answer;
+          }
+        } catch (error) {
+          // What is read while it is written may be anything.
+          if (left === 0 || this.#isCurrent()) throw error;
+        }
+        if (left === 0)
+          throw new DevshellError(
+            "STORE_DB_BUSY",
+            `Cannot read the store's database "${this.#file}": others write it all the time`,
+          );
+        this.#statements.clear();
+        this.#hasBuildTrace = undefined;
+        this.#db.close();
+        this.#opened = openReadOnly(this.#file);
+      }
+    });
+  }
+
+  #isCurrent(): boolean {
+    return this.#opened.isCurrent?.() !== false;
+  }
+
   #statement(sql: string): StatementSync {
     let statement = this.#statements.get(sql);
     if (statement === undefined) {
@@ -461,11 +496,11 @@ export class StoreDb implements Disposable {
   }
 
   #get(sql: string, ...values: (string | number)[]): unknown {
-    return this.#guard(() => this.#statement(sql).get(...values));
+    return this.#ask(() => this.#statement(sql).get(...values));
   }
 
   #all(sql: string, ...values: (string | number)[]): unknown[] {
-    return this.#guard(() => this.#statement(sql).all(...values));
+    return this.#ask(() => this.#statement(sql).all(...values));
   }
 
   #paths(sql: string, ...values: (string | number)[]): StorePath[] {
@@ -516,27 +551,5 @@ function checkAcyclic(infos: readonly ValidPathInfo[]): void {
         );
       enter(target);
     }
-  }
-}
-
-function openDatabase(file: string | URL, readOnly: boolean): DatabaseSync {
-  return new DatabaseSync(typeof file === "string" ? textOfBytes(file) : file, {
-    readOnly,
-    enableForeignKeyConstraints: true,
-    timeout: BUSY_TIMEOUT_MS,
-  });
-}
-
-/** On a read-only disk SQLite cannot share memory with writers; there are none then, and it may read the file as it is. */
-function openReadOnly(file: string): DatabaseSync {
-  const db = openDatabase(file, true);
-  try {
-    db.prepare("select 1 from ValidPaths").get();
-    return db;
-  } catch {
-    db.close();
-    const url = pathToFileURL(textOfBytes(file));
-    url.searchParams.set("immutable", "1");
-    return openDatabase(url, true);
   }
 }

@@ -6,6 +6,7 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  rmdirSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -110,6 +111,31 @@ describe("opening", () => {
     expect(store.isValidPath(path)).toBe(true);
     expect(() => store.addText("b", "b", [])).toThrow(/opened read-only/);
   });
+
+  it.each(["while they do", "once they have"])(
+    "sees what others write, %s, although it could not share memory with them",
+    (when) => {
+      using dir = new TestDirectory();
+      let before: StorePath;
+      {
+        using store = dir.open();
+        before = store.addText("before", "content", []);
+      }
+      // As where nothing may be written beside the database: SQLite cannot make this file.
+      const log = join(dir.path, "state/db/db.sqlite-wal");
+      mkdirSync(log);
+      using reader = dir.open({ isReadOnly: true });
+      expect(reader.isValidPath(before)).toBe(true);
+      rmdirSync(log);
+      let after: StorePath;
+      {
+        using writer = dir.open();
+        after = writer.addText("after", before, [before]);
+        if (when === "while they do") expect(reader.isValidPath(after)).toBe(true);
+      }
+      expect(reader.queryPathInfo(after)?.references).toEqual([before]);
+    },
+  );
 
   it("refuses to read a store that is not there", () => {
     using dir = new TestDirectory();
