@@ -1,13 +1,12 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { closeSync, writeSync } from "node:fs";
+import { createRequire } from "node:module";
 import { serveConnection } from "../../../store/daemon/serveConnection.ts";
 import { narOfBytes } from "../../../store/format/nar.ts";
-import { deleteTree } from "../../../store/index.ts";
+import { socketPair } from "../../../store/local/socketCalls.ts";
+import { BlockingChannel } from "../../../store/protocol/blockingChannel.ts";
 import * as calls from "../../../store/protocol/calls.ts";
 import type { Wire } from "../../../store/protocol/values.ts";
 import { BlockingClient } from "../../../store/remote/blockingClient.ts";
-import { openChannel } from "../../../store/remote/daemonAddress.ts";
 import { DaemonClient } from "../../../store/remote/daemonClient.ts";
 import type { StorePath } from "../../../store/types.ts";
 import { streams } from "../daemon/daemonFixture.ts";
@@ -16,21 +15,26 @@ import type { FuzzTarget } from "./target.ts";
 
 const NAR = narOfBytes(Buffer.from("added"));
 
-/** As `daemon`, for the client that stands still while it waits: its daemon is a program that says anything. */
+/** What a socket takes while nobody reads it. */
+const MOST_BYTES = 96 << 10;
+const NO_MORE = 1;
+
+/** As `daemon`, for the client that stands still while it waits: its daemon has said everything before it is asked. */
 export async function makeTarget(): Promise<FuzzTarget> {
-  const directory = mkdtempSync(join(tmpdir(), "devshell-fuzz-"));
-  const file = join(directory, "answers");
+  const shutdown = loadShutdown();
   const { bytes, storeDir, held } = await record();
   return {
     corpus: [bytes],
     isCorpusRight: true,
     tokens: [],
     run: (input) => {
-      writeFileSync(file, input);
-      // It hangs up a moment after its last word.
-      const args = ["-c", 'cat "$1"; timeout 0.02 cat > /dev/null', "sh", file];
-      const channel = openChannel({ kind: "command", program: "/bin/sh", args });
+      const [ours, theirs] = socketPair() ?? [];
+      if (ours === undefined || theirs === undefined) throw new Error("there are no pairs of sockets");
+      const channel = new BlockingChannel(ours, () => closeSync(theirs));
       try {
+        writeSync(theirs, input.subarray(0, MOST_BYTES));
+        // It hears us still.
+        shutdown(theirs, NO_MORE);
         const client = new BlockingClient(channel, { storeDir, onMessage: () => undefined });
         const { wire } = client;
         client.runAll(questions(wire, held));
@@ -40,8 +44,14 @@ export async function makeTarget(): Promise<FuzzTarget> {
         channel[Symbol.dispose]();
       }
     },
-    end: () => void deleteTree(directory),
   };
+}
+
+function loadShutdown(): (fd: number, how: number) => number {
+  const koffi = createRequire(import.meta.url)("koffi") as {
+    load(file: null): { func(prototype: string): (fd: number, how: number) => number };
+  };
+  return koffi.load(null).func("int shutdown(int fd, int how)");
 }
 
 function questions(wire: Wire, held: StorePath): readonly calls.Call<unknown>[] {

@@ -18,7 +18,8 @@ import type { FuzzTarget } from "./target.ts";
 
 const VERSIONS: readonly ProtocolVersion[] = [LATEST, version(37), version(25), version(20)];
 
-const QUIET_TURNS = 200;
+/** Turns of the event loop in which the client neither asked nor read anything: it waits for more. */
+const QUIET_TURNS = 4;
 
 /** What a client asks, one thing after the other, until the connection is of no more use. */
 interface Questions {
@@ -55,7 +56,7 @@ export async function makeTarget(): Promise<FuzzTarget> {
       const output = new PassThrough();
       output.resume();
       const answers = new PassThrough();
-      void feed(answers, input.subarray(1), random);
+      void feed(answers, output, input.subarray(1), random);
       const latest = VERSIONS[(input[0] ?? 0) % VERSIONS.length] ?? LATEST;
       await converse(questions, latest, { input: answers, output }, true);
     },
@@ -82,14 +83,21 @@ function prepare(directory: TestDirectory): Questions {
 }
 
 /** Hangs up only when nothing is to be expected any more of a client that has read all: else it asks nothing. */
-async function feed(stream: PassThrough, input: Buffer, random: Random): Promise<void> {
+async function feed(stream: PassThrough, asked: PassThrough, input: Buffer, random: Random): Promise<void> {
   const most = 1 << (4 + random.below(12));
   for (let at = 0; at < input.length;) {
     const size = 1 + random.below(most);
     stream.write(input.subarray(at, at + size));
     at += size;
   }
-  for (let turn = 0; turn < QUIET_TURNS && !stream.destroyed; turn++) await nextTurn();
+  let askedBytes = 0;
+  asked.on("data", (chunk: Buffer) => (askedBytes += chunk.length));
+  for (let quiet = 0, seen = ""; quiet < QUIET_TURNS && !stream.destroyed; quiet++) {
+    const now = `${askedBytes} ${stream.readableLength} ${stream.writableLength}`;
+    if (now !== seen) quiet = 0;
+    seen = now;
+    await nextTurn();
+  }
   stream.end();
 }
 

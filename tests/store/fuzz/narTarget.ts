@@ -10,8 +10,10 @@ import { printNarListing } from "../../../store/remote/narListing.ts";
 import type { Random } from "../mutate.ts";
 import type { FuzzTarget } from "./target.ts";
 
-/** One of so many inputs is unpacked onto the disk too. */
-const RESTORED = 32;
+/** One of so many inputs is unpacked onto the disk too: that takes a hundred times as long as reading it. */
+const RESTORED = 128;
+/** One of so many comes in pieces of any size, others in not too many. */
+const FINELY_CUT = 16;
 
 export function makeTarget(): FuzzTarget {
   const directory = mkdtempSync(join(tmpdir(), "devshell-fuzz-"));
@@ -74,7 +76,8 @@ function archive(describe: (handler: NarHandler, path: string) => void): Buffer 
 }
 
 function* pieces(input: Buffer, random: Random): Generator<Buffer> {
-  const most = 1 << random.below(9);
+  const least = random.below(FINELY_CUT) === 0 ? 1 : input.length >> 6;
+  const most = Math.max(least, 1 << random.below(9));
   for (let at = 0; at < input.length;) {
     const size = 1 + random.below(most);
     const piece = Buffer.from(input.subarray(at, at + size));

@@ -15,6 +15,7 @@ export async function makeTarget(): Promise<FuzzTarget> {
   const drvPath = pair.here.derivation({ name: "made", script: "echo made > $out" });
   const derivation = pair.here.store.readDerivation(drvPath);
   const { hash, sizeBytes } = hashNar(own);
+  const nar = [...copies(narChunks(own))];
   const options = { maxSilentSeconds: 0, timeoutSeconds: 0, maxLogBytes: 0, keepFailed: false };
 
   const converse = async (channel: Channel): Promise<void> => {
@@ -24,7 +25,7 @@ export async function makeTarget(): Promise<FuzzTarget> {
     await client.queryClosure([held], false);
     for await (const _ of client.readNar(held));
     const info = { path: own, narHash: hash, narSizeBytes: sizeBytes, references: [] as StorePath[] };
-    await client.addPath(info, inTurns(copies(narChunks(own))));
+    await client.addPath(info, inTurns(nar));
     await client.buildDerivation(drvPath, derivation, options);
   };
 
