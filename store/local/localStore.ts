@@ -1,29 +1,13 @@
 import { accessSync, closeSync, constants } from "node:fs";
-import {
-  DevshellError,
-  fsPath,
-  hashBytes,
-  hashStream,
-  type ByteString,
-  type Hash,
-} from "../../core/index.ts";
-import { StoreDb } from "../db/storeDb.ts";
-import { formatContentAddress, parseContentAddress } from "../format/contentAddress.ts";
+import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
+import type { StoreDb } from "../db/storeDb.ts";
 import { knownOutputPaths } from "../format/derivation.ts";
 import { DerivationHasher, checkOutputPaths, type BuiltElement } from "../format/derivationHasher.ts";
 import type { MadeDerivation } from "../format/makeDerivation.ts";
-import { narChunks, narOfBytes } from "../format/nar.ts";
+import { narChunks } from "../format/nar.ts";
 import { MAX_SIGNATURES } from "../format/narInfo.ts";
-import { NarRestorer, asBuffer, restoreCanonical } from "../format/narRestore.ts";
 import { parseDerivation } from "../format/parseDerivation.ts";
-import {
-  derivationNameOfPath,
-  isDerivationPath,
-  makeFixedOutputPath,
-  makeTextPath,
-  sortedPaths,
-  storePathName,
-} from "../format/storePath.ts";
+import { derivationNameOfPath } from "../format/storePath.ts";
 import type {
   Derivation,
   OutputName,
@@ -32,28 +16,23 @@ import type {
   StoreSettings,
   ValidPathInfo,
 } from "../types.ts";
-import { FileLock, PathLocks, type LockWait } from "./fileLock.ts";
-import { deleteTree, entryExists, moveTree, replaceTree, syncEntry, syncTree } from "./files.ts";
-import { hashMismatch, importMismatch, hashWithoutSelf } from "./contentHash.ts";
 import type { StoreAccess } from "./access.ts";
 import { addPath } from "./addPath.ts";
-import { syncFileSystem } from "./fileSystemCalls.ts";
+import { addStream } from "./addStream.ts";
+import { addDerivations, addText } from "./addTexts.ts";
+import { closureOf } from "./closure.ts";
 import { queryOutput, queryOutputs } from "./derivationOutputs.ts";
 import { readDerivationText } from "./derivationText.ts";
+import { syncPaths, syncRegistrations } from "./durability.ts";
+import { FileLock, PathLocks, type LockWait } from "./fileLock.ts";
+import { deleteTree } from "./files.ts";
 import { collectGarbage } from "./garbage.ts";
-import {
-  checkSchema,
-  createDirectories,
-  createScratchDirectory,
-  readSchema,
-  refuseSymlinks,
-  refuseUnwritable,
-  writeSchema,
-} from "./layout.ts";
+import { createScratchDirectory } from "./layout.ts";
+import { isOpenedReadOnly, openStoreDb } from "./openStoreDb.ts";
 import { optimisePaths, optimiseStore } from "./optimise.ts";
+import { moveIntoPlace, placePath } from "./place.ts";
 import { ReferenceGraph } from "./referenceGraph.ts";
 import { registerOutputs } from "./registerOutputs.ts";
-import { openWithReserve, reserveSpace } from "./reserve.ts";
 import { addIndirectRoot, addPermanentRoot, indirectRootOf, findRoots } from "./roots.ts";
 import { TempRoots } from "./tempRoots.ts";
 import { topologicalSort } from "./topologicalSort.ts";
@@ -117,45 +96,7 @@ export class LocalStore implements StoreAccess, Disposable {
    * @throws {DevshellError} `STORE_SCHEMA_UNSUPPORTED`, `STORE_READ_ONLY`, `STORE_PERMISSION`, `STORE_SYMLINKED`, …
    */
   static open(settings: StoreSettings, options: LocalStoreOptions = {}): LocalStore {
-    const dbDir = `${settings.stateDir}/db`;
-    const dbFile = `${dbDir}/db.sqlite`;
-    const isSynced = !/^(?:false|no|0)$/.test(settings.config.raw.get("fsync-metadata") ?? "");
-    if (isOpenedReadOnly(settings, options)) {
-      if (readSchema(dbDir) === undefined)
-        throw new DevshellError(
-          "STORE_ABSENT",
-          `Cannot open store "${settings.storeDir}": its database does not exist, and cannot be created in read-only mode`,
-        );
-      checkSchema(readSchema(dbDir), dbDir);
-      return new LocalStore(
-        settings,
-        new StoreDb(dbFile, settings.storeDir, { mode: "readOnly", isSynced }),
-        options,
-      );
-    }
-    const schema = readSchema(dbDir);
-    checkSchema(schema, dbDir);
-    createDirectories(settings);
-    refuseSymlinks(settings);
-    refuseUnwritable(dbDir);
-    if (schema !== undefined) {
-      reserveSpace(dbDir, settings.config);
-      return new LocalStore(
-        settings,
-        openWithReserve(dbDir, () => new StoreDb(dbFile, settings.storeDir, { mode: "open", isSynced })),
-        options,
-      );
-    }
-    using _lock = FileLock.acquireSync(`${dbDir}/big-lock`, "exclusive", () =>
-      options.onWait?.("waiting for exclusive access to the store"),
-    );
-    reserveSpace(dbDir, settings.config);
-    // Another process may have created it while we waited: all statements say "if not exists".
-    const db = new StoreDb(dbFile, settings.storeDir, { mode: "create", isSynced });
-    // The schema's file says that the tables are there, after a power cut too.
-    db.sync();
-    writeSchema(dbDir);
-    return new LocalStore(settings, db, options);
+    return new LocalStore(settings, openStoreDb(settings, options), options);
   }
 
   // Queries
@@ -227,22 +168,7 @@ export class LocalStore implements StoreAccess, Disposable {
    * @throws {DevshellError} `STORE_PATH_NOT_VALID` when a path is not
    */
   closureOf(paths: StorePath | Iterable<StorePath>, options: ClosureOptions = {}): StorePath[] {
-    const todo = typeof paths === "string" ? [paths] : [...paths];
-    const seen = new Set<StorePath>();
-    for (const path of todo)
-      if (!this.isValidPath(path))
-        throw new DevshellError(
-          "STORE_PATH_NOT_VALID",
-          `Cannot find "${path}" in the store: it is not valid`,
-        );
-    if (options.includeOutputs !== true && options.includeDerivers !== true)
-      return this.db.queryClosure(todo, options.isReversed === true).sort();
-    for (let path = todo.pop(); path !== undefined; path = todo.pop()) {
-      if (seen.has(path)) continue;
-      seen.add(path);
-      for (const next of this.#neighbours(path, options)) if (!seen.has(next)) todo.push(next);
-    }
-    return [...seen].sort();
+    return closureOf(this, typeof paths === "string" ? [paths] : paths, options);
   }
 
   /** Sorts paths so that what refers to others comes after them. */
@@ -305,33 +231,16 @@ export class LocalStore implements StoreAccess, Disposable {
     for (const made of all) {
       this.#derivations.set(made.drvPath, made.derivation);
       batch.push(made);
-      if (batch.length >= BATCH_SIZE) this.#writeBatch(batch.splice(0));
+      if (batch.length >= BATCH_SIZE) addDerivations(this, batch.splice(0));
     }
-    this.#writeBatch(batch);
+    addDerivations(this, batch);
   }
 
   // Adding
 
   /** Adds a text file whose path follows from content and references (`builtins.toFile`, `.drv`). */
   addText(name: string, contents: ByteString, references: Iterable<StorePath>): StorePath {
-    const bytes = Buffer.from(contents, "latin1");
-    const hash = hashBytes("sha256", bytes);
-    const sorted = sortedPaths(references);
-    const path = makeTextPath(this.storeDir, name, hash, sorted);
-    this.addTempRoots([path]);
-    if (this.isValidPath(path)) return path;
-    const nar = narOfBytes(bytes);
-    this.placePath(path, false, (scratch) => {
-      restoreCanonical(scratch, nar);
-      return this.#contentAddressedInfo(
-        path,
-        hashBytes("sha256", nar),
-        nar.length,
-        sorted,
-        formatContentAddress({ method: "text", hash }),
-      );
-    });
-    return path;
+    return addText(this, name, contents, references);
   }
 
   /**
@@ -351,60 +260,7 @@ export class LocalStore implements StoreAccess, Disposable {
     source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
     options: AddStreamOptions = {},
   ): Promise<ValidPathInfo> {
-    const { signal, isRepair = false, onProgress } = options;
-    // What it refers to stays until it is registered itself, whoever collects meanwhile.
-    this.addTempRoots([info.path, ...info.references]);
-    // Known before anything is downloaded: registering would fail at the end.
-    for (const reference of info.references)
-      if (reference !== info.path && !this.isValidPath(reference))
-        throw new DevshellError(
-          "STORE_REFERENCE_INVALID",
-          `Cannot import "${info.path}": it refers to "${reference}", which is not valid`,
-        );
-    using locks = options.isLocked === true ? undefined : await this.lockPaths([info.path], { signal });
-    const existing = isRepair ? undefined : this.queryPathInfo(info.path);
-    if (existing !== undefined) {
-      locks?.discard();
-      return existing;
-    }
-    const scratch = this.makeScratchPath();
-    try {
-      const running = hashStream("sha256");
-      let sizeBytes = 0;
-      using restorer = new NarRestorer(scratch, { isCanonical: true });
-      for await (const part of source) {
-        signal?.throwIfAborted();
-        const chunk = asBuffer(part);
-        sizeBytes += chunk.length;
-        if (info.narSizeBytes > 0 && sizeBytes > info.narSizeBytes) throw sizeMismatch(info, sizeBytes);
-        running.update(chunk);
-        restorer.push(chunk);
-        onProgress?.(sizeBytes);
-      }
-      restorer.end();
-      if (info.narSizeBytes > 0 && sizeBytes !== info.narSizeBytes) throw sizeMismatch(info, sizeBytes);
-      const narHash = running.digest();
-      if (!narHash.digest.equals(info.narHash.digest)) throw importMismatch(info.path, info.narHash, narHash);
-      if (info.contentAddress !== undefined) this.#checkContentAddress(info, scratch);
-      if (isDerivationPath(info.path)) this.checkDerivation(info.path, scratch);
-      const valid: ValidPathInfo = {
-        path: info.path,
-        deriver: info.deriver,
-        narHash,
-        narSizeBytes: sizeBytes,
-        references: sortedPaths(info.references),
-        registrationTime: 0,
-        isUltimate: info.isUltimate ?? false,
-        signatures: info.signatures ?? [],
-        contentAddress: info.contentAddress,
-      };
-      this.moveIntoPlace(scratch, info.path, isRepair);
-      this.registerValidPaths([valid], isRepair);
-      locks?.discard();
-      return valid;
-    } finally {
-      deleteTree(scratch);
-    }
+    return await addStream(this, info, source, options);
   }
 
   /** Makes what a builder wrote store paths: canonical, scanned, hashed, in place, registered in one transaction. */
@@ -415,7 +271,7 @@ export class LocalStore implements StoreAccess, Disposable {
   /** Registers paths whose files are in place; references must be valid or among them. */
   registerValidPaths(infos: readonly ValidPathInfo[], isRepair = false): void {
     this.prepareToWrite();
-    this.#syncPaths(infos);
+    syncPaths(this, infos);
     const now = Math.floor(Date.now() / 1000);
     this.db.registerValidPaths(
       infos.map((info) => (info.registrationTime === 0 ? { ...info, registrationTime: now } : info)),
@@ -452,18 +308,7 @@ export class LocalStore implements StoreAccess, Disposable {
    * @param isRepair replaces a registered path, at once where the system can
    */
   moveIntoPlace(scratch: ByteString, path: StorePath, isRepair = false): void {
-    const target = this.realPath(path);
-    if (scratch === target) return;
-    if (!entryExists(target)) {
-      moveTree(scratch, target);
-      return;
-    }
-    if (this.isValidPath(path)) {
-      if (!isRepair) return;
-      // What is registered may be whole, and on the disk since long: that must be true of what replaces it.
-      syncTree(scratch);
-    }
-    replaceTree(scratch, target, this.makeScratchPath());
+    moveIntoPlace(this, scratch, path, isRepair);
   }
 
   /**
@@ -476,23 +321,7 @@ export class LocalStore implements StoreAccess, Disposable {
     isRepair: boolean,
     fill: (scratch: ByteString) => ValidPathInfo | undefined,
   ): boolean {
-    this.prepareToWrite();
-    using locks = PathLocks.acquireSync([this.realPath(path)], () =>
-      this.onWait(`waiting for the lock on "${path}"`),
-    );
-    if (isRepair || !this.isValidPath(path)) {
-      const scratch = this.makeScratchPath();
-      try {
-        const info = fill(scratch);
-        if (info === undefined) return false;
-        this.moveIntoPlace(scratch, path, isRepair);
-        this.registerValidPaths([info], isRepair);
-      } finally {
-        deleteTree(scratch);
-      }
-    }
-    locks.discard();
-    return true;
+    return placePath(this, path, isRepair, fill);
   }
 
   // Locks, roots, scratch space
@@ -543,14 +372,14 @@ export class LocalStore implements StoreAccess, Disposable {
   addRoot(link: ByteString, path: StorePath): void {
     this.prepareToWrite();
     this.addTempRoots([path]);
-    this.#syncRegistrations();
+    syncRegistrations(this);
     addPermanentRoot(this, link, path);
   }
 
   /** Registers a symlink that exists already, anywhere, as a root. */
   addIndirectRoot(link: ByteString): void {
     this.prepareToWrite();
-    this.#syncRegistrations();
+    syncRegistrations(this);
     addIndirectRoot(this, link);
   }
 
@@ -614,119 +443,6 @@ export class LocalStore implements StoreAccess, Disposable {
     this.#bigLock?.[Symbol.dispose]();
     this.#bigLock = undefined;
   }
-
-  #isOn(setting: string): boolean {
-    return /^(?:true|yes|1)$/.test(this.settings.config.raw.get(setting) ?? "");
-  }
-
-  /**
-   * Where it is asked for, what is registered survives a power cut. Otherwise, as Nix has it, that may damage what was
-   * written since the system last did so on its own, half a minute before at most.
-   */
-  #syncPaths(infos: readonly ValidPathInfo[]): void {
-    if (this.#isOn("sync-before-registering") && syncFileSystem(this.realStoreDir)) return;
-    if (!this.#isSyncing) return;
-    for (const { path } of infos) syncTree(this.realPath(path));
-    syncEntry(this.realStoreDir);
-  }
-
-  get #isSyncing(): boolean {
-    return this.#isOn("fsync-store-paths") || this.#isOn("sync-before-registering");
-  }
-
-  /** Before a root is made: a power cut must not leave one whose path is not registered, and so deleted next. */
-  #syncRegistrations(): void {
-    if (this.#isSyncing) this.db.sync();
-  }
-
-  #neighbours(path: StorePath, options: ClosureOptions): StorePath[] {
-    const next: StorePath[] = [];
-    if (options.isReversed === true) {
-      next.push(...this.db.queryReferrers(path));
-      if (options.includeOutputs === true) next.push(...this.db.queryValidDerivers(path));
-      if (options.includeDerivers === true && isDerivationPath(path))
-        next.push(...this.db.queryDerivationOutputs(path).values());
-    } else {
-      next.push(...this.db.queryReferences(path));
-      if (options.includeOutputs === true && isDerivationPath(path))
-        next.push(...this.db.queryDerivationOutputs(path).values());
-      if (options.includeDerivers === true) {
-        const deriver = this.db.queryPathInfo(path)?.deriver;
-        if (deriver !== undefined) next.push(deriver);
-      }
-    }
-    return next.filter((candidate) => this.isValidPath(candidate));
-  }
-
-  #writeBatch(batch: readonly MadeDerivation[]): void {
-    this.addTempRoots(batch.map(({ drvPath }) => drvPath));
-    const isMissing = ({ drvPath }: MadeDerivation): boolean => !this.isValidPath(drvPath);
-    const missing = batch.filter(isMissing);
-    if (missing.length === 0) return;
-    // Locks before the transaction, never within: who holds a lock may be waiting for the database.
-    using locks = PathLocks.acquireSync(missing.map(({ drvPath }) => this.realPath(drvPath)));
-    const infos: ValidPathInfo[] = [];
-    for (const made of missing.filter(isMissing)) {
-      const bytes = Buffer.from(made.contents, "latin1");
-      const nar = narOfBytes(bytes);
-      const scratch = this.makeScratchPath();
-      restoreCanonical(scratch, nar);
-      this.moveIntoPlace(scratch, made.drvPath);
-      const contentAddress = formatContentAddress({ method: "text", hash: hashBytes("sha256", bytes) });
-      const narHash = hashBytes("sha256", nar);
-      infos.push(
-        this.#contentAddressedInfo(made.drvPath, narHash, nar.length, made.references, contentAddress),
-      );
-    }
-    this.registerValidPaths(infos);
-    locks.discard();
-  }
-
-  #contentAddressedInfo(
-    path: StorePath,
-    narHash: Hash,
-    narSizeBytes: number,
-    references: readonly StorePath[],
-    contentAddress: string,
-  ): ValidPathInfo {
-    return {
-      path,
-      narHash,
-      narSizeBytes,
-      references,
-      registrationTime: 0,
-      isUltimate: false,
-      signatures: [],
-      contentAddress,
-    };
-  }
-
-  #checkContentAddress(info: IncomingPathInfo, scratch: ByteString): void {
-    const address = parseContentAddress(info.contentAddress ?? "");
-    if (address.method === "git")
-      throw new DevshellError(
-        "STORE_GIT_HASHING",
-        `Cannot import "${info.path}": git hashing is not built yet`,
-      );
-    const references = info.references.filter((reference) => reference !== info.path);
-    const isSelfReferring = references.length < info.references.length;
-    const expected = makeFixedOutputPath(this.storeDir, storePathName(info.path), {
-      ...address,
-      references,
-      isSelfReferring,
-    });
-    if (expected !== info.path)
-      throw new DevshellError(
-        "STORE_CA_MISMATCH",
-        `Cannot import "${info.path}": its content address "${info.contentAddress}" belongs to "${expected}"`,
-      );
-    const actual = hashWithoutSelf(scratch, address.method, address.hash.algorithm, info.path);
-    if (!actual.digest.equals(address.hash.digest)) throw hashMismatch(info.path, address.hash, actual);
-  }
-}
-
-function isOpenedReadOnly(settings: StoreSettings, options: LocalStoreOptions): boolean {
-  return options.isReadOnly ?? settings.isReadOnly ?? false;
 }
 
 function isWritable(directory: ByteString): boolean {
@@ -736,12 +452,4 @@ function isWritable(directory: ByteString): boolean {
   } catch {
     return false;
   }
-}
-
-function sizeMismatch(info: IncomingPathInfo, sizeBytes: number): DevshellError {
-  const got = sizeBytes > info.narSizeBytes ? "more" : `${sizeBytes}`;
-  return new DevshellError(
-    "STORE_SIZE_MISMATCH",
-    `Cannot import "${info.path}": expected ${info.narSizeBytes} bytes but found ${got}`,
-  );
 }
