@@ -1,41 +1,28 @@
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { LocalStore } from "../../store/local/localStore.ts";
 import { fetchClosure, settingsForClosure, type ClosureRequest } from "../../store/realise/index.ts";
-import { removeTree } from "../../store/realise/scratch.ts";
 import type { StorePath } from "../../store/types.ts";
-import { sendBytes, serve, temporaryDirectory, testSettings } from "./realiseFixture.ts";
+import { sendBytes, serve } from "./realiseFixture.ts";
+import { DOC, FIXTURES, PUBLIC_KEY, TEXT, TestPlace } from "./remote/cacheFixture.ts";
 
-/* The cache was written by Nix 2.34; the new paths are what its `nix store make-content-addressed` prints. */
-const CACHE = join(import.meta.dirname, "fixtures/cache-zstd");
-const PUBLIC_KEY = "golden-1:br40dF3QSDDe5uGgih13HF13um40KlVwMo0IlPNNPS0=";
-const DOC = "/nix/store/ncn0hkynlzd1ndnrdj7yk8s382ly7rm6-golden-doc" as StorePath;
-const TEXT = "/nix/store/p1lbzl2g6g4pz1wjm5270kllwzf0cd3r-dep.txt" as StorePath;
+const CACHE = `${FIXTURES}/cache-zstd`;
+/* What `nix store make-content-addressed` of Nix 2.34 prints. */
 const NEW_DOC = "/nix/store/dyjccqyf3idc6jl878ys20i4j5wzckzm-golden-doc" as StorePath;
 const NEW_TREE = "/nix/store/npsjwb4ds81yahc8z95wmjjp8ayfm8mw-golden" as StorePath;
 const NEW_TEXT = "/nix/store/kj70h0d215p6js7as927nisxg6wrshb1-dep.txt" as StorePath;
 const WRONG = NEW_DOC.replace("/dyj", "/xyj") as StorePath;
 
-class ClosureStore implements AsyncDisposable {
-  readonly dir = temporaryDirectory();
-  readonly store: LocalStore;
+class ClosureStore extends TestPlace {
   readonly url: string;
 
   constructor(url = `file://${CACHE}`, trustedPublicKeys: readonly string[] = []) {
+    super({ trustedPublicKeys }, (settings) => settingsForClosure(settings, url));
     this.url = url;
-    const settings = settingsForClosure(testSettings(this.dir, { trustedPublicKeys }), url);
-    this.store = LocalStore.open({ ...settings, storeDir: "/nix/store", realStoreDir: `${this.dir}/store` });
   }
 
   fetch(request: Partial<ClosureRequest>): Promise<StorePath> {
     const whole = { fromStore: this.url, fromPath: DOC, isInputAddressed: false, ...request };
     return fetchClosure(this.store, whole, new AbortController().signal);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.store[Symbol.dispose]();
-    await removeTree(this.dir);
   }
 }
 

@@ -1,31 +1,17 @@
 import { chmodSync, cpSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { LocalStore } from "../../store/local/localStore.ts";
 import { realise, type RealiseReport } from "../../store/realise/index.ts";
 import type { RealiseEvent, StoreConfig, StorePath } from "../../store/types.ts";
 import { removeTree } from "../../store/realise/scratch.ts";
-import { sendBytes, serve, temporaryDirectory, testSettings } from "./realiseFixture.ts";
+import { sendBytes, serve, temporaryDirectory } from "./realiseFixture.ts";
+import { DOC, FIXTURES, TEXT, TREE, TestPlace } from "./remote/cacheFixture.ts";
 
-/*
- * The caches were written by Nix 2.34 (`nix copy --to 'file://…?compression=…&secret-key=…'`) and hold three paths of
- * /nix/store: a tree, a file that refers to the tree, and a text that the tree refers to.
- */
-const FIXTURES = join(import.meta.dirname, "fixtures");
-const PUBLIC_KEY = "golden-1:br40dF3QSDDe5uGgih13HF13um40KlVwMo0IlPNNPS0=";
-const DOC = "/nix/store/ncn0hkynlzd1ndnrdj7yk8s382ly7rm6-golden-doc" as StorePath;
-const TREE = "/nix/store/phiafs0kwpymg1jf2n7qyd3q8fmjkda8-golden" as StorePath;
-const TEXT = "/nix/store/p1lbzl2g6g4pz1wjm5270kllwzf0cd3r-dep.txt" as StorePath;
-
-/** An empty store for /nix/store, its files in a temporary directory. */
-class EmptyStore implements AsyncDisposable {
-  readonly dir = temporaryDirectory();
-  readonly store: LocalStore;
+/** A store that takes from caches. */
+class EmptyStore extends TestPlace {
   readonly events: RealiseEvent[] = [];
 
   constructor(substituters: readonly string[], config: Partial<StoreConfig> = {}) {
-    const settings = testSettings(this.dir, { substituters, trustedPublicKeys: [PUBLIC_KEY], ...config });
-    this.store = LocalStore.open({ ...settings, storeDir: "/nix/store", realStoreDir: `${this.dir}/store` });
+    super({ substituters, ...config });
   }
 
   fetch(path: StorePath, dryRun = false): Promise<RealiseReport> {
@@ -37,11 +23,6 @@ class EmptyStore implements AsyncDisposable {
 
   warnings(): string {
     return this.events.flatMap((event) => (event.kind === "log" ? [event.line] : [])).join("\n");
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.store[Symbol.dispose]();
-    await removeTree(this.dir);
   }
 }
 

@@ -6,7 +6,10 @@ import { StoreEndpoint } from "../../../store/remote/storeEndpoint.ts";
 import type { StoreConfig, StorePath, StoreSettings } from "../../../store/types.ts";
 import { temporaryDirectory, testSettings } from "../realiseFixture.ts";
 
-/** Caches that Nix 2.34 wrote, one for each compression; see realiseSubstitute.test.ts. */
+/*
+ * The caches were written by Nix 2.34 (`nix copy --to 'file://…?compression=…&secret-key=…'`), one for each compression,
+ * and hold three paths of /nix/store: a tree, a file that refers to the tree, and a text that the tree refers to.
+ */
 export const FIXTURES = join(import.meta.dirname, "../fixtures");
 export const PUBLIC_KEY = "golden-1:br40dF3QSDDe5uGgih13HF13um40KlVwMo0IlPNNPS0=";
 export const DOC = "/nix/store/ncn0hkynlzd1ndnrdj7yk8s382ly7rm6-golden-doc" as StorePath;
@@ -19,13 +22,16 @@ export class TestPlace implements AsyncDisposable {
   readonly settings: StoreSettings;
   #store: LocalStore | undefined;
 
-  constructor(config: Partial<StoreConfig> = {}) {
-    this.settings = {
+  constructor(
+    config: Partial<StoreConfig> = {},
+    change: (settings: StoreSettings) => StoreSettings = (settings) => settings,
+  ) {
+    this.settings = change({
       ...testSettings(this.dir, { trustedPublicKeys: [PUBLIC_KEY], ...config }),
       storeDir: "/nix/store",
       realStoreDir: `${this.dir}/store`,
       cacheDir: `${this.dir}/cache-home`,
-    };
+    });
   }
 
   get store(): LocalStore {
