@@ -20,6 +20,7 @@ export class WaitCycle extends Error {
 export class WaitGraph {
   readonly #waiting = new Map<string, Waiting>();
   #working = 0;
+  #isAboutToLook = false;
 
   /** Work that may {@link wait}. */
   async run<T>(work: () => Promise<T>): Promise<T> {
@@ -49,11 +50,17 @@ export class WaitGraph {
     }
   }
 
+  /** In a turn of its own: in a long chain it is all the time that one has ended, and the next is about to begin. */
   #breakCycle(): void {
-    if (this.#working > 0 || this.#waiting.size === 0) return;
-    const cycle = this.#findCycle();
-    const [first] = cycle;
-    if (first !== undefined) this.#waiting.get(first)?.fail(new WaitCycle(cycle));
+    if (this.#working > 0 || this.#waiting.size === 0 || this.#isAboutToLook) return;
+    this.#isAboutToLook = true;
+    setImmediate(() => {
+      this.#isAboutToLook = false;
+      if (this.#working > 0) return;
+      const cycle = this.#findCycle();
+      const [first] = cycle;
+      if (first !== undefined) this.#waiting.get(first)?.fail(new WaitCycle(cycle));
+    });
   }
 
   /** @returns nothing where those who wait are about to go on */
