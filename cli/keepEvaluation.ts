@@ -137,8 +137,8 @@ export function isFoundAgain(spec: DevSpec, request: EnvironmentRequest): boolea
   }
 }
 
-/** What they read is read before there is anything to record it. */
-const READING_FLAGS: ReadonlySet<string> = new Set(["--arg-from-file", "--arg-from-stdin"]);
+/** What they read is read before there is anything to record it, or is the user's answers. */
+const READING_FLAGS: ReadonlySet<string> = new Set(["--arg-from-file", "--arg-from-stdin", "--debugger"]);
 
 /** Copies what is written to a stream, until it is closed. */
 class CopiedStream implements Disposable {

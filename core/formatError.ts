@@ -129,9 +129,19 @@ function withoutControls(text: string): string {
 /** `at /file:1:2:` and the source lines around it; "" without a position. */
 function formatPos(pos: SourcePos | undefined, margin: string, paint: Paint, showLine: ShowLine): string {
   if (pos === undefined) return "";
-  const head = `${margin}${paint.blue("at ")}${paint.yellow(showPlace(pos))}:`;
+  return `${margin}${paint.blue("at ")}${paint.yellow(showPlace(pos))}:${excerptOf(pos, paint, showLine)}\n`;
+}
+
+/** `/file:1:2`, and below it the source lines around it. */
+export function formatPlace(pos: SourcePos): string {
+  const excerpt = excerptOf(pos, plain, (line) => withoutControls(shownText(line)));
+  return excerpt === "" ? showPlace(pos) : `${showPlace(pos)}\n${excerpt}`;
+}
+
+/** The source lines around a position, each after a line feed; "" where the text is unknown. */
+function excerptOf(pos: SourcePos, paint: Paint, showLine: ShowLine): string {
   const text = sourceText(pos);
-  if (text === undefined) return `${head}\n`;
+  if (text === undefined) return "";
   const lines = text.split(/\r\n|\n|\r/);
   let excerpt = "";
   const shownLine = lines[pos.line - 1];
@@ -146,7 +156,7 @@ function formatPos(pos: SourcePos | undefined, margin: string, paint: Paint, sho
   print(pos.line);
   if (pos.column > 0) excerpt += `\n      |${" ".repeat(pos.column - from)}${paint.red("^")}`;
   print(pos.line + 1);
-  return `${head}${excerpt}\n`;
+  return excerpt;
 }
 
 function sourceText(pos: SourcePos): string | undefined {

@@ -6,7 +6,7 @@ export {
   type SourcePos,
   type TraceFrame,
 } from "./error.ts";
-export { bytesOfShown, formatError, shownText, type FormatErrorOptions } from "./formatError.ts";
+export { bytesOfShown, formatError, formatPlace, shownText, type FormatErrorOptions } from "./formatError.ts";
 export { ensureHeap } from "./heap.ts";
 export {
   HASH_SIZE_BYTES,

@@ -1,12 +1,13 @@
 import type { ByteString, SourceOrigin } from "../core/index.ts";
 import { makeGlobals } from "./builtins/index.ts";
-import { EvalState, INTERNAL_FILES, autoCall, selectAttrPath } from "./eval/index.ts";
+import { EvalState, INTERNAL_FILES, autoCall, selectAttrPath, type DebuggerOptions } from "./eval/index.ts";
 import type { EvalHost } from "./host.ts";
 import type { Expr } from "./syntax/index.ts";
 import {
   type AttrSet,
   callFunction,
   DEFAULT_SETTINGS,
+  NO_POS,
   force,
   forceDeep,
   type EvalSettings,
@@ -21,6 +22,8 @@ export interface EvaluatorOptions extends Partial<EvalSettings> {
   readonly searchPath?: readonly SearchPathEntry[];
   /** Looked into after any search path, and not part of `builtins.nixPath`. */
   readonly builtInSearchPath?: readonly SearchPathEntry[];
+  /** Lets the user look where evaluation fails; it is slower then, and delays all that Nix delays. */
+  readonly debugger?: DebuggerOptions | undefined;
 }
 
 /** One evaluation: values made by it share its caches. Every function throws `DevshellError`s only, bugs apart. */
@@ -46,6 +49,8 @@ export interface Evaluator {
   ): Value;
   /** As `import`: a directory means its `default.nix`; evaluated once. */
   evalFile(path: ByteString): Value;
+  /** The same, where failures name the file. */
+  importFile(path: ByteString): Value;
   /** Calls a function that takes a set with what is given (`--arg`, `--argstr`); other values stay. */
   autoCall(value: Slot, args: AttrSet): Value;
   /** Follows `a.b.0`, calling functions on the way. */
@@ -62,13 +67,14 @@ export interface Evaluator {
 
 /** @param host all of the world that evaluation can reach */
 export function createEvaluator(host: EvalHost, options: EvaluatorOptions = {}): Evaluator {
-  const { searchPath = [], builtInSearchPath = [], ...settings } = options;
+  const { searchPath = [], builtInSearchPath = [], debugger: debuggerOptions, ...settings } = options;
   const state = new EvalState(
     host,
     { ...DEFAULT_SETTINGS, ...settings },
     { searchPath, builtInSearchPath },
     makeGlobals,
     INTERNAL_FILES,
+    debuggerOptions,
   );
   return {
     runtime: state,
@@ -80,6 +86,7 @@ export function createEvaluator(host: EvalHost, options: EvaluatorOptions = {}):
     evalBindingsIn: (names, text, baseDir, origin) =>
       state.guard(() => state.evalBindingsIn(names, text, baseDir, origin)),
     evalFile: (path) => state.guard(() => state.evalMainFile(path)),
+    importFile: (path) => state.guard(() => state.importFile(path, NO_POS)),
     autoCall: (value, args) => state.guard(() => autoCall(value, args)),
     selectAttrPath: (value, path, args) => state.guard(() => selectAttrPath(value, path, args)),
     call: (fn, ...args) => state.guard(() => callFunction(fn, 0, ...args)),

@@ -1,7 +1,17 @@
 export { compareVersions, parseDerivationName, parseNixHash, splitVersion } from "./builtins/index.ts";
 export { Regex, RegexError } from "./builtins/regex/regex.ts";
 export { fixGitUrl, parseUrl } from "./builtins/url.ts";
-export { INTERNAL_FILES, autoCall, parseAttrPath, selectAttrPath } from "./eval/index.ts";
+export {
+  INTERNAL_FILES,
+  autoCall,
+  parseAttrPath,
+  selectAttrPath,
+  type DebugAnswer,
+  type DebugLevel,
+  type DebugStop,
+  type DebugTrace,
+  type DebuggerOptions,
+} from "./eval/index.ts";
 export { dataOfValue, valueOfData, type Data } from "./data.ts";
 export { createEvaluator, type Evaluator, type EvaluatorOptions } from "./evaluator.ts";
 export * from "./flake/index.ts";

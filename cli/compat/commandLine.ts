@@ -19,6 +19,8 @@ export interface CommonFlags {
   isRootWarned: boolean;
   isRepair: boolean;
   hasBuildOutput: boolean;
+  /** `--debugger`. */
+  hasDebugger: boolean;
   store: string | undefined;
   evalStore: string | undefined;
 }
@@ -57,6 +59,7 @@ const SWITCHES = new Set([
   "builders-use-substitutes",
   "compress-build-log",
   "debugger-on-trace",
+  "debugger-on-warn",
   "eval-cache",
   "fallback",
   "filter-syscalls",
@@ -198,6 +201,7 @@ export function settingNames(): readonly string[] {
 export function commonFlagNames(): readonly string[] {
   return [
     "--debug",
+    "--debugger",
     "--eval-store",
     "--include",
     "--offline",
@@ -240,6 +244,7 @@ export function parseCommandLine(name: string, argv: readonly string[], own: Own
     isRootWarned: true,
     isRepair: false,
     hasBuildOutput: true,
+    hasDebugger: false,
     store: undefined,
     evalStore: undefined,
   };
@@ -284,6 +289,9 @@ function takeCommon(flags: CommonFlags, word: string, next: () => string, name: 
       return true;
     case "--debug":
       flags.verbosity = 5;
+      return true;
+    case "--debugger":
+      flags.hasDebugger = true;
       return true;
     case "--option": {
       const option = next();

@@ -7,14 +7,15 @@ import {
   type FoundDerivation,
   type StoreContext,
 } from "../../env/index.ts";
-import type { AttrSet, Evaluator, Expr, Value } from "../../lang/index.ts";
+import { EMPTY_SET, type AttrSet, type Evaluator, type Expr, type Value } from "../../lang/index.ts";
 import { baseDirectory } from "./baseDirectory.ts";
 import type { CommonFlags } from "./commandLine.ts";
+import { debuggerOf } from "./debugger.ts";
 import { standardInput } from "./output.ts";
 
-/** Where an expression comes from. */
+/** Where an expression comes from. Failures of a file that is imported name it, as those of `nix eval --file` do. */
 export type ExpressionSource =
-  | { readonly kind: "file"; readonly file: string }
+  | { readonly kind: "file"; readonly file: string; readonly isImported?: boolean }
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "stdin" };
 
@@ -39,8 +40,14 @@ export function openCompatEvaluation(
 ): CompatEvaluation {
   const directory = baseDirectory();
   const baseBytes = bytesOfText(directory);
-  const { evaluator, host } = openEvaluation(context, { directory, includes: flags.includes, ...options });
-  const given = autoArguments(evaluator, { arguments: flags.arguments, directory });
+  let given = EMPTY_SET;
+  const { evaluator, host } = openEvaluation(context, {
+    directory,
+    includes: flags.includes,
+    ...options,
+    onStop: debuggerOf(context, flags, () => ({ evaluator, host, autoArguments: given })),
+  });
+  given = autoArguments(evaluator, { arguments: flags.arguments, directory });
   const pathOfFile = (file: string): ByteString => {
     if (/^<[^<>]+>$/.test(file)) return evaluator.findFile(bytesOfText(file.slice(1, -1)));
     if (/^(https?|file|channel|flake):/.test(file)) {
@@ -72,7 +79,8 @@ export function openCompatEvaluation(
     evaluate(source) {
       if (source.kind === "text") return evaluator.evalText(...textOf(bytesOfText(source.text), "string"));
       if (source.kind === "stdin") return evaluator.evalText(...textOf(readStandardInput(context), "stdin"));
-      return evaluator.evalFile(pathOfFile(source.file));
+      const path = pathOfFile(source.file);
+      return source.isImported === true ? evaluator.importFile(path) : evaluator.evalFile(path);
     },
     derivationsOf: (value) => derivationsOf({ evaluator, host }, { slot: value, autoArguments: given }),
   };

@@ -1,4 +1,5 @@
 import { DevshellError } from "../../core/index.ts";
+import { loadDebugger } from "./loadDebugger.ts";
 
 /** A drop-in command's own part. @returns the exit status */
 export type CompatCommand = (argv: readonly string[]) => Promise<number> | number;
@@ -27,5 +28,6 @@ export async function runCompat(name: string, argv: readonly string[]): Promise<
       hint: "use `devshell` itself: `devshell --help`",
     });
   const run = await load();
+  await loadDebugger(argv);
   return run(argv);
 }

@@ -287,7 +287,8 @@ function printEvaluated(
   let again: SelectedValues | undefined;
   for (const [i, { value, pos }] of selected.entries()) {
     const result = withArguments(request, evaluation, value);
-    if (showsThunks(request, result)) {
+    // With a debugger, all was delayed the first time.
+    if (showsThunks(request, result) && !request.flags.hasDebugger) {
       again ??= selectAgain();
       printOne(request, evaluation, withArguments(request, evaluation, again[i]!.value), pos);
     } else evaluation.evaluator.run(() => printOne(request, evaluation, result, pos));

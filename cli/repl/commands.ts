@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { DevshellError, bytesOfText, textOfBytes } from "../../core/index.ts";
+import type { FoundDerivation } from "../../env/index.ts";
 import { isStringValue, showType, textOf } from "../../lang/index.ts";
 import { throwFailure, type StorePath } from "../../store/index.ts";
 import { printLog } from "../compat/buildLogs.ts";
@@ -12,6 +13,7 @@ import { editDefinition } from "./editDefinition.ts";
 import { REPL_HELP } from "./help.ts";
 import type { ReplSession } from "./replSession.ts";
 
+/** A promise is only given to sessions that nothing waits for. */
 type ReplCommand = (session: ReplSession, argument: string) => void | Promise<void>;
 
 /** What a colon and this name do; `undefined` for names that do nothing. `:q` is the session's. */
@@ -76,12 +78,28 @@ function enableTrace(session: ReplSession, argument: string): void {
 }
 
 /** @param link where the outputs are linked, without their names */
-async function build(session: ReplSession, text: string, link?: string): Promise<void> {
-  const { context, directory, print: show } = session.options;
+function build(session: ReplSession, text: string, link?: string): void | Promise<void> {
   const found = session.derivations(text);
-  throwFailure(
-    await context.tryRealise(found.map(({ drvPath }) => ({ kind: "built", drvPath, outputs: "*" }))),
-  );
+  if (session.options.isWaiting !== true) return buildMeanwhile(session, found, link);
+  session.realise(found);
+  showOutputs(session, found, link);
+}
+
+async function buildMeanwhile(
+  session: ReplSession,
+  found: readonly FoundDerivation[],
+  link: string | undefined,
+): Promise<void> {
+  const targets = found.map(({ drvPath }) => ({ kind: "built", drvPath, outputs: "*" }) as const);
+  throwFailure(await session.options.context.tryRealise(targets));
+  showOutputs(session, found, link);
+}
+
+function showOutputs(
+  { options: { context, directory, print: show } }: ReplSession,
+  found: readonly FoundDerivation[],
+  link: string | undefined,
+): void {
   for (const { drvPath } of found) {
     show("\nThis derivation produced the following outputs:\n");
     for (const [output, path] of context.store.queryDerivationOutputs(drvPath)) {
@@ -93,8 +111,13 @@ async function build(session: ReplSession, text: string, link?: string): Promise
   }
 }
 
-async function showLog(session: ReplSession, text: string): Promise<void> {
-  await printLog(session.options.context.store, derivationPath(session, text));
+function showLog(session: ReplSession, text: string): Promise<void> {
+  const { context, isWaiting } = session.options;
+  if (isWaiting === true)
+    throw new DevshellError("REPL_WAITING", "Cannot show a log here: an evaluation waits for the debugger", {
+      hint: "`:q` ends it; `nix log` shows logs",
+    });
+  return printLog(context.store, derivationPath(session, text));
 }
 
 function derivationPath(session: ReplSession, text: string): StorePath {

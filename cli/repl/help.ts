@@ -1,3 +1,15 @@
+/** Further commands where evaluation stands still. */
+export const DEBUGGER_HELP = `
+        Debug mode commands
+  :env             Show the variables, level by level
+  :bt, :backtrace  Show what is being evaluated
+  :st              Show the part of it that is looked at, and its variables
+  :st <idx>        Look at another part
+  :c, :continue    Go on to the end, a failure or builtins.break
+  :s, :step        Go one step
+
+`;
+
 export const REPL_HELP = `The following commands are available:
 
   <expr>                       Evaluate and print the expression

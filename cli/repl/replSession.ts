@@ -35,6 +35,10 @@ export interface ReplOptions {
   readonly openFlake?: ((reference: string, evaluation: ReplEvaluation) => AttrSet) | undefined;
   /** Sets named on the command line, added at the start and by every `:r`. */
   readonly given?: readonly GivenSet[];
+  /** Names from the start. */
+  readonly names?: ReadonlyMap<string, Slot> | undefined;
+  /** An evaluation waits for this conversation: nothing may run beside it. */
+  readonly isWaiting?: boolean;
   readonly hasTrace?: boolean;
   /** Errors are shown as Nix does, not with the place in the user's own files first. */
   readonly isNix?: boolean;
@@ -68,6 +72,13 @@ export class ReplSession {
     this.options = options;
     this.hasTrace = options.hasTrace ?? false;
     this.#evaluation = options.open();
+    if (options.names !== undefined) this.setNames(options.names);
+  }
+
+  /** Puts other names in the place of all that there are. */
+  setNames(names: ReadonlyMap<string, Slot>): void {
+    this.#names.clear();
+    for (const [name, slot] of names) this.#names.set(name, slot);
   }
 
   /** Names that were given or loaded. */
@@ -103,13 +114,24 @@ export class ReplSession {
     return found;
   }
 
+  /** Builds all outputs, while everything waits. */
+  realise(found: readonly FoundDerivation[]): void {
+    const { store } = this.options.context;
+    const outputs = found.flatMap(({ drvPath }) =>
+      [...store.queryDerivationOutputs(drvPath).keys()].map((output) => `!${output}!${drvPath}`),
+    );
+    this.evaluator.run(() => this.evaluator.runtime.host.realise(outputs));
+  }
+
   /** Loads a file as `:l` does. */
   load(path: string): void {
     const { evaluator, autoArguments } = this.#evaluation;
+    const { isNix = false } = this.options;
     const file = /^<[^<>]+>$/.test(path)
       ? evaluator.findFile(bytesOfText(path.slice(1, -1)))
       : bytesOfText(resolve(this.options.directory, path));
-    this.addAttributes(evaluator.autoCall(evaluator.evalFile(file), autoArguments));
+    const value = isNix ? evaluator.importFile(file) : evaluator.evalFile(file);
+    this.addAttributes(evaluator.autoCall(value, autoArguments));
     this.#files = [...this.#files.filter((known) => known !== path), path];
   }
 

@@ -16,24 +16,44 @@ const COMMAND = /^:(\S*)\s*(.*)$/s;
  * @throws {DevshellError} what it fails with
  */
 export async function runInput(session: ReplSession, input: string, isLast = false): Promise<ReplOutcome> {
-  const text = input.trim();
-  if (text === "") return "done";
-  const command = COMMAND.exec(text);
   try {
-    if (command !== null) return await runCommand(session, command[1] ?? "", (command[2] ?? "").trim());
-    if (!session.define(text)) session.print(session.evaluate(text), SHALLOW);
-    return "done";
+    return await run(session, input);
   } catch (error) {
     if (!isLast && isUnfinished(error)) return "more";
     throw error;
   }
 }
 
-async function runCommand(session: ReplSession, name: string, argument: string): Promise<ReplOutcome> {
+/** The same for a session that something waits for (`isWaiting`): at once. */
+export function runInputNow(session: ReplSession, input: string): ReplOutcome {
+  try {
+    const outcome = run(session, input);
+    if (typeof outcome === "string") return outcome;
+  } catch (error) {
+    if (isUnfinished(error)) return "more";
+    throw error;
+  }
+  throw new Error(`a command does not end at once: ${input}`);
+}
+
+function run(session: ReplSession, input: string): ReplOutcome | Promise<ReplOutcome> {
+  const text = input.trim();
+  if (text === "") return "done";
+  const command = COMMAND.exec(text);
+  if (command !== null) return runCommand(session, command[1] ?? "", (command[2] ?? "").trim());
+  if (!session.define(text)) session.print(session.evaluate(text), SHALLOW);
+  return "done";
+}
+
+function runCommand(
+  session: ReplSession,
+  name: string,
+  argument: string,
+): ReplOutcome | Promise<ReplOutcome> {
   if (name === "q" || name === "quit") return "quit";
   const command = findReplCommand(name);
   if (command === undefined)
     throw new DevshellError("REPL_COMMAND", `unknown command ':${name}'`, { hint: "`:?` lists them" });
-  await command(session, argument);
-  return "done";
+  const done = command(session, argument);
+  return done instanceof Promise ? done.then((): ReplOutcome => "done") : "done";
 }

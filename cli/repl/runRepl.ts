@@ -2,8 +2,13 @@ import { createInterface } from "node:readline";
 import type { ReplSession } from "./replSession.ts";
 import { runInput, type ReplOutcome } from "./runInput.ts";
 
-const PROMPT = "nix-repl> ";
-const PROMPT_MORE = "        > ";
+export const PROMPT = "nix-repl> ";
+export const PROMPT_MORE = "        > ";
+
+/** Nix's own tests ask for it: what is typed, among what is printed. */
+export function isInputEchoed(): boolean {
+  return process.env["_NIX_TEST_REPL_ECHO"] !== undefined;
+}
 
 /**
  * Reads lines until their end or `:q`; at a terminal with a prompt, history and completion. What fails is printed, and
@@ -17,8 +22,7 @@ export async function runRepl(session: ReplSession, options: { readonly greeting
     terminal: isTerminal,
     completer: (line: string) => session.complete(line),
   });
-  // Nix's own tests ask for it: what is typed, among what is printed.
-  const isEchoed = process.env["_NIX_TEST_REPL_ECHO"] !== undefined;
+  const isEchoed = isInputEchoed();
   let pending = "";
   const prompt = (): void => {
     if (!isTerminal) return;

@@ -7,6 +7,9 @@ import {
   Lambda,
   createEvaluator,
   shapeOf,
+  type DebugAnswer,
+  type DebugStop,
+  type DebuggerOptions,
   type EvalSettings,
   type Evaluator,
   type Slot,
@@ -40,6 +43,8 @@ export interface OpenEvaluationOptions {
   readonly showTrace?: boolean | undefined;
   /** A second evaluation, for what is printed without being evaluated; its messages were told by the first. */
   readonly isFullyLazy?: boolean | undefined;
+  /** Makes evaluation stand still where it fails, or `builtins.break` asks for it, while this runs. */
+  readonly onStop?: ((stop: DebugStop) => DebugAnswer) | undefined;
 }
 
 /** Evaluates a spec and selects the request's attributes; instantiates what they need on the way. */
@@ -104,8 +109,19 @@ export function openEvaluation(
     isFullyLazy: options.isFullyLazy ?? false,
     searchPath,
     builtInSearchPath,
+    debugger: options.onStop === undefined ? undefined : debuggerOptions(context, options.onStop),
   });
   return { evaluator, host };
+}
+
+function debuggerOptions(context: StoreContext, onStop: DebuggerOptions["onStop"]): DebuggerOptions {
+  const { raw } = context.settings.config;
+  return {
+    ignoresTry: raw.get("ignore-try") === "true",
+    stopsOnTrace: raw.get("debugger-on-trace") === "true",
+    stopsOnWarning: raw.get("debugger-on-warn") === "true",
+    onStop,
+  };
 }
 
 /** What `--arg` and `--argstr` give, as a set. */

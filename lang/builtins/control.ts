@@ -10,6 +10,7 @@ import {
   calls,
   claimWords,
   coerceToString,
+  debugging,
   describeValue,
   evalError,
   force,
@@ -40,6 +41,7 @@ export function controlBuiltins(runtime: Runtime): readonly Definition[] {
   const trace = (e1: Slot, e2: Slot): Value => {
     const value = force(e1);
     runtime.host.trace(isStringValue(value) ? textOf(value) : printValue(value));
+    debugging.control?.told("trace");
     return force(e2);
   };
   return [
@@ -68,11 +70,16 @@ export function controlBuiltins(runtime: Runtime): readonly Definition[] {
       "Evaluates a value, catching `throw` and `assert`: `{ success, value }`.",
       (_, e) => {
         const { depth } = calls;
+        const { control } = debugging;
         try {
-          return new AttrSet(TRY_SHAPE, [true, force(e)]);
+          return new AttrSet(TRY_SHAPE, [
+            true,
+            control === undefined ? force(e) : control.attempt(() => force(e)),
+          ]);
         } catch (error) {
           calls.depth = depth;
-          if (isCatchable(error)) return new AttrSet(TRY_SHAPE, [false, false]);
+          if (isCatchable(error) && control?.isLeaving !== true)
+            return new AttrSet(TRY_SHAPE, [false, false]);
           throw error;
         }
       },
@@ -121,6 +128,7 @@ export function controlBuiltins(runtime: Runtime): readonly Definition[] {
         "while evaluating the first argument; the message passed to builtins.warn",
       );
       runtime.host.warn(text, true);
+      debugging.control?.told("warning");
       if (runtime.settings.abortOnWarn)
         throw evalError("abort", "aborting to reveal stack trace of warning, as abort-on-warn is set");
       return force(e2);
@@ -134,9 +142,16 @@ export function controlBuiltins(runtime: Runtime): readonly Definition[] {
       if (runtime.settings.isPure || runtime.settings.isRestricted) return "";
       return runtime.host.environmentVariable(name) ?? "";
     }),
-    define1("break", "v", "Returns its argument (a place for a debugger to stop).", (_, v) => force(v), {
-      isGlobal: true,
-    }),
+    define1(
+      "break",
+      "v",
+      "Returns its argument; with `--debugger`, evaluation stands still there first.",
+      (_, v) => {
+        debugging.control?.breakpoint();
+        return force(v);
+      },
+      { isGlobal: true },
+    ),
     define1(
       "genericClosure",
       "attrset",

@@ -15,11 +15,15 @@ export interface Compiler {
   readonly maxCallDepth: number | undefined;
   /** Whether all that Nix delays is delayed. */
   readonly isFullyLazy: boolean;
+  /** Whether a debugger follows: every call is one of its own, and nothing is evaluated twice. */
+  readonly isDebugged: boolean;
   readonly runtime: Runtime;
   compile(expr: Expr): Code;
   delay(expr: Expr): Delay;
   /** Code that compiles itself when first run. */
   lazy(expr: Expr): LazyCode;
+  /** Says whose code thunks hold, for a debugger. */
+  remember(code: Code, expr: Expr): void;
   global(index: number): Slot;
   /** A builtin's own value, whatever the program calls by its name. */
   builtin(name: string): Value;
@@ -66,5 +70,6 @@ export function delayed(expr: Expr, compiler: Compiler): Delay {
     code ??= compiler.compile(expr);
     return code(env);
   };
+  compiler.remember(first, expr);
   return (env) => new Thunk(code ?? first, env);
 }

@@ -59,6 +59,10 @@ export class ClosureCompiler implements Compiler {
     return this.#context.runtime.settings.isFullyLazy;
   }
 
+  get isDebugged(): boolean {
+    return false;
+  }
+
   global(index: number): Slot {
     return this.#context.globalValues[index]!;
   }
@@ -71,6 +75,10 @@ export class ClosureCompiler implements Compiler {
 
   lazy(expr: Expr): LazyCode {
     return new LazyCode(expr, this);
+  }
+
+  remember(_code: Code, _expr: Expr): void {
+    // No debugger asks.
   }
 
   compile(expr: Expr): Code {

@@ -1,6 +1,6 @@
 import type { Expr, LambdaExpr } from "../syntax/index.ts";
 import { calls, enterCall } from "../value/callDepth.ts";
-import { addFrame, evalError } from "../value/error.ts";
+import { addFrame, evalError, type EvalErrorOptions } from "../value/error.ts";
 import { forceAttrs } from "../value/force.ts";
 import { NO_POS, type Pos } from "../value/position.ts";
 import type { Layout } from "../value/shape.ts";
@@ -22,7 +22,7 @@ function compileCurried(expr: LambdaExpr, compiler: Compiler): LambdaCode {
   let last: LambdaExpr = expr;
   for (;;) {
     chain.push(last);
-    if (last.body.kind !== "lambda" || last.body.formals !== undefined) break;
+    if (last.body.kind !== "lambda" || last.body.formals !== undefined || compiler.isDebugged) break;
     last = last.body;
   }
   const size = expr.frameSize;
@@ -164,7 +164,7 @@ function lambdaCode(
   delay2?: LambdaCode["delay2"],
   appended?: LambdaCode["appended"],
 ): LambdaCode {
-  const isPlain = !compiler.showTrace;
+  const isPlain = !compiler.showTrace && !compiler.isDebugged;
   return {
     get name() {
       return expr.name;
@@ -202,7 +202,7 @@ function guardCall(
         if (isArgumentError(error, expr)) throw error;
         const what = expr.name === undefined ? "anonymous lambda" : `'${expr.name}'`;
         const framed = addFrame(error, `while calling ${what}`, expr.pos);
-        throw pos === NO_POS ? framed : addFrame(framed, "from call site", pos);
+        throw pos === NO_POS ? framed : addFrame(framed, CALL_SITE, pos);
       }
     };
   }
@@ -241,9 +241,18 @@ function isArgumentError(error: unknown, expr: LambdaExpr): boolean {
 }
 
 function argumentError(error: unknown, expr: LambdaExpr, pos: Pos): unknown {
-  const framed = pos === NO_POS ? error : addFrame(error, "from call site", pos);
-  if (typeof framed === "object" && framed !== null) argumentErrors.set(framed, expr);
-  return framed;
+  return noteArgumentError(pos === NO_POS ? error : addFrame(error, CALL_SITE, pos), expr);
+}
+
+function noteArgumentError(error: unknown, expr: LambdaExpr): unknown {
+  if (typeof error === "object" && error !== null) argumentErrors.set(error, expr);
+  return error;
+}
+
+const CALL_SITE = "from call site";
+
+function fromCallSite(pos: Pos): EvalErrorOptions {
+  return pos === NO_POS ? {} : { frame: CALL_SITE, framePos: pos };
 }
 
 /** `{ a, b ? 1, … }@args: body`. */
@@ -325,31 +334,28 @@ function compileFormals(expr: LambdaExpr, compiler: Compiler): LambdaCode {
   };
   const functionName = (): string => expr.name ?? "anonymous lambda";
   const missingArgument = (index: number, pos: Pos): unknown =>
-    argumentError(
+    noteArgumentError(
       evalError(
         "missingArgument",
         `function '${functionName()}' called without required argument '${quoteAttrName(names[index]!)}'`,
         lambdaPos,
+        fromCallSite(pos),
       ),
       expr,
-      pos,
     );
   const unexpectedArgument = (found: Layout, pos: Pos): unknown => {
     const name = found
       .order()
       .map((i) => found.names[i]!)
       .find((candidate) => !names.includes(candidate))!;
-    return argumentError(
+    return noteArgumentError(
       evalError(
         "type",
         `function '${functionName()}' called with unexpected argument '${quoteAttrName(name)}'`,
         lambdaPos,
-        {
-          suggestions: suggest(name, names),
-        },
+        { suggestions: suggest(name, names), ...fromCallSite(pos) },
       ),
       expr,
-      pos,
     );
   };
   return lambdaCode(expr, compiler, call1, undefined);

@@ -13,14 +13,14 @@ import { suggest } from "../value/suggest.ts";
 import { quoteAttrName } from "../value/literal.ts";
 
 /** One environment at run time: an array whose slot 0 is the surrounding one. */
-interface Frame {
+export interface Frame {
   readonly level: number;
   /** Slots used so far, slot 0 included. */
   size: number;
 }
 
 /** Names one construct brings; several may share an environment. */
-interface Scope {
+export interface Scope {
   readonly up: Scope | undefined;
   readonly frame: Frame;
   /** `undefined` for a `with`. */
@@ -36,6 +36,12 @@ export interface Globals {
   readonly indexOf: ReadonlyMap<string, number>;
 }
 
+/** Where an expression stands: the scope around it, and the level of the environment it is evaluated in. */
+export interface ExprPlace {
+  readonly scope: Scope;
+  readonly level: number;
+}
+
 /**
  * Finds for every variable where its value will lie, and checks that there is one: as in Nix, an undefined variable
  * is an error of the whole file.
@@ -44,20 +50,29 @@ export interface Globals {
  * its variables into that environment instead of making another; so do the arguments of `x: y: …`.
  *
  * @param outerNames names in the environment the expression is evaluated in (`scopedImport`), from slot 1 on
+ * @param places gets every expression's place, for a debugger; each function has an environment of its own then
  * @returns slots of the outermost environment
  * @throws EvalError of kind `undefinedVariable`
  */
-export function resolve(expr: Expr, globals: Globals, outerNames: readonly string[] = []): number {
+export function resolve(
+  expr: Expr,
+  globals: Globals,
+  outerNames: readonly string[] = [],
+  places?: WeakMap<Expr, ExprPlace>,
+): number {
   const frame: Frame = { level: 0, size: 1 + outerNames.length };
   const names = new Map(outerNames.map((name, i) => [name, i + 1]));
   const scope: Scope = { up: undefined, frame, names, withSlot: 0, withPos: 0, withs: undefined };
-  new Resolver(globals).visit(expr, scope, frame, true);
+  const resolver = places === undefined ? new Resolver(globals) : new PlaceRecorder(globals, places);
+  resolver.visit(expr, scope, frame, true);
   return frame.size;
 }
 
 // Counted loops, not iterators: most files are read before V8 has compiled this well; a fifth of the whole pass.
 class Resolver {
   readonly #globals: Globals;
+  /** Whether the arguments of `x: y: …` share an environment. */
+  protected readonly isSharing: boolean = true;
 
   constructor(globals: Globals) {
     this.#globals = globals;
@@ -95,7 +110,7 @@ class Resolver {
         if (expr.argument !== undefined) names.set(expr.argument, inner.size++);
         for (const formal of expr.formals ?? []) names.set(formal.name, inner.size++);
         let body = expr.body;
-        if (expr.formals === undefined)
+        if (expr.formals === undefined && this.isSharing)
           while (body.kind === "lambda" && body.formals === undefined) {
             names.set(body.argument!, inner.size++);
             body = body.body;
@@ -235,6 +250,22 @@ class Resolver {
     if (!isWithin) throw undefinedVariable(expr, scope, this.#globals);
     expr.depth = FROM_WITH;
     expr.withs = scope.withs ??= withsAround(scope);
+  }
+}
+
+/** Keeps where each expression stands. */
+class PlaceRecorder extends Resolver {
+  readonly #places: WeakMap<Expr, ExprPlace>;
+  protected override readonly isSharing = false;
+
+  constructor(globals: Globals, places: WeakMap<Expr, ExprPlace>) {
+    super(globals);
+    this.#places = places;
+  }
+
+  override visit(expr: Expr, scope: Scope, frame: Frame, isOnce: boolean): void {
+    this.#places.set(expr, { scope, level: frame.level });
+    super.visit(expr, scope, frame, isOnce);
   }
 }
 

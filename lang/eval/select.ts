@@ -33,7 +33,7 @@ export function compileSelect(expr: SelectExpr, compiler: Compiler): Code {
     return expr.fallback === undefined
       ? compileSelectOne(expr, first, compiler)
       : compileSelectOr(expr, first, compiler);
-  return expr.path.length === 1 && expr.fallback === undefined
+  return expr.path.length === 1 && expr.fallback === undefined && !compiler.isDebugged
     ? compileSelectComputed(expr, compiler)
     : compileSelectPath(expr, compiler);
 }

@@ -1,7 +1,8 @@
 import { formatError, type ByteString, type SourceOrigin } from "../../core/index.ts";
 import type { ContextElement, EvalHost } from "../host.ts";
-import { parse, parseBindings, type Expr, type ParseOptions } from "../syntax/index.ts";
+import { parse, parseBindings, posOfExpr, type Expr, type ParseOptions } from "../syntax/index.ts";
 import { calls } from "../value/callDepth.ts";
+import { debugging } from "../value/debugging.ts";
 import { addFrame, asDevshellError, evalError } from "../value/error.ts";
 import { force } from "../value/force.ts";
 import { canonicalPath } from "../value/path.ts";
@@ -10,6 +11,8 @@ import type { EvalSettings, Runtime, SearchPathEntry } from "../value/runtime.ts
 import { type AttrSet, Thunk, primOp1, type Env, type Slot, type Value } from "../value/value.ts";
 import { coerceToString } from "../value/coerce.ts";
 import { ClosureCompiler, type CompileContext } from "./compile.ts";
+import { DebugCompiler } from "./debugCompiler.ts";
+import { Debugger, type DebuggerOptions } from "./debugger.ts";
 import { INTERNAL_PREFIX } from "./internalFiles.ts";
 import { resolve } from "./resolve.ts";
 
@@ -27,6 +30,7 @@ export class EvalState implements Runtime, CompileContext {
   readonly searchPath: readonly SearchPathEntry[];
   readonly #builtInSearchPath: readonly SearchPathEntry[];
   readonly #compiler: ClosureCompiler;
+  readonly #debugger: Debugger | undefined;
   readonly #globals: Globals;
   readonly #globalIndex = new Map<string, number>();
   readonly globalNames: string[] = [];
@@ -48,13 +52,19 @@ export class EvalState implements Runtime, CompileContext {
     },
     makeGlobals: (runtime: Runtime) => Globals,
     internalFiles: ReadonlyMap<string, string> = new Map(),
+    debuggerOptions?: DebuggerOptions,
   ) {
     this.host = host;
     this.settings = settings;
     this.searchPath = paths.searchPath;
     this.#builtInSearchPath = paths.builtInSearchPath;
     this.#internalFiles = internalFiles;
-    this.#compiler = new ClosureCompiler(this);
+    this.#debugger =
+      debuggerOptions === undefined ? undefined : new Debugger(debuggerOptions, this.globalNames);
+    // Failures know no evaluator: the newest one's debugger hears of them.
+    debugging.control = this.#debugger;
+    this.#compiler =
+      this.#debugger === undefined ? new ClosureCompiler(this) : new DebugCompiler(this, this.#debugger);
     this.#globals = makeGlobals(this);
     for (const [name, value] of this.#globals.variables) {
       this.#globalIndex.set(name, this.globalNames.length);
@@ -113,7 +123,7 @@ export class EvalState implements Runtime, CompileContext {
 
   /** Fails where a variable is undefined. */
   checkVariables(expr: Expr): Expr {
-    resolve(expr, { indexOf: this.#globalIndex }, []);
+    resolve(expr, { indexOf: this.#globalIndex }, [], this.#debugger?.places);
     return expr;
   }
 
@@ -146,13 +156,16 @@ export class EvalState implements Runtime, CompileContext {
     return this.#prepare(expr, undefined)();
   }
 
-  /** Resolves an expression's variables. @param outer names (and their slots) around it */
-  #prepare(expr: Expr, outer: ReadonlyMap<string, Slot> | undefined): () => Value {
+  /** Resolves an expression's variables. @param outer names (and their slots) around it @param what told of it */
+  #prepare(expr: Expr, outer: ReadonlyMap<string, Slot> | undefined, what?: string): () => Value {
     const names = outer === undefined ? [] : [...outer.keys()];
-    const size = resolve(expr, { indexOf: this.#globalIndex }, names);
+    const size = resolve(expr, { indexOf: this.#globalIndex }, names, this.#debugger?.places);
     const env: Env = [null, ...(outer?.values() ?? [])];
     while (env.length < size) env.push(undefined);
-    return () => this.#compiler.compile(expr)(env);
+    const run = (): Value => this.#compiler.compile(expr)(env);
+    if (this.#debugger === undefined || what === undefined) return run;
+    const exprPos = posOfExpr(expr);
+    return this.#debugger.around({ message: () => what, pos: exprPos, expr, exprPos }, env, run);
   }
 
   evalInternal(text: string, name: string): Value {
@@ -218,11 +231,12 @@ export class EvalState implements Runtime, CompileContext {
           ),
         );
     }
-    const run = this.#prepare(expr, names);
+    const what = isMain ? undefined : `while evaluating the file '${file}':`;
+    const run = this.#prepare(expr, names, what);
     try {
       return run();
     } catch (error) {
-      throw isMain ? error : addFrame(error, `while evaluating the file '${file}':`);
+      throw what === undefined ? error : addFrame(error, what);
     }
   }
 

@@ -1,4 +1,5 @@
 import { DevshellError, type DevshellErrorOptions, type TraceFrame } from "../../core/index.ts";
+import { debugging } from "./debugging.ts";
 import { NO_POS, sourcePos, type Pos } from "./position.ts";
 
 /** What went wrong, by kind; `throw` and `assert` are what `builtins.tryEval` catches. */
@@ -74,13 +75,22 @@ export interface EvalErrorOptions {
   readonly exitStatus?: number;
 }
 
-/** Makes (does not throw) an evaluation error at a position; no JavaScript stack is captured. */
+/** Failures of what was written or asked, where no evaluation stands still. */
+const UNDEBUGGED: ReadonlySet<EvalErrorKind> = new Set(["parse", "usage"]);
+
+/** Makes (does not throw) an evaluation error at a position, and tells a debugger; no JavaScript stack is captured. */
 export function evalError(
   kind: EvalErrorKind,
   message: string,
   pos: Pos = NO_POS,
   options: EvalErrorOptions = {},
 ): EvalError {
+  const error = makeError(kind, message, pos, options);
+  if (debugging.control !== undefined && !UNDEBUGGED.has(kind)) debugging.control.failed(error);
+  return error;
+}
+
+function makeError(kind: EvalErrorKind, message: string, pos: Pos, options: EvalErrorOptions): EvalError {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 0;
   const error = new EvalError(kind, message, {
@@ -144,7 +154,7 @@ export function asDevshellError(error: unknown, pos: Pos = NO_POS): DevshellErro
   const refusal = REFUSALS.find(([start]) => error.message.startsWith(start));
   if (refusal === undefined) return undefined;
   const [, kind, message, hint] = refusal;
-  const known = evalError(kind, message, pos, { hint });
+  const known = makeError(kind, message, pos, { hint });
   known.isUnplaced = pos === NO_POS;
   return known;
 }

@@ -1,4 +1,5 @@
 import { calls, enterLevel } from "./callDepth.ts";
+import { debugging } from "./debugging.ts";
 import { addFrame, evalError, EvalError } from "./error.ts";
 import { claimWords } from "./heap.ts";
 import { describeValue, showType } from "./describe.ts";
@@ -72,7 +73,7 @@ export function runThunk(thunk: Thunk, pos: Pos = NO_POS): Value {
 }
 
 function failThunk(thunk: Thunk, code: (data: Env) => Value, data: Env, error: unknown): unknown {
-  if (error instanceof EvalError && error.kind !== "stackOverflow") {
+  if (error instanceof EvalError && !dependsOnMoment(error)) {
     if (error.blackhole === thunk) {
       error.blackhole = undefined;
       addFrame(error, "entering the infinite recursion", NO_POS, true);
@@ -84,6 +85,11 @@ function failThunk(thunk: Thunk, code: (data: Env) => Value, data: Env, error: u
     thunk.data = data;
   }
   return error;
+}
+
+/** Whether a failure may not come again: the stack was full, or what a debugger stopped in was asked for. */
+function dependsOnMoment({ kind }: EvalError): boolean {
+  return kind === "stackOverflow" || (kind === "infiniteRecursion" && debugging.control?.isLooking === true);
 }
 
 function recursionError(thunk: Thunk, pos: Pos): EvalError {
@@ -245,7 +251,7 @@ export function getAttr(set: AttrSet, name: string, context: string): Slot {
 /** Forces everything inside a value, each part once. */
 export function forceDeep(slot: Slot): Value {
   const value = force(slot);
-  if (calls.limit === Infinity) visitDeep(value, new Set());
+  if (calls.limit === Infinity && debugging.control === undefined) visitDeep(value, new Set());
   else visitLimited(value, undefined, 0, new Set());
   return value;
 }
@@ -259,7 +265,7 @@ function forceAttribute(slot: Slot, shape: Shape, index: number): Value {
 /** Code of thunks that are calls: where the function was written, which is the place of such a call. */
 export const callPlaces = new WeakMap<(env: Env) => Value, (env: Env) => Pos>();
 
-/** As {@link visitDeep} where calls within calls are limited: each level counts as one, as in Nix. */
+/** As {@link visitDeep} where calls within calls are limited (each level counts as one, as in Nix) or debugged. */
 function visitLimited(slot: Slot, shape: Shape | undefined, index: number, seen: Set<unknown>): void {
   let pos: Pos = NO_POS;
   if (slot instanceof Thunk && slot.code !== null)
@@ -269,10 +275,11 @@ function visitLimited(slot: Slot, shape: Shape | undefined, index: number, seen:
   if (value instanceof AttrSet && !seen.has(value)) {
     seen.add(value);
     const { shape, values } = value.flatten();
+    const visit = debugging.control === undefined ? visitLimited : visitDebugged;
     let i = Math.max(0, shape.find("outPath"));
     try {
-      if (i > 0) visitLimited(values[i]!, shape, i, seen);
-      for (i = 0; i < values.length; i++) visitLimited(values[i]!, shape, i, seen);
+      if (i > 0) visit(values[i]!, shape, i, seen);
+      for (i = 0; i < values.length; i++) visit(values[i]!, shape, i, seen);
     } catch (error) {
       throw addFrame(error, `while evaluating the attribute '${shape.names[i]!}'`, shape.positions?.[i]);
     }
@@ -286,6 +293,13 @@ function visitLimited(slot: Slot, shape: Shape | undefined, index: number, seen:
     }
   }
   calls.depth--;
+}
+
+function visitDebugged(slot: Slot, shape: Shape, index: number, seen: Set<unknown>): void {
+  const { control } = debugging;
+  if (control === undefined || !(slot instanceof Thunk)) return visitLimited(slot, shape, index, seen);
+  const pos = shape.positions?.[index] ?? NO_POS;
+  control.attribute(slot, shape.names[index]!, pos, () => visitLimited(slot, shape, index, seen));
 }
 
 /** Measured on firefox of nixpkgs, which forces its configuration deeply: no closure, no sorting here. */

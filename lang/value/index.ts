@@ -4,6 +4,7 @@ export * from "./call.ts";
 export * from "./callDepth.ts";
 export * from "./coerce.ts";
 export * from "./compare.ts";
+export * from "./debugging.ts";
 export * from "./describe.ts";
 export * from "./error.ts";
 export * from "./force.ts";

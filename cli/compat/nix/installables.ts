@@ -103,7 +103,9 @@ export function openInstallables(
     const root = once(() =>
       flags.file === undefined
         ? evaluation().evaluate({ kind: "text", text: flags.expression ?? "" })
-        : evaluation().evaluate(flags.file === "-" ? { kind: "stdin" } : { kind: "file", file: flags.file }),
+        : evaluation().evaluate(
+            flags.file === "-" ? { kind: "stdin" } : { kind: "file", file: flags.file, isImported: true },
+          ),
     );
     return { evaluation, all: given.map((word) => ofExpression(context, evaluation, root, word)) };
   }

@@ -47,6 +47,12 @@ export async function repl(argv: readonly string[]): Promise<number> {
   });
   if (file !== undefined) session.load(file);
   session.loadGiven();
+  if (flags.hasDebugger) {
+    // What was read ahead by one reader would be lost to the other.
+    const { runDebuggedRepl } = await import("../../repl/debugRepl.ts");
+    await runDebuggedRepl(session, flags.verbosity < 0);
+    return 0;
+  }
   await runRepl(session, {
     greeting: flags.verbosity < 0 ? "" : `Nix ${NIX_VERSION}\nType :? for help.`,
   });

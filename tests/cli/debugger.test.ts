@@ -1,0 +1,125 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { NIX_VERSION } from "../../core/index.ts";
+import { TestCommands, type CommandResult } from "./testCommands.ts";
+
+let commands: TestCommands;
+let root: string;
+
+beforeAll(() => {
+  commands = new TestCommands();
+  ({ root } = commands);
+});
+
+afterAll(() => commands[Symbol.dispose]());
+
+const GREETING = `Nix ${NIX_VERSION} debugger\nType :? for help.\n`;
+const GLOBALS =
+  "abort baseNameOf break builtins derivation derivationStrict dirOf false fetchGit fetchMercurial fetchTarball fetchTree fromTOML import isNull map null placeholder removeAttrs scopedImport throw toString true \n";
+
+/** What the debugger of `nix eval` prints for an expression, given these lines. */
+function debug(text: string, input: string, ...flags: string[]): CommandResult {
+  writeFileSync(join(root, "debugged.nix"), text);
+  return commands.run("nix", ["eval", "--file", "./debugged.nix", "--debugger", ...flags], { input });
+}
+
+describe("nix eval --debugger", () => {
+  it("shows traces, variables and values where something fails, and ends with the failure", () => {
+    const { status, out, err } = debug(
+      'let\n  x = 1;\nin\n(y: throw "oh snap") 42\n',
+      ":bt\n:env\nx + y\n:q\n",
+    );
+    const file = join(root, "debugged.nix");
+    const excerpt = '     3| in\n     4| (y: throw "oh snap") 42\n';
+    expect(out).toBe(
+      `\n0: error: oh snap\n${file}:4:5\n\n${excerpt}      |     ^\n     5| \n` +
+        `\n1: while calling a function\n${file}:4:5\n\n${excerpt}      |     ^\n     5| \n` +
+        `\n2: while calling anonymous lambda\n${file}:4:2\n\n${excerpt}      |  ^\n     5| \n` +
+        `\n3: while calling a function\n${file}:4:1\n\n${excerpt}      | ^\n     5| \n` +
+        "\n4: while evaluating a 'let' expression\n" +
+        `\n5: while evaluating the file '${file}':\n\n` +
+        `Env level 0\nstatic: y \n\nEnv level 1\nstatic: x \n\nEnv level 2\n${GLOBALS}\n\n43\n\n`,
+    );
+    expect(status).toBe(1);
+    expect(err.startsWith(`error: oh snap\n\n${GREETING}`)).toBe(true);
+    expect(err).toContain(`… while evaluating the file '${file}':`);
+    expect(err.endsWith("error: oh snap\n")).toBe(true);
+  });
+
+  it("goes on after a breakpoint, and looks at any part of what is evaluated", () => {
+    const text = "let\n  a = 1;\nin\nlet\n  b = break a;\nin\nb + 1\n";
+    const { status, out, err } = debug(text, ":st 3\nb\n:st 2\na\n:c\n");
+    expect([status, err]).toEqual([
+      0,
+      `info: breakpoint reached\n\n${GREETING}error: undefined variable 'b'\n       at «string»:1:1:\n            1| b\n             | ^\n`,
+    ]);
+    expect(out).toBe(
+      `\n3: while evaluating a 'let' expression\n\nEnv level 0\nstatic: a \n\nEnv level 1\n${GLOBALS}\n\n\n` +
+        `\n2: while evaluating a 'let' expression\n\nEnv level 0\nstatic: b \n\nEnv level 1\nstatic: a \n\nEnv level 2\n${GLOBALS}\n\n` +
+        "1\n\n2\n",
+    );
+  });
+
+  it("leaves at the end of its input, and tells of tryEval", () => {
+    const { status, err } = debug('builtins.tryEval (throw "tried")', "");
+    expect(status).toBe(1);
+    expect(err).toContain("This exception occurred in a 'tryEval' call. Use --ignore-try to skip these.\n");
+    expect(debug('builtins.tryEval (throw "tried")', "", "--ignore-try")).toMatchObject({
+      status: 0,
+      err: "",
+      out: "{ success = false; value = false; }\n",
+    });
+  });
+
+  it("stops at warnings and traces where settings say so, and leaves without failure there", () => {
+    const text = 'builtins.trace "t" (builtins.warn "w" 1)';
+    expect(debug(text, "")).toMatchObject({ status: 0, out: "1\n" });
+    expect(debug(text, ":c\n", "--debugger-on-warn").err).toContain(`evaluation warning: w\n${GREETING}`);
+    expect(debug(text, ":q\n", "--debugger-on-trace")).toMatchObject({ status: 0, out: "" });
+  });
+
+  it("builds and loads while evaluation waits, and goes on after what fails", () => {
+    writeFileSync(join(root, "extra.nix"), "{ extra = 5; }");
+    const drv =
+      'derivation { name = "made"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo x > $out" ]; }';
+    const { out, err } = debug(
+      `let d = ${drv}; in break 7`,
+      ":l ./extra.nix\nextra\n:b d\n:log d\n:nope\n:t d\n{\n a = 1; }\n:?\n:c\n",
+      "--impure",
+    );
+    expect(out).toMatch(
+      /^5\n\n\nThis derivation produced the following outputs:\n  out -> \S+-made\n\n\na set\n\n\{ a = 1; \}/,
+    );
+    expect(out).toContain(":bt, :backtrace");
+    expect(out.endsWith("\n7\n")).toBe(true);
+    expect(err).toContain("Cannot show a log here");
+    expect(err).toContain("unknown command ':nope'");
+  });
+
+  it("is there for nix-instantiate, nix-build and nix repl, where it reads the same lines", () => {
+    const { out, err, status } = commands.run(
+      "nix-instantiate",
+      ["--eval", "--debugger", "-E", "[ (break 3) ]", "--strict"],
+      {
+        input: "1 + 1\n:c\n",
+      },
+    );
+    expect([status, out]).toEqual([0, "2\n\n[ 3 ]\n"]);
+    expect(err).toContain("info: breakpoint reached");
+    mkdirSync(join(root, "empty"), { recursive: true });
+    const repl = commands.run("nix", ["repl", "--debugger"], {
+      input: "x = 4\n(y: break y) x\ny * 10\n:c\nx\n:q\nx + 100\n",
+      cwd: "empty",
+    });
+    expect(repl.out).toBe("40\n\n4\n\n4\n\n");
+    expect(repl.err).toBe(`${GREETING}info: breakpoint reached\n\n`);
+  });
+
+  it("keeps nothing of what it prints", () => {
+    const text = "builtins.break 9";
+    expect(debug(text, ":c\n").err).toContain("breakpoint");
+    expect(debug(text, ":c\n").err).toContain("breakpoint");
+    expect(commands.run("nix", ["eval", "--file", "./debugged.nix"])).toMatchObject({ out: "9\n", err: "" });
+  });
+});
