@@ -115,15 +115,16 @@ async function download(
     let pendingBytes = 0;
     let writtenMs = 0;
     const write = async (): Promise<void> => {
-      const bytes = Buffer.concat(pending, pendingBytes);
+      const chunks = pending;
+      const sizeBytes = pendingBytes;
       pending = [];
       pendingBytes = 0;
-      await writeAll(file, bytes, offset).catch(async (error: unknown) => {
+      await writeAll(file, chunks, sizeBytes, offset).catch(async (error: unknown) => {
         // A full disk needs the room more than the next run needs the beginning.
         await file.truncate(0);
         throw unwritable(request, error);
       });
-      offset += bytes.length;
+      offset += sizeBytes;
       writtenMs = performance.now();
       request.onWritten?.(offset);
     };
@@ -296,11 +297,18 @@ async function readBytes(
   }
 }
 
-async function writeAll(file: FileHandle, chunk: Buffer, position: number): Promise<void> {
-  for (let written = 0; written < chunk.length;) {
-    const { bytesWritten } = await file.write(chunk, written, chunk.length - written, position + written);
-    written += bytesWritten;
-  }
+async function writeAll(
+  file: FileHandle,
+  chunks: readonly Buffer[],
+  sizeBytes: number,
+  position: number,
+): Promise<void> {
+  let { bytesWritten: written } = await file.writev(chunks, position);
+  if (written === sizeBytes) return;
+  // The system may write less than it was given: on a disk that is nearly full, and after a signal.
+  const bytes = Buffer.concat(chunks, sizeBytes);
+  while (written < sizeBytes)
+    written += (await file.write(bytes, written, sizeBytes - written, position + written)).bytesWritten;
 }
 
 function unwritable({ url, file }: UnhashedDownloadRequest, error: unknown): unknown {
