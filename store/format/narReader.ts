@@ -11,6 +11,9 @@ const CLOSE = NAR_TOKENS.close;
 /** Longest keyword is 13 bytes; the slack keeps messages about garbage useful. */
 const MAX_TAG_BYTES = 32;
 
+/** Of a new chunk so much is looked at together with what the last one left: more than any unit of the format takes. */
+const JOINED_BYTES = 16 << 10;
+
 /** Told what a NAR holds, in its order. Paths are relative to the root, which is "". */
 export interface NarHandler {
   directory(path: ByteString): void;
@@ -80,25 +83,23 @@ export class NarReader {
    * @returns how many bytes of the chunk belong to the NAR
    */
   pushUntilEnd(chunk: Buffer): number {
-    if (this.#at < this.#bytes.length) {
-      this.#base += this.#at;
-      this.#bytes = Buffer.concat([this.#bytes.subarray(this.#at), chunk]);
-    } else {
-      this.#base += this.#bytes.length;
-      this.#bytes = chunk;
-    }
+    const kept = this.#bytes.subarray(this.#at);
+    this.#base += this.#at;
     this.#at = 0;
-    for (;;) {
-      const restart = this.#at;
-      if (this.#state === STATE.done) return chunk.length - (this.#bytes.length - this.#at);
-      try {
-        if (!this.#step()) break;
-      } catch (error) {
-        if (error !== NEED_MORE) throw error;
-        this.#at = restart;
-        break;
+    this.#bytes = chunk;
+    if (kept.length > 0) {
+      // Not all of the chunk: a copy of a megabyte costs more than reading what is in it.
+      this.#bytes = Buffer.concat([kept, chunk.subarray(0, JOINED_BYTES)]);
+      if (chunk.length > JOINED_BYTES) {
+        this.#steps(kept.length);
+        if (this.#at < kept.length) throw new Error("a unit of a NAR is longer than it can be");
+        this.#base += kept.length;
+        this.#at -= kept.length;
+        this.#bytes = chunk;
       }
     }
+    this.#steps(Number.POSITIVE_INFINITY);
+    if (this.#state === STATE.done) return chunk.length - (this.#bytes.length - this.#at);
     // The caller may reuse its buffer: keep an own copy of what is left.
     if (this.#at < this.#bytes.length) {
       const rest = Buffer.from(this.#bytes.subarray(this.#at));
@@ -112,6 +113,20 @@ export class NarReader {
   /** @throws {DevshellError} `NAR_TRUNCATED` unless the whole NAR has been read */
   end(): void {
     if (this.#state !== STATE.done) throw this.#error("NAR_TRUNCATED", "unexpected end", this.#bytes.length);
+  }
+
+  /** Reads units until one begins at `end` or later, or more bytes are needed for it. */
+  #steps(end: number): void {
+    while (this.#state !== STATE.done && this.#at < end) {
+      const restart = this.#at;
+      try {
+        if (!this.#step()) return;
+      } catch (error) {
+        if (error !== NEED_MORE) throw error;
+        this.#at = restart;
+        return;
+      }
+    }
   }
 
   /** Reads one unit, all of it or (throwing NEED_MORE) none; false when content needs more bytes. */
