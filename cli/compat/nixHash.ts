@@ -79,8 +79,8 @@ export function algorithmOf(name: string): HashAlgorithm {
 /** Of a file's bytes (also a pipe's: `<(…)`), or of a tree's NAR. */
 export async function hashOf(word: string, method: "flat" | "nar", algorithm: HashAlgorithm): Promise<Hash> {
   if (method === "nar") {
-    const { hashNar } = await import("../../store/index.ts");
-    return hashNar(bytesOfText(resolve(word)), { algorithm }).hash;
+    const { hashNarAhead } = await import("../../store/index.ts");
+    return (await hashNarAhead(bytesOfText(resolve(word)), { algorithm })).hash;
   }
   const { createReadStream } = await import("node:fs");
   const running = hashStream(algorithm);

@@ -11,6 +11,7 @@ import {
 import {
   DevshellError,
   fsPath,
+  hashBytes,
   hashStream,
   type ByteString,
   type Hash,
@@ -58,9 +59,23 @@ export function hashNar(
   path: ByteString,
   options: DumpOptions & { readonly algorithm?: HashAlgorithm } = {},
 ): NarDigest {
-  const running = hashStream(options.algorithm ?? "sha256");
-  const sizeBytes = dumpNar(path, (chunk) => running.update(chunk), options);
-  return { hash: running.digest(), sizeBytes };
+  const { algorithm = "sha256" } = options;
+  const writer = new NarWriter(options);
+  try {
+    let running: ReturnType<typeof hashStream> | undefined;
+    let sizeBytes = 0;
+    for (const chunk of writer.chunks(path)) {
+      sizeBytes += chunk.length;
+      // What is small is hashed at once: that takes half as long.
+      if (running === undefined && writer.isDone) return { hash: hashBytes(algorithm, chunk), sizeBytes };
+      running ??= hashStream(algorithm);
+      running.update(chunk);
+    }
+    if (running === undefined) throw new Error("a NAR without bytes");
+    return { hash: running.digest(), sizeBytes };
+  } finally {
+    writer.release();
+  }
 }
 
 /**
@@ -82,7 +97,7 @@ export function dumpNar(path: ByteString, sink: (chunk: Buffer) => void, options
 export function* narChunks(path: ByteString, options: DumpOptions = {}): Generator<Buffer> {
   const writer = new NarWriter(options);
   try {
-    yield* writer.dump(path);
+    yield* writer.chunks(path);
   } finally {
     writer.release();
   }
@@ -143,13 +158,21 @@ function padding(size: number): number {
 /** Buffers of finished dumps: a fresh megabyte costs more than dumping a small file (11 s against 1 s for 20,000). */
 const spareBuffers: Buffer[] = [];
 
+/** A file whose content does not fit into the buffer, open at its beginning. */
+export interface LargeContent {
+  readonly path: ByteString;
+  readonly fd: number;
+  readonly sizeBytes: number;
+}
+
 /** Fills one buffer over and over. Synchronous reads: measured faster than any asynchronous way (PERFORMANCE.md). */
-class NarWriter {
+export class NarWriter {
   readonly #buffer = spareBuffers.pop() ?? Buffer.allocUnsafeSlow(BUFFER_SIZE);
   readonly #filter: NarFilter | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #rootType: NarEntryType | undefined;
   #at = 0;
+  #isDone = false;
 
   constructor({ filter, signal, rootType }: DumpOptions) {
     this.#rootType = rootType;
@@ -157,11 +180,38 @@ class NarWriter {
     this.#signal = signal;
   }
 
-  *dump(path: ByteString): Generator<Buffer> {
+  /** Whether the chunk that came last is the last one. */
+  get isDone(): boolean {
+    return this.#isDone;
+  }
+
+  /** All chunks, those of large files too. */
+  *chunks(path: ByteString): Generator<Buffer> {
+    for (const part of this.parts(path))
+      if (Buffer.isBuffer(part)) yield part;
+      else yield* this.contentOf(part);
+  }
+
+  /** The chunks, but a large file's content is for the caller to read, all of it before the next part is asked for. */
+  *parts(path: ByteString): Generator<Buffer | LargeContent> {
     this.#put(MAGIC);
     const type = this.#rootType ?? typeOfStats(reading(path, () => lstatSync(fsPath(path))));
-    yield* this.#node(path, type, 0);
+    if (type === "directory") yield* this.#directory(path, 0);
+    else yield* this.#large(this.#leaf(path, type));
+    this.#isDone = true;
     if (this.#at > 0) yield this.#take();
+  }
+
+  /** A large file's content; uses the buffer that all else goes through. */
+  *contentOf({ path, fd, sizeBytes }: LargeContent): Generator<Buffer> {
+    for (let left = sizeBytes; left > 0;) {
+      this.#signal?.throwIfAborted();
+      const wanted = Math.min(left, BUFFER_SIZE);
+      const count = reading(path, () => readSync(fd, this.#buffer, 0, wanted, null));
+      if (count === 0) throw changedWhileRead(path);
+      left -= count;
+      yield this.#buffer.subarray(0, count);
+    }
   }
 
   /** Gives the buffer back; the last chunk is no longer valid. */
@@ -169,74 +219,100 @@ class NarWriter {
     if (spareBuffers.length < 2) spareBuffers.push(this.#buffer);
   }
 
-  *#node(path: ByteString, type: NarEntryType, depth: number): Generator<Buffer> {
+  *#directory(path: ByteString, depth: number): Generator<Buffer | LargeContent> {
     this.#signal?.throwIfAborted();
-    switch (type) {
-      case "regular":
-        yield* this.#file(path);
-        return;
-      case "symlink":
-        if (this.#at > BUFFER_SIZE - HEADROOM) yield this.#take();
-        this.#put(OPEN_SYMLINK);
-        this.#string(reading(path, () => readlinkSync(fsPath(path), "latin1")));
-        this.#put(CLOSE);
-        return;
-      case "directory":
-        break;
-      case "unknown":
-        throw new DevshellError(
-          "NAR_UNSUPPORTED_TYPE",
-          `Cannot archive "${path}": only files, directories and symlinks can be stored`,
-        );
-    }
     if (depth >= NAR_MAX_DEPTH)
       throw new DevshellError(
         "NAR_TOO_DEEP",
         `Cannot archive "${path}": directories nest deeper than ${NAR_MAX_DEPTH}`,
       );
     this.#put(OPEN_DIRECTORY);
-    for (const { name, type: entryType } of readEntries(path)) {
+    for (const { name, type } of readEntries(path)) {
       const entryPath = path === "/" ? `/${name}` : `${path}/${name}`;
-      if (this.#filter?.(entryPath, entryType) === false) continue;
+      if (this.#filter?.(entryPath, type) === false) continue;
       if (this.#at > BUFFER_SIZE - HEADROOM) yield this.#take();
       this.#put(OPEN_ENTRY);
       this.#string(name);
       this.#put(NODE);
-      yield* this.#node(entryPath, entryType, depth + 1);
+      if (type === "directory") yield* this.#directory(entryPath, depth + 1);
+      else {
+        // Not as a generator: most files are small, and one for each would take as long as hashing them.
+        const large = this.#leaf(entryPath, type);
+        if (large !== undefined) yield* this.#large(large);
+      }
       this.#put(CLOSE);
     }
     this.#put(CLOSE);
     if (this.#at > BUFFER_SIZE - HEADROOM) yield this.#take();
   }
 
-  *#file(path: ByteString): Generator<Buffer> {
+  /**
+   * Writes a link or a file, for which there must be headroom.
+   * @returns a file whose content is larger than the room that is left, with all before that written
+   */
+  #leaf(path: ByteString, type: NarEntryType): LargeContent | undefined {
+    this.#signal?.throwIfAborted();
+    if (type === "symlink") {
+      this.#put(OPEN_SYMLINK);
+      this.#string(reading(path, () => readlinkSync(fsPath(path), "latin1")));
+      this.#put(CLOSE);
+      return undefined;
+    }
+    if (type !== "regular")
+      throw new DevshellError(
+        "NAR_UNSUPPORTED_TYPE",
+        `Cannot archive "${path}": only files, directories and symlinks can be stored`,
+      );
     const fd = reading(path, () => openSync(fsPath(path), "r"));
+    let large: LargeContent | undefined;
     try {
       const stats = fstatSync(fd);
-      if (!stats.isFile()) throw changed(path);
-      if (this.#at > BUFFER_SIZE - HEADROOM) yield this.#take();
+      if (!stats.isFile()) throw changedWhileRead(path);
       this.#put(OPEN_REGULAR);
       if ((stats.mode & 0o100) !== 0) this.#put(EXECUTABLE);
       this.#put(CONTENTS);
       this.#size(stats.size);
-      let left = stats.size;
-      while (left > 0) {
-        if (this.#at === BUFFER_SIZE) yield this.#take();
-        const wanted = Math.min(left, BUFFER_SIZE - this.#at);
-        const count = reading(path, () => readSync(fd, this.#buffer, this.#at, wanted, null));
-        if (count === 0) throw changed(path);
-        this.#at += count;
-        left -= count;
-        this.#signal?.throwIfAborted();
-      }
-      if (this.#at > BUFFER_SIZE - HEADROOM) yield this.#take();
-      const pad = padding(stats.size);
-      this.#buffer.fill(0, this.#at, this.#at + pad);
-      this.#at += pad;
-      this.#put(CLOSE);
+      const content = { path, fd, sizeBytes: stats.size };
+      if (this.#hasRoom(content)) this.#content(content);
+      else large = content;
     } finally {
-      closeSync(fd);
+      if (large === undefined) closeSync(fd);
     }
+    return large;
+  }
+
+  /** The rest of what {@link #leaf} returned. */
+  *#large(content: LargeContent | undefined): Generator<Buffer | LargeContent> {
+    if (content === undefined) return;
+    try {
+      yield this.#take();
+      if (this.#hasRoom(content)) this.#content(content);
+      else {
+        yield content;
+        this.#contentEnd(content.sizeBytes);
+      }
+    } finally {
+      closeSync(content.fd);
+    }
+  }
+
+  #hasRoom({ sizeBytes }: LargeContent): boolean {
+    return sizeBytes <= BUFFER_SIZE - HEADROOM - this.#at;
+  }
+
+  #content({ path, fd, sizeBytes }: LargeContent): void {
+    for (let left = sizeBytes; left > 0;) {
+      const count = reading(path, () => readSync(fd, this.#buffer, this.#at, left, null));
+      if (count === 0) throw changedWhileRead(path);
+      this.#at += count;
+      left -= count;
+    }
+    this.#contentEnd(sizeBytes);
+  }
+
+  #contentEnd(sizeBytes: number): void {
+    for (let pad = padding(sizeBytes); pad > 0; pad--) this.#buffer[this.#at++] = 0;
+    this.#put(CLOSE);
   }
 
   #put(bytes: Buffer): void {
@@ -298,18 +374,22 @@ function reading<T>(path: ByteString, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    const why =
-      code === "ENOENT"
-        ? "it does not exist"
-        : code === "EACCES"
-          ? "permission denied"
-          : String((error as Error).message);
-    throw new DevshellError("NAR_READ_FAILED", `Cannot read "${path}": ${why}`, { cause: error });
+    throw readFailure(path, error);
   }
 }
 
-function changed(path: ByteString): DevshellError {
+export function readFailure(path: ByteString, error: unknown): DevshellError {
+  const code = (error as NodeJS.ErrnoException).code;
+  const why =
+    code === "ENOENT"
+      ? "it does not exist"
+      : code === "EACCES"
+        ? "permission denied"
+        : String((error as Error).message);
+  return new DevshellError("NAR_READ_FAILED", `Cannot read "${path}": ${why}`, { cause: error });
+}
+
+export function changedWhileRead(path: ByteString): DevshellError {
   return new DevshellError("NAR_READ_FAILED", `Cannot archive "${path}": it changed while it was read`, {
     hint: "try again once nothing writes to it",
   });

@@ -1,13 +1,13 @@
 import { resolve } from "node:path";
 import { bytesOfText } from "../../../core/index.ts";
-import { dumpNar, restoreNar } from "../../../store/index.ts";
+import { narChunksAhead, restoreNar } from "../../../store/index.ts";
 import { usageError } from "../commandLine.ts";
 import { standardInput, writeStandardOutput } from "../output.ts";
 import { switchesOf, type StoreOperation } from "./operation.ts";
 
 /** `nix-store --dump`: a path as a NAR; needs no store. */
-export function dump(operation: StoreOperation): number {
-  dumpNar(onlyPath(operation), writeStandardOutput);
+export async function dump(operation: StoreOperation): Promise<number> {
+  for await (const chunk of narChunksAhead(onlyPath(operation))) writeStandardOutput(chunk);
   return 0;
 }
 

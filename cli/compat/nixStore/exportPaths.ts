@@ -1,5 +1,5 @@
 import { DevshellError, formatHash, hashStream } from "../../../core/index.ts";
-import { EXPORT_MAGIC, dumpNar } from "../../../store/index.ts";
+import { EXPORT_MAGIC, narChunksAhead } from "../../../store/index.ts";
 import { openContext } from "../context.ts";
 import { writeStandardOutput } from "../output.ts";
 import { storePathOf } from "../storeArgument.ts";
@@ -7,7 +7,7 @@ import { numberField, stringField } from "./exportFormat.ts";
 import { switchesOf, type StoreOperation } from "./operation.ts";
 
 /** `nix-store --export`: paths with what is known of them, each after what it refers to. */
-export function exportPaths(operation: StoreOperation): number {
+export async function exportPaths(operation: StoreOperation): Promise<number> {
   switchesOf(operation, []);
   using context = openContext(operation.flags);
   const { store } = context;
@@ -16,10 +16,10 @@ export function exportPaths(operation: StoreOperation): number {
     const info = store.pathInfo(path);
     writeStandardOutput(numberField(1));
     const running = hashStream("sha256");
-    dumpNar(store.realPath(path), (chunk) => {
+    for await (const chunk of narChunksAhead(store.realPath(path))) {
       running.update(chunk);
       writeStandardOutput(chunk);
-    });
+    }
     // What is broken must not spread.
     const found = running.digest();
     if (!found.digest.equals(info.narHash.digest))

@@ -3,9 +3,12 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readdirSync,
+  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
   lstatSync,
 } from "node:fs";
@@ -14,14 +17,18 @@ import { join } from "node:path";
 import { spawnSync } from "node:child_process";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { formatHash } from "../../../core/index.ts";
+import { formatHash, hashBytes } from "../../../core/index.ts";
 import { narString } from "../../../store/format/nar.ts";
+import { NarLister } from "../../../store/format/narRestore.ts";
 import {
+  NarReader,
   deleteTree,
   dumpNar,
   hashNar,
+  hashNarAhead,
   listNar,
   narChunks,
+  narChunksAhead,
   narOfBytes,
   restoreNar,
 } from "../../../store/index.ts";
@@ -71,6 +78,67 @@ describe("dumping", () => {
     expect(dump(file).equals(narOfBytes(bytes))).toBe(true);
   });
 
+  it.each([
+    // What just fits into the buffer, what just does not, and what another thread reads.
+    ["small", [0, 1, 7, 8, 4095]],
+    ["of a buffer's size", [(1 << 20) - 12_288 - 200, 100, (1 << 20) - 12_288, 1 << 20, (1 << 20) + 1, 3]],
+    ["large", [5_000_001, 17, 4 << 20, (4 << 20) - 1]],
+  ])("is the same bytes, read ahead or not: %s files", async (name, sizes) => {
+    const root = join(dir, `sizes ${name}`);
+    mkdirSync(root);
+    const bytes = Buffer.alloc(Math.max(...sizes), "0123456789abcde\n");
+    const expected: Buffer[] = [narString("nix-archive-1"), narString("("), narString("type"), narString("directory")];
+    for (const [index, size] of sizes.entries()) {
+      writeFileSync(join(root, `file${index}`), bytes.subarray(0, size));
+      // Without the archive's own beginning.
+      expected.push(narString("entry"), narString("("), narString("name"), narString(`file${index}`));
+      expected.push(narString("node"), narOfBytes(bytes.subarray(0, size)).subarray(24), narString(")"));
+    }
+    expected.push(narString(")"));
+    const nar = Buffer.concat(expected);
+    expect(dump(root).equals(nar)).toBe(true);
+    const ahead: Buffer[] = [];
+    for await (const chunk of narChunksAhead(root)) ahead.push(Buffer.from(chunk));
+    expect(Buffer.concat(ahead).equals(nar)).toBe(true);
+    const digest = { hash: hashBytes("sha256", nar), sizeBytes: nar.length };
+    expect(hashNar(root)).toEqual(digest);
+    expect(await hashNarAhead(root)).toEqual(digest);
+  });
+
+  it("says so when a file shrinks while it is read ahead", async () => {
+    const file = join(dir, "shrinking");
+    writeFileSync(file, Buffer.alloc(9 << 20));
+    const read = async (): Promise<void> => {
+      for await (const chunk of narChunksAhead(file)) if (chunk.length > 0) truncateSync(file, 0);
+    };
+    await expect(read()).rejects.toThrow(/it changed while it was read/);
+  });
+
+  it("closes what it has read ahead of a reader that stops", async () => {
+    const file = join(dir, "unread");
+    writeFileSync(file, Buffer.alloc(9 << 20));
+    const open = (): string[] =>
+      readdirSync("/proc/self/fd").filter((fd) => {
+        try {
+          return readlinkSync(`/proc/self/fd/${fd}`) === file;
+        } catch {
+          return false; // that of this very listing
+        }
+      });
+    let chunks = 0;
+    for await (const _ of narChunksAhead(file)) {
+      expect(open()).toHaveLength(1);
+      if (++chunks === 3) break;
+    }
+    expect(open()).toEqual([]);
+    const controller = new AbortController();
+    const read = async (): Promise<void> => {
+      for await (const _ of narChunksAhead(file, { signal: controller.signal })) controller.abort();
+    };
+    await expect(read()).rejects.toThrow("This operation was aborted");
+    expect(open()).toEqual([]);
+  });
+
   it("leaves out what the filter refuses, without looking inside", () => {
     const asked: string[] = [];
     const filtered = dump(join(dir, "tree"), (path) => {
@@ -104,6 +172,24 @@ describe("restoring", () => {
     expect(statSync(join(target, "a")).mode & 0o7777).toBe(0o555);
     expect(lstatSync(join(target, "a/link")).mtimeMs).toBe(1000);
     expect(statSync(target).mtimeMs).toBe(1000);
+  });
+
+  it("reads the same from two chunks, wherever the first one ends", async () => {
+    const root = join(dir, "two chunks");
+    makeTree(root);
+    const nar = dump(root);
+    const listing = JSON.stringify(await listNar([nar]));
+    // All units but contents are in what comes before and after the large file, whose place is known.
+    const large = nar.indexOf(narString("big")) + 200;
+    const after = Buffer.alloc(40_000, 1);
+    for (let end = 1; end < nar.length; end = end === large ? nar.length - 1000 : end + 1) {
+      expect(JSON.stringify(await listNar([nar.subarray(0, end), nar.subarray(end)])), `${end}`).toBe(listing);
+      const reader = new NarReader(new NarLister());
+      expect(reader.pushUntilEnd(nar.subarray(0, end))).toBe(end);
+      expect(reader.pushUntilEnd(Buffer.concat([nar.subarray(end), after]))).toBe(nar.length - end);
+      expect(reader.isDone).toBe(true);
+      expect(reader.offset).toBe(nar.length);
+    }
   });
 
   it("is not fooled by a umask", async () => {
