@@ -1,18 +1,38 @@
 import { run } from "./commands/eval.ts";
 import { findCommand } from "./commandTable.ts";
+import { copy } from "./compat/nix/copy.ts";
 import { evaluate } from "./compat/nix/eval.ts";
+import { hash } from "./compat/nix/hash.ts";
+import { pathInfo } from "./compat/nix/pathInfo.ts";
+import { store } from "./compat/nix/store.ts";
+import { SUMMARIES } from "./compat/nix/summaries.ts";
+import type { NixCommand } from "./compat/nix/types.ts";
 import { runNixBuild } from "./compat/nixBuild.ts";
+import { runNixHash } from "./compat/nixHash.ts";
 import { runNixInstantiate } from "./compat/nixInstantiate.ts";
+import { runNixStore } from "./compat/nixStore/index.ts";
 import { printHelp } from "./compat/output.ts";
 import { commandHelp, parseCommand } from "./parseCommand.ts";
 import { runToExit } from "./runToExit.ts";
 
-/** What the launcher starts this bundle for, by the name it was called; `devshell` and `nix` with `eval` alone. */
+/** What the launcher starts this bundle for, by the name it was called; of `devshell` it is `eval` alone. */
 const COMMANDS: Readonly<Record<string, (words: readonly string[]) => Promise<number> | number>> = {
   devshell: ([, ...words]) => evalCommand(words),
-  nix: ([, ...words]) => (words.includes("--help") ? printHelp("nix eval") : evaluate(words)),
+  nix: ([name = "", ...words]) =>
+    words.includes("--help") ? printHelp(`nix ${name}`, SUMMARIES[name]) : NIX_COMMANDS[name]!(words),
   "nix-build": runNixBuild,
+  "nix-hash": runNixHash,
   "nix-instantiate": runNixInstantiate,
+  "nix-store": runNixStore,
+};
+
+/** The subcommands of `nix` that it is started for. */
+const NIX_COMMANDS: Readonly<Record<string, NixCommand>> = {
+  copy,
+  eval: evaluate,
+  hash,
+  "path-info": pathInfo,
+  store,
 };
 
 /** Runs the process's command line; ends the process. */

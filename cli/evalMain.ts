@@ -1,6 +1,7 @@
-// evalMain - what evaluates and does little else (evalCommand.ts), behind the launcher: what main.ts does for all, in
-// one CommonJS bundle without the other commands (scripts/build.ts), since so short a run is felt most. Measured on
-// `eval -E 1`, where Node alone takes 26 ms of CPU: 53 ms instead of 65; 44 from the snapshot (evalSnapshot.ts).
+// evalMain - what evaluates or asks the store and does little else (evalCommand.ts), behind the launcher: what main.ts
+// does for all, in one CommonJS bundle without the other commands (scripts/build.ts), since so short a run is felt
+// most. Measured on `eval -E 1`, where Node alone takes 26 ms of CPU: 53 ms instead of 65; 44 from the snapshot
+// (evalSnapshot.ts).
 import { createRequire } from "node:module";
 import { cacheCompiledCode } from "./cacheCompiledCode.ts";
 

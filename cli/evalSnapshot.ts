@@ -12,6 +12,11 @@ warmUp();
 // Nearly all that evaluates hashes something, and loading Node's module for it takes as long as all the rest (8 ms).
 hashBytes("sha256", "");
 
+// What else is loaded only when it is asked for.
+void import("./compat/nixStore/archive.ts");
+void import("./compat/nixStore/query.ts");
+void import("./compat/nixStore/realise.ts");
+
 startupSnapshot.setDeserializeMainFunction(() => {
   // Places of the package's own files are part of the snapshot.
   const program = process.argv[1]!;

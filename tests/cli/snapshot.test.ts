@@ -67,6 +67,47 @@ it("is what the checkout's own start takes", () => {
   expect(found.stderr).toContain("--snapshot-blob");
 });
 
+it("is what commands that ask the store start from, with the answers of the program without it", () => {
+  const bin = join(root, "bin");
+  mkdirSync(bin);
+  for (const name of ["nix", "nix-hash", "nix-store"]) symlinkSync(join(ROOT, "cli/devshell"), join(bin, name));
+  const tree = join(root, "tree");
+  mkdirSync(tree);
+  writeFileSync(join(tree, "file"), "a file");
+  const run = (words: readonly string[], env: Record<string, string> = {}): string => {
+    const { stdout, stderr, status } = spawnSync("/bin/sh", ["-x", ...words], {
+      cwd: bin,
+      env: {
+        PATH: "/usr/bin:/bin",
+        HOME: root,
+        NIX_STORE_DIR: join(root, "store"),
+        NIX_STATE_DIR: join(root, "state"),
+        NIX_CONFIG: "experimental-features = nix-command",
+        ...env,
+      },
+      encoding: "latin1",
+    });
+    expect({ stderr, status }).toMatchObject({ status: 0 });
+    if (env["NODE_OPTIONS"] === undefined) expect(stderr).toContain("--snapshot-blob");
+    else expect(stderr).not.toContain("--snapshot-blob");
+    return stdout;
+  };
+  const path = run(["./nix-store", "--add", tree]).trim();
+  expect(path).toMatch(/\/store\/[a-z0-9]{32}-tree$/);
+  for (const words of [
+    ["./nix-store", "--query", "--hash", path],
+    ["./nix-store", "--dump", path],
+    ["./nix-store", "--realise", path],
+    ["./nix-store", "--verify", "--check-contents"],
+    ["./nix-hash", "--type", "sha256", tree],
+    ["./nix", "path-info", "--json", "--json-format", "1", path],
+    ["./nix", "hash", "path", tree],
+    ["./nix", "store", "ls", "--recursive", path],
+    ["./nix", "copy", "--help"],
+  ])
+    expect(run(words), words.join(" ")).toBe(run(words, { NODE_OPTIONS: "--no-warnings" }));
+});
+
 it("reaches the network for an index of packages", () => {
   const { status, stderr } = spawnSync(
     join(ROOT, "cli/devshell"),
