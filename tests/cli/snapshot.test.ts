@@ -70,7 +70,8 @@ it("is what the checkout's own start takes", () => {
 it("is what commands that ask the store start from, with the answers of the program without it", () => {
   const bin = join(root, "bin");
   mkdirSync(bin);
-  for (const name of ["nix", "nix-hash", "nix-store"]) symlinkSync(join(ROOT, "cli/devshell"), join(bin, name));
+  for (const name of ["nix", "nix-hash", "nix-store"])
+    symlinkSync(join(ROOT, "cli/devshell"), join(bin, name));
   const tree = join(root, "tree");
   mkdirSync(tree);
   writeFileSync(join(tree, "file"), "a file");

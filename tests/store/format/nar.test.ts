@@ -87,7 +87,12 @@ describe("dumping", () => {
     const root = join(dir, `sizes ${name}`);
     mkdirSync(root);
     const bytes = Buffer.alloc(Math.max(...sizes), "0123456789abcde\n");
-    const expected: Buffer[] = [narString("nix-archive-1"), narString("("), narString("type"), narString("directory")];
+    const expected: Buffer[] = [
+      narString("nix-archive-1"),
+      narString("("),
+      narString("type"),
+      narString("directory"),
+    ];
     for (const [index, size] of sizes.entries()) {
       writeFileSync(join(root, `file${index}`), bytes.subarray(0, size));
       // Without the archive's own beginning.
@@ -183,7 +188,9 @@ describe("restoring", () => {
     const large = nar.indexOf(narString("big")) + 200;
     const after = Buffer.alloc(40_000, 1);
     for (let end = 1; end < nar.length; end = end === large ? nar.length - 1000 : end + 1) {
-      expect(JSON.stringify(await listNar([nar.subarray(0, end), nar.subarray(end)])), `${end}`).toBe(listing);
+      expect(JSON.stringify(await listNar([nar.subarray(0, end), nar.subarray(end)])), `${end}`).toBe(
+        listing,
+      );
       const reader = new NarReader(new NarLister());
       expect(reader.pushUntilEnd(nar.subarray(0, end))).toBe(end);
       expect(reader.pushUntilEnd(Buffer.concat([nar.subarray(end), after]))).toBe(nar.length - end);
