@@ -1,5 +1,6 @@
 import type { StorePath } from "../../store/index.ts";
-import { formatBytes, formatDuration } from "../tui/index.ts";
+// Not from the index, which would bring Ink into the bundle that copies.
+import { formatBytes, formatDuration } from "../tui/rows.ts";
 
 /** The rate is that of the last seconds. */
 const RATE_WINDOW_MS = 5000;
