@@ -1,3 +1,4 @@
+import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
 import {
   bytesOfText,
@@ -82,7 +83,6 @@ export async function hashOf(word: string, method: "flat" | "nar", algorithm: Ha
     const { hashNarAhead } = await import("../../store/index.ts");
     return (await hashNarAhead(bytesOfText(resolve(word)), { algorithm })).hash;
   }
-  const { createReadStream } = await import("node:fs");
   const running = hashStream(algorithm);
   for await (const chunk of createReadStream(resolve(word), { highWaterMark: 1 << 20 }))
     running.update(chunk as Buffer);

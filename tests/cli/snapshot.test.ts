@@ -101,6 +101,7 @@ it("is what commands that ask the store start from, with the answers of the prog
     ["./nix-store", "--realise", path],
     ["./nix-store", "--verify", "--check-contents"],
     ["./nix-hash", "--type", "sha256", tree],
+    ["./nix-hash", "--flat", join(tree, "file")],
     ["./nix", "path-info", "--json", "--json-format", "1", path],
     ["./nix", "hash", "path", tree],
     ["./nix", "store", "ls", "--recursive", path],
