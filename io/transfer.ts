@@ -6,6 +6,8 @@ import { PassingError, type ConnectionOptions } from "./sendRequest.ts";
 
 export interface TransferOptions extends Pick<RetryOptions, "signal" | "onRetry"> {
   readonly onProgress?: ((doneBytes: number, totalBytes: number | undefined) => void) | undefined;
+  /** Told the address of what is asked for, where it has one. */
+  readonly onUrl?: ((url: string) => void) | undefined;
 }
 
 export interface TransferRequest extends TransferOptions, ConnectionOptions {

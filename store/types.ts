@@ -164,6 +164,8 @@ export type RealiseEvent =
       readonly totalBytes?: number | undefined;
     }
   | { readonly kind: "phase"; readonly id: number; readonly phase: string }
+  /** What a piece of work asks a server for. */
+  | { readonly kind: "transfer"; readonly id: number; readonly url: string }
   | { readonly kind: "log"; readonly id: number; readonly line: string }
   | {
       readonly kind: "end";

@@ -59,6 +59,9 @@ function report(event: ContextEvent, flags: CommonFlags): void {
     case "log":
       if (event.id === 0 || flags.hasBuildOutput) say(event.line);
       return;
+    case "transfer":
+      if (flags.verbosity > 0) say(`downloading '${event.url}'...`);
+      return;
     case "message":
       say(bytesOfText(plainText(messageLine(event.level, event.text))));
       return;

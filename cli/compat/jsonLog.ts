@@ -5,7 +5,7 @@ import type { ContextEvent } from "../../env/index.ts";
 /** Nix's numbers of activities, of what they report and of how important something is. */
 const ACTIVITY = { copy: 100, build: 105, substitute: 108 } as const;
 const RESULT = { logLine: 101, phase: 104, progress: 105 } as const;
-const LEVEL = { warning: 1, info: 3, chatty: 5 } as const;
+const LEVEL = { warning: 1, info: 3, talkative: 4, chatty: 5 } as const;
 
 /**
  * Appends what happens to the file of the option `json-log-path`, an object a line as in Nix's `internal-json` format.
@@ -34,6 +34,8 @@ function recordsOf(event: ContextEvent): readonly JsonRecord[] {
       return [{ action: "stop", id: event.id }];
     case "phase":
       return [{ action: "result", fields: [event.phase], id: event.id, type: RESULT.phase }];
+    case "transfer":
+      return [message(LEVEL.talkative, `downloading '${event.url}'...`)];
     case "progress":
       return [
         {

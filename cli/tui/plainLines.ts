@@ -27,6 +27,7 @@ export function plainLinesOf(event: ProgressEvent, before: ProgressState, isVerb
         : [];
     case "phase":
     case "progress":
+    case "transfer":
       return [];
     case "log": {
       const activity = before.running.get(event.id);

@@ -124,6 +124,8 @@ export function reduceProgress(state: ProgressState, event: ProgressEvent, nowMs
       });
       return withSample(next, nowMs);
     }
+    case "transfer":
+      return state;
     case "phase": {
       const activity = state.running.get(event.id);
       return activity === undefined ? state : withActivity(state, { ...activity, phase: event.phase });

@@ -91,6 +91,9 @@ export class ClientLog {
       case "phase":
         this.#result(ids.get(event.id), RESULT.setPhase, [bytesOf(event.phase)]);
         return;
+      case "transfer":
+        this.say("talkative", `downloading '${event.url}'...`);
+        return;
       case "progress":
         this.#result(ids.get(event.id), RESULT.progress, [event.doneBytes, event.totalBytes ?? 0, 1, 0]);
         return;

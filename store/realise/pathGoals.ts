@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { DevshellError } from "../../core/index.ts";
 import { storePathName } from "../format/storePath.ts";
 import { ABSENT_FILE } from "../remote/checkedFile.ts";
@@ -8,6 +9,9 @@ import type { Semaphore } from "./semaphore.ts";
 import type { SubstituterSet } from "./substituterSet.ts";
 import { WaitCycle, WaitGraph } from "./waitGraph.ts";
 import { Goals, Unavailable, isFailure, type Work } from "./work.ts";
+
+/** Nix's own tests set it, so that two processes that start together want the same path at the same time. */
+const IS_SLOWED = "_NIX_TEST_CONCURRENT_SUBSTITUTION";
 
 /** Makes paths valid by what is there and by substitution. */
 export class PathGoals {
@@ -104,14 +108,7 @@ export class PathGoals {
       }
       work.throwIfStopped();
       try {
-        await this.#downloads.run(async () => {
-          // Another process may be about to make it valid.
-          work.store.addTempRoots([path]);
-          using locks = await work.store.lockPaths([path], { signal: work.signal });
-          if (isRepair || !work.store.isValidPath(path))
-            await this.#download(path, info, substituter, isRepair);
-          locks.discard();
-        }, work.signal);
+        await this.#downloads.run(() => this.#download(path, info, substituter, isRepair), work.signal);
         return true;
       } catch (error) {
         const next = work.signal.aborted ? undefined : await this.#substituters.findAfter(path, substituter);
@@ -156,8 +153,17 @@ export class PathGoals {
     await activities.run(
       { kind: "substitute", name: storePathName(path), path, totalBytes: info.narFile?.sizeBytes },
       async (id) => {
+        if (process.env[IS_SLOWED] === "1") await sleep(1000, undefined, { signal });
+        // Another process may be about to make it valid.
+        store.addTempRoots([path]);
+        using locks = await store.lockPaths([path], { signal });
+        if (!isRepair && store.isValidPath(path)) {
+          locks.discard();
+          return;
+        }
         const download = await substituter.openNar(info, {
           signal,
+          onUrl: (url) => activities.emit({ kind: "transfer", id, url }),
           onProgress: (doneBytes, totalBytes) =>
             activities.emit({ kind: "progress", id, doneBytes, totalBytes }),
           onRetry: (message) => activities.emit({ kind: "log", id, line: `warning: ${message}` }),
@@ -170,6 +176,7 @@ export class PathGoals {
           throw error;
         }
         await download.discard();
+        locks.discard();
       },
     );
   }

@@ -109,6 +109,7 @@ export class HttpFiles implements CacheFiles {
 
   async download(wanted: WantedFile, options: TransferOptions): Promise<DownloadedFile> {
     try {
+      options.onUrl?.(withoutLogin(this.#urlOf(wanted.url)));
       const isSmall = wanted.sizeBytes !== undefined && wanted.sizeBytes <= SMALL_BYTES;
       return isSmall
         ? await this.#downloadSmall(wanted, options)
@@ -260,6 +261,11 @@ export class HttpFiles implements CacheFiles {
       ? undefined
       : this.#headers;
   }
+}
+
+/** Others may be told, too. */
+function withoutLogin(url: string): string {
+  return url.replace(/^([a-z]+:\/\/)[^/]*@/, "$1");
 }
 
 async function compressed(

@@ -15,6 +15,7 @@ it("says what happens as Nix's internal-json does, a line each", () => {
   const log = (event: Parameters<typeof writeJsonLog>[1]): void => writeJsonLog(file, event);
   log({ kind: "start", id: 7, activity: "build", name: "foo", path, builder: "/bin/sh" });
   log({ kind: "phase", id: 7, phase: "buildPhase" });
+  log({ kind: "transfer", id: 7, url: "https://example.org/nar/x.nar.xz" });
   log({ kind: "log", id: 7, line: "a line" });
   log({ kind: "log", id: 0, line: "warning: something" });
   log({ kind: "end", id: 7, status: "done" });
@@ -22,6 +23,7 @@ it("says what happens as Nix's internal-json does, a line each", () => {
     `{"action":"start","fields":["${path}","",1,1],"id":7,"level":3,"parent":0,"text":"building '${path}'","type":105}`,
     `{"action":"msg","level":5,"msg":"executing builder '/bin/sh'"}`,
     '{"action":"result","fields":["buildPhase"],"id":7,"type":104}',
+    `{"action":"msg","level":4,"msg":"downloading 'https://example.org/nar/x.nar.xz'..."}`,
     '{"action":"result","fields":["a line"],"id":7,"type":101}',
     '{"action":"msg","level":1,"msg":"warning: something"}',
     '{"action":"stop","id":7}',

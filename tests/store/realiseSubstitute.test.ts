@@ -1,5 +1,5 @@
 import { chmodSync, cpSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { realise, type RealiseReport } from "../../store/realise/index.ts";
 import type { RealiseEvent, StoreConfig, StorePath } from "../../store/types.ts";
 import { removeTree } from "../../store/realise/scratch.ts";
@@ -56,6 +56,25 @@ describe("substitution", () => {
     expect((await t.fetch(DOC)).failures).toEqual([]);
     expect(server.requests).toHaveLength(7);
     expect(new Set(server.requests).size).toBe(7);
+  });
+
+  it("fetches once what two want at the same time, and says both times that it does", async () => {
+    await using server = await serve((path, request, response) => {
+      const file = `${FIXTURES}/cache-zstd${path}`;
+      return existsSync(file) && sendBytes(readFileSync(file), request, response);
+    });
+    await using t = new EmptyStore([server.url]);
+    const count = (kind: RealiseEvent["kind"]): number => t.events.filter((event) => event.kind === kind).length;
+    using lock = await t.store.lockPaths([TEXT]);
+    const both = Promise.all([t.fetch(TEXT), t.fetch(TEXT)]);
+    await vi.waitFor(() => expect(count("start")).toBe(2), { timeout: 8000 });
+    expect(count("transfer")).toBe(0);
+    lock[Symbol.dispose]();
+    expect((await both).flatMap(({ failures }) => failures)).toEqual([]);
+    expect(t.events.filter((event) => event.kind === "transfer")).toEqual([
+      { kind: "transfer", id: 1, url: expect.stringMatching(/^http:\/\/.*\/nar\/.*\.nar\.zst$/) as string },
+    ]);
+    expect(count("end")).toBe(2);
   });
 
   it("asks the cache with the better priority first and others where it lacks a path", async () => {
