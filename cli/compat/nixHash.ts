@@ -10,7 +10,7 @@ import {
   type HashAlgorithm,
   type HashEncoding,
 } from "../../core/index.ts";
-import { parseCommandLine, usageError } from "./commandLine.ts";
+import { parseCommandLine, usageError, type CommonFlags } from "./commandLine.ts";
 import { printHelp, printLine, printVersion } from "./output.ts";
 
 /** `nix-hash`: hashes files and trees, or rewrites hashes. */
@@ -21,7 +21,7 @@ export async function runNixHash(argv: readonly string[]): Promise<number> {
   let isFlat = false;
   let isTruncated = false;
   let action: "hash" | "convert" | "help" | "version" = "hash";
-  parseCommandLine("nix-hash", argv, (word, next) => {
+  const flags = parseCommandLine("nix-hash", argv, (word, next) => {
     const format = /^--(to-)?(base16|base32|base64|sri)$/.exec(word);
     if (format !== null) {
       encoding = encodingOf(format[2] ?? "");
@@ -45,7 +45,7 @@ export async function runNixHash(argv: readonly string[]): Promise<number> {
       return 0;
     case "hash":
       for (const word of words) {
-        const hash = await hashOf(word, isFlat ? "flat" : "nar", algorithm ?? "md5");
+        const hash = await hashOf(word, isFlat ? "flat" : "nar", algorithm ?? "md5", flags);
         printLine(formatHash(isTruncated ? await truncated(hash) : hash, encoding));
       }
       return 0;
@@ -78,10 +78,19 @@ export function algorithmOf(name: string): HashAlgorithm {
 }
 
 /** Of a file's bytes (also a pipe's: `<(…)`), or of a tree's NAR. */
-export async function hashOf(word: string, method: "flat" | "nar", algorithm: HashAlgorithm): Promise<Hash> {
+export async function hashOf(
+  word: string,
+  method: "flat" | "nar",
+  algorithm: HashAlgorithm,
+  flags: CommonFlags,
+): Promise<Hash> {
   if (method === "nar") {
-    const { hashNarAhead } = await import("../../store/index.ts");
-    return (await hashNarAhead(bytesOfText(resolve(word)), { algorithm })).hash;
+    const [{ hashNarAhead }, { usesCaseHack }] = await Promise.all([
+      import("../../store/index.ts"),
+      import("./nixStore/archive.ts"),
+    ]);
+    const options = { algorithm, isCaseHacked: usesCaseHack(flags) };
+    return (await hashNarAhead(bytesOfText(resolve(word)), options)).hash;
   }
   const running = hashStream(algorithm);
   for await (const chunk of createReadStream(resolve(word), { highWaterMark: 1 << 20 }))

@@ -378,9 +378,24 @@ export class StoreHost implements EvalHost {
   #physical(path: ByteString): ByteString {
     if (this.#realStoreDir === this.storeDir) return path;
     if (path === this.storeDir) return this.#realStoreDir;
-    return path.startsWith(`${this.storeDir}/`)
-      ? this.#realStoreDir + path.slice(this.storeDir.length)
-      : path;
+    if (!path.startsWith(`${this.storeDir}/`)) return path;
+    const mapped = this.#realStoreDir + path.slice(this.storeDir.length);
+    return this.#isOnlyOutside(path) ? path : mapped;
+  }
+
+  /**
+   * Whether something lies in the machine's directory of the store's name and not in the store itself, which is
+   * elsewhere. Such files are seen, too, unless evaluation is confined.
+   */
+  #isOnlyOutside(path: ByteString): boolean {
+    const { rules, tracker } = this.#options;
+    if (rules.mode !== "impure") return false;
+    const [name = ""] = path.slice(this.storeDir.length + 1).split("/", 1);
+    const isThere = (directory: ByteString): boolean =>
+      lstatSync(fsPath(`${directory}/${name}`), { throwIfNoEntry: false }) !== undefined;
+    if (name === "" || isThere(this.#realStoreDir) || !isThere(this.storeDir)) return false;
+    tracker.impure(`"${this.storeDir}/${name}", which is not of the store that is used`);
+    return true;
   }
 
   #logical(path: ByteString): ByteString {

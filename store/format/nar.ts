@@ -17,6 +17,7 @@ import {
   type Hash,
   type HashAlgorithm,
 } from "../../core/index.ts";
+import { withoutCaseHack } from "./caseHack.ts";
 import { compareBytes } from "./storePath.ts";
 
 /*
@@ -47,6 +48,13 @@ export interface DumpOptions {
   readonly signal?: AbortSignal | undefined;
   /** The root's type where the caller has looked already. */
   readonly rootType?: NarEntryType | undefined;
+  /** Undoes what `use-case-hack` did to names when they were unpacked. */
+  readonly isCaseHacked?: boolean | undefined;
+}
+
+export interface NarEntry {
+  readonly name: ByteString;
+  readonly type: NarEntryType;
 }
 
 export interface NarDigest {
@@ -171,10 +179,12 @@ export class NarWriter {
   readonly #filter: NarFilter | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #rootType: NarEntryType | undefined;
+  readonly #isCaseHacked: boolean;
   #at = 0;
   #isDone = false;
 
-  constructor({ filter, signal, rootType }: DumpOptions) {
+  constructor({ filter, signal, rootType, isCaseHacked = false }: DumpOptions) {
+    this.#isCaseHacked = isCaseHacked;
     this.#rootType = rootType;
     this.#filter = filter;
     this.#signal = signal;
@@ -227,8 +237,8 @@ export class NarWriter {
         `Cannot archive "${path}": directories nest deeper than ${NAR_MAX_DEPTH}`,
       );
     this.#put(OPEN_DIRECTORY);
-    for (const { name, type } of readEntries(path)) {
-      const entryPath = path === "/" ? `/${name}` : `${path}/${name}`;
+    for (const { name, type, fileName = name } of this.#entriesOf(path)) {
+      const entryPath = path === "/" ? `/${fileName}` : `${path}/${fileName}`;
       if (this.#filter?.(entryPath, type) === false) continue;
       if (this.#at > BUFFER_SIZE - HEADROOM) yield this.#take();
       this.#put(OPEN_ENTRY);
@@ -244,6 +254,11 @@ export class NarWriter {
     }
     this.#put(CLOSE);
     if (this.#at > BUFFER_SIZE - HEADROOM) yield this.#take();
+  }
+
+  #entriesOf(path: ByteString): readonly (NarEntry & { readonly fileName?: ByteString })[] {
+    const entries = readEntries(path);
+    return this.#isCaseHacked ? withoutCaseHack(path, entries) : entries;
   }
 
   /**
@@ -345,7 +360,7 @@ export class NarWriter {
 }
 
 /** The entries of a directory with their types, sorted by byte. */
-export function readEntries(path: ByteString): { name: ByteString; type: NarEntryType }[] {
+export function readEntries(path: ByteString): NarEntry[] {
   const entries = reading(path, () =>
     readdirSync(fsPath(path), { withFileTypes: true, encoding: "latin1" as BufferEncoding }),
   );

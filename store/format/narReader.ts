@@ -252,11 +252,11 @@ export class NarReader {
     if (name === "" || name === "." || name === ".." || name.includes("/") || name.includes("\0"))
       throw this.#error("NAR_NAME", `entry name ${show(name)} is not possible`, at);
     if (name === directory.previousName)
-      throw this.#error("NAR_ORDER", `entry ${show(name)} occurs twice`, at);
+      throw this.#error("NAR_ORDER", `NAR directory is not sorted: entry ${show(name)} occurs twice`, at);
     if (name < directory.previousName)
       throw this.#error(
         "NAR_ORDER",
-        `entry ${show(name)} must sort after ${show(directory.previousName)}`,
+        `NAR directory is not sorted: entry ${show(name)} must sort after ${show(directory.previousName)}`,
         at,
       );
     directory.previousName = name;

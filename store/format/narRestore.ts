@@ -13,6 +13,7 @@ import {
   writeSync,
 } from "node:fs";
 import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
+import { CaseHackedFiles } from "./caseHackedFiles.ts";
 import { NarReader, type NarHandler } from "./narReader.ts";
 
 /** Modification time of everything in a store, in seconds. */
@@ -23,6 +24,8 @@ export interface RestoreOptions {
   readonly isCanonical?: boolean | undefined;
   /** Flushes each file to the disk. */
   readonly isSynced?: boolean | undefined;
+  /** Gives names that differ only by case others (`use-case-hack`). */
+  readonly isCaseHacked?: boolean | undefined;
 }
 
 /** A NAR's content as seen from outside, e.g. for `.ls` files. */
@@ -43,7 +46,7 @@ export class NarRestorer implements Disposable {
 
   constructor(path: ByteString, options: RestoreOptions = {}) {
     this.#files = new FileWriter(path, options);
-    this.#reader = new NarReader(this.#files);
+    this.#reader = new NarReader(options.isCaseHacked === true ? new CaseHackedFiles(this.#files) : this.#files);
   }
 
   get offset(): number {
@@ -119,7 +122,14 @@ class FileWriter implements NarHandler {
 
   directory(path: ByteString): void {
     const full = this.#root + path;
-    writing(full, () => mkdirSync(fsPath(full), this.#isCanonical ? 0o755 : 0o777));
+    try {
+      mkdirSync(fsPath(full), this.#isCanonical ? 0o755 : 0o777);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw writeError(full, error);
+      throw new DevshellError("STORE_WRITE_FAILED", `creating directory "${full}": File exists`, {
+        cause: error,
+      });
+    }
   }
 
   directoryEnd(path: ByteString): void {
@@ -291,7 +301,7 @@ export function writeError(path: ByteString, error: unknown): unknown {
         options(),
       );
     case "EEXIST":
-      return new DevshellError("STORE_WRITE_FAILED", `Cannot write "${path}": it exists already`, options());
+      return new DevshellError("STORE_WRITE_FAILED", `Cannot write "${path}": File exists`, options());
     default:
       return new DevshellError("STORE_WRITE_FAILED", `Cannot write "${path}": ${error.message}`, options());
   }

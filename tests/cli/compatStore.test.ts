@@ -126,6 +126,10 @@ describe("nix-store's other operations", () => {
     const { bytes } = run("nix-store", ["--dump", tree]);
     expect(run("nix-store", ["--restore", join(root, "restored")], bytes).status).toBe(0);
     expect(readFileSync(join(root, "restored/file"), "utf8")).toBe("text");
+    const refused = (place: string): string => run("nix-store", ["--restore", place], bytes).err;
+    expect(refused(join(root, "restored"))).toMatch(/creating directory ".*\/restored": File exists/);
+    expect(refused(join(root, "gone/.."))).toMatch(/ends in '\.\.', which is not a valid filename/);
+    expect(refused("")).toMatch(/destination path is empty/);
   });
 
   it("exports and imports a closure", () => {

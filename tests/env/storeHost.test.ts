@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AccessRules, type EvaluationMode } from "../../env/host/accessRules.ts";
 import { searchPathEntries, urlOfEntry, type SearchPathRequest } from "../../env/host/searchPath.ts";
+import type { EvaluationStore } from "../../env/host/evaluationStore.ts";
 import { StoreHost } from "../../env/host/storeHost.ts";
 import { InputTracker } from "../../env/inputTracker.ts";
 import { createEvaluator, type Value } from "../../lang/index.ts";
@@ -25,11 +26,12 @@ describe("the evaluator's host", () => {
     expression: string,
     mode: EvaluationMode = "impure",
     searchPath: Record<string, string> = {},
+    store: EvaluationStore = memoryStore(),
   ): Value {
-    rules = new AccessRules(mode, "/nix/store", ["https://example.org/allowed"]);
+    rules = new AccessRules(mode, store.storeDir, ["https://example.org/allowed"]);
     for (const directory of Object.values(searchPath)) rules.allow(directory);
     const host = new StoreHost({
-      store: memoryStore(),
+      store,
       tracker,
       rules,
       system: "x86_64-linux",
@@ -72,6 +74,24 @@ describe("the evaluator's host", () => {
     expect(inputs).toEqual(expect.arrayContaining(["file /a.nix", "file /real.nix", "symlink /link.nix"]));
     expect(inputs).toEqual(expect.arrayContaining(["directory /dir", "absent /gone"]));
     expect(inputs).not.toContain("type /real.nix");
+  });
+
+  it("sees the machine's own directory beneath a store whose files lie elsewhere", () => {
+    const storeDir = join(root, "store");
+    const realStoreDir = join(root, "elsewhere/store");
+    for (const directory of [storeDir, realStoreDir]) mkdirSync(directory, { recursive: true });
+    for (const name of ["both", "outside"]) writeFileSync(join(storeDir, name), `"machine's ${name}"`);
+    for (const name of ["both", "inside"]) writeFileSync(join(realStoreDir, name), `"store's ${name}"`);
+    tracker = new InputTracker(storeDir);
+    const store = { ...memoryStore(storeDir), realStoreDir };
+    const read = (name: string, mode?: EvaluationMode): Value =>
+      evaluate(`import ${storeDir}/${name}`, mode, {}, store);
+    expect(["both", "inside"].map((name) => read(name))).toEqual(["store's both", "store's inside"]);
+    expect(tracker.isComplete).toBe(true);
+    expect(read("outside")).toBe("machine's outside");
+    expect(tracker.isComplete).toBe(false);
+    expect(() => read("outside", "pure")).toThrow(/does not exist|forbidden/);
+    expect(() => read("nowhere")).toThrow(/does not exist/);
   });
 
   it("records every entry of a source tree that a filter lets in", () => {

@@ -16,7 +16,7 @@ export async function hash(argv: readonly string[]): Promise<number> {
   let encoding: HashEncoding | undefined;
   let from: HashEncoding | undefined;
   let mode: string | undefined;
-  parseCommandLine("nix hash", argv, (word, next) => {
+  const flags = parseCommandLine("nix hash", argv, (word, next) => {
     const format = /^--(base16|base32|base64|sri)$/.exec(word);
     if (format !== null) encoding = encodingOf(format[1] ?? "");
     else if (word === "--format" || word === "--to") encoding = encodingOf(next());
@@ -36,7 +36,9 @@ export async function hash(argv: readonly string[]): Promise<number> {
       if (mode !== undefined && !["flat", "text", "nar"].includes(mode))
         throw usageError("nix hash", `hashing mode '${mode}' is not built yet`);
       for (const word of rest)
-        printLine(formatHash(await hashOf(word, method, algorithm ?? "sha256"), encoding ?? "sri"));
+        printLine(
+          formatHash(await hashOf(word, method, algorithm ?? "sha256", flags), encoding ?? "sri"),
+        );
       return 0;
     }
     case "convert":

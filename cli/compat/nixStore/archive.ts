@@ -1,25 +1,43 @@
 import { resolve } from "node:path";
-import { bytesOfText } from "../../../core/index.ts";
-import { narChunksAhead, restoreNar } from "../../../store/index.ts";
-import { usageError } from "../commandLine.ts";
+import { DevshellError, bytesOfText } from "../../../core/index.ts";
+import { narChunksAhead, resolveStoreSettings, restoreNar } from "../../../store/index.ts";
+import { usageError, type CommonFlags } from "../commandLine.ts";
 import { standardInput, writeStandardOutput } from "../output.ts";
 import { switchesOf, type StoreOperation } from "./operation.ts";
 
 /** `nix-store --dump`: a path as a NAR; needs no store. */
 export async function dump(operation: StoreOperation): Promise<number> {
-  for await (const chunk of narChunksAhead(onlyPath(operation))) writeStandardOutput(chunk);
+  const path = bytesOfText(resolve(onlyWord(operation)));
+  const isCaseHacked = usesCaseHack(operation.flags);
+  for await (const chunk of narChunksAhead(path, { isCaseHacked })) writeStandardOutput(chunk);
   return 0;
 }
 
 /** `nix-store --restore`: a NAR as a path; needs no store. */
 export async function restore(operation: StoreOperation): Promise<number> {
-  await restoreNar(onlyPath(operation), standardInput());
+  const destination = onlyWord(operation);
+  const [name = ""] = /[^/]*$/.exec(destination) ?? [];
+  if (destination === "") throw new DevshellError("CLI_RESTORE", "restore destination path is empty");
+  if (name === "." || name === "..")
+    throw new DevshellError(
+      "CLI_RESTORE",
+      `restore destination '${destination}' ends in '${name}', which is not a valid filename`,
+      { hint: "name what is to be made" },
+    );
+  const isCaseHacked = usesCaseHack(operation.flags);
+  await restoreNar(bytesOfText(resolve(destination)), standardInput(), { isCaseHacked });
   return 0;
 }
 
-function onlyPath(operation: StoreOperation): string {
+/** Whether names that differ only by case are given others (`use-case-hack`). */
+export function usesCaseHack({ settings }: CommonFlags): boolean {
+  const { raw } = resolveStoreSettings(process.env, { overrides: settings }).config;
+  return raw.get("use-case-hack") === "true";
+}
+
+function onlyWord(operation: StoreOperation): string {
   switchesOf(operation, []);
   const [path, ...more] = operation.words;
   if (path === undefined || more.length > 0) throw usageError("nix-store", "only one argument allowed");
-  return bytesOfText(resolve(path));
+  return path;
 }

@@ -304,7 +304,7 @@ describe("hostile archives", () => {
     [
       "disorder",
       nar(directory(entry("b", file("")), entry("a", file("")))),
-      /byte \d+: entry "a" must sort after "b"/,
+      /byte \d+: NAR directory is not sorted: entry "a" must sort after "b"/,
     ],
     [
       "duplicate",
@@ -357,8 +357,33 @@ describe("hostile archives", () => {
   it("is never written through a symlink or over a file", async () => {
     const target = join(dir, "taken");
     writeFileSync(target, "mine");
-    await expect(restoreNar(target, [nar(file("theirs"))])).rejects.toThrow(/exists already/);
+    await expect(restoreNar(target, [nar(file("theirs"))])).rejects.toThrow(/File exists/);
     expect(readFileSync(target, "utf8")).toBe("mine");
+  });
+
+  it("gives names that differ only by case others, and takes that back", async () => {
+    const node = directory(
+      entry("A", file("1")),
+      entry("a", directory(entry("B", file("2")), entry("b", file("3")))),
+      entry("b", file("4")),
+    );
+    const target = join(dir, "cases");
+    await restoreNar(target, [nar(node)], { isCaseHacked: true });
+    expect(readdirSync(target).sort()).toEqual(["A", "a~nix~case~hack~1", "b"]);
+    expect(readdirSync(join(target, "a~nix~case~hack~1")).sort()).toEqual(["B", "b~nix~case~hack~1"]);
+    const chunks: Buffer[] = [];
+    dumpNar(target, (chunk) => chunks.push(Buffer.from(chunk)), { isCaseHacked: true });
+    expect(Buffer.concat(chunks)).toEqual(nar(node));
+    writeFileSync(join(target, "b~nix~case~hack~7"), "");
+    expect(() => dumpNar(target, () => undefined, { isCaseHacked: true })).toThrow(
+      /file name collision between '.*\/b' and '.*\/b~nix~case~hack~7'/,
+    );
+    rmSync(target, { recursive: true });
+    const names = ["Test", "Test~nix~case~hack~1", "test"];
+    const clash = nar(directory(...names.map((name) => entry(name, file("")))));
+    await expect(restoreNar(target, [clash], { isCaseHacked: true })).rejects.toThrow(
+      "file name 'test' that collides with case-hacked file name 'Test~nix~case~hack~1'",
+    );
   });
 
   it("any change of a byte is an error or another tree, never a crash", async () => {
