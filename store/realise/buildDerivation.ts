@@ -14,6 +14,7 @@ import {
   type BuilderExit,
   type BuilderLaunch,
 } from "./builderProcess.ts";
+import { builderThreadFor } from "./builderThread.ts";
 import { externalBuilderFor } from "./externalBuilders.ts";
 import { EXTERNAL_BUILD_DIR, launchExternally, withoutMark } from "./launchExternally.ts";
 import type { OutputPaths } from "./outputPaths.ts";
@@ -80,6 +81,9 @@ async function runForeign(
   const { store, derivation, options, inputPaths, pathInfo } = request;
   const { settings } = store;
   const external = externalBuilderFor(settings, derivation.system);
+  // Started early: it takes a moment.
+  const thread = external === undefined ? builderThreadFor(settings) : undefined;
+  thread?.catch(() => undefined);
   const workDir = external === undefined ? scratch.buildDir : join(scratch.buildDir, "build");
   if (external !== undefined) await mkdir(fsPath(workDir), { mode: 0o700 });
   const buildDir =
@@ -139,6 +143,7 @@ async function runForeign(
   const tooLong = new AbortController();
   const clean = external === undefined ? (chunk: Buffer): Buffer => chunk : withoutMark();
   const exit = await runBuilder(launch, {
+    thread: await thread,
     signal: AbortSignal.any([request.signal, tooLong.signal]),
     timeoutMs: settings.config.buildTimeoutSeconds * 1000,
     maxSilentMs: settings.config.maxSilentSeconds * 1000,

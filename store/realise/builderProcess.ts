@@ -1,9 +1,10 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, readdirSync } from "node:fs";
 import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import { DevshellError, bytesOfText, quoteForShell, textOfBytes, type ByteString } from "../../core/index.ts";
 import { findProgram } from "../../io/index.ts";
+import type { BuilderChild, BuilderThread, ChildExit, StartOrder } from "./builderThread.ts";
 
 /** What is to be run, as the builder itself sees it. */
 export interface BuilderCommand {
@@ -25,6 +26,8 @@ export interface BuilderLaunch {
 export interface BuilderRun {
   readonly onOutput: (chunk: Buffer) => void;
   readonly signal: AbortSignal;
+  /** Starts it where its system calls are filtered. */
+  readonly thread: BuilderThread | undefined;
   /** 0: unlimited. */
   readonly timeoutMs: number;
   readonly maxSilentMs: number;
@@ -45,18 +48,8 @@ const GRACE_MS = 1000;
  */
 export async function runBuilder(launch: BuilderLaunch, run: BuilderRun): Promise<BuilderExit> {
   run.signal.throwIfAborted();
-  const [program = "", ...args] = launch.argv;
-  const nothing = openSync("/dev/null", "r+");
-  const child = spawn(program, args, {
-    cwd: launch.cwd,
-    env: Object.fromEntries(launch.env),
-    stdio: ["ignore", "pipe", "pipe", ...replaceInherited(nothing)],
-    // Its own process group, so that all of it can be killed, and no terminal's signals reach it.
-    detached: true,
-  });
-  closeSync(nothing);
+  const child = await startChild(launch, run.thread);
   const kill = (): void => {
-    if (child.pid === undefined) return;
     try {
       process.kill(-child.pid, "SIGKILL");
     } catch {
@@ -74,9 +67,10 @@ export async function runBuilder(launch: BuilderLaunch, run: BuilderRun): Promis
   const silence = startTimer(expire(run.maxSilentMs, true), run.maxSilentMs);
   let lingering: NodeJS.Timeout | undefined;
   run.signal.addEventListener("abort", kill, { once: true });
+  if (run.signal.aborted) kill();
   let setup = "";
   try {
-    const { stdout, stderr } = streamsOf(child);
+    const { stdout, stderr } = child;
     stdout.on("data", (chunk: Buffer) => {
       silence?.refresh();
       run.onOutput(chunk);
@@ -85,32 +79,65 @@ export async function runBuilder(launch: BuilderLaunch, run: BuilderRun): Promis
     stderr.on("data", (chunk: Buffer) => {
       if (setup.length < 16_384) setup += chunk.toString("utf8");
     });
-    const exit = await new Promise<BuilderExit>((resolve, reject) => {
-      child.on("error", reject);
-      child.on("exit", (status, signal) => {
-        // Whatever it left behind still holds the pipe.
-        kill();
-        const result: BuilderExit =
-          signal === null ? { kind: "exited", status: status ?? 1 } : { kind: "signalled", signal };
-        const finish = (): void => resolve(result);
-        if (stdout.readableEnded) finish();
-        else {
-          stdout.once("end", finish);
-          setTimeout(finish, GRACE_MS).unref();
-        }
-      });
-    });
+    const { status, signal } = await child.exited;
+    // Whatever it left behind still holds the pipe.
+    kill();
+    await Promise.all([stdout, stderr].map(endOf));
     run.signal.throwIfAborted();
     if (ended !== undefined) return ended;
     if (launch.setupFailure !== undefined && !setup.includes("\x02"))
       return { kind: "setupFailed", message: `${launch.setupFailure}: ${setup.trim()}` };
-    return exit;
+    return signal === null ? { kind: "exited", status: status ?? 1 } : { kind: "signalled", signal };
   } finally {
     clearTimeout(total);
     clearTimeout(silence);
     clearTimeout(lingering);
     run.signal.removeEventListener("abort", kill);
   }
+}
+
+/** What was written before the end is read by then. */
+async function endOf(stream: Readable): Promise<void> {
+  if (stream.readableEnded) return;
+  await new Promise<void>((resolve) => {
+    stream.once("end", resolve);
+    setTimeout(resolve, GRACE_MS).unref();
+  });
+}
+
+async function startChild(
+  { argv: [program = "", ...args], cwd, env }: BuilderLaunch,
+  thread: BuilderThread | undefined,
+): Promise<BuilderChild> {
+  const nothing = openSync("/dev/null", "r+");
+  try {
+    const order = { program, args, cwd, env: Object.fromEntries(env), stdio: replaceInherited(nothing) };
+    return await (thread === undefined ? startHere(order) : thread.start(order));
+  } finally {
+    closeSync(nothing);
+  }
+}
+
+async function startHere({ program, args, cwd, env, stdio }: Omit<StartOrder, "id">): Promise<BuilderChild> {
+  // Its own process group, so that all of it can be killed, and no terminal's signals reach it.
+  const child = spawn(program, args, {
+    cwd,
+    env,
+    stdio: ["ignore", "pipe", "pipe", ...stdio],
+    detached: true,
+  });
+  const exited = new Promise<ChildExit>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("exit", (status, signal) => resolve({ status, signal }));
+  });
+  const { pid, stdout, stderr } = child;
+  if (pid === undefined) {
+    await exited;
+    throw new Error(`Cannot start ${program}`);
+  }
+  if (stdout === null || stderr === null) throw new Error("A builder has pipes");
+  exited.catch(() => undefined); // who waits for it hears of it
+  return { pid, stdout, stderr, exited };
 }
 
 /** Node takes a longer time for none at all. */
@@ -150,14 +177,6 @@ function isInherited(fd: number): boolean {
   } catch {
     return false; // closed meanwhile: the directory's own
   }
-}
-
-function streamsOf({ stdout, stderr }: ChildProcess): {
-  readonly stdout: Readable;
-  readonly stderr: Readable;
-} {
-  if (stdout === null || stderr === null) throw new Error("A builder has pipes");
-  return { stdout, stderr };
 }
 
 /**

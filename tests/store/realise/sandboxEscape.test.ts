@@ -229,7 +229,7 @@ describe.skipIf(obstacle !== undefined)(
     });
 
     it("makes nothing that runs with our rights", async () => {
-      await using t = createStore({}, { keepFailed: true });
+      await using t = createStore({ "filter-syscalls": "false" }, { keepFailed: true });
       const { report, drv } = await attempt(t, {
         script: "mkdir $out; cp /usr/bin/true $out/true; chmod 6755 $out/true; chmod 7755 $out",
       });
@@ -240,6 +240,28 @@ describe.skipIf(obstacle !== undefined)(
       const builds = join(t.dir, "state", "builds");
       const kept = readdirSync(builds).map((name) => join(builds, name, "true"));
       expect(kept.map((file) => statSync(file).mode & 0o7777)).toEqual([0o755]);
+    });
+
+    it("gets no set-id bit and no extended attribute from the kernel", async () => {
+      await using t = createStore();
+      const { report, lines } = await attempt(t, {
+        script: `
+          cd /build; : > file; mkdir dir
+          for mode in 4755 2755 6711; do
+            chmod $mode file 2>/dev/null && echo "ESCAPED: $mode"
+            chmod $mode dir 2>/dev/null && echo "ESCAPED: $mode of a directory"
+            install -m $mode /usr/bin/true installed$mode 2>/dev/null && echo "ESCAPED: $mode by install"
+          done
+          perl -MFcntl -e 'sysopen(F, "made", O_CREAT | O_WRONLY, 04755) and print "ESCAPED: open\\n"; print "$!\\n"'
+          if [ $(uname -m) = x86_64 ]; then
+            perl -e 'syscall(188, "file", "user.x", "1", 1, 0) == 0 and print "ESCAPED: setxattr\\n"; print "$!\\n"'
+          fi
+          find . -perm /6000 | sed 's/^/ESCAPED: /'
+          chmod 1755 dir && chmod 755 file && cp -a file copy && echo done > $out`,
+      });
+      expect(report.failures).toEqual([]);
+      expect(lines[0]).toBe("Operation not permitted");
+      if (process.arch === "x64") expect(lines[1]).toBe("Operation not supported");
     });
 
     it("has nothing of the host's taken for its output", async () => {
