@@ -208,10 +208,13 @@ export function launchDirectly(command: BuilderCommand): BuilderLaunch {
   };
 }
 
-/** Words of `setpriv`, where it is there: the kernel kills the child when we die, and gives it no setuid rights. */
-export function deathSignal(): readonly string[] {
+/**
+ * Words of `setpriv`, where it is there: the kernel kills the child when we die, and gives it no setuid rights.
+ * @param more of its words
+ */
+export function deathSignal(more: readonly string[] = []): readonly string[] {
   const setpriv = findProgram("setpriv");
-  return setpriv === undefined ? [] : [setpriv, "--pdeathsig", "KILL", "--no-new-privs", "--"];
+  return setpriv === undefined ? [] : [setpriv, "--pdeathsig", "KILL", "--no-new-privs", ...more, "--"];
 }
 
 /** Words of `env` for variables whose names a shell would drop. */

@@ -14,7 +14,15 @@ import {
   type BuilderCommand,
   type BuilderLaunch,
 } from "./builderProcess.ts";
-import { SANDBOX_GID, SANDBOX_UID, asUser, sandboxMethod, type Tools } from "./sandboxMethod.ts";
+import {
+  SANDBOX_GID,
+  SANDBOX_UID,
+  WITHOUT_GROUPS,
+  asUser,
+  canDropGroups,
+  sandboxMethod,
+  type Tools,
+} from "./sandboxMethod.ts";
 import { Binds, fstabOf, type Bind } from "./sandboxMounts.ts";
 import { sandboxPaths, type SandboxPath } from "./sandboxPaths.ts";
 
@@ -97,12 +105,30 @@ export async function launchInSandbox(request: SandboxRequest): Promise<BuilderL
           binds: binds.list,
           wrapped,
         });
+  const withoutGroups = builderUid === undefined ? await groupWords(settings) : [];
   return {
-    argv: [...deathSignal(), ...argv],
+    argv: [...deathSignal(withoutGroups), ...argv],
     env: safe,
     cwd: "/",
     setupFailure: "while setting up the build environment",
   };
+}
+
+/**
+ * Words that take our supplementary groups from a builder that is not another user: it could read what is theirs.
+ * Root wants that, and others who say so; they may not be able to.
+ * @throws {DevshellError} `SANDBOX_FAILED`
+ */
+async function groupWords({ config }: StoreSettings): Promise<readonly string[]> {
+  const isRoot = process.geteuid?.() === 0;
+  const isRequired = config.raw.get("require-drop-supplementary-groups") ?? String(isRoot);
+  if (process.getgroups?.().length === 0 || (!isRoot && isRequired !== "true")) return [];
+  if (await canDropGroups()) return WITHOUT_GROUPS;
+  if (isRequired !== "true") return [];
+  throw new DevshellError(
+    "SANDBOX_FAILED",
+    "setgroups failed. Set the require-drop-supplementary-groups option to false to skip this step.",
+  );
 }
 
 /** What programs need of the host's to reach others. */

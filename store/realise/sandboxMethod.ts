@@ -36,6 +36,20 @@ export function asUser(uid: number): readonly string[] {
   ];
 }
 
+let dropsGroups: Promise<boolean> | undefined;
+
+/** Whether the supplementary groups that we are in can be left. Tried once a process. */
+export function canDropGroups(): Promise<boolean> {
+  dropsGroups ??= (async () => {
+    const setpriv = findProgram("setpriv");
+    return setpriv !== undefined && (await tryProgram(setpriv, [...WITHOUT_GROUPS, "--", "true"])) === undefined;
+  })();
+  return dropsGroups;
+}
+
+/** Words of `setpriv`. */
+export const WITHOUT_GROUPS: readonly string[] = ["--clear-groups"];
+
 export type SandboxMethod =
   | { readonly kind: "unshare"; readonly tools: Tools }
   | { readonly kind: "bwrap"; readonly bwrap: string }

@@ -17,6 +17,7 @@ import {
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { canDropGroups } from "../../../store/realise/sandboxMethod.ts";
 import { sandboxObstacle, type RealiseReport } from "../../../store/realise/index.ts";
 import type { StorePath } from "../../../store/types.ts";
 import { TestStore, type TestDerivation } from "../realiseFixture.ts";
@@ -254,7 +255,8 @@ describe.skipIf(obstacle !== undefined)(
           done
           perl -MFcntl -e 'sysopen(F, "made", O_CREAT | O_WRONLY, 04755) and print "ESCAPED: open\\n"; print "$!\\n"'
           if [ $(uname -m) = x86_64 ]; then
-            perl -e 'syscall(188, "file", "user.x", "1", 1, 0) == 0 and print "ESCAPED: setxattr\\n"; print "$!\\n"'
+            perl -e '($f, $n, $v) = ("file", "user.x", "1");
+              syscall(188, $f, $n, $v, 1, 0) == 0 and print "ESCAPED: setxattr\\n"; print "$!\\n"'
           fi
           find . -perm /6000 | sed 's/^/ESCAPED: /'
           chmod 1755 dir && chmod 755 file && cp -a file copy && echo done > $out`,
@@ -262,6 +264,16 @@ describe.skipIf(obstacle !== undefined)(
       expect(report.failures).toEqual([]);
       expect(lines[0]).toBe("Operation not permitted");
       if (process.arch === "x64") expect(lines[1]).toBe("Operation not supported");
+    });
+
+    it("is in no group but its own, or is not started where that is required", async () => {
+      await using t = createStore({ "require-drop-supplementary-groups": "true" });
+      const { report, lines } = await attempt(t, { script: "id -G; echo done > $out" });
+      if (report.failures.length === 0) expect(lines[0]).toBe("100");
+      else {
+        expect(await canDropGroups()).toBe(false);
+        expect(report.failures[0]?.message).toMatch(/setgroups failed/);
+      }
     });
 
     it("has nothing of the host's taken for its output", async () => {
