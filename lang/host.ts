@@ -112,6 +112,8 @@ export interface InstantiateRequest {
     | { readonly kind: "impure"; readonly algorithm: HashAlgorithm; readonly method: IngestionMethod };
   /** The union of the attributes' contexts. */
   readonly context: ReadonlySet<ContextElement>;
+  /** The builder says what its outputs are (`builder-rpc-v0`), and has no variables for them. */
+  readonly isSubmittingOutputs: boolean;
 }
 
 export type IngestionMethod = "flat" | "nar" | "text" | "git";

@@ -298,7 +298,7 @@ function takeCommon(flags: CommonFlags, word: string, next: () => string, name: 
       const bare = option.replace(/^extra-/, "");
       if (![option, bare].some((known) => SWITCHES.has(known) || VALUED.has(known)))
         say(`warning: unknown setting '${option}'`);
-      settings.set(option, next());
+      setOption(settings, option, next());
       return true;
     }
     case "-I":
@@ -390,8 +390,14 @@ function takeSetting(settings: Map<string, string>, word: string, next: () => st
   const value = next();
   if (NUMBERS.has(bare) && !/^\d+$/.test(value) && !(bare === "max-jobs" && value === "auto"))
     throw usageError(name, `flag '${word}' requires an integer argument`);
-  settings.set(option, value);
+  setOption(settings, option, value);
   return true;
+}
+
+/** What is added to a list is added to what was added before. */
+function setOption(settings: Map<string, string>, option: string, value: string): void {
+  const before = option.startsWith("extra-") && !VALUED.has(option) ? settings.get(option) : undefined;
+  settings.set(option, before === undefined ? value : `${before} ${value}`);
 }
 
 /** What was downloaded once never grows old, and nobody is asked for more than a moment. */

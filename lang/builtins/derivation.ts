@@ -257,6 +257,7 @@ class DerivationWriter {
   #outputs: ByteString[] = ["out"];
   #isContentAddressed = false;
   #isImpure = false;
+  #isSubmittingOutputs = false;
   #outputHash: string | undefined;
   #hashAlgorithm: HashAlgorithm | undefined;
   #method: IngestionMethod | undefined;
@@ -371,7 +372,10 @@ class DerivationWriter {
         this.#setMode(text);
         break;
       case "outputs":
-        this.#setOutputs(text.split(/[ \t\n\r]+/).filter((output) => output !== ""));
+        this.#setOutputs(wordsOf(text));
+        break;
+      case "requiredSystemFeatures":
+        this.#setFeatures(wordsOf(text));
         break;
     }
   }
@@ -401,6 +405,12 @@ class DerivationWriter {
         this.#setOutputs(
           forceList(slot, NO_POS, "").map((output) => forceStringNoContext(output, NO_POS, "")),
         );
+        break;
+      case "requiredSystemFeatures":
+        if (this.#runtime.settings.features.has("dynamic-derivations"))
+          this.#setFeatures(
+            forceList(slot, NO_POS, "").map((feature) => forceString(feature, NO_POS, "", this.#context)),
+          );
         break;
       default:
         if (CHECKS.has(key))
@@ -453,6 +463,11 @@ class DerivationWriter {
     this.#outputs = outputs;
   }
 
+  #setFeatures(features: readonly string[]): void {
+    this.#isSubmittingOutputs =
+      features.includes("builder-rpc-v0") && this.#runtime.settings.features.has("dynamic-derivations");
+  }
+
   #requireFeature(feature: string, reason?: string): void {
     if (this.#runtime.settings.features.has(feature)) return;
     const suffix = reason === undefined ? "" : ` (${reason})`;
@@ -485,6 +500,7 @@ class DerivationWriter {
       outputs: this.#outputs,
       kind: this.#kind(isOnlyOut),
       context: this.#context,
+      isSubmittingOutputs: this.#isSubmittingOutputs,
     });
     const names = ["drvPath"];
     const values: Slot[] = [makeString(drvPath, new Set([`=${drvPath}`]))];
@@ -512,6 +528,10 @@ class DerivationWriter {
       method: this.#method ?? "nar",
     };
   }
+}
+
+function wordsOf(text: string): string[] {
+  return text.split(/[ \t\n\r]+/).filter((word) => word !== "");
 }
 
 /** The calls that `derivation` makes around the printing of its attributes. */

@@ -19,7 +19,7 @@ import { WireWriter, readNumber, readStrings } from "../protocol/wire.ts";
 import { adding } from "./operations/adding.ts";
 import { building } from "./operations/building.ts";
 import { queries } from "./operations/queries.ts";
-import { restricted } from "./operations/restricted.ts";
+import { restricted, submitting } from "./operations/restricted.ts";
 import { sending } from "./operations/sending.ts";
 import { upkeep } from "./operations/upkeep.ts";
 import { ClientLog } from "./clientLog.ts";
@@ -54,9 +54,7 @@ export async function serveConnection(
   const source = new ByteSource(input);
   // Writing to a client that has gone fails; that it has gone is seen where it is read from.
   output.on("error", () => undefined);
-  const offered = new Set(LATEST.features);
-  if (options.builtinBuilders === undefined) offered.delete(FEATURE.ownBuilders);
-  const version = await shakeHands(source, output, offered);
+  const version = await shakeHands(source, output, featuresFor(options));
   const outbox = new Outbox(output);
   const log = new ClientLog(version, outbox, MAX_UNREAD_BYTES);
   const wire = { storeDir: options.settings.storeDir, version };
@@ -74,7 +72,7 @@ export async function serveConnection(
       });
     },
   );
-  const operations = options.restriction === undefined ? OPERATIONS : restricted;
+  const operations = operationsFor(options);
   await introduce(session);
   for (;;) {
     if (!(await source.hasMore())) return;
@@ -99,6 +97,20 @@ export async function serveConnection(
     }
     await session.flush();
   }
+}
+
+function featuresFor({ builtinBuilders, restriction }: SessionOptions): ReadonlySet<string> {
+  const features = new Set<string>(LATEST.features);
+  if (builtinBuilders === undefined) features.delete(FEATURE.ownBuilders);
+  if (restriction !== undefined) features.add(FEATURE.addToStoreScanning);
+  if (restriction?.isSubmitting === true)
+    features.add(FEATURE.submitOutput).add(FEATURE.disableSetOptions);
+  return features;
+}
+
+function operationsFor({ restriction }: SessionOptions): typeof OPERATIONS {
+  if (restriction === undefined) return OPERATIONS;
+  return restriction.isSubmitting ? submitting : restricted;
 }
 
 /** Agrees on the version and the features that both sides know. */

@@ -49,6 +49,8 @@ export interface DerivationRequest {
       };
   /** `<path>`, `!<output>!<drvPath>` (outermost output first where nested), `=<drvPath>`. */
   readonly context: ReadonlySet<ByteString>;
+  /** The builder says what its outputs are, and has no variables for them. */
+  readonly isSubmittingOutputs?: boolean | undefined;
 }
 
 export interface MadeDerivation {
@@ -73,7 +75,7 @@ export function makeDerivation(
   closureOf: (path: StorePath) => Iterable<StorePath>,
 ): MadeDerivation {
   const { storeDir } = hasher;
-  const { name, kind } = request;
+  const { name, kind, isSubmittingOutputs = false } = request;
   const inputs = inputsOf(request.context, hasher, closureOf);
   const env = new Map(request.env);
   const outputs = new Map<OutputName, DerivationOutput>();
@@ -95,18 +97,23 @@ export function makeDerivation(
           `Cannot make fixed-output derivation "${name}": multiple outputs are not supported`,
         );
       const path = makeFixedOutputPath(storeDir, name, kind);
-      env.set("out", path);
+      if (!isSubmittingOutputs) env.set("out", path);
       outputs.set("out", { kind: "fixed", path, hash: kind.hash, method: kind.method });
       break;
     }
     case "contentAddressed":
     case "impure":
       for (const output of outputNames) {
-        env.set(output, hashPlaceholder(output));
+        if (!isSubmittingOutputs) env.set(output, hashPlaceholder(output));
         outputs.set(output, { kind: kind.kind, algorithm: kind.algorithm, method: kind.method });
       }
       break;
     case "inputAddressed":
+      if (isSubmittingOutputs)
+        throw new DevshellError(
+          "DRV_OUTPUTS_INVALID",
+          "derivation uses the 'builder-rpc-v0' feature, which may only be used with content-addressing derivations",
+        );
       for (const output of outputNames) {
         env.set(output, "");
         outputs.set(output, { kind: "deferred" });

@@ -17,6 +17,7 @@ import type { IngestionMethod, StorePath, ValidPathInfo } from "../types.ts";
 import { hashFlat } from "./contentHash.ts";
 import { canonicalise, deleteTree } from "./files.ts";
 import type { LocalStore } from "./localStore.ts";
+import { scanReferences } from "./readSource.ts";
 
 /** The largest `.drv` files hold megabytes of scripts. */
 const MAX_TEXT_BYTES = 256 << 20;
@@ -26,6 +27,8 @@ export interface DumpRequest {
   readonly method: IngestionMethod;
   readonly algorithm: HashAlgorithm;
   readonly references: readonly StorePath[];
+  /** What is looked for in the content, to be referred to where it is found. */
+  readonly candidates?: Iterable<StorePath> | undefined;
   /** How the content comes: as a NAR, or a single file's bytes. */
   readonly form: "nar" | "flat";
   readonly isRepair?: boolean | undefined;
@@ -43,15 +46,19 @@ export async function addDump(
 ): Promise<ValidPathInfo> {
   checkStorePathName(request.name);
   refuseUnsupported(request);
-  const references = checkReferences(store, request.name, request.references);
-  if (request.method === "text" && request.form === "flat" && request.isRepair !== true) {
-    const path = addTextDump(store, request.name, await collect(request, dump), references);
+  const { candidates } = request;
+  const given = checkReferences(store, request.name, request.references);
+  const isWhole = request.isRepair !== true && candidates === undefined;
+  if (request.method === "text" && request.form === "flat" && isWhole) {
+    const path = addTextDump(store, request.name, await collect(request, dump), given);
     return store.pathInfo(path);
   }
   const scratch = store.makeScratchPath();
   try {
     const narHash = await writeDump(scratch, request, dump);
     const hash = contentHash(scratch, request, narHash);
+    const found = candidates === undefined ? [] : scanReferences(scratch, candidates, undefined);
+    const references = sortedPaths(new Set([...given, ...found]));
     const path =
       request.method === "text"
         ? makeTextPath(store.storeDir, request.name, hash, references)

@@ -198,6 +198,35 @@ export function addToStore(wire: Wire, add: AddRequest): Call<ValidPathInfo> {
 }
 export const ANY_METHOD_SINCE = 25;
 
+/** Frames follow, as for {@link addToStore}; what the content refers to the server finds. */
+export function addToStoreScanning(wire: Wire, add: Omit<AddRequest, "references" | "isRepair">): Call<StorePath> {
+  if (!wire.version.features.has(FEATURE.addToStoreScanning))
+    throw wireError(
+      "the daemon does not support AddToStoreScanning, perhaps this is not in a recursive-nix builder?",
+    );
+  const { name, method, algorithm } = add;
+  const prefix = method === "text" ? "" : "fixed:";
+  const writer = request("addToStoreScanning")
+    .string(name)
+    .string(`${prefix}${formatMethodAlgorithm(method, algorithm)}`);
+  return call(writer, function* () {
+    const path = yield* readPath(wire);
+    yield* readPathInfo(wire, path);
+    return path;
+  });
+}
+
+/** Says what an output of the derivation that is being built is. */
+export function submitOutput(wire: Wire, path: StorePath, output: OutputName): Call<void> {
+  if (!wire.version.features.has(FEATURE.submitOutput))
+    throw wireError(
+      "the daemon does not support SubmitOutput, perhaps this is not in a derivation with the `builder-rpc-v0` feature?",
+    );
+  return call(request("submitOutput").number(OPAQUE).string(path).string(output), readDone);
+}
+/** A store path, not an output of something that is yet to be built. */
+export const OPAQUE = 0;
+
 /** As daemons before 1.25 have it: a NAR follows, whatever is hashed. */
 export function addToStoreOldStyle(wire: Wire, { name, method, algorithm }: AddRequest): Call<StorePath> {
   const isUsual = method === "nar" && algorithm === "sha256";

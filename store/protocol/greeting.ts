@@ -2,7 +2,7 @@ import { DevshellError } from "../../core/index.ts";
 import {
   CLIENT_MAGIC,
   FEATURES_SINCE,
-  LATEST,
+  LATEST_OF_CLIENTS,
   OLDEST_MINOR,
   SERVER_MAGIC,
   commonFeatures,
@@ -27,7 +27,7 @@ export interface Greeting {
  */
 export function* greetDaemon(
   send: (bytes: Buffer) => void,
-  latest: ProtocolVersion = LATEST,
+  latest: ProtocolVersion = LATEST_OF_CLIENTS,
 ): Decoder<Greeting> {
   const writer = new WireWriter();
   send(writer.number(CLIENT_MAGIC).number(versionNumber(latest.minor)).take());

@@ -13,6 +13,10 @@ export const FEATURE = {
   realisationWithPath: "realisation-with-path-not-hash",
   /** The server takes no settings. */
   disableSetOptions: "disable-set-options",
+  /** Who is a builder may add what is looked through for references. */
+  addToStoreScanning: "add-to-store-scanning",
+  /** Who is a builder says what its outputs are. */
+  submitOutput: "submit-output",
   /** The server has the builders of the collection `<debian>`: it is one of ours. */
   ownBuilders: "devshell-debian-builders",
 } as const;
@@ -20,6 +24,16 @@ export const FEATURE = {
 export const LATEST: ProtocolVersion = {
   minor: 38,
   features: new Set([FEATURE.realisationWithPath, FEATURE.ownBuilders]),
+};
+/** What clients offer: some servers have more for builders. */
+export const LATEST_OF_CLIENTS: ProtocolVersion = {
+  minor: LATEST.minor,
+  features: new Set([
+    ...LATEST.features,
+    FEATURE.disableSetOptions,
+    FEATURE.addToStoreScanning,
+    FEATURE.submitOutput,
+  ]),
 };
 /** The oldest that Nix's own daemons served (2.18 and before). */
 export const OLDEST_MINOR = 10;
@@ -86,6 +100,8 @@ export const OPERATION = {
   addBuildLog: 45,
   buildPathsWithResults: 46,
   addPermRoot: 47,
+  submitOutput: 1000,
+  addToStoreScanning: 1001,
 } as const;
 export type OperationName = keyof typeof OPERATION;
 

@@ -20,8 +20,9 @@ import { EXTERNAL_BUILD_DIR, launchExternally, withoutMark } from "./launchExter
 import type { OutputPaths } from "./outputPaths.ts";
 import { runPostBuildHook } from "./postBuildHook.ts";
 import { runPreBuildHook } from "./preBuildHook.ts";
-import { RECURSIVE_NIX } from "./restriction.ts";
+import { BUILDER_RPC, RECURSIVE_NIX } from "./restriction.ts";
 import { compareOutputs, registerOutputs } from "./registerBuild.ts";
+import { refuseSubmission, registerSubmitted } from "./registerSubmitted.ts";
 import { checkSandboxStore, launchInSandbox, sandboxBuildDir } from "./sandbox.ts";
 import { Scratch, existsAt } from "./scratch.ts";
 
@@ -45,9 +46,16 @@ export async function buildDerivation(request: BuildRequest): Promise<OutputPath
     request.builtin === undefined,
   );
   try {
-    let { inputPaths } = request;
-    if (request.builtin !== undefined) await runBuiltin(request, request.builtin, scratch, log);
-    else inputPaths = new Set([...inputPaths, ...(await runForeign(request, scratch, log))]);
+    const made =
+      request.builtin === undefined
+        ? await runForeign(request, scratch, log)
+        : await runBuiltin(request, request.builtin, scratch, log);
+    const inputPaths = new Set([...request.inputPaths, ...made.added]);
+    if (made.submitted !== undefined) {
+      const outputs = registerSubmitted(request, made.submitted);
+      await runPostBuildHook(request, outputs);
+      return outputs;
+    }
     for (const [name] of derivation.outputs)
       if (!existsAt(scratch.hostPath(name)) && !isThere(request, name))
         throw new DevshellError(
@@ -72,12 +80,15 @@ function isThere(request: BuildRequest, name: OutputName): boolean {
   return path !== undefined && request.store.isValidPath(path);
 }
 
-/** @returns what its outputs may refer to beside its inputs */
-async function runForeign(
-  request: BuildRequest,
-  scratch: Scratch,
-  log: BuildLog,
-): Promise<ReadonlySet<StorePath>> {
+/** What a builder did beside leaving outputs behind. */
+interface Made {
+  /** What its outputs may refer to beside its inputs. */
+  readonly added: ReadonlySet<StorePath>;
+  /** What it says its outputs are. */
+  readonly submitted: ReadonlyMap<OutputName, StorePath> | undefined;
+}
+
+async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog): Promise<Made> {
   const { store, derivation, options, inputPaths, pathInfo } = request;
   const { settings } = store;
   const external = externalBuilderFor(settings, derivation.system);
@@ -93,7 +104,8 @@ async function runForeign(
         ? scratch.buildDir
         : sandboxBuildDir(settings);
   const extraPaths = await runPreBuildHook(request, scratch.chrootDir);
-  await using service = options.requiredSystemFeatures.includes(RECURSIVE_NIX)
+  refuseSubmission(request);
+  await using service = options.requiredSystemFeatures.some((name) => USES_STORE.has(name))
     ? await BuilderService.start(request, scratch, buildDir)
     : undefined;
   const input = builderInput({
@@ -160,8 +172,10 @@ async function runForeign(
   });
   if (exit.kind !== "exited" || exit.status !== 0) throw builderFailure(request, exit, log, scratch);
   if (scratch.chrootDir !== undefined) checkSandboxStore(scratch.chrootDir, settings.storeDir);
-  return service?.added() ?? new Set();
+  return { added: service?.added() ?? new Set(), submitted: service?.submitted() };
 }
+
+const USES_STORE: ReadonlySet<string> = new Set([RECURSIVE_NIX, BUILDER_RPC]);
 
 async function writeInput(scratch: Scratch, path: ByteString, content: ByteString): Promise<void> {
   const file = fsPath(path);
@@ -217,7 +231,7 @@ async function runBuiltin(
   builtin: BuiltinBuilder,
   scratch: Scratch,
   log: BuildLog,
-): Promise<void> {
+): Promise<Made> {
   const { drvPath, derivation, store, signal } = request;
   try {
     await builtin({
@@ -231,6 +245,7 @@ async function runBuiltin(
       progress: request.onProgress,
       signal,
     });
+    return { added: new Set(), submitted: undefined };
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof DevshellError)) throw error;

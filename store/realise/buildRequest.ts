@@ -5,7 +5,7 @@ import { storePathBaseName } from "../format/storePath.ts";
 import type { BuiltinBuilder, Derivation, OutputName, StorePath, ValidPathInfo } from "../types.ts";
 import type { DerivationOptions } from "./derivationOptions.ts";
 import { externalBuilderFor } from "./externalBuilders.ts";
-import { RECURSIVE_NIX, type ServeBuilder } from "./restriction.ts";
+import { BUILDER_RPC, RECURSIVE_NIX, type ServeBuilder } from "./restriction.ts";
 import type { RealiseStore } from "./storePort.ts";
 
 /** Build what is missing, compare with what is there, or replace it. */
@@ -120,5 +120,6 @@ function systemFeatures({ raw }: RealiseStore["settings"]["config"]): readonly s
     ...(existsSync("/dev/kvm") ? ["kvm"] : []),
     "nixos-test",
     ...(experimental.includes(RECURSIVE_NIX) ? [RECURSIVE_NIX] : []),
-  ];
+    ...(experimental.includes("dynamic-derivations") ? [BUILDER_RPC] : []),
+  ].sort();
 }

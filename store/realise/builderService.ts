@@ -7,9 +7,9 @@ import { narChunks } from "../format/nar.ts";
 import { restoreNar } from "../format/narRestore.ts";
 import { storePathBaseName } from "../format/storePath.ts";
 import { shortSocketPath } from "../remote/daemonAddress.ts";
-import type { StorePath } from "../types.ts";
+import type { OutputName, StorePath } from "../types.ts";
 import type { BuildRequest } from "./buildRequest.ts";
-import { RECURSIVE_NIX, Restriction } from "./restriction.ts";
+import { BUILDER_RPC, RECURSIVE_NIX, Restriction } from "./restriction.ts";
 import { sandboxedPath } from "./sandbox.ts";
 import type { Scratch } from "./scratch.ts";
 
@@ -46,19 +46,20 @@ export class BuilderService implements AsyncDisposable {
    */
   static async start(request: BuildRequest, scratch: Scratch, buildDir: string): Promise<BuilderService> {
     const { drvPath, serveBuilder, inputPaths, store } = request;
+    const isSubmitting = request.options.requiredSystemFeatures.includes(BUILDER_RPC);
     if (serveBuilder === undefined)
       throw new DevshellError(
         "BUILD_REJECTED",
-        `Cannot build '${drvPath}'.\nReason: its builder wants to use the store (${RECURSIVE_NIX}), which is not served here.`,
+        `Cannot build '${drvPath}'.\nReason: its builder wants to use the store (${isSubmitting ? BUILDER_RPC : RECURSIVE_NIX}), which is not served here.`,
         { exitStatus: 100 },
       );
     const storeFd = openSandboxStore(scratch, store.settings.storeDir);
     const show = async (path: StorePath): Promise<void> => {
       store.addTempRoots([path]);
-      if (storeFd !== undefined && scratch.chrootDir !== undefined)
+      if (storeFd !== undefined && scratch.chrootDir !== undefined && !isSubmitting)
         await copyIntoSandbox(store.realPath(path), path, { chrootDir: scratch.chrootDir, storeFd });
     };
-    const restriction = new Restriction(inputPaths, show);
+    const restriction = new Restriction(inputPaths, show, isSubmitting);
     const isStranger = request.isForStranger || scratch.chrootDir !== undefined;
     const connections = new Map<Socket, Promise<void>>();
     const server = createServer((socket) => {
@@ -82,6 +83,11 @@ export class BuilderService implements AsyncDisposable {
   /** What the builder may refer to beside its inputs. */
   added(): ReadonlySet<StorePath> {
     return this.#restriction.added();
+  }
+
+  /** What it said its outputs are; `undefined` where it leaves them behind. */
+  submitted(): ReadonlyMap<OutputName, StorePath> | undefined {
+    return this.#restriction.isSubmitting ? this.#restriction.submitted() : undefined;
   }
 
   /** Builds that it has asked for and not waited for end with it. */

@@ -57,7 +57,7 @@ export async function registerOutputs(request: BuildRequest, scratch: Scratch): 
 }
 
 /** We vouch for what we built ourselves. */
-function registerRealisation({ store }: BuildRequest, realisation: UnsignedRealisation): void {
+export function registerRealisation({ store }: BuildRequest, realisation: UnsignedRealisation): void {
   const signatures = readSecretKeys(store.settings.config).map((key) => signRealisation(realisation, key));
   store.registerRealisation({ ...realisation, signatures });
 }

@@ -1,8 +1,12 @@
 import type { Socket } from "node:net";
-import type { StorePath } from "../types.ts";
+import { DevshellError } from "../../core/index.ts";
+import type { OutputName, StorePath } from "../types.ts";
 
 /** The system feature by which a derivation asks that its builder may use the store. */
 export const RECURSIVE_NIX = "recursive-nix";
+
+/** The system feature by which it asks that its builder says what its outputs are, in place of leaving them behind. */
+export const BUILDER_RPC = "builder-rpc-v0";
 
 /** Serves the store's protocol to one connection of a builder. */
 export type ServeBuilder = (
@@ -18,11 +22,19 @@ export type ServeBuilder = (
 export class Restriction {
   readonly #inputs: ReadonlySet<StorePath>;
   readonly #added = new Set<StorePath>();
+  readonly #submitted = new Map<OutputName, StorePath>();
+  /** The builder says what its outputs are. */
+  readonly isSubmitting: boolean;
   readonly #show: (path: StorePath) => Promise<void>;
 
   /** @param show lets the builder find a path's files */
-  constructor(inputs: ReadonlySet<StorePath>, show: (path: StorePath) => Promise<void>) {
+  constructor(
+    inputs: ReadonlySet<StorePath>,
+    show: (path: StorePath) => Promise<void>,
+    isSubmitting = false,
+  ) {
     this.#inputs = inputs;
+    this.isSubmitting = isSubmitting;
     this.#show = show;
   }
 
@@ -47,5 +59,21 @@ export class Restriction {
       await this.#show(path);
       this.#added.add(path);
     }
+  }
+
+  /** What the builder says its outputs are, so far. */
+  submitted(): ReadonlyMap<OutputName, StorePath> {
+    return this.#submitted;
+  }
+
+  /** @throws {DevshellError} `SUBMIT_DUPLICATE` */
+  submit(output: OutputName, path: StorePath): void {
+    const known = this.#submitted.get(output);
+    if (known !== undefined)
+      throw new DevshellError(
+        "SUBMIT_DUPLICATE",
+        `Attempted to submit duplicate output '${output}' (old '${known}', new '${path}')`,
+      );
+    this.#submitted.set(output, path);
   }
 }

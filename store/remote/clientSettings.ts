@@ -1,5 +1,7 @@
 import type { ClientSettings } from "../protocol/clientSettings.ts";
 import { VERBOSITY } from "../protocol/messages.ts";
+import type { Wire } from "../protocol/values.ts";
+import { FEATURE } from "../protocol/version.ts";
 import type { StoreConfig } from "../types.ts";
 
 /** Options that concern evaluation, commands and fetching: a store has no use for them. */
@@ -32,4 +34,9 @@ export function settingsForDaemon(config: StoreConfig): ClientSettings {
     substitute: config.substitute,
     named: new Map(named.sort().map((name) => [name, config.raw.get(name) ?? ""])),
   };
+}
+
+/** Whether the daemon wants to be told settings: one that serves a builder may not. */
+export function takesSettings({ version }: Wire): boolean {
+  return !version.features.has(FEATURE.disableSetOptions);
 }

@@ -4,7 +4,7 @@ import type { ServerMessage } from "../protocol/messages.ts";
 import { Semaphore } from "../realise/semaphore.ts";
 import type { DaemonPlace, RealiseEvent, StorePath, StoreSettings } from "../types.ts";
 import { ActivityEvents } from "./activityEvents.ts";
-import { settingsForDaemon } from "./clientSettings.ts";
+import { settingsForDaemon, takesSettings } from "./clientSettings.ts";
 import { openConnection } from "./daemonAddress.ts";
 import { DaemonClient } from "./daemonClient.ts";
 
@@ -99,7 +99,7 @@ export class DaemonPool implements Disposable {
     try {
       const options = { storeDir, onMessage: this.#onGreeting };
       const client = await DaemonClient.connect(await openConnection(this.#place.address), options, signal);
-      await client.run(calls.setOptions(client.wire, settingsForDaemon(config)));
+      if (takesSettings(client.wire)) await client.run(calls.setOptions(client.wire, settingsForDaemon(config)));
       return client;
     } catch (error) {
       signal?.throwIfAborted();

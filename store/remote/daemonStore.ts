@@ -11,7 +11,7 @@ import {
   makeTextPath,
   sortedPaths,
 } from "../format/storePath.ts";
-import { hashFlat, hashMismatch } from "../local/contentHash.ts";
+import { fileChunks, hashFlat, hashMismatch } from "../local/contentHash.ts";
 import { rememberAnswers, scanReferences } from "../local/readSource.ts";
 import { readDerivationText } from "../local/derivationText.ts";
 import { addPermanentRoot, indirectRootOf } from "../local/roots.ts";
@@ -46,7 +46,7 @@ import type {
 } from "../types.ts";
 import { ActivityEvents } from "./activityEvents.ts";
 import { BlockingClient } from "./blockingClient.ts";
-import { settingsForDaemon } from "./clientSettings.ts";
+import { settingsForDaemon, takesSettings } from "./clientSettings.ts";
 import { openChannel } from "./daemonAddress.ts";
 import type { DaemonClient } from "./daemonClient.ts";
 import { DaemonPaths } from "./daemonPaths.ts";
@@ -265,6 +265,20 @@ export class DaemonStore implements Store {
     return this.#added(storePath, sendFiles(this.#client, request, path, { filter, url }));
   }
 
+  /** Adds what may refer to anything that a builder sees; only builders can. */
+  addScanned(path: ByteString, request: Parameters<typeof calls.addToStoreScanning>[1]): StorePath {
+    checkStorePathName(request.name);
+    const call = calls.addToStoreScanning(this.#wire, request);
+    const added = this.#client.runFramed(call, request.method === "nar" ? narChunks(path) : fileChunks(path));
+    this.#paths.noteValid([added]);
+    return added;
+  }
+
+  /** Says what an output of the derivation is whose builder we are. */
+  submitOutput(path: StorePath, output: OutputName): void {
+    this.#client.run(calls.submitOutput(this.#wire, path, output));
+  }
+
   async addToStoreFromStream(
     info: IncomingPathInfo,
     source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -391,7 +405,8 @@ export class DaemonStore implements Store {
           else events.take(message);
         },
       });
-      client.run(calls.setOptions(client.wire, settingsForDaemon(this.settings.config)));
+      if (takesSettings(client.wire))
+        client.run(calls.setOptions(client.wire, settingsForDaemon(this.settings.config)));
       this.#blocking = client;
       return client;
     } catch (error) {

@@ -65,3 +65,53 @@ it("builders that do not ask for it get nothing, nor do any where the feature is
   const { err } = t.run("nix-build", [...off, "-E", expression('"recursive-nix"')]);
   expect(err).toContain("Required features: {recursive-nix}");
 });
+
+const SUBMITTING = {
+  NIX_CONFIG:
+    "sandbox = false\nsubstituters =\nexperimental-features = nix-command ca-derivations dynamic-derivations",
+};
+
+/** A derivation with two outputs whose builder says what they are. */
+function submittingDerivation(script: string): string {
+  return `derivation {
+    name = "said"; outputs = [ "out" "doc" ]; system = builtins.currentSystem; builder = "/bin/sh";
+    requiredSystemFeatures = [ "builder-rpc-v0" ];
+    __contentAddressed = true; outputHashMode = "nar"; outputHashAlgo = "sha256";
+    PATH = "${t.root}/bin:/usr/bin:/bin";
+    dependency = builtins.toFile "dependency" "";
+    args = [ "-ec" ''${script}'' ];
+  }`;
+}
+
+it("a builder says itself what its outputs are, and what they refer to is found", () => {
+  const script = `
+    [ -z "$out$doc" ]
+    mkdir docs; echo $dependency > docs/text
+    added=$(nix store add --scan -n said-doc ./docs)
+    nix store submit-output $added doc
+    echo $added > main
+    nix store submit-output $(nix store add --scan -n said ./main) out
+    nix store submit-output $added doc && exit 9
+    nix path-info --all && exit 9
+    true`;
+  const built = t.run("nix-build", ["--no-out-link", "-E", submittingDerivation(script)], { env: SUBMITTING });
+  expect(built.err).toContain("Attempted to submit duplicate output 'doc'");
+  expect(built.err).toContain("builders may not ask for 'queryAllValidPaths'");
+  expect(`${built.status} ${built.err.slice(-2000)}`).toMatch(/^0/);
+  const referencesOf = (path: string): string =>
+    t.run("nix-store", ["-q", "--references", path], { env: SUBMITTING }).out.trim();
+  const doc = referencesOf(built.out.trim());
+  expect(doc).toMatch(/-said-doc$/);
+  expect(referencesOf(doc)).toMatch(/-dependency$/);
+}, 60_000);
+
+it("outputs that a builder does not submit, or under another name, are missing", () => {
+  const fail = (script: string): string => {
+    const { status, err } = t.run("nix-build", ["-E", submittingDerivation(script)], { env: SUBMITTING });
+    expect(status).toBe(100);
+    return err;
+  };
+  expect(fail("true")).toContain("failed to submit output path for 'doc'");
+  const misnamed = "echo > text; nix store submit-output $(nix store add -n other ./text) doc";
+  expect(fail(misnamed)).toMatch(/output 'doc' .* was named 'other', expected 'said-doc'/);
+}, 60_000);

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { DevshellError, bytesOfText, formatHash, parseHash } from "../../../core/index.ts";
 import {
+  DaemonStore,
   invalidPath,
   isWholeAddress,
   openObjectTree,
@@ -69,6 +70,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   optimize: optimise,
   "path-from-hash-part": pathFromHashPart,
   "prefetch-file": prefetch,
+  "submit-output": submitOutput,
 };
 
 const ANY_STORE_ACTIONS: Readonly<Record<string, AnyStoreAction>> = {
@@ -204,6 +206,7 @@ const GIVEN = new Set([
   "--no-contents",
   "--no-trust",
   "--recursive",
+  "--scan",
   "--skip-alive",
   "--skip-live",
   "--unpack",
@@ -222,15 +225,38 @@ function add({ context, words, values, given }: StoreRequest, mode: string): num
   for (const word of words) {
     const path = resolve(word);
     const name = values.get("--name") ?? basename(path);
-    if (mode === "text") {
+    if (mode === "text" && !given.has("--scan")) {
       printLine(context.store.addText(name, readFileSync(path).toString("latin1"), []));
       continue;
     }
     const method = given.has("--flat") ? "flat" : mode;
+    if (given.has("--scan")) {
+      printLine(serverOf(context, "--scan").addScanned(bytesOfText(path), { name, method, algorithm }));
+      continue;
+    }
     printLine(
       context.store.addPath(bytesOfText(path), { name, method, algorithm, isDryRun: given.has("--dry-run") }),
     );
   }
+  return 0;
+}
+
+/** The store of the build that this is run by. @throws {DevshellError} `CLI_NO_BUILDER` */
+function serverOf({ store: opened }: StoreContext, what: string): DaemonStore {
+  if (opened instanceof DaemonStore) return opened;
+  throw new DevshellError("CLI_NO_BUILDER", `'${what}' works only in a builder that uses the store`, {
+    hint: "the derivation needs the system feature recursive-nix or builder-rpc-v0",
+  });
+}
+
+function submitOutput({ context, words }: StoreRequest): number {
+  const [word, output, ...more] = words;
+  if (word === undefined || output === undefined || more.length > 0)
+    throw usageError("nix store submit-output", "a store path and the name of an output are expected");
+  serverOf(context, "nix store submit-output").submitOutput(
+    storePathOf(context.settings.storeDir, word),
+    bytesOfText(output),
+  );
   return 0;
 }
 

@@ -239,7 +239,7 @@ async function addNar(
 }
 
 /** Gives a reader the frames that follow; what it leaves is read and dropped, so that the next request is found. */
-async function framed<T>(session: Session, use: (frames: FramedSource) => Promise<T>): Promise<T> {
+export async function framed<T>(session: Session, use: (frames: FramedSource) => Promise<T>): Promise<T> {
   const frames = new FramedSource(session.source);
   try {
     return await use(frames);

@@ -1,6 +1,7 @@
 import type { OperationName } from "../../protocol/version.ts";
 import type { Operation } from "../session.ts";
 import { adding } from "./adding.ts";
+import { ofBuilders } from "./ofBuilders.ts";
 import { building } from "./building.ts";
 import { queries } from "./queries.ts";
 import { sending } from "./sending.ts";
@@ -38,9 +39,17 @@ export const restricted: Operations = {
     "addTempRoot",
     "addIndirectRoot",
   ]),
+  ...pick(ofBuilders, ["addToStoreScanning"]),
   ...pick(building, ["buildPaths", "buildPathsWithResults", "ensurePath", "queryMissing"]),
   ...pick(sending, ["narFromPath"]),
   ...pick(upkeep, ["setOptions", "findRoots", "syncWithGc"]),
+};
+
+/** What builders may ask for that say themselves what their outputs are: what depends on nothing but their inputs. */
+export const submitting: Operations = {
+  ...pick(queries, ["isValidPath", "queryValidPaths"]),
+  ...pick(adding, ["addToStore", "addTextToStore", "addToStoreNar", "addMultipleToStore", "addTempRoot"]),
+  ...ofBuilders,
 };
 
 function pick(operations: Operations, names: readonly OperationName[]): Operations {
