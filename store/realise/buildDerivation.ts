@@ -140,7 +140,7 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
           workDir,
         })
       : scratch.chrootDir === undefined
-        ? launchDirectly(command)
+        ? launchDirectly(command, scratch.builderUser)
         : await launchInSandbox({
             settings,
             command,
@@ -148,7 +148,7 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
             inputPaths,
             realPath: (path) => store.realPath(path),
             hasNetwork: hasNetwork(derivation),
-            builderUid: scratch.builderUid,
+            builderUser: scratch.builderUser,
             extraPaths,
           });
   const maxLogBytes = Number(settings.config.raw.get("max-build-log-size") ?? "0");
@@ -180,7 +180,8 @@ const USES_STORE: ReadonlySet<string> = new Set([RECURSIVE_NIX, BUILDER_RPC]);
 async function writeInput(scratch: Scratch, path: ByteString, content: ByteString): Promise<void> {
   const file = fsPath(path);
   await writeFile(file, content, { encoding: "latin1", flag: "wx" });
-  if (scratch.builderUid !== undefined) await chown(file, scratch.builderUid, scratch.builderUid);
+  const { builderUser } = scratch;
+  if (builderUser !== undefined) await chown(file, builderUser.uid, builderUser.gid);
 }
 
 function builderFailure(

@@ -4,6 +4,7 @@ import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import { DevshellError, bytesOfText, quoteForShell, textOfBytes, type ByteString } from "../../core/index.ts";
 import { findProgram } from "../../io/index.ts";
+import { asUser, type BuilderUser } from "./sandboxMethod.ts";
 import type { BuilderChild, BuilderThread, ChildExit, StartOrder } from "./builderThread.ts";
 
 /** What is to be run, as the builder itself sees it. */
@@ -189,14 +190,15 @@ export function builderLimits(environment: NodeJS.ProcessEnv = process.env): str
   return `umask 022; ulimit -c 0${restored}`;
 }
 
-/** How to start a builder without a sandbox. */
-export function launchDirectly(command: BuilderCommand): BuilderLaunch {
+/** How to start a builder without a sandbox. @param user who it is to be, where that is not us */
+export function launchDirectly(command: BuilderCommand, user?: BuilderUser): BuilderLaunch {
   const sh = findProgram("dash") ?? findProgram("sh") ?? "/bin/sh";
   const { safe, withheld, odd } = splitEnvironment(command.env);
   const script = `${builderLimits()}\nunset OLDPWD SHLVL 2>/dev/null || :\n${exportLines(withheld)}exec ${envWords(odd)}"$@" 2>&1`;
   return {
     argv: [
       ...deathSignal(),
+      ...(user === undefined ? [] : [findProgram("setpriv") ?? "setpriv", ...asUser(user)]),
       sh,
       "-c",
       script,

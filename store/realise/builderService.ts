@@ -76,7 +76,8 @@ export class BuilderService implements AsyncDisposable {
     const place = join(scratch.buildDir, SOCKET);
     await listenAt(server, place);
     chmodSync(fsPath(place), 0o600);
-    if (scratch.builderUid !== undefined) await chown(fsPath(place), scratch.builderUid, scratch.builderUid);
+    const { builderUser } = scratch;
+    if (builderUser !== undefined) await chown(fsPath(place), builderUser.uid, builderUser.gid);
     return new BuilderService(`unix://${buildDir}/${SOCKET}`, { server, restriction, storeFd, connections });
   }
 

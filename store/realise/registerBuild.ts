@@ -75,7 +75,7 @@ async function register(
     return await store.registerOutputs({
       outputs,
       settled,
-      builderUid: scratch.builderUid,
+      builderUid: scratch.builderUser?.uid,
       takenOver: scratch.takenOver,
       // A sibling that is valid already may be referred to as well.
       candidates: [...inputPaths, ...finalPaths(derivation)],
@@ -203,9 +203,9 @@ function replaceOutput(
   { store, drvPath }: BuildRequest,
   known: ValidPathInfo,
   scratchPath: ByteString,
-  { builderUid, takenOver }: Scratch,
+  { builderUser, takenOver }: Scratch,
 ): void {
-  canonicalise(scratchPath, { builderUid, takenOver });
+  canonicalise(scratchPath, { builderUid: builderUser?.uid, takenOver });
   if (!hashNar(scratchPath).hash.digest.equals(known.narHash.digest))
     throw new DevshellError(
       "REALISE_NOT_REPAIRED",

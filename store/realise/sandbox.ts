@@ -21,6 +21,7 @@ import {
   asUser,
   canDropGroups,
   sandboxMethod,
+  type BuilderUser,
   type Tools,
 } from "./sandboxMethod.ts";
 import { Binds, fstabOf, type Bind } from "./sandboxMounts.ts";
@@ -47,7 +48,7 @@ export interface SandboxRequest {
   /** Where a store path's files lie on the host. */
   readonly realPath: (path: StorePath) => ByteString;
   /** Whose the build directory is and who the builder is outside, where that is not us. */
-  readonly builderUid: number | undefined;
+  readonly builderUser: BuilderUser | undefined;
   /** Fixed outputs keep the host's network. */
   readonly hasNetwork: boolean;
   /** Beside those of the settings, in their form. */
@@ -66,8 +67,9 @@ export async function launchInSandbox(request: SandboxRequest): Promise<BuilderL
   const binds = new Binds(root);
   const buildDir = sandboxBuildDir(settings);
   await makeSkeleton(root, settings.storeDir, buildDir);
-  const { builderUid } = request;
-  if (builderUid !== undefined) await chown(fsPath(join(root, settings.storeDir)), builderUid, builderUid);
+  const { builderUser } = request;
+  if (builderUser !== undefined)
+    await chown(fsPath(join(root, settings.storeDir)), builderUser.uid, builderUser.gid);
   for (const path of request.inputPaths) await binds.show(request.realPath(path), path);
   await binds.bind(command.hostBuildDir, buildDir, "rw");
   for (const device of ["full", "null", "random", "tty", "urandom", "zero"])
@@ -77,7 +79,7 @@ export async function launchInSandbox(request: SandboxRequest): Promise<BuilderL
   if (request.hasNetwork)
     for (const { source, target } of networkFiles(settings)) await binds.bind(source, target, "ro");
   // Our own mask may be stricter than another user can do with.
-  if (builderUid !== undefined && (process.umask() & 0o055) !== 0) await openToAll(root);
+  if (builderUser !== undefined && (process.umask() & 0o055) !== 0) await openToAll(root);
   await writeFile(fsPath(join(chrootDir, "fstab")), fstabOf(binds.list), "latin1");
   const { safe, withheld, odd } = splitEnvironment(command.env);
   const inner = [command.builder, ...command.args].map(processText);
@@ -92,7 +94,7 @@ export async function launchInSandbox(request: SandboxRequest): Promise<BuilderL
           root,
           chrootDir,
           buildDir,
-          builderUid,
+          builderUser,
           isolateNetwork,
           prefix: envWords(odd),
           wrapped,
@@ -105,7 +107,7 @@ export async function launchInSandbox(request: SandboxRequest): Promise<BuilderL
           binds: binds.list,
           wrapped,
         });
-  const withoutGroups = builderUid === undefined ? await groupWords(settings) : [];
+  const withoutGroups = builderUser === undefined ? await groupWords(settings) : [];
   return {
     argv: [...deathSignal(withoutGroups), ...argv],
     env: safe,
@@ -219,7 +221,7 @@ interface UnshareRequest extends Omit<SetupScriptRequest, "tools"> {
 
 function unshareCommand(tools: Tools, request: UnshareRequest): readonly string[] {
   const namespaces = ["--mount", "--pid", "--ipc", "--uts"];
-  if (request.builderUid === undefined) namespaces.unshift("--user", "--map-root-user");
+  if (request.builderUser === undefined) namespaces.unshift("--user", "--map-root-user");
   if (request.isolateNetwork) namespaces.push("--net");
   const script = setupScript({ ...request, tools });
   return [
@@ -241,7 +243,7 @@ interface SetupScriptRequest {
   readonly chrootDir: string;
   readonly buildDir: string;
   readonly tools: Tools;
-  readonly builderUid: number | undefined;
+  readonly builderUser: BuilderUser | undefined;
   readonly isolateNetwork: boolean;
   /** Words before the last command. */
   readonly prefix: string;
@@ -252,7 +254,7 @@ function setupScript({
   chrootDir,
   buildDir,
   tools,
-  builderUid,
+  builderUser,
   isolateNetwork,
   prefix,
 }: SetupScriptRequest): string {
@@ -265,7 +267,7 @@ function setupScript({
     builderLimits(),
     `${mount} --all --fstab ${quoteForShell(processText(join(chrootDir, "fstab")))}`,
     `${mount} -t proc -o nosuid,nodev,noexec proc ${at("/proc")}`,
-    ...(builderUid === undefined ? protectKernel(mount, at("/proc")) : []),
+    ...(builderUser === undefined ? protectKernel(mount, at("/proc")) : []),
     `${mount} -t tmpfs -o nosuid,nodev,mode=1777 tmpfs ${at("/dev/shm")}`,
     `${mount} -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts ${at("/dev/pts")} 2>/dev/null || :`,
     hostname === undefined ? "" : `${quoteForShell(hostname)} localhost 2>/dev/null || :`,
@@ -275,17 +277,17 @@ function setupScript({
     // Entered from within: another user may not pass the directories above.
     `cd ${at("/")}`,
     `unset OLDPWD SHLVL 2>/dev/null || :; export PWD=${quoteForShell(buildDir)}`,
-    `exec ${prefix}${anotherUser(tools, builderUid)}${quoteForShell(tools.unshare)} --user --map-user=${SANDBOX_UID} --map-group=${SANDBOX_GID} ` +
+    `exec ${prefix}${anotherUser(tools, builderUser)}${quoteForShell(tools.unshare)} --user --map-user=${SANDBOX_UID} --map-group=${SANDBOX_GID} ` +
       `--root=. --wd=${quoteForShell(buildDir)} -- "$@" 2>&1`,
   ]
     .filter((line) => line !== "")
     .join("\n");
 }
 
-function anotherUser({ setpriv }: Tools, uid: number | undefined): string {
-  return uid === undefined || setpriv === undefined
+function anotherUser({ setpriv }: Tools, user: BuilderUser | undefined): string {
+  return user === undefined || setpriv === undefined
     ? ""
-    : `${[setpriv, ...asUser(uid)].map(quoteForShell).join(" ")} `;
+    : `${[setpriv, ...asUser(user)].map(quoteForShell).join(" ")} `;
 }
 
 /** The kernel's files that root may write to whatever its namespaces; shown read-only where the builder is root. */

@@ -11,23 +11,36 @@ const FIRST_BUILDER_UID = 872_415_232;
 const BUILDER_UIDS = 1 << 16;
 let builders = 0;
 
-/**
- * The user that a builder runs as, where it can be another than ours: as root it would be the host's root to whatever
- * looks at user ids only, such as the kernel's own files and sockets.
- */
-export async function allocateBuilderUid(): Promise<number | undefined> {
+/** Who a builder is outside. */
+export interface BuilderUser {
+  readonly uid: number;
+  readonly gid: number;
+  /** All that it is in, or none. */
+  readonly groups: readonly number[];
+}
+
+/** Whether builders in the sandbox can be other users than we are. */
+export async function canBeOthers(): Promise<boolean> {
   const found = await sandboxMethod();
-  if (found.kind !== "unshare" || found.tools.setpriv === undefined) return undefined;
+  return found.kind === "unshare" && found.tools.setpriv !== undefined;
+}
+
+/**
+ * A user for a builder that the system knows nothing of: as root it would be the host's root to whatever looks at user
+ * ids only, such as the kernel's own files and sockets.
+ */
+export function inventUser(): BuilderUser {
   // Processes that build at the same time seldom get the same.
-  return FIRST_BUILDER_UID + ((process.pid * 64 + builders++) % BUILDER_UIDS);
+  const uid = FIRST_BUILDER_UID + ((process.pid * 64 + builders++) % BUILDER_UIDS);
+  return { uid, gid: uid, groups: [] };
 }
 
 /** Words of `setpriv` that make what follows another user for good; the kernel kills it when its parent dies. */
-export function asUser(uid: number): readonly string[] {
+export function asUser({ uid, gid, groups }: BuilderUser): readonly string[] {
   return [
     `--reuid=${uid}`,
-    `--regid=${uid}`,
-    "--clear-groups",
+    `--regid=${gid}`,
+    ...(groups.length === 0 ? WITHOUT_GROUPS : [`--groups=${groups.join(",")}`]),
     "--inh-caps=-all",
     "--bounding-set=-all",
     "--no-new-privs",
@@ -89,7 +102,7 @@ async function findMethod(): Promise<SandboxMethod> {
     const nested = [unshare, "--user", `--map-user=${SANDBOX_UID}`, "--root=/", sh, "-c", ":"];
     const setpriv = findProgram("setpriv");
     if (setpriv !== undefined && process.geteuid?.() === 0) {
-      const other = [setpriv, ...asUser(FIRST_BUILDER_UID)];
+      const other = [setpriv, ...asUser(inventUser())];
       if ((await tryProgram(unshare, [...flags, ...other, ...nested])) === undefined)
         return { kind: "unshare", tools: { unshare, setpriv, mount, sh } };
     }

@@ -23,10 +23,11 @@ import { tryLock } from "../local/fileLock.ts";
 import { deleteLargeTree } from "../local/files.ts";
 import { openIfThere } from "../local/layout.ts";
 import type { OutputName, StorePath } from "../types.ts";
+import { BuildUser, shareStoreDir } from "./buildUsers.ts";
 import { derivationLabel, hasNetwork, type BuildRequest } from "./buildRequest.ts";
 import { externalBuilderFor } from "./externalBuilders.ts";
 import { sandboxedPath } from "./sandbox.ts";
-import { allocateBuilderUid, sandboxObstacle } from "./sandboxMethod.ts";
+import { canBeOthers, inventUser, sandboxObstacle, type BuilderUser } from "./sandboxMethod.ts";
 
 const BUILD_PREFIX = "nix-build-";
 /** A running build's directory is its user's alone; one that is kept can be read by all: so they are told apart. */
@@ -39,7 +40,7 @@ export class Scratch implements AsyncDisposable {
   /** Set where the builder is to run in a sandbox. */
   readonly chrootDir: string | undefined;
   /** Who the builder is, where that is not us. */
-  readonly builderUid: number | undefined;
+  readonly builderUser: BuilderUser | undefined;
   /** As the builder is told. */
   readonly outputs: ReadonlyMap<OutputName, StorePath>;
   /** Final → scratch digests, where an output's final place is known but taken. */
@@ -53,14 +54,14 @@ export class Scratch implements AsyncDisposable {
 
   private constructor(
     request: BuildRequest,
-    place: Pick<Scratch, "buildDir" | "chrootDir" | "builderUid" | "outputs" | "rewrites"> & {
+    place: Pick<Scratch, "buildDir" | "chrootDir" | "builderUser" | "outputs" | "rewrites"> & {
       readonly lockFd: number;
     },
   ) {
     this.#request = request;
     this.buildDir = place.buildDir;
     this.chrootDir = place.chrootDir;
-    this.builderUid = place.builderUid;
+    this.builderUser = place.builderUser;
     this.outputs = place.outputs;
     this.rewrites = place.rewrites;
     this.#lockFd = place.lockFd;
@@ -96,9 +97,12 @@ export class Scratch implements AsyncDisposable {
     }
     const parent = settings.config.raw.get("build-dir") ?? buildsDir(settings.stateDir);
     const { path: buildDir, lockFd } = createLockedDirectory(parent, derivationLabel(drvPath));
-    const builderUid = isSandboxed ? await allocateBuilderUid() : undefined;
-    if (builderUid !== undefined) await chown(fsPath(buildDir), builderUid, builderUid);
-    return new Scratch(request, { buildDir, lockFd, chrootDir, builderUid, outputs, rewrites });
+    const builderUser = await userFor(request, isSandboxed);
+    if (builderUser !== undefined) {
+      await chown(fsPath(buildDir), builderUser.uid, builderUser.gid);
+      if (!isSandboxed) shareStoreDir(store.realPath(settings.storeDir), builderUser.gid);
+    }
+    return new Scratch(request, { buildDir, lockFd, chrootDir, builderUser, outputs, rewrites });
   }
 
   /** Where an output appears on the host. */
@@ -120,6 +124,7 @@ export class Scratch implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.builderUser instanceof BuildUser) await this.builderUser.release();
     if (!this.#isKept) await removeTree(this.buildDir);
     closeSync(this.#lockFd);
     if (this.chrootDir !== undefined) {
@@ -175,6 +180,18 @@ function createLockedDirectory(
     if (tryLock(lockFd, "exclusive") && existsSync(fsPath(path))) return { path, lockFd };
     closeSync(lockFd);
   }
+}
+
+/** Who the builder is to be: a build user, somebody whom nobody knows, or (`undefined`) we ourselves. */
+async function userFor(request: BuildRequest, isSandboxed: boolean): Promise<BuilderUser | undefined> {
+  const { store, derivation, drvPath, builtin, signal, onLine } = request;
+  const isForeign = builtin === undefined && externalBuilderFor(store.settings, derivation.system) === undefined;
+  const canBeOther = isSandboxed ? await canBeOthers() : isForeign;
+  if (!canBeOther) return undefined;
+  const onWait = (): void => onLine(`waiting for a free build user ID for '${drvPath}'`);
+  return (
+    (await BuildUser.acquire(store.settings, { signal, onWait })) ?? (isSandboxed ? inventUser() : undefined)
+  );
 }
 
 async function wantsSandbox({

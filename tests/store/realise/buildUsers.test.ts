@@ -1,0 +1,94 @@
+import { chmodSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { canBeOthers } from "../../../store/realise/sandboxMethod.ts";
+import { TestStore } from "../realiseFixture.ts";
+
+const GROUP = "devshell-test-builders";
+const GID = 872_500_100;
+const UIDS = [872_500_101, 872_500_102];
+
+/** A system that has such a group, with two members. */
+function useSystem(dir: string): void {
+  const program = (name: string, script: string): void =>
+    writeFileSync(join(dir, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const users = UIDS.map((uid, index) => `echo member${index}:x:${uid}:${GID}::/:/bin/false`).join("; ");
+  program(
+    "getent",
+    `case "$1 $2" in "group ${GROUP}") echo ${GROUP}:x:${GID}:member0,member1;; passwd*) ${users};; *) exit 2;; esac`,
+  );
+  program("id", `echo ${GID}`);
+  vi.stubEnv("PATH", `${dir}:${process.env["PATH"] ?? ""}`);
+}
+
+/** Real user ids of all processes. */
+function usersOfProcesses(): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return Number(/^Uid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]);
+      } catch {
+        return 0;
+      }
+    });
+}
+
+describe.skipIf(process.geteuid?.() !== 0)("build users", () => {
+  let t: TestStore;
+  const create = (sandbox: "on" | "off", group = GROUP): void => {
+    const paths = "/usr /lib=/usr/lib /lib64=/usr/lib64?";
+    const raw = new Map([
+      ["build-users-group", group],
+      ["extra-sandbox-paths", paths],
+    ]);
+    t = TestStore.create({ sandbox, raw });
+    // Others are to pass.
+    chmodSync(t.dir, 0o755);
+    mkdirSync(join(t.dir, "bin"));
+    useSystem(join(t.dir, "bin"));
+  };
+  beforeEach(() => create("off"));
+  afterEach(async () => {
+    vi.unstubAllEnvs();
+    await t[Symbol.asyncDispose]();
+  });
+
+  it("are each one build's at a time, and leave nothing running", async () => {
+    const script = (name: string): string =>
+      `PATH=/usr/bin; echo "$(id -u) $(id -g) $(id -G)"; (setsid sleep 1000 > /dev/null 2>&1 &); sleep 0.3; echo ${name} > $out`;
+    const drvs = ["a", "b", "c"].map((name) => t.derivation({ name, script: script(name) }));
+    const { failures } = await t.build(drvs);
+    expect(failures).toEqual([]);
+    const lines = t.logLines();
+    expect(new Set(lines.slice(0, 2))).toEqual(new Set(UIDS.map((uid) => `${uid} ${GID} ${GID}`)));
+    expect(lines).toHaveLength(3);
+    for (const drv of drvs)
+      expect(statSync(t.output(drv))).toMatchObject({ uid: 0, gid: expect.any(Number) as number });
+    expect(usersOfProcesses().filter((uid) => UIDS.includes(uid))).toEqual([]);
+    expect(statSync(t.store.realStoreDir).mode & 0o7777).toBe(0o1775);
+  });
+
+  it.skipIf(!(await canBeOthers()))("are who builders in the sandbox are outside", async () => {
+    await t[Symbol.asyncDispose]();
+    vi.unstubAllEnvs();
+    create("on");
+    const drv = t.derivation({ name: "inside", script: "PATH=/usr/bin; id -u; sleep 0.5; echo > $out" });
+    const built = t.build(drv);
+    await vi.waitFor(() => expect(usersOfProcesses().some((uid) => UIDS.includes(uid))).toBe(true), {
+      timeout: 8000,
+    });
+    expect((await built).failures).toEqual([]);
+    expect(t.logLines()).toEqual(["1000"]);
+  });
+
+  it("are missed where the group is not there", async () => {
+    await t[Symbol.asyncDispose]();
+    vi.unstubAllEnvs();
+    create("off", "no-such-group");
+    const { failures } = await t.build(t.derivation({ name: "none", script: "echo > $out" }));
+    expect(failures[0]?.message).toContain(
+      "the group 'no-such-group' specified in 'build-users-group' does not exist",
+    );
+  });
+});
