@@ -1,8 +1,8 @@
-import { chmodSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { canBeOthers } from "../../../store/realise/sandboxMethod.ts";
-import { TestStore } from "../realiseFixture.ts";
+import { TestStore, temporaryDirectory } from "../realiseFixture.ts";
 
 const GROUP = "devshell-test-builders";
 const GID = 872_500_100;
@@ -45,16 +45,18 @@ describe.skipIf(process.geteuid?.() !== 0)("build users", () => {
     t = TestStore.create({ sandbox, raw });
     // Others are to pass.
     chmodSync(t.dir, 0o755);
-    mkdirSync(join(t.dir, "bin"));
-    useSystem(join(t.dir, "bin"));
   };
-  beforeEach(() => create("off"));
-  afterEach(async () => {
+  // Where programs are is remembered.
+  const programs = temporaryDirectory();
+  beforeAll(() => useSystem(programs));
+  afterAll(() => {
     vi.unstubAllEnvs();
-    await t[Symbol.asyncDispose]();
+    rmSync(programs, { recursive: true });
   });
+  afterEach(() => t[Symbol.asyncDispose]());
 
   it("are each one build's at a time, and leave nothing running", async () => {
+    create("off");
     const script = (name: string): string =>
       `PATH=/usr/bin; echo "$(id -u) $(id -g) $(id -G)"; (setsid sleep 1000 > /dev/null 2>&1 &); sleep 0.3; echo ${name} > $out`;
     const drvs = ["a", "b", "c"].map((name) => t.derivation({ name, script: script(name) }));
@@ -70,8 +72,6 @@ describe.skipIf(process.geteuid?.() !== 0)("build users", () => {
   });
 
   it.skipIf(!(await canBeOthers()))("are who builders in the sandbox are outside", async () => {
-    await t[Symbol.asyncDispose]();
-    vi.unstubAllEnvs();
     create("on");
     const drv = t.derivation({ name: "inside", script: "PATH=/usr/bin; id -u; sleep 0.5; echo > $out" });
     const built = t.build(drv);
@@ -83,8 +83,6 @@ describe.skipIf(process.geteuid?.() !== 0)("build users", () => {
   });
 
   it("are missed where the group is not there", async () => {
-    await t[Symbol.asyncDispose]();
-    vi.unstubAllEnvs();
     create("off", "no-such-group");
     const { failures } = await t.build(t.derivation({ name: "none", script: "echo > $out" }));
     expect(failures[0]?.message).toContain(
