@@ -78,6 +78,7 @@ export {
   type GenerationChoice,
   type Generations,
 } from "./local/profiles.ts";
+export { topologicalSort } from "./local/topologicalSort.ts";
 export { PathAliveError } from "./local/garbage.ts";
 export { collectWhenFull } from "./local/autoCollect.ts";
 export { graphOf } from "./graphOf.ts";

@@ -7,6 +7,7 @@ import {
   type StorePath,
   type ValidPathInfo,
 } from "../../../store/index.ts";
+import { openAskedStore } from "../askedStore.ts";
 import { openContext } from "../context.ts";
 import { printLine, printLines, standardInput } from "../output.ts";
 import { storePathOf } from "../storeArgument.ts";
@@ -66,13 +67,13 @@ function* registrationsOf(store: Store, paths: readonly StorePath[]): Generator<
 }
 
 /** `nix-store --check-validity`: fails at the first path that is not valid, or prints those. */
-export function checkValidity(operation: StoreOperation): number {
+export async function checkValidity(operation: StoreOperation): Promise<number> {
   const isPrinting = switchesOf(operation, ["--print-invalid"]).has("--print-invalid");
-  using context = openContext(operation.flags);
-  const { store } = context;
+  await using asked = await openAskedStore(operation.flags);
+  const { context, store } = asked;
   for (const word of operation.words) {
-    const path = storePathOf(store.storeDir, word);
-    if (store.isValidPath(path)) continue;
+    const path = storePathOf(context.settings.storeDir, word);
+    if ((await store.query(path, context.signal)) !== undefined) continue;
     if (!isPrinting) throw new DevshellError("STORE_PATH_NOT_VALID", `path '${path}' is not valid`);
     printLine(path);
   }

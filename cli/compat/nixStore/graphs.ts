@@ -8,8 +8,13 @@ const LINE = bytesOf("│   ");
 const BLANK = "    ";
 const COLOURS = ["black", "red", "green", "blue", "magenta", "burlywood"];
 
+/** What is asked of a store, wherever it is. */
+type GraphStore = Pick<Store, "topologicalSort"> & {
+  pathInfo(path: StorePath): Pick<ReturnType<Store["pathInfo"]>, "narSizeBytes" | "references">;
+};
+
 /** `--tree`: what each path refers to, each shown in full once, flattened by topological order. */
-export function printTree(store: Store, roots: readonly StorePath[]): void {
+export function printTree(store: GraphStore, roots: readonly StorePath[]): void {
   const done = new Set<StorePath>();
   const print = (path: StorePath, firstPad: string, tailPad: string): void => {
     if (done.has(path)) {
@@ -29,7 +34,7 @@ export function printTree(store: Store, roots: readonly StorePath[]): void {
 }
 
 /** `--graph`: for Graphviz. */
-export function printDotGraph(store: Store, roots: readonly StorePath[]): void {
+export function printDotGraph(store: GraphStore, roots: readonly StorePath[]): void {
   let edges = 0;
   printLine("digraph G {");
   visit(store, roots, (path, references) => {
@@ -46,7 +51,7 @@ export function printDotGraph(store: Store, roots: readonly StorePath[]): void {
 }
 
 /** `--graphml`. */
-export function printGraphMl(store: Store, roots: readonly StorePath[]): void {
+export function printGraphMl(store: GraphStore, roots: readonly StorePath[]): void {
   printBytes(`<?xml version='1.0' encoding='utf-8'?>
 <graphml xmlns='http://graphml.graphdrawing.org/xmlns'
     xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'
@@ -70,7 +75,7 @@ export function printGraphMl(store: Store, roots: readonly StorePath[]): void {
 
 /** Every path that the roots need, the smallest by name of those known first, as Nix goes through them. */
 function visit(
-  store: Store,
+  store: GraphStore,
   roots: readonly StorePath[],
   see: (path: StorePath, references: readonly StorePath[]) => void,
 ): void {

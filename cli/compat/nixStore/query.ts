@@ -1,29 +1,13 @@
 import { DevshellError, formatHash } from "../../../core/index.ts";
 import type { StoreContext } from "../../../env/index.ts";
-import { throwFailure, type Store, type StorePath } from "../../../store/index.ts";
+import { isWholeAddress, throwFailure, type Store, type StorePath } from "../../../store/index.ts";
 import { usageError } from "../commandLine.ts";
 import { openContext } from "../context.ts";
 import { printLine, printLines } from "../output.ts";
 import { storePathOf } from "../storeArgument.ts";
 import { printDotGraph, printGraphMl, printTree } from "./graphs.ts";
 import type { StoreOperation } from "./operation.ts";
-
-type Query =
-  | "outputs"
-  | "requisites"
-  | "references"
-  | "referrers"
-  | "referrers-closure"
-  | "deriver"
-  | "valid-derivers"
-  | "binding"
-  | "hash"
-  | "size"
-  | "tree"
-  | "graph"
-  | "graphml"
-  | "resolve"
-  | "roots";
+import type { Query, QueryOptions } from "./queryElsewhere.ts";
 
 const QUERIES: Readonly<Record<string, Query>> = {
   "--outputs": "outputs",
@@ -48,18 +32,11 @@ const QUERIES: Readonly<Record<string, Query>> = {
   "--roots": "roots",
 };
 
-interface Options {
-  readonly query: Query;
-  readonly usesOutput: boolean;
-  readonly isForced: boolean;
-  readonly includesOutputs: boolean;
-  readonly binding: string;
-  readonly words: readonly string[];
-}
-
 /** `nix-store --query`. */
 export async function queryStore(operation: StoreOperation): Promise<number> {
   const options = parse(operation);
+  if (!isWholeAddress(operation.flags.store))
+    return (await import("./queryElsewhere.ts")).queryElsewhere(operation.flags, options);
   using context = openContext(operation.flags);
   const { store } = context;
   const named = (): StorePath[] => options.words.map((word) => storePathOf(store.storeDir, word));
@@ -113,7 +90,7 @@ export async function queryStore(operation: StoreOperation): Promise<number> {
   return 0;
 }
 
-function parse({ own, words }: StoreOperation): Options {
+function parse({ own, words }: StoreOperation): QueryOptions {
   const rest = [...words];
   let query: Query | undefined;
   let usesOutput = false;
@@ -171,7 +148,7 @@ async function usedPaths(
 function related(
   store: Store,
   paths: readonly StorePath[],
-  { query, includesOutputs }: Options,
+  { query, includesOutputs }: QueryOptions,
 ): StorePath[] {
   switch (query) {
     case "requisites":
