@@ -93,8 +93,14 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
   const { settings } = store;
   const external = externalBuilderFor(settings, derivation.system);
   // Started early: it takes a moment.
-  const thread = external === undefined ? builderThreadFor(settings) : undefined;
-  thread?.catch(() => undefined);
+  const starting =
+    external === undefined
+      ? builderThreadFor(settings, { hasNetwork: hasNetwork(derivation) })
+      : Promise.resolve(undefined);
+  await using _ended = {
+    [Symbol.asyncDispose]: async () => (await starting.catch(() => undefined))?.[Symbol.asyncDispose](),
+  };
+  starting.catch(() => undefined);
   const workDir = external === undefined ? scratch.buildDir : join(scratch.buildDir, "build");
   if (external !== undefined) await mkdir(fsPath(workDir), { mode: 0o700 });
   const buildDir =
@@ -155,7 +161,7 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
   const tooLong = new AbortController();
   const clean = external === undefined ? (chunk: Buffer): Buffer => chunk : withoutMark();
   const exit = await runBuilder(launch, {
-    thread: await thread,
+    thread: await starting,
     signal: AbortSignal.any([request.signal, tooLong.signal]),
     timeoutMs: settings.config.buildTimeoutSeconds * 1000,
     maxSilentMs: settings.config.maxSilentSeconds * 1000,

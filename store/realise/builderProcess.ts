@@ -113,7 +113,7 @@ async function startChild(
   const nothing = openSync("/dev/null", "r+");
   try {
     const order = { program, args, cwd, env: Object.fromEntries(env), stdio: replaceInherited(nothing) };
-    return await (thread === undefined ? startHere(order) : thread.start(order));
+    return await (thread === undefined ? startHere(order) : thread.launch(order));
   } finally {
     closeSync(nothing);
   }

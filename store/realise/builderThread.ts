@@ -5,6 +5,7 @@ import type { Worker } from "node:worker_threads";
 import { DevshellError, isFromSnapshot, spawnWorker } from "../../core/index.ts";
 import { socketPair } from "../local/socketCalls.ts";
 import type { StoreSettings } from "../types.ts";
+import { canScopeSockets } from "./filterCalls.ts";
 
 /** What the thread is to start; numbers in `stdio` are descriptors of this process. */
 export interface StartOrder {
@@ -14,6 +15,13 @@ export interface StartOrder {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   readonly stdio: readonly ("ignore" | number)[];
+}
+
+/** What is to hold for the thread and all that it starts. */
+export interface ThreadData {
+  readonly isFiltered: boolean;
+  /** Abstract sockets of others are out of reach. */
+  readonly isScoped: boolean;
 }
 
 export type ThreadReport =
@@ -47,21 +55,23 @@ interface Waiting {
 }
 
 /** Starts builders in a thread whose system calls are filtered, and those of what it starts. */
-export class BuilderThread {
+export class BuilderThread implements AsyncDisposable {
   /** Why there is no filter; such a thread starts nothing. */
   readonly obstacle: string | undefined;
   readonly #worker: Worker;
+  readonly #isShared: boolean;
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 1;
 
-  private constructor(worker: Worker, obstacle: string | undefined) {
+  private constructor(worker: Worker, obstacle: string | undefined, isShared: boolean) {
     this.#worker = worker;
+    this.#isShared = isShared;
     this.obstacle = obstacle;
     worker.unref();
     if (obstacle !== undefined) return;
     worker.on("message", (message: ThreadReport) => this.#take(message));
     const lost = (error: Error): void => {
-      current = undefined;
+      if (isShared) current = undefined;
       for (const { failed } of this.#waiting.values()) failed(error);
       this.#waiting.clear();
     };
@@ -69,14 +79,14 @@ export class BuilderThread {
     worker.on("exit", (status) => lost(new Error(`The thread that starts builders ended (${status})`)));
   }
 
-  /** The process's only one: it lives as long as that. */
+  /** For builders that nothing else need be kept from: it lives as long as the process. */
   static get(): Promise<BuilderThread> {
-    current ??= BuilderThread.#start();
+    current ??= BuilderThread.start({ isFiltered: true, isScoped: false }, true);
     return current;
   }
 
-  static async #start(): Promise<BuilderThread> {
-    const worker = spawnWorker("store/realise/builderThread.worker");
+  static async start(data: ThreadData, isShared = false): Promise<BuilderThread> {
+    const worker = spawnWorker("store/realise/builderThread.worker", data);
     const obstacle = await new Promise<string | undefined>((resolve, reject) => {
       worker.once("message", (message: ThreadReport) =>
         message.kind === "ready" ? resolve(message.obstacle) : reject(new Error("The thread is not ready")),
@@ -84,11 +94,18 @@ export class BuilderThread {
       worker.once("error", reject);
     });
     if (obstacle !== undefined) void worker.terminate();
-    return new BuilderThread(worker, obstacle);
+    return new BuilderThread(worker, obstacle, isShared);
+  }
+
+  /** Ends one that is a single builder's. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isShared) return;
+    this.#worker.removeAllListeners();
+    await this.#worker.terminate();
   }
 
   /** @param order its standard output and standard error are this thread's to read */
-  async start({ stdio, ...order }: Omit<StartOrder, "id">): Promise<BuilderChild> {
+  async launch({ stdio, ...order }: Omit<StartOrder, "id">): Promise<BuilderChild> {
     const [stdout, stderr] = [socketPair(), socketPair()];
     if (stdout === undefined || stderr === undefined) throw new Error("There is no filter without koffi");
     const [out, err] = [readerOf(stdout[0]), readerOf(stderr[0])];
@@ -139,17 +156,28 @@ export class BuilderThread {
 let current: Promise<BuilderThread> | undefined;
 
 /**
- * The thread for builders whose system calls are to be filtered, as the option `filter-syscalls` says.
- * @returns `undefined` where they are not to be, or cannot be and nobody insists
- * @throws {DevshellError} `BUILD_FILTER` where they cannot be though the option is set
+ * The thread for a builder whose system calls are to be filtered, as the option `filter-syscalls` says, or who has the
+ * host's network and so its abstract sockets.
+ * @returns `undefined` where neither is so, or can be and nobody insists
+ * @throws {DevshellError} `BUILD_FILTER` where they cannot be filtered though the option is set
  */
-export async function builderThreadFor({ config }: StoreSettings): Promise<BuilderThread | undefined> {
+export async function builderThreadFor(
+  { config }: StoreSettings,
+  options: { readonly hasNetwork: boolean },
+): Promise<BuilderThread | undefined> {
   const wanted = config.raw.get("filter-syscalls");
-  if (wanted === "false") return undefined;
-  const thread = isFromSnapshot() ? undefined : await BuilderThread.get();
+  const isFiltered = wanted !== "false";
+  const canThread = !isFromSnapshot();
+  const isScoped = canThread && options.hasNetwork && canScopeSockets();
+  if (!isFiltered && !isScoped) return undefined;
+  const thread = !canThread
+    ? undefined
+    : isScoped
+      ? await BuilderThread.start({ isFiltered, isScoped })
+      : await BuilderThread.get();
   const obstacle = thread === undefined ? "this process has no threads" : thread.obstacle;
   if (obstacle === undefined) return thread;
-  if (wanted === undefined) return undefined;
+  if (wanted !== "true") return undefined;
   throw new DevshellError("BUILD_FILTER", `Cannot filter the system calls of builders: ${obstacle}`, {
     hint: "without `filter-syscalls` builds run unfiltered where that is so",
   });

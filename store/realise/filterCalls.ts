@@ -1,3 +1,4 @@
+import { closeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { syscallFilter } from "./syscallFilter.ts";
 
@@ -5,11 +6,18 @@ const PR_SET_SECCOMP = 22;
 const SECCOMP_MODE_FILTER = 2;
 const PR_SET_NO_NEW_PRIVS = 38;
 
-type Prctl = (option: number, value: number, pointer: Buffer | null, c: number, d: number) => number;
+/** The same on all processors. */
+const LANDLOCK_CREATE_RULESET = 444;
+const LANDLOCK_RESTRICT_SELF = 446;
+const LANDLOCK_CREATE_RULESET_VERSION = 1n;
+const LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET = 1n;
+/** Since then sockets can be kept apart. */
+const SCOPES_SINCE = 6;
 
-interface Koffi {
-  load(file: null): { func(prototype: string): unknown };
-  address(buffer: Buffer): bigint;
+interface Calls {
+  prctl(option: number, a: bigint, b: bigint, c: bigint, d: bigint): number;
+  syscall(number: number, a: bigint, b: bigint, c: bigint): number | bigint;
+  addressOf(buffer: Buffer): bigint;
   errno(): number;
 }
 
@@ -20,25 +28,70 @@ interface Koffi {
 export function filterCalls(): string | undefined {
   if (process.arch !== "x64" && process.arch !== "arm64")
     return `system calls of ${process.arch} are not known`;
-  let koffi: Koffi;
-  let prctl: Prctl;
-  try {
-    koffi = createRequire(import.meta.url)("koffi") as Koffi;
-    prctl = koffi
-      .load(null)
-      .func(
-        "int prctl(int option, unsigned long value, const void *pointer, unsigned long c, unsigned long d)",
-      ) as Prctl;
-  } catch {
-    return "koffi cannot be loaded";
-  }
+  const calls = load();
+  if (calls === undefined) return "koffi cannot be loaded";
   const filter = syscallFilter(process.arch);
   // struct sock_fprog: how many instructions, and where.
-  const program = Buffer.alloc(16);
+  const program = Buffer.allocUnsafeSlow(16).fill(0);
   program.writeUInt16LE(filter.length / 8, 0);
-  program.writeBigUInt64LE(koffi.address(filter), 8);
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, null, 0, 0) !== 0) return `the kernel refuses it (error ${koffi.errno()})`;
-  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0) !== 0)
-    return `the kernel refuses it (error ${koffi.errno()})`;
-  return undefined;
+  program.writeBigUInt64LE(calls.addressOf(filter), 8);
+  const isDone =
+    calls.prctl(PR_SET_NO_NEW_PRIVS, 1n, 0n, 0n, 0n) === 0 &&
+    calls.prctl(PR_SET_SECCOMP, BigInt(SECCOMP_MODE_FILTER), calls.addressOf(program), 0n, 0n) === 0;
+  return isDone ? undefined : `the kernel refuses it (error ${calls.errno()})`;
+}
+
+/** Whether the kernel can do what {@link scopeSockets} asks of it. */
+export function canScopeSockets(): boolean {
+  const version = load()?.syscall(LANDLOCK_CREATE_RULESET, 0n, 0n, LANDLOCK_CREATE_RULESET_VERSION);
+  return version !== undefined && Number(version) >= SCOPES_SINCE;
+}
+
+/**
+ * Keeps this thread, and all that it starts from now on, from abstract sockets of others; these belong to a network,
+ * which builders of fixed outputs have in common.
+ * @returns whether the kernel can do that
+ */
+export function scopeSockets(): boolean {
+  const calls = load();
+  if (calls === undefined || !canScopeSockets()) return false;
+  // struct landlock_ruleset_attr: what is handled of files, of networks, and what is scoped.
+  const attributes = Buffer.allocUnsafeSlow(24).fill(0);
+  attributes.writeBigUInt64LE(LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, 16);
+  const size = BigInt(attributes.length);
+  const ruleset = Number(calls.syscall(LANDLOCK_CREATE_RULESET, calls.addressOf(attributes), size, 0n));
+  if (ruleset < 0) return false;
+  try {
+    return Number(calls.syscall(LANDLOCK_RESTRICT_SELF, BigInt(ruleset), 0n, 0n)) === 0;
+  } finally {
+    closeSync(ruleset);
+  }
+}
+
+let loaded: { readonly calls: Calls | undefined } | undefined;
+
+function load(): Calls | undefined {
+  loaded ??= { calls: loadCalls() };
+  return loaded.calls;
+}
+
+function loadCalls(): Calls | undefined {
+  try {
+    const koffi = createRequire(import.meta.url)("koffi") as {
+      load(file: null): { func(prototype: string): unknown };
+      address(buffer: Buffer): bigint;
+      errno(): number;
+    };
+    const libc = koffi.load(null);
+    return {
+      prctl: libc.func(
+        "int prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d)",
+      ) as Calls["prctl"],
+      syscall: libc.func("long syscall(long number, uint64_t a, uint64_t b, uint64_t c)") as Calls["syscall"],
+      addressOf: (buffer) => koffi.address(buffer),
+      errno: () => koffi.errno(),
+    };
+  } catch {
+    return undefined;
+  }
 }

@@ -17,6 +17,7 @@ import {
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { canScopeSockets } from "../../../store/realise/filterCalls.ts";
 import { canDropGroups } from "../../../store/realise/sandboxMethod.ts";
 import { sandboxObstacle, type RealiseReport } from "../../../store/realise/index.ts";
 import type { StorePath } from "../../../store/types.ts";
@@ -264,6 +265,27 @@ describe.skipIf(obstacle !== undefined)(
       expect(report.failures).toEqual([]);
       expect(lines[0]).toBe("Operation not permitted");
       if (process.arch === "x64") expect(lines[1]).toBe("Operation not supported");
+    });
+
+    it.skipIf(!canScopeSockets())("reaches no abstract socket with the host's network either", async () => {
+      await using t = createStore();
+      const name = `devshell-escape-${process.pid}`;
+      const server = createServer((socket) => socket.end("ESCAPED: a host's abstract socket\n"));
+      await new Promise<void>((resolve) => server.listen(`\0${name}`, resolve));
+      try {
+        const { report, lines } = await attempt(t, {
+          hash: FIXED,
+          script: `
+            perl -MSocket -e '
+              socket(U, PF_UNIX, SOCK_STREAM, 0);
+              connect(U, pack("S a*", AF_UNIX, "\\0${name}")) ? print "ESCAPED: abstract socket\\n" : print "$!\\n";'
+            printf content > $out`,
+        });
+        expect(report.failures.map(({ message }) => message).join()).toMatch(/^(?:hash mismatch .*)?$/s);
+        expect(lines[0]).toBe("Operation not permitted");
+      } finally {
+        server.close();
+      }
     });
 
     it("is in no group but its own, or is not started where that is required", async () => {
