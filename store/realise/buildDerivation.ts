@@ -97,10 +97,8 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
     external === undefined
       ? builderThreadFor(settings, { hasNetwork: hasNetwork(derivation) })
       : Promise.resolve(undefined);
-  await using _ended = {
-    [Symbol.asyncDispose]: async () => (await starting.catch(() => undefined))?.[Symbol.asyncDispose](),
-  };
-  starting.catch(() => undefined);
+  await using ending = new AsyncDisposableStack();
+  ending.defer(async () => (await starting.catch(() => undefined))?.[Symbol.asyncDispose]());
   const workDir = external === undefined ? scratch.buildDir : join(scratch.buildDir, "build");
   if (external !== undefined) await mkdir(fsPath(workDir), { mode: 0o700 });
   const buildDir =
