@@ -103,8 +103,7 @@ function featuresFor({ builtinBuilders, restriction }: SessionOptions): Readonly
   const features = new Set<string>(LATEST.features);
   if (builtinBuilders === undefined) features.delete(FEATURE.ownBuilders);
   if (restriction !== undefined) features.add(FEATURE.addToStoreScanning);
-  if (restriction?.isSubmitting === true)
-    features.add(FEATURE.submitOutput).add(FEATURE.disableSetOptions);
+  if (restriction?.isSubmitting === true) features.add(FEATURE.submitOutput).add(FEATURE.disableSetOptions);
   return features;
 }
 

@@ -46,7 +46,9 @@ export class NarRestorer implements Disposable {
 
   constructor(path: ByteString, options: RestoreOptions = {}) {
     this.#files = new FileWriter(path, options);
-    this.#reader = new NarReader(options.isCaseHacked === true ? new CaseHackedFiles(this.#files) : this.#files);
+    this.#reader = new NarReader(
+      options.isCaseHacked === true ? new CaseHackedFiles(this.#files) : this.#files,
+    );
   }
 
   get offset(): number {

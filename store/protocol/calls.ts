@@ -199,7 +199,10 @@ export function addToStore(wire: Wire, add: AddRequest): Call<ValidPathInfo> {
 export const ANY_METHOD_SINCE = 25;
 
 /** Frames follow, as for {@link addToStore}; what the content refers to the server finds. */
-export function addToStoreScanning(wire: Wire, add: Omit<AddRequest, "references" | "isRepair">): Call<StorePath> {
+export function addToStoreScanning(
+  wire: Wire,
+  add: Omit<AddRequest, "references" | "isRepair">,
+): Call<StorePath> {
   if (!wire.version.features.has(FEATURE.addToStoreScanning))
     throw wireError(
       "the daemon does not support AddToStoreScanning, perhaps this is not in a recursive-nix builder?",

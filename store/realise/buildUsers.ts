@@ -93,7 +93,8 @@ async function membersOf(group: string): Promise<readonly BuilderUser[]> {
   return await Promise.all(
     wanted.map(async (name) => {
       const uid = Number(known.get(name)?.split(":")[2]);
-      if (!Number.isSafeInteger(uid)) throw failure(`the user '${name}' in the group '${group}' does not exist`);
+      if (!Number.isSafeInteger(uid))
+        throw failure(`the user '${name}' in the group '${group}' does not exist`);
       if (uid === 0) throw failure(`the Nix user should not be a member of '${group}'`);
       const { stdout } = await run(findProgram("id") ?? "id", ["-G", "--", name]);
       const groups = stdout.trim().split(" ").map(Number);

@@ -42,7 +42,8 @@ export function registerSubmitted(
     if (path === undefined)
       throw rejected(`builder for '${drvPath}' failed to submit output path for '${name}'`);
     const info = store.queryPathInfo(path);
-    if (info === undefined) throw rejected(`output '${name}' of '${drvPath}' is '${path}', which is not valid`);
+    if (info === undefined)
+      throw rejected(`output '${name}' of '${drvPath}' is '${path}', which is not valid`);
     checkName(request, name, path);
     checkContent(request, name, output, info);
     infos.set(name, info);

@@ -55,7 +55,9 @@ let dropsGroups: Promise<boolean> | undefined;
 export function canDropGroups(): Promise<boolean> {
   dropsGroups ??= (async () => {
     const setpriv = findProgram("setpriv");
-    return setpriv !== undefined && (await tryProgram(setpriv, [...WITHOUT_GROUPS, "--", "true"])) === undefined;
+    return (
+      setpriv !== undefined && (await tryProgram(setpriv, [...WITHOUT_GROUPS, "--", "true"])) === undefined
+    );
   })();
   return dropsGroups;
 }

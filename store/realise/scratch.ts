@@ -185,7 +185,8 @@ function createLockedDirectory(
 /** Who the builder is to be: a build user, somebody whom nobody knows, or (`undefined`) we ourselves. */
 async function userFor(request: BuildRequest, isSandboxed: boolean): Promise<BuilderUser | undefined> {
   const { store, derivation, drvPath, builtin, signal, onLine } = request;
-  const isForeign = builtin === undefined && externalBuilderFor(store.settings, derivation.system) === undefined;
+  const isForeign =
+    builtin === undefined && externalBuilderFor(store.settings, derivation.system) === undefined;
   const canBeOther = isSandboxed ? await canBeOthers() : isForeign;
   if (!canBeOther) return undefined;
   const onWait = (): void => onLine(`waiting for a free build user ID for '${drvPath}'`);

@@ -8,7 +8,15 @@
 export type FilteredArchitecture = "x64" | "arm64";
 
 type ModeCall =
-  "chmod" | "fchmod" | "fchmodat" | "fchmodat2" | "creat" | "mknod" | "mknodat" | "open" | "openat";
+  | "chmod"
+  | "fchmod"
+  | "fchmodat"
+  | "fchmodat2"
+  | "creat"
+  | "mknod"
+  | "mknodat"
+  | "open"
+  | "openat";
 type AttributeCall =
   | "setxattr"
   | "lsetxattr"

@@ -99,7 +99,8 @@ export class DaemonPool implements Disposable {
     try {
       const options = { storeDir, onMessage: this.#onGreeting };
       const client = await DaemonClient.connect(await openConnection(this.#place.address), options, signal);
-      if (takesSettings(client.wire)) await client.run(calls.setOptions(client.wire, settingsForDaemon(config)));
+      if (takesSettings(client.wire))
+        await client.run(calls.setOptions(client.wire, settingsForDaemon(config)));
       return client;
     } catch (error) {
       signal?.throwIfAborted();

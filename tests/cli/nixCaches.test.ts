@@ -224,11 +224,21 @@ describe("nix-store of a binary cache", () => {
   it("asks it what follows from what it says of paths", () => {
     const query = (...args: string[]): string => output("nix-store", "--store", cache, "-q", ...args);
     const here = (...args: string[]): string => output("nix-store", "-q", ...args);
-    for (const asked of ["--requisites", "--references", "--hash", "--size", "--deriver", "--tree", "--graph"])
+    for (const asked of [
+      "--requisites",
+      "--references",
+      "--hash",
+      "--size",
+      "--deriver",
+      "--tree",
+      "--graph",
+    ])
       expect(query(asked, user)).toBe(here(asked, user));
     expect(output("nix-store", "--store", cache, "--check-validity", user)).toBe("");
     const absent = userDrv;
-    expect(output("nix-store", "--store", cache, "--check-validity", "--print-invalid", absent, user)).toBe(absent);
+    expect(output("nix-store", "--store", cache, "--check-validity", "--print-invalid", absent, user)).toBe(
+      absent,
+    );
     const refused = t.run("nix-store", ["--store", cache, "-q", "--referrers", input]);
     expect(`${refused.status} ${refused.err}`).toMatch(/^1 .*operation not supported/);
     expect(t.run("nix-store", ["--store", cache, "-q", "--hash", absent]).err).toContain("is not valid");

@@ -94,7 +94,9 @@ it("a builder says itself what its outputs are, and what they refer to is found"
     nix store submit-output $added doc && exit 9
     nix path-info --all && exit 9
     true`;
-  const built = t.run("nix-build", ["--no-out-link", "-E", submittingDerivation(script)], { env: SUBMITTING });
+  const built = t.run("nix-build", ["--no-out-link", "-E", submittingDerivation(script)], {
+    env: SUBMITTING,
+  });
   expect(built.err).toContain("Attempted to submit duplicate output 'doc'");
   expect(built.err).toContain("builders may not ask for 'queryAllValidPaths'");
   expect(`${built.status} ${built.err.slice(-2000)}`).toMatch(/^0/);

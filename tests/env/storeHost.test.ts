@@ -87,9 +87,9 @@ describe("the evaluator's host", () => {
     const read = (name: string, mode?: EvaluationMode): Value =>
       evaluate(`import ${storeDir}/${name}`, mode, {}, store);
     expect(["both", "inside"].map((name) => read(name))).toEqual(["store's both", "store's inside"]);
-    expect(tracker.isComplete).toBe(true);
+    expect(tracker.impurity).toBeUndefined();
     expect(read("outside")).toBe("machine's outside");
-    expect(tracker.isComplete).toBe(false);
+    expect(tracker.impurity).toContain("not of the store that is used");
     expect(() => read("outside", "pure")).toThrow(/does not exist|forbidden/);
     expect(() => read("nowhere")).toThrow(/does not exist/);
   });

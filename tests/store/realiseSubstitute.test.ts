@@ -64,7 +64,8 @@ describe("substitution", () => {
       return existsSync(file) && sendBytes(readFileSync(file), request, response);
     });
     await using t = new EmptyStore([server.url]);
-    const count = (kind: RealiseEvent["kind"]): number => t.events.filter((event) => event.kind === kind).length;
+    const count = (kind: RealiseEvent["kind"]): number =>
+      t.events.filter((event) => event.kind === kind).length;
     using lock = await t.store.lockPaths([TEXT]);
     const both = Promise.all([t.fetch(TEXT), t.fetch(TEXT)]);
     await vi.waitFor(() => expect(count("start")).toBe(2), { timeout: 8000 });

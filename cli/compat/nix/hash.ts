@@ -36,9 +36,7 @@ export async function hash(argv: readonly string[]): Promise<number> {
       if (mode !== undefined && !["flat", "text", "nar"].includes(mode))
         throw usageError("nix hash", `hashing mode '${mode}' is not built yet`);
       for (const word of rest)
-        printLine(
-          formatHash(await hashOf(word, method, algorithm ?? "sha256", flags), encoding ?? "sri"),
-        );
+        printLine(formatHash(await hashOf(word, method, algorithm ?? "sha256", flags), encoding ?? "sri"));
       return 0;
     }
     case "convert":

@@ -225,15 +225,16 @@ function add({ context, words, values, given }: StoreRequest, mode: string): num
   for (const word of words) {
     const path = resolve(word);
     const name = values.get("--name") ?? basename(path);
-    if (mode === "text" && !given.has("--scan")) {
+    if (given.has("--scan")) {
+      const request = { name, method: given.has("--flat") ? "flat" : mode, algorithm } as const;
+      printLine(serverOf(context, "--scan").addScanned(bytesOfText(path), request));
+      continue;
+    }
+    if (mode === "text") {
       printLine(context.store.addText(name, readFileSync(path).toString("latin1"), []));
       continue;
     }
     const method = given.has("--flat") ? "flat" : mode;
-    if (given.has("--scan")) {
-      printLine(serverOf(context, "--scan").addScanned(bytesOfText(path), { name, method, algorithm }));
-      continue;
-    }
     printLine(
       context.store.addPath(bytesOfText(path), { name, method, algorithm, isDryRun: given.has("--dry-run") }),
     );

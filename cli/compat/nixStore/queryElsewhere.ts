@@ -104,7 +104,7 @@ async function found(
   store: RemoteStore,
   paths: Iterable<StorePath>,
   isRecursive: boolean,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
 ): Promise<Found> {
   const infos = await queryPaths(store, paths, { isRecursive, signal });
   const pathInfo = (path: StorePath): RemotePathInfo => {

@@ -42,7 +42,10 @@ export const ofBuilders: Readonly<Partial<Record<OperationName, Operation>>> = {
     const kind = await session.read(readNumber("what is submitted"));
     // Nobody knows how long something else is.
     if (kind !== OPAQUE)
-      throw new DevshellError("SUBMIT_UNSUPPORTED", "Attempted to submit what is not built: only store paths can be");
+      throw new DevshellError(
+        "SUBMIT_UNSUPPORTED",
+        "Attempted to submit what is not built: only store paths can be",
+      );
     const path = await session.read(readPath(session.wire));
     const output = await session.read(readString("an output's name"));
     await session.work(() => {

@@ -34,6 +34,8 @@ function usersOfProcesses(): number[] {
     });
 }
 
+const isAble = await canBeOthers();
+
 describe.skipIf(process.geteuid?.() !== 0)("build users", () => {
   let t: TestStore;
   const create = (sandbox: "on" | "off", group = GROUP): void => {
@@ -71,7 +73,7 @@ describe.skipIf(process.geteuid?.() !== 0)("build users", () => {
     expect(statSync(t.store.realStoreDir).mode & 0o7777).toBe(0o1775);
   });
 
-  it.skipIf(!(await canBeOthers()))("are who builders in the sandbox are outside", async () => {
+  it.skipIf(!isAble)("are who builders in the sandbox are outside", async () => {
     create("on");
     const drv = t.derivation({ name: "inside", script: "PATH=/usr/bin; id -u; sleep 0.5; echo > $out" });
     const built = t.build(drv);
