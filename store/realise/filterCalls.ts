@@ -1,4 +1,3 @@
-import { closeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { syscallFilter } from "./syscallFilter.ts";
 
@@ -17,6 +16,7 @@ const SCOPES_SINCE = 6;
 interface Calls {
   prctl(option: number, a: bigint, b: bigint, c: bigint, d: bigint): number;
   syscall(number: number, a: bigint, b: bigint, c: bigint): number | bigint;
+  close(fd: number): number;
   addressOf(buffer: Buffer): bigint;
   errno(): number;
 }
@@ -64,7 +64,8 @@ export function scopeSockets(): boolean {
   try {
     return Number(calls.syscall(LANDLOCK_RESTRICT_SELF, BigInt(ruleset), 0n, 0n)) === 0;
   } finally {
-    closeSync(ruleset);
+    // Node warns where a thread closes what it did not open by Node's means.
+    calls.close(ruleset);
   }
 }
 
@@ -88,6 +89,7 @@ function loadCalls(): Calls | undefined {
         "int prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d)",
       ) as Calls["prctl"],
       syscall: libc.func("long syscall(long number, uint64_t a, uint64_t b, uint64_t c)") as Calls["syscall"],
+      close: libc.func("int close(int fd)") as Calls["close"],
       addressOf: (buffer) => koffi.address(buffer),
       errno: () => koffi.errno(),
     };
