@@ -21,6 +21,7 @@ interface SocketCalls {
   socket(domain: number, type: number, protocol: number): number;
   connect(fd: number, address: Buffer, length: number): number;
   socketpair(domain: number, type: number, protocol: number, fds: Buffer): number;
+  close(fd: number): number;
   getsockopt(fd: number, level: number, option: number, value: Buffer, length: Buffer): number;
 }
 
@@ -57,6 +58,11 @@ export function socketPair(): readonly [number, number] | undefined {
   const fds = Buffer.alloc(8);
   if (calls?.socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) !== 0) return undefined;
   return [fds.readInt32LE(0), fds.readInt32LE(4)];
+}
+
+/** Closes one of a {@link socketPair}: Node warns where a thread closes what it did not open by Node's means. */
+export function closeSocket(fd: number): void {
+  socketCalls()?.close(fd);
 }
 
 /** @returns `undefined` when koffi is missing, or the descriptor is no Unix socket */
@@ -97,6 +103,7 @@ function loadSocketCalls(): SocketCalls | undefined {
       socketpair: library.func(
         "int socketpair(int domain, int type, int protocol, void *fds)",
       ) as SocketCalls["socketpair"],
+      close: library.func("int close(int fd)") as SocketCalls["close"],
       getsockopt: library.func(
         "int getsockopt(int fd, int level, int option, void *value, void *length)",
       ) as SocketCalls["getsockopt"],

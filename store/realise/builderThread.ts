@@ -1,9 +1,8 @@
-import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import type { Worker } from "node:worker_threads";
 import { DevshellError, isFromSnapshot, spawnWorker } from "../../core/index.ts";
-import { socketPair } from "../local/socketCalls.ts";
+import { closeSocket, socketPair } from "../local/socketCalls.ts";
 import type { StoreSettings } from "../types.ts";
 import { canScopeSockets } from "./filterCalls.ts";
 
@@ -134,8 +133,8 @@ export class BuilderThread implements AsyncDisposable {
       throw error;
     } finally {
       // The builder has its own: as long as ours is open the log would not end.
-      closeSync(stdout[1]);
-      closeSync(stderr[1]);
+      closeSocket(stdout[1]);
+      closeSocket(stderr[1]);
     }
   }
 
