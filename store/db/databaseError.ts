@@ -1,4 +1,4 @@
-import { statfsSync } from "node:fs";
+import { accessSync, constants, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { DevshellError, fsPath } from "../../core/index.ts";
 
@@ -8,6 +8,12 @@ export function databaseError(file: string, error: unknown): unknown {
   const cause = error;
   // Where the log or the shared memory cannot grow it only says that something failed.
   const isFull = [10, 14].includes(error.errcode & 255) && isDiskFull(file);
+  if ((error.errcode & 255) === 14 && isForbidden(file))
+    return new DevshellError(
+      "STORE_PERMISSION",
+      `Cannot read the store's database "${file}": permission denied`,
+      { cause, hint: "ask whoever holds the store to let others read it, or to run a daemon" },
+    );
   switch (isFull ? 13 : error.errcode & 255) {
     case 13:
       return new DevshellError(
@@ -48,6 +54,15 @@ export function databaseError(file: string, error: unknown): unknown {
 /** What it could not write is free again by the time we look. */
 const LEAST_FREE_BYTES = 256 << 10;
 const LEAST_FREE_FILES = 4;
+
+function isForbidden(file: string): boolean {
+  try {
+    accessSync(fsPath(file), constants.R_OK);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EACCES";
+  }
+}
 
 function isDiskFull(file: string): boolean {
   try {

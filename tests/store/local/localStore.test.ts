@@ -137,6 +137,16 @@ describe("opening", () => {
     },
   );
 
+  it.skipIf(process.geteuid?.() === 0)(
+    "says so where its database may not be read (skipped for root, who may read all)",
+    () => {
+      using dir = new TestDirectory();
+      dir.open()[Symbol.dispose]();
+      chmodSync(join(dir.path, "state/db/db.sqlite"), 0);
+      expect(() => dir.open({ isReadOnly: true })).toThrow(/db\.sqlite": permission denied/);
+    },
+  );
+
   it("refuses to read a store that is not there", () => {
     using dir = new TestDirectory();
     expect(() => dir.open({ isReadOnly: true })).toThrow(/database does not exist/);
