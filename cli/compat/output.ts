@@ -1,5 +1,6 @@
-import { readSync, writeSync } from "node:fs";
+import { fstatSync, readSync, writeSync } from "node:fs";
 import { NIX_VERSION } from "../../core/index.ts";
+import { readAhead } from "../../io/index.ts";
 
 /** Prints a line of bytes. */
 export function printLine(line: string): void {
@@ -63,6 +64,11 @@ export function* standardInput(): Generator<Buffer> {
     if (count === 0) return;
     yield buffer.subarray(0, count);
   }
+}
+
+/** As {@link standardInput}, where the caller can wait: a file is read while what came before is worked on. */
+export function standardInputAhead(): AsyncIterable<Buffer> | Iterable<Buffer> {
+  return fstatSync(0).isFile() ? readAhead(0) : standardInput();
 }
 
 /** The words of standard input: one installable each. */

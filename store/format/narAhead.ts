@@ -1,5 +1,5 @@
-import { read } from "node:fs";
 import { hashStream, type ByteString, type HashAlgorithm } from "../../core/index.ts";
+import { readAhead } from "../../io/index.ts";
 import {
   NarWriter,
   changedWhileRead,
@@ -11,7 +11,6 @@ import {
 
 /** From this size on a file's content is read by another thread: that takes a turn of the event loop for each chunk. */
 const LARGE_BYTES = 4 << 20;
-const CHUNK_BYTES = 1 << 20;
 
 /** As `hashNar`, where the caller can wait: a large file is read while what came before it is hashed. */
 export async function hashNarAhead(
@@ -43,36 +42,19 @@ export async function* narChunksAhead(path: ByteString, options: DumpOptions = {
   }
 }
 
-async function* contentAhead(content: LargeContent, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
-  let spare = Buffer.allocUnsafeSlow(CHUNK_BYTES);
-  let filling = Buffer.allocUnsafeSlow(CHUNK_BYTES);
-  let left = content.sizeBytes;
-  let next = readChunk(content, filling, left);
+async function* contentAhead(
+  { path, fd, sizeBytes }: LargeContent,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Buffer> {
+  let left = sizeBytes;
   try {
-    while (left > 0) {
-      const count = await next;
-      const chunk = filling.subarray(0, count);
-      left -= count;
-      [filling, spare] = [spare, filling];
-      if (left > 0) next = readChunk(content, filling, left);
+    for await (const chunk of readAhead(fd, sizeBytes)) {
+      left -= chunk.length;
       signal?.throwIfAborted();
       yield chunk;
     }
-  } finally {
-    // Whoever gave us the descriptor closes it: no read may be under way then.
-    await next.catch(() => {});
+  } catch (error) {
+    throw signal?.aborted === true ? error : readFailure(path, error);
   }
-}
-
-/** @returns how many bytes there are now in the buffer, one at least */
-function readChunk({ path, fd }: LargeContent, buffer: Buffer, left: number): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  read(fd, buffer, 0, Math.min(left, buffer.length), null, (error, count) => {
-    if (error !== null) reject(readFailure(path, error));
-    else if (count === 0) reject(changedWhileRead(path));
-    else resolve(count);
-  });
-  // It may fail before anyone waits for it.
-  promise.catch(() => {});
-  return promise;
+  if (left > 0) throw changedWhileRead(path);
 }

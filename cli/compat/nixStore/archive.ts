@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { DevshellError, bytesOfText } from "../../../core/index.ts";
 import { narChunksAhead, resolveStoreSettings, restoreNar } from "../../../store/index.ts";
 import { usageError, type CommonFlags } from "../commandLine.ts";
-import { standardInput, writeStandardOutput } from "../output.ts";
+import { standardInputAhead, writeStandardOutput } from "../output.ts";
 import { switchesOf, type StoreOperation } from "./operation.ts";
 
 /** `nix-store --dump`: a path as a NAR; needs no store. */
@@ -25,7 +25,7 @@ export async function restore(operation: StoreOperation): Promise<number> {
       { hint: "name what is to be made" },
     );
   const isCaseHacked = usesCaseHack(operation.flags);
-  await restoreNar(bytesOfText(resolve(destination)), standardInput(), { isCaseHacked });
+  await restoreNar(bytesOfText(resolve(destination)), standardInputAhead(), { isCaseHacked });
   return 0;
 }
 
