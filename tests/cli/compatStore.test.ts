@@ -126,6 +126,12 @@ describe("nix-store's other operations", () => {
     const { bytes } = run("nix-store", ["--dump", tree]);
     expect(run("nix-store", ["--restore", join(root, "restored")], bytes).status).toBe(0);
     expect(readFileSync(join(root, "restored/file"), "utf8")).toBe("text");
+    const nar = join(root, "tree.nar");
+    writeFileSync(nar, bytes);
+    const restored = join(root, "restored from a file");
+    const script = 'exec "$0" --restore "$1" <"$2"';
+    spawnSync("sh", ["-c", script, join(root, "bin/nix-store"), restored, nar], { env: environment() });
+    expect(readFileSync(join(restored, "file"), "utf8")).toBe("text");
     const refused = (place: string): string => run("nix-store", ["--restore", place], bytes).err;
     expect(refused(join(root, "restored"))).toMatch(/creating directory ".*\/restored": File exists/);
     expect(refused(`${root}/gone/..`)).toMatch(/ends in '\.\.', which is not a valid filename/);
