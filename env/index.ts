@@ -35,6 +35,7 @@ export type {
   DevSpec,
   EnvironmentEvent,
   EnvironmentRequest,
+  MessageLevel,
   SpecArgument,
   TrackedInput,
   VariableOrigin,

@@ -36,7 +36,7 @@ import { TreeDisplay } from "./host/treeDisplay.ts";
 import { TreeFetcher } from "./host/treeFetcher.ts";
 import { InputTracker } from "./inputTracker.ts";
 import { trackSurroundings } from "./trackSurroundings.ts";
-import type { EnvironmentEvent } from "./types.ts";
+import type { EnvironmentEvent, MessageLevel } from "./types.ts";
 
 export type ContextEvent = RealiseEvent | EnvironmentEvent;
 
@@ -222,7 +222,7 @@ export class StoreContext implements Disposable {
     this.#options.onEvent?.(event);
   }
 
-  message(level: "trace" | "warning", text: string): void {
+  message(level: MessageLevel, text: string): void {
     this.emit({ kind: "message", level, text });
   }
 

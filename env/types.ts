@@ -188,4 +188,7 @@ export type EnvironmentEvent =
       readonly doneBytes: number;
       readonly totalBytes: number | undefined;
     }
-  | { readonly kind: "message"; readonly level: "trace" | "warning"; readonly text: string };
+  | { readonly kind: "message"; readonly level: MessageLevel; readonly text: string };
+
+/** What evaluation says: `builtins.trace`, a warning, or what a setting asked to be told (`trace-function-calls`). */
+export type MessageLevel = "trace" | "note" | "warning";

@@ -68,6 +68,8 @@ export interface EvalHost {
   explainMissing?(path: ByteString): ByteString | undefined;
   /** What only who debugs wants to know. */
   debug?(message: ByteString): void;
+  /** What a setting asked to be told, as it is. */
+  note?(message: ByteString): void;
   /** @param isFromProgram it comes from `builtins.warn`: an "evaluation warning: ", not a "warning: " of ours */
   warn(message: ByteString, isFromProgram?: boolean): void;
 }

@@ -4,6 +4,7 @@ import {
   parseReference,
   workingDirectory,
   type ContextEvent,
+  type MessageLevel,
   type StoreContext,
 } from "../../env/index.ts";
 import { describePlan, type RealisePlan } from "../../store/index.ts";
@@ -73,7 +74,8 @@ function report(event: ContextEvent, flags: CommonFlags): void {
   }
 }
 
-function messageLine(level: "trace" | "warning", text: string): string {
+function messageLine(level: MessageLevel, text: string): string {
+  if (level === "note") return text;
   if (level === "trace") return `trace: ${text}`;
   return /^(evaluation )?warning/.test(text) ? text : `warning: ${text}`;
 }

@@ -185,6 +185,7 @@ function evalSettings(context: StoreContext, showTrace = false): EvalSettings {
     abortOnWarn:
       raw.get("abort-on-warn") === "true" || /^(1|true|yes)$/.test(process.env["NIX_ABORT_ON_WARN"] ?? ""),
     traceVerbose: raw.get("trace-verbose") === "true",
+    traceFunctionCalls: raw.get("trace-function-calls") === "true",
     lints: lintsOf(raw),
   };
 }

@@ -23,6 +23,7 @@ import {
 } from "../../store/index.ts";
 import { entriesOf, statOf, typeOf, typeOfEntry, variableBytes, type InputTracker } from "../inputTracker.ts";
 import { readSharedBytes } from "../readSharedBytes.ts";
+import type { MessageLevel } from "../types.ts";
 import type { TreeDisplay } from "./treeDisplay.ts";
 import type { AccessRules } from "./accessRules.ts";
 import type { EvaluationStore } from "./evaluationStore.ts";
@@ -45,7 +46,7 @@ export interface StoreHostOptions {
   readonly onDebug?: EvalHost["debug"];
   /** Where trees of the store came from. */
   readonly trees?: TreeDisplay | undefined;
-  readonly onMessage: (level: "trace" | "warning", text: ByteString) => void;
+  readonly onMessage: (level: MessageLevel, text: ByteString) => void;
   readonly now?: number | undefined;
 }
 
@@ -328,6 +329,10 @@ export class StoreHost implements EvalHost {
 
   trace(message: ByteString): void {
     this.#options.onMessage("trace", message);
+  }
+
+  note(message: ByteString): void {
+    this.#options.onMessage("note", message);
   }
 
   warn(message: ByteString, isFromProgram = false): void {

@@ -89,9 +89,11 @@ export function controlBuiltins(runtime: Runtime): readonly Definition[] {
       "context value",
       "A value whose failure shows a message in its trace.",
       (_, context, value) => {
+        const { depth } = calls;
         try {
           return force(value);
         } catch (error) {
+          calls.depth = depth;
           const text = coerceToString(
             runtime,
             context,
@@ -110,9 +112,7 @@ export function controlBuiltins(runtime: Runtime): readonly Definition[] {
       return force(e2);
     }),
     define2("deepSeq", "e1 e2", "Evaluates `e1` and all it holds, then returns `e2`.", (_, e1, e2) => {
-      calls.depth++; // the call of this, which Nix's limit counts too
       forceDeep(e1);
-      calls.depth--;
       return force(e2);
     }),
     define2("trace", "e1 e2", "Shows `e1` on standard error, then returns `e2`.", (_, e1, e2) =>
@@ -213,7 +213,7 @@ function genericClosure(argument: Slot): Value {
   return result;
 }
 
-type KeyKind = "string" | "path" | "number" | "other";
+type KeyKind = "string" | "path" | "number" | "nan" | "other";
 
 /** Keys seen, equal when neither is less than the other. All must be comparable with each other. */
 class KeySet {
@@ -226,13 +226,24 @@ class KeySet {
   /** @returns whether the key is new */
   add(key: Value, element: AttrSet): boolean {
     if (typeof key === "number" && this.#kind === "number") return this.#isNew(key);
+    if (key instanceof Float && Number.isNaN(key.value)) return this.#addNan(key, element);
     const kind = kindOf(key);
     if (this.#kind === undefined) {
       this.#kind = kind;
       this.#first = { key, element };
-    } else if (this.#kind !== kind) return this.#fail(key, element);
+    } else if (this.#kind === "nan" && kind === "number") return false;
+    else if (this.#kind !== kind) return this.#fail(key, element);
     if (kind === "other") return this.#addSorted(key, element);
     return this.#isNew(plainKey(key));
+  }
+
+  /** What is not a number is no less than anything and nothing is less than it, so it equals all other numbers. */
+  #addNan(key: Float, element: AttrSet): boolean {
+    this.#kind ??= "nan";
+    if (this.#kind !== "nan" && this.#kind !== "number") return this.#fail(key, element);
+    if (this.#first !== undefined) return false;
+    this.#first = { key, element };
+    return true;
   }
 
   #isNew(key: string | number | bigint): boolean {

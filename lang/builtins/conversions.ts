@@ -41,14 +41,7 @@ export function conversionBuiltins(runtime: Runtime): readonly Definition[] {
     }),
     define1("toXML", "e", "A value as XML.", (_, e) => {
       const context = new Set<ContextElement>();
-      return makeString(
-        printXml(e, context, {
-          isStrict: true,
-          hasLocations: false,
-          maxDepth: runtime.settings.maxCallDepth,
-        }),
-        context,
-      );
+      return makeString(printXml(e, context, { isStrict: true, hasLocations: false }), context);
     }),
     define1(
       "fromTOML",

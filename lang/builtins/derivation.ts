@@ -35,6 +35,7 @@ import {
 } from "../value/index.ts";
 import { define1, define2, failure, type Definition } from "./define.ts";
 import { parseHashAllowEmpty } from "./hashes.ts";
+import { normalStructuredAttributes } from "./json/normalJson.ts";
 import { nameProblem } from "./storePaths.ts";
 
 /**
@@ -344,16 +345,15 @@ class DerivationWriter {
   }
 
   #variable(key: string, slot: Slot, pos: Pos): void {
-    const value = force(slot);
-    const text =
-      typeof value === "string"
-        ? value
-        : coerceToString(this.#runtime, value, this.#context, NO_POS, "", COERCE_MORE);
-    if (key === "__json")
+    const text = coerceToString(this.#runtime, slot, this.#context, NO_POS, "", COERCE_MORE);
+    if (key === "__json") {
       this.#warn(
         pos,
         "setting structured attributes via '__json' is deprecated, and may be disallowed in future versions of Nix. Set '__structuredAttrs = true' instead.",
       );
+      this.#env.set(key, normalStructuredAttributes(text));
+      return;
+    }
     this.#env.set(key, text);
     switch (key) {
       case "builder":
@@ -382,9 +382,7 @@ class DerivationWriter {
 
   #structuredAttribute(structured: string[], key: string, slot: Slot, pos: Pos): void {
     if (key === "__structuredAttrs") return;
-    structured.push(
-      `${quoteJson(key)}:${printJson(this.#runtime, slot, this.#context, NO_POS, true, OUTER_LEVELS)}`,
-    );
+    structured.push(`${quoteJson(key)}:${printJson(this.#runtime, slot, this.#context)}`);
     switch (key) {
       case "builder":
         this.#builder = forceString(slot, NO_POS, "", this.#context);
@@ -534,6 +532,4 @@ function wordsOf(text: string): string[] {
   return text.split(/[ \t\n\r]+/).filter((word) => word !== "");
 }
 
-/** The calls that `derivation` makes around the printing of its attributes. */
-const OUTER_LEVELS = 4;
 const COERCE_MORE = { more: true } as const;

@@ -1,4 +1,4 @@
-import { formatHash, type ByteString } from "../../core/index.ts";
+import { formatHash, type ByteString, type Hash } from "../../core/index.ts";
 import type { ContextElement, FetchRequest, FetchResult } from "../host.ts";
 import {
   AttrSet,
@@ -21,6 +21,7 @@ import {
   type Slot,
   type Value,
 } from "../value/index.ts";
+import { printJson } from "../print/index.ts";
 import { define1, failure, type Definition } from "./define.ts";
 import { fetchInput } from "../flake/fetchInput.ts";
 import { parseFlakeReference, type FlakeAttributes } from "../flake/flakeReference.ts";
@@ -75,17 +76,17 @@ export function fetchBuiltins(runtime: Runtime): readonly Definition[] {
 function fetchFile(runtime: Runtime, argument: Slot, who: "fetchurl" | "fetchTarball"): Value {
   const value = force(argument);
   let url: string | undefined;
-  let sha256: string | undefined;
+  let sha256: Hash | undefined;
   let name: string | undefined;
   if (value instanceof AttrSet) {
     value.forEachSorted((attribute, slot, pos) => {
       if (attribute === "url")
         url = forceStringNoContext(slot, pos, "while evaluating the url we should fetch");
       else if (attribute === "sha256")
-        sha256 = forceStringNoContext(
-          slot,
-          pos,
-          "while evaluating the sha256 of the content we should fetch",
+        sha256 = parseHashAllowEmpty(
+          forceStringNoContext(slot, pos, "while evaluating the sha256 of the content we should fetch"),
+          "sha256",
+          (message) => runtime.host.warn(message),
         );
       else if (attribute === "name")
         name = forceStringNoContext(slot, pos, "while evaluating the name of the content we should fetch");
@@ -115,10 +116,7 @@ function fetchFile(runtime: Runtime, argument: Slot, who: "fetchurl" | "fetchTar
     ["url", url],
     ["name", storeName],
   ]);
-  if (sha256 !== undefined) {
-    const hash = parseHashAllowEmpty(sha256, "sha256", (message) => runtime.host.warn(message));
-    attributes.set("sha256", formatHash(hash, "sri"));
-  }
+  if (sha256 !== undefined) attributes.set("sha256", formatHash(sha256, "sri"));
   const kind = who === "fetchurl" ? "url" : "tarball";
   return pathString(runtime.host.fetch({ kind, attributes }).storePath);
 }
@@ -203,6 +201,12 @@ function collectTreeAttributes(
     else if (isInteger(value)) {
       if (value < 0) throw failure(`negative value given for '${who}' argument '${name}': ${value}`);
       attributes.set(name, BigInt(value));
+    } else if (name === "publicKeys") {
+      if (!runtime.settings.features.has("verified-fetches"))
+        throw failure(
+          "experimental Nix feature 'verified-fetches' is disabled; add '--extra-experimental-features verified-fetches' to enable it",
+        );
+      attributes.set(name, printJson(runtime, value, new Set()));
     } else
       throw evalError(
         "type",

@@ -1,4 +1,4 @@
-import { DevshellError, formatHash, hashBytes, type ByteString } from "../../core/index.ts";
+import { DevshellError, formatHash, hashBytes, type ByteString, type Hash } from "../../core/index.ts";
 import type { ContextElement, FileType } from "../host.ts";
 import {
   AttrSet,
@@ -215,7 +215,7 @@ export function fileBuiltins(runtime: Runtime): readonly Definition[] {
         );
         return addPath(runtime, {
           path,
-          name: baseName(path),
+          name: sourceName(path),
           filter,
           method: "nar",
           sha256: undefined,
@@ -236,6 +236,11 @@ function baseName(path: ByteString): ByteString {
   if (path === "") return "";
   const end = path.endsWith("/") && path.length > 1 ? path.length - 1 : path.length;
   return path.slice(path.lastIndexOf("/", end - 1) + 1, end);
+}
+
+/** The name in the store of what lies at a path. */
+function sourceName(path: ByteString): ByteString {
+  return baseName(path) || "source";
 }
 
 function parentOf(path: ByteString): ByteString {
@@ -328,7 +333,7 @@ interface AddedPath {
   readonly name: ByteString;
   readonly filter: Value | undefined;
   readonly method: "nar" | "flat";
-  readonly sha256: string | undefined;
+  readonly sha256: Hash | undefined;
   readonly context: ReadonlySet<ContextElement>;
 }
 
@@ -350,8 +355,7 @@ function addPath(runtime: Runtime, { path, name, filter, method, sha256, context
                 NO_POS,
                 "while evaluating the return value of the path filter function",
               ),
-      expectedSha256:
-        sha256 === undefined ? undefined : parseHashAllowEmpty(sha256, "sha256", (text) => host.warn(text)),
+      expectedSha256: sha256,
       references: isOfStore ? host.references(source) : undefined,
     });
     return storePathString(storePath);
@@ -366,7 +370,7 @@ function addNamedPath(runtime: Runtime, args: Slot): Value {
   let name = "";
   let filter: Value | undefined;
   let method: "nar" | "flat" = "nar";
-  let sha256: string | undefined;
+  let sha256: Hash | undefined;
   const context = new Set<ContextElement>();
   set.forEachSorted((attribute, slot, pos) => {
     switch (attribute) {
@@ -395,10 +399,10 @@ function addNamedPath(runtime: Runtime, args: Slot): Value {
           : "flat";
         break;
       case "sha256":
-        sha256 = forceStringNoContext(
-          slot,
-          pos,
-          "while evaluating the `sha256` attribute passed to builtins.path",
+        sha256 = parseHashAllowEmpty(
+          forceStringNoContext(slot, pos, "while evaluating the `sha256` attribute passed to builtins.path"),
+          "sha256",
+          (text) => runtime.host.warn(text),
         );
         break;
       default:
@@ -409,7 +413,7 @@ function addNamedPath(runtime: Runtime, args: Slot): Value {
     throw failure("missing required 'path' attribute in the first argument to 'builtins.path'");
   return addPath(runtime, {
     path,
-    name: name === "" ? baseName(path) : name,
+    name: name === "" ? sourceName(path) : name,
     filter,
     method,
     sha256,

@@ -144,7 +144,9 @@ function decodeDigest(digest: string, algorithm: HashAlgorithm, isSri: boolean):
     try {
       return decodeNix32(digest, size);
     } catch {
-      throw failure(`invalid nix32 hash '${digest}', length 0 != expected length ${size}`);
+      // What has bits beyond the hash is a byte longer; what holds anything else is nothing.
+      const length = /^[0-9abcdfghijklmnpqrsvwxyz]*$/.test(digest) ? size + 1 : 0;
+      throw failure(`invalid nix32 hash '${digest}', length ${length} != expected length ${size}`);
     }
   }
   if (isSri || digest.length === Math.ceil(size / 3) * 4) {
@@ -152,7 +154,7 @@ function decodeDigest(digest: string, algorithm: HashAlgorithm, isSri: boolean):
     const isBase64 = /^[A-Za-z0-9+/]*=*$/.test(digest);
     if (bytes.length === size && isBase64) return bytes;
     throw failure(
-      `invalid ${isSri ? "SRI" : "base64"} hash '${digest}', length ${isBase64 ? bytes.length : 0} != expected length ${size}`,
+      `invalid ${isSri ? "SRI" : "Base64"} hash '${digest}', length ${isBase64 ? bytes.length : 0} != expected length ${size}`,
     );
   }
   throw failure(`hash '${digest}' has wrong length for hash algorithm '${algorithm}'`);

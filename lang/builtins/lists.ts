@@ -65,11 +65,7 @@ export const LIST_BUILTINS: readonly Definition[] = [
   }),
   define2("elem", "x xs", "Whether a list holds an element equal to `x`.", (_, x, xs) => {
     const items = forceList(xs, NO_POS, "while evaluating the second argument passed to builtins.elem");
-    try {
-      for (let i = 0; i < items.length; i++) if (equalValues(x, items[i]!, NO_POS)) return true;
-    } catch (error) {
-      throw addFrame(error, "while searching for the presence of the given element in the list");
-    }
+    for (let i = 0; i < items.length; i++) if (equalValues(x, items[i]!, NO_POS)) return true;
     return false;
   }),
   define2(
@@ -223,15 +219,17 @@ export const LIST_BUILTINS: readonly Definition[] = [
     );
     const pos = functionPos(fn);
     const joined: Slot[] = [];
-    for (let i = 0; i < items.length; i++)
+    for (let i = 0; i < items.length; i++) {
+      const more = call1(fn, items[i]!, NO_POS);
       append(
         joined,
         forceList(
-          call1(fn, items[i]!, NO_POS),
-          pos,
+          more,
+          more instanceof Lambda ? functionPos(more) : pos,
           "while evaluating the return value of the function passed to builtins.concatMap",
         ),
       );
+    }
     return joined;
   }),
   define2(

@@ -1,6 +1,7 @@
 import {
   ContextString,
   NO_POS,
+  calls,
   claimWords,
   coerceToString,
   coerceToStringValue,
@@ -32,7 +33,11 @@ export function stringBuiltins(runtime: Runtime): readonly Definition[] {
       "e",
       "A value as a string: also numbers, Booleans, `null`, lists; a path is not copied to the store.",
       (_, e) => {
+        if (typeof e === "string") return e;
+        if (typeof e === "number") return String(e);
+        calls.depth++;
         const value = force(e);
+        calls.depth--;
         if (typeof value === "string") return value;
         if (typeof value === "number") return String(value);
         return coerceToStringValue(
@@ -61,7 +66,9 @@ export function stringBuiltins(runtime: Runtime): readonly Definition[] {
           NO_POS,
           "while evaluating the second argument (the substring length) passed to builtins.substring",
         );
+        calls.depth++;
         const value = force(s);
+        calls.depth--;
         if (typeof value === "string") return slice(value, from, length);
         if (length === 0 && value instanceof ContextString) return new ContextString("", value.context);
         const whole = coerceToStringValue(
@@ -74,7 +81,9 @@ export function stringBuiltins(runtime: Runtime): readonly Definition[] {
       },
     ),
     define1("stringLength", "e", "The length of a string in bytes.", (_, e) => {
+      calls.depth++;
       const value = force(e);
+      calls.depth--;
       if (typeof value === "string") return value.length;
       return coerceToString(
         runtime,
@@ -209,6 +218,7 @@ function joinStrings(runtime: Runtime, separator: string | ContextString, items:
   let context: Set<string> | null = separator instanceof ContextString ? new Set(separator.context) : null;
   const texts = new Array<string>(items.length);
   let size = between.length * items.length;
+  calls.depth++;
   for (let i = 0; i < items.length; i++) {
     const item = force(items[i]!);
     texts[i] =
@@ -217,6 +227,7 @@ function joinStrings(runtime: Runtime, separator: string | ContextString, items:
         : coerceToString(runtime, item, (context ??= new Set()), NO_POS, ELEMENT);
     size += texts[i]!.length;
   }
+  calls.depth--;
   claimWords(items.length + size / 8);
   return makeString(texts.join(between), context);
 }

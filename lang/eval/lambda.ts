@@ -164,7 +164,8 @@ function lambdaCode(
   delay2?: LambdaCode["delay2"],
   appended?: LambdaCode["appended"],
 ): LambdaCode {
-  const isPlain = !compiler.showTrace && !compiler.isDebugged;
+  const { traceFunctionCalls } = compiler.runtime.settings;
+  const isPlain = !compiler.showTrace && !compiler.isDebugged && !traceFunctionCalls;
   return {
     get name() {
       return expr.name;

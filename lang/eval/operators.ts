@@ -11,8 +11,9 @@ import {
 } from "../syntax/index.ts";
 import { tryAdd, tryDivide, tryMultiply, trySubtract } from "../value/arithmetic.ts";
 import { updateAttrs } from "../value/attrs.ts";
-import { call1, call2, call3 } from "../value/call.ts";
-import { calls } from "../value/callDepth.ts";
+import { apply1, apply2, apply3 } from "../value/call.ts";
+import { calls, enterCall } from "../value/callDepth.ts";
+import { traced } from "../value/callTrace.ts";
 import { claimWords } from "../value/heap.ts";
 import { equalValues } from "../value/compare.ts";
 import { addFrame, evalError } from "../value/error.ts";
@@ -20,6 +21,7 @@ import { forceAttrs, forceBool, forceList } from "../value/force.ts";
 import type { Pos } from "../value/position.ts";
 import {
   AttrSet,
+  Float,
   Lambda,
   Thunk,
   isList,
@@ -157,6 +159,7 @@ function equalOperands(a: Value, b: Value, pos: Pos): boolean {
     if (a instanceof AttrSet) return equalValues(a, b, pos);
     if (isList(a)) return a.every((item, i) => equalValues(item, (b as readonly Slot[])[i]!, pos));
     if (a instanceof Lambda) return false;
+    if (a instanceof Float) return !Number.isNaN(a.value);
   }
   return equalValues(a, b, pos);
 }
@@ -312,11 +315,18 @@ function compileArithmetic(expr: CallExpr, name: string, compiler: Compiler): Co
   const [leftExpr, rightExpr] = expr.args;
   if (leftExpr === undefined || rightExpr === undefined || expr.args.length !== 2) return undefined;
   if (name !== "sub" && name !== "mul" && name !== "lessThan" && name !== "div") return undefined;
-  const builtin = compiler.builtin(name);
   const { pos } = expr;
   const left = compiler.compile(leftExpr);
   const right = compiler.compile(rightExpr);
   const message = `while calling the '${name}' builtin`;
+  const run = (compiler.builtin(name) as PrimOp).run as PrimOp2;
+  const slow = (a: Value, b: Value): Value => {
+    try {
+      return run(pos, a, b);
+    } catch (error) {
+      throw addFrame(error, message, pos);
+    }
+  };
   const constant =
     rightExpr.kind === "int" && typeof rightExpr.value === "number" ? rightExpr.value : undefined;
   switch (name) {
@@ -330,7 +340,7 @@ function compileArithmetic(expr: CallExpr, name: string, compiler: Compiler): Co
             throw addFrame(error, message, pos);
           }
           if (typeof a === "number" && a - constant >= -MAX) return a - constant;
-          return call2(builtin, a, constant, pos);
+          return slow(a, constant);
         };
       return (env) => {
         let a: Value;
@@ -341,7 +351,7 @@ function compileArithmetic(expr: CallExpr, name: string, compiler: Compiler): Co
         } catch (error) {
           throw addFrame(error, message, pos);
         }
-        return trySubtract(a, b) ?? call2(builtin, a, b, pos);
+        return trySubtract(a, b) ?? slow(a, b);
       };
     case "mul":
       return (env) => {
@@ -353,7 +363,7 @@ function compileArithmetic(expr: CallExpr, name: string, compiler: Compiler): Co
         } catch (error) {
           throw addFrame(error, message, pos);
         }
-        return tryMultiply(a, b) ?? call2(builtin, a, b, pos);
+        return tryMultiply(a, b) ?? slow(a, b);
       };
     case "lessThan":
       if (constant !== undefined)
@@ -364,7 +374,7 @@ function compileArithmetic(expr: CallExpr, name: string, compiler: Compiler): Co
           } catch (error) {
             throw addFrame(error, message, pos);
           }
-          return typeof a === "number" ? a < constant : call2(builtin, a, constant, pos);
+          return typeof a === "number" ? a < constant : slow(a, constant);
         };
       return (env) => {
         let a: Value;
@@ -377,7 +387,7 @@ function compileArithmetic(expr: CallExpr, name: string, compiler: Compiler): Co
         }
         if (typeof a === "number" && typeof b === "number") return a < b;
         if (typeof a === "string" && typeof b === "string") return a < b;
-        return call2(builtin, a, b, pos);
+        return slow(a, b);
       };
     case "div":
       return (env) => {
@@ -389,7 +399,7 @@ function compileArithmetic(expr: CallExpr, name: string, compiler: Compiler): Co
         } catch (error) {
           throw addFrame(error, message, pos);
         }
-        return tryDivide(a, b) ?? call2(builtin, a, b, pos);
+        return tryDivide(a, b) ?? slow(a, b);
       };
   }
 }
@@ -407,10 +417,11 @@ export function compileCall(
   globalName: string | undefined,
   known: PrimOp | undefined,
 ): Code {
+  if (compiler.runtime.settings.traceFunctionCalls) return compileTracedCall(expr, compiler);
   const arithmetic = globalName === undefined ? undefined : ARITHMETIC.get(globalName);
   if (arithmetic !== undefined) {
     const code = compileArithmetic(expr, arithmetic, compiler);
-    if (code !== undefined) return code;
+    if (code !== undefined) return expr.args.every(isImmediate) ? code : counted(code, expr.pos, compiler);
   }
   const { pos } = expr;
   if (known !== undefined && known.arity === expr.args.length)
@@ -422,7 +433,7 @@ export function compileCall(
     case 1:
       return (env) => {
         const f = fn(env);
-        return f instanceof Lambda ? f.code.call1(f.env, a0(env), pos) : call1(f, a0(env), pos);
+        return f instanceof Lambda ? f.code.call1(f.env, a0(env), pos) : apply1(f, a0(env), pos);
       };
     case 2:
       return (env) => {
@@ -432,22 +443,56 @@ export function compileCall(
           if (both !== undefined) return both(f.env, a0(env), a1(env), pos);
           // Both arguments' slots are made before the call, as in Nix.
           const second = a1(env);
-          return call1(f.code.call1(f.env, a0(env), pos), second, pos);
+          return apply1(f.code.call1(f.env, a0(env), pos), second, pos);
         }
-        return call2(f, a0(env), a1(env), pos);
+        return apply2(f, a0(env), a1(env), pos);
       };
     case 3:
-      return (env) => call3(fn(env), a0(env), a1(env), a2(env), pos);
+      return (env) => apply3(fn(env), a0(env), a1(env), a2(env), pos);
     default:
       return (env) => {
         const slots = args.map((argument) => argument(env));
         let result = fn(env);
         let i = 0;
-        for (; i + 2 <= slots.length; i += 2) result = call2(result, slots[i]!, slots[i + 1]!, pos);
-        if (i < slots.length) result = call1(result, slots[i]!, pos);
+        for (; i + 2 <= slots.length; i += 2) result = apply2(result, slots[i]!, slots[i + 1]!, pos);
+        if (i < slots.length) result = apply1(result, slots[i]!, pos);
         return result;
       };
   }
+}
+
+/** A call that tells when it begins and ends: all of its arguments are one call. */
+function compileTracedCall(expr: CallExpr, compiler: Compiler): Code {
+  const { pos } = expr;
+  const fn = compiler.compile(expr.fn);
+  const args = expr.args.map((argument) => delayArgument(argument, compiler));
+  return (env) => {
+    const f = fn(env);
+    const slots = args.map((argument) => argument(env));
+    const apply = (): Value => {
+      if (slots.length === 2) return apply2(f, slots[0]!, slots[1]!, pos);
+      if (slots.length === 3) return apply3(f, slots[0]!, slots[1]!, slots[2]!, pos);
+      return slots.reduce<Value>((result, slot) => apply1(result, slot, pos), f);
+    };
+    return traced(apply, pos);
+  };
+}
+
+/** What an operand is where counting its operator as a call costs more than it: a variable or a number. */
+function isImmediate({ kind }: Expr): boolean {
+  return kind === "var" || kind === "int" || kind === "float";
+}
+
+/** Where calls are limited, an operator that is a builtin counts as one, as in Nix. */
+function counted(code: Code, pos: Pos, compiler: Compiler): Code {
+  const limit = compiler.maxCallDepth;
+  if (limit === undefined) return code;
+  return (env) => {
+    enterCall(limit, pos);
+    const value = code(env);
+    calls.depth--;
+    return value;
+  };
 }
 
 /** Short lists are made at once rather than as thunks: making them costs no more. */
@@ -483,19 +528,27 @@ const STRICT: ReadonlySet<string> = new Set([
   "typeOf",
 ]);
 
+/** Those of them whose argument's evaluation is a level deeper still: it becomes a string. */
+const COERCING: ReadonlySet<string> = new Set(["stringLength", "toString"]);
+
 /** A call of a builtin known when compiling, with all its arguments: straight to its implementation. */
 function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, compiler: Compiler): Code {
   const { addsFrame } = builtin;
   const message = `while calling the '${builtin.name}' builtin`;
   const framed = (error: unknown): unknown => (addsFrame ? addFrame(error, message, pos) : error);
+  const limit = compiler.maxCallDepth ?? Infinity;
   if (builtin.arity === 1) {
     const run = builtin.run as PrimOp1;
     if (STRICT.has(builtin.name)) {
       const argument = compiler.compile(args[0]!);
+      const levels = COERCING.has(builtin.name) ? 1 : 0;
       return (env) => {
+        enterCall(limit, pos);
         let a: Slot;
         try {
+          calls.depth += levels;
           a = argument(env);
+          calls.depth -= levels;
         } catch (error) {
           // The builtin meets the failure itself, and adds what it was evaluating.
           a = new Thunk(() => {
@@ -503,7 +556,9 @@ function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, co
           }, null);
         }
         try {
-          return run(pos, a);
+          const value = run(pos, a);
+          calls.depth--;
+          return value;
         } catch (error) {
           throw framed(error);
         }
@@ -511,8 +566,11 @@ function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, co
     }
     const a0 = delayArgument(args[0]!, compiler);
     return (env) => {
+      enterCall(limit, pos);
       try {
-        return run(pos, a0(env));
+        const value = run(pos, a0(env));
+        calls.depth--;
+        return value;
       } catch (error) {
         throw framed(error);
       }
@@ -522,8 +580,11 @@ function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, co
   if (builtin.arity === 2) {
     const run = builtin.run as PrimOp2;
     return (env) => {
+      enterCall(limit, pos);
       try {
-        return run(pos, a0(env), a1(env));
+        const value = run(pos, a0(env), a1(env));
+        calls.depth--;
+        return value;
       } catch (error) {
         throw framed(error);
       }
@@ -531,8 +592,11 @@ function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, co
   }
   const run = builtin.run as PrimOp3;
   return (env) => {
+    enterCall(limit, pos);
     try {
-      return run(pos, a0(env), a1(env), a2(env));
+      const value = run(pos, a0(env), a1(env), a2(env));
+      calls.depth--;
+      return value;
     } catch (error) {
       throw framed(error);
     }

@@ -1,7 +1,8 @@
 import { posOfExpr, printExpr, type AttrName, type HasAttrExpr, type SelectExpr } from "../syntax/index.ts";
 import { calls } from "../value/callDepth.ts";
 import { addFrame, evalError } from "../value/error.ts";
-import { force, forceAttrs, forceStringNoContext, isUnderEvaluation, runThunk } from "../value/force.ts";
+import { isUnderEvaluation } from "../value/blackhole.ts";
+import { force, forceAttrs, forceStringNoContext, runThunk } from "../value/force.ts";
 import { NO_POS, sourceOf, type Pos } from "../value/position.ts";
 import { quoteAttrName } from "../value/literal.ts";
 import type { Layout } from "../value/shape.ts";

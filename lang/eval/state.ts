@@ -2,11 +2,12 @@ import { formatError, type ByteString, type SourceOrigin } from "../../core/inde
 import type { ContextElement, EvalHost } from "../host.ts";
 import { parse, parseBindings, posOfExpr, type Expr, type ParseOptions } from "../syntax/index.ts";
 import { calls } from "../value/callDepth.ts";
+import { callTrace } from "../value/callTrace.ts";
 import { debugging } from "../value/debugging.ts";
 import { addFrame, asDevshellError, evalError } from "../value/error.ts";
 import { force } from "../value/force.ts";
 import { canonicalPath } from "../value/path.ts";
-import { NO_POS, registerSource, type Pos } from "../value/position.ts";
+import { NO_POS, registerSource, showPos, type Pos } from "../value/position.ts";
 import type { EvalSettings, Runtime, SearchPathEntry } from "../value/runtime.ts";
 import { type AttrSet, Thunk, primOp1, type Env, type Slot, type Value } from "../value/value.ts";
 import { coerceToString } from "../value/coerce.ts";
@@ -303,7 +304,11 @@ export class EvalState implements Runtime, CompileContext {
     if (path.endsWith(".drv")) throw evalError("eval", "file names are not allowed to end in '.drv'");
     let copy = this.#storeCopies.get(path);
     if (copy === undefined) {
-      copy = this.host.addPath({ path, name: path.slice(path.lastIndexOf("/") + 1), method: "nar" });
+      copy = this.host.addPath({
+        path,
+        name: path.slice(path.lastIndexOf("/") + 1) || "source",
+        method: "nar",
+      });
       this.#storeCopies.set(path, copy);
     }
     context.add(copy);
@@ -325,10 +330,17 @@ export class EvalState implements Runtime, CompileContext {
     return result;
   }
 
+  readonly #tellCall = (event: "entered" | "exited", pos: Pos): void => {
+    const nanoseconds = BigInt(Date.now()) * 1_000_000n + (process.hrtime.bigint() % 1_000_000n);
+    const place = pos === NO_POS ? `${showPos(pos)}:0` : showPos(pos);
+    this.host.note?.(`function-trace ${event} ${place} at ${nanoseconds}`);
+  };
+
   /** Runs something for a caller outside of the language: a stack overflow becomes an error of ours. */
   guard<T>(run: () => T): T {
     const { depth } = calls;
     calls.limit = this.settings.maxCallDepth ?? Infinity;
+    callTrace.tell = this.settings.traceFunctionCalls ? this.#tellCall : undefined;
     try {
       return run();
     } catch (error) {

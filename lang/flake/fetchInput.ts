@@ -1,6 +1,7 @@
 import type { ByteString } from "../../core/index.ts";
 import { formatHash, parseHash } from "../../core/index.ts";
 import { failure } from "../builtins/define.ts";
+import { quoteJson } from "../print/index.ts";
 import {
   describeAttributes,
   formatFlakeReference,
@@ -109,12 +110,21 @@ function checkTypes(attributes: FlakeAttributes): void {
     for (const name of names) {
       const value = attributes.get(name);
       if (value !== undefined && typeof value !== type)
-        throw failure(`input attribute '${name}' is not ${article}`);
+        throw failure(
+          `input attribute '${name}' is not ${article}${type === "string" ? ` ${attributesJson(attributes)}` : ""}`,
+        );
     }
   };
   check(STRINGS, "string", "a string");
   check(BOOLEANS, "boolean", "a Boolean");
   check(NUMBERS, "bigint", "an integer");
+}
+
+function attributesJson(attributes: FlakeAttributes): ByteString {
+  const members = [...attributes]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${quoteJson(name)}:${typeof value === "string" ? quoteJson(value) : value}`);
+  return `{${members.join(",")}}`;
 }
 
 function checkRevision(attributes: FlakeAttributes, type: string): void {

@@ -41,7 +41,7 @@ export function parseFlakeReference(text: string, options: ParseReferenceOptions
     setRevision(attributes, indirect[2], indirect[3]);
   } else if (scheme === null) {
     if (!location.startsWith("/") && !isRelativeAllowed) throw notAbsolute();
-    attributes.set("type", "path").set("path", location);
+    attributes.set("type", "path").set("path", oneSlash(location));
   } else {
     const [, kind = "", rest = ""] = scheme;
     if (/[^\x21-\x7e]/.test(rest)) throw notAbsolute();
@@ -53,9 +53,12 @@ export function parseFlakeReference(text: string, options: ParseReferenceOptions
       if (owner === undefined || repo === undefined) throw failure(`URL '${text}' is invalid`);
       attributes.set("type", kind).set("owner", owner).set("repo", repo);
       if (revision.length > 0) setRevision(attributes, revision.join("/"), undefined);
-    } else if (kind === "path")
-      attributes.set("type", "path").set("path", decodeUrl(rest.replace(/^\/\/(?=\/)/, "")));
-    else {
+    } else if (kind === "path") {
+      const authority = /^\/\/([^/]+)/.exec(rest)?.[1];
+      if (authority !== undefined)
+        throw failure(`path URL '${text}' should not have an authority ('${authority}')`);
+      attributes.set("type", "path").set("path", decodeUrl(oneSlash(rest)));
+    } else {
       const [application, transport] = kind.includes("+") ? kind.split("+", 2) : [undefined, kind];
       const type = transportType(application, transport ?? "", isFlake || isArchiveName(rest));
       if (type === undefined) throw failure(`input '${text}' is unsupported`);
@@ -93,7 +96,7 @@ export function formatFlakeReference(attributes: FlakeAttributes): string {
   let location: string;
   if (type === "indirect") {
     const id = take("id");
-    if (!ID.test(id)) throw failure(`'${id}' is not a valid flake id`);
+    if (!ID.test(id)) throw failure(`'${id}' is not a valid flake ID`);
     location = `flake:${id}${revision()}`;
   } else if (FORGES.has(type))
     location = `${type}:${segment(take("owner"))}/${segment(take("repo"))}${revision()}`;
@@ -193,6 +196,10 @@ function setParameters(attributes: FlakeAttributes, parameters: [string, string]
   if (typeof url !== "string") throw failure(`URL '${text}' contains unknown parameter '${first[0]}'`);
   const query = others.map(([name, value]) => `${encodeUrlQuery(name)}=${encodeUrlQuery(value)}`);
   attributes.set("url", `${url}?${query.sort().join("&")}`);
+}
+
+function oneSlash(path: string): string {
+  return path.replace(/\/{2,}/g, "/");
 }
 
 function setRevision(

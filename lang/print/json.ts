@@ -10,7 +10,9 @@ import {
   PathValue,
   addFrame,
   call1,
+  calls,
   describeValue,
+  enterLevel,
   evalError,
   force,
   isList,
@@ -30,7 +32,6 @@ import { formatJsonFloat } from "./floats.ts";
  * A value as compact JSON, in bytes, with everything in it evaluated.
  * @param context gets the contexts of all strings; paths are copied to the store and added to it
  * @param copyToStore whether paths become store paths (else their own text)
- * @param outerLevels calls around this one, which count towards the depth that is allowed
  */
 export function printJson(
   runtime: Runtime,
@@ -38,30 +39,25 @@ export function printJson(
   context: Set<ContextElement>,
   pos: Pos = NO_POS,
   copyToStore = true,
-  outerLevels = OUTER_LEVELS,
 ): ByteString {
-  return new JsonPrinter(runtime, context, outerLevels).run(slot, pos, copyToStore);
+  return new JsonPrinter(runtime, context).run(slot, pos, copyToStore);
 }
 
-const OUTER_LEVELS = 2;
 const CHUNK_PIECES = 4096;
 const MAX_KEPT_NAMES = 64;
 
 class JsonPrinter {
   readonly #runtime: Runtime;
   readonly #context: Set<ContextElement>;
-  readonly #maxDepth: number;
-  #depth = 0;
   /** What is printed: pieces are joined to chunks while they are still in the young generation. */
   readonly #chunks: string[] = [];
   #pieces: string[] = [];
   readonly #keys = new Map<Layout, readonly string[]>();
   readonly #met = new Set<Layout>();
 
-  constructor(runtime: Runtime, context: Set<ContextElement>, outerLevels: number) {
+  constructor(runtime: Runtime, context: Set<ContextElement>) {
     this.#runtime = runtime;
     this.#context = context;
-    this.#maxDepth = (runtime.settings.maxCallDepth ?? Infinity) - outerLevels;
   }
 
   run(slot: Slot, pos: Pos, copyToStore: boolean): ByteString {
@@ -78,12 +74,12 @@ class JsonPrinter {
   }
 
   #print(slot: Slot, pos: Pos, copyToStore: boolean): void {
-    if (this.#depth > this.#maxDepth)
-      throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded", pos);
+    enterLevel(pos);
     const value = force(slot, pos);
     if (value instanceof AttrSet) this.#peel(value, pos, copyToStore, false);
     else if (isList(value)) this.#list(value, pos, copyToStore);
     else this.#put(this.#scalar(value, pos, copyToStore));
+    calls.depth--;
   }
 
   #scalar(value: Value, pos: Pos, copyToStore: boolean): ByteString {
@@ -111,7 +107,6 @@ class JsonPrinter {
   }
 
   #list(items: readonly Slot[], pos: Pos, copyToStore: boolean): void {
-    this.#depth++;
     this.#put("[");
     for (let i = 0; i < items.length; i++) {
       if (i > 0) this.#put(",");
@@ -122,7 +117,6 @@ class JsonPrinter {
       }
     }
     this.#put("]");
-    this.#depth--;
   }
 
   /** A set is what its `__toString` or `outPath` gives, if it has one; else an object. */
@@ -162,7 +156,13 @@ class JsonPrinter {
   }
 
   #peeled(value: Value, pos: Pos, copyToStore: boolean, cameThroughToString: boolean): void {
-    if (value instanceof AttrSet) return this.#peel(value, pos, copyToStore, cameThroughToString);
+    enterLevel(pos);
+    if (value instanceof AttrSet) this.#peel(value, pos, copyToStore, cameThroughToString);
+    else this.#peeledScalar(value, pos, copyToStore, cameThroughToString);
+    calls.depth--;
+  }
+
+  #peeledScalar(value: Value, pos: Pos, copyToStore: boolean, cameThroughToString: boolean): void {
     if (cameThroughToString && !isStringValue(value) && !(value instanceof PathValue))
       throw evalError(
         "type",
@@ -176,7 +176,6 @@ class JsonPrinter {
     const flat = set.flatten();
     const { names, positions } = flat.shape;
     const order = flat.shape.order();
-    this.#depth++;
     this.#put("{");
     const keys = this.#keysOf(flat.shape.layout);
     for (let k = 0; k < order.length; k++) {
@@ -190,7 +189,6 @@ class JsonPrinter {
       }
     }
     this.#put("}");
-    this.#depth--;
   }
 
   /** The quoted names of a layout met before, in order: records of a kind share them. */

@@ -82,6 +82,7 @@ class Printer {
   #print(slot: Slot, depth: number): ByteString {
     if (depth > Math.min(MAX_PRINT_DEPTH, calls.limit))
       throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded");
+    const callDepth = calls.depth;
     try {
       const value = this.#options.force === true ? force(slot) : peek(slot);
       if (value !== undefined) return this.#value(value, slot, depth);
@@ -91,6 +92,7 @@ class Printer {
       const isDeep = error instanceof EvalError && error.kind === "stackOverflow";
       if (mode === "throw" || (mode === "throwTopLevel" && depth === 0) || isDeep) throw error;
       if (!(error instanceof DevshellError)) throw error;
+      calls.depth = callDepth;
       const begun = this.#begun;
       this.#begun = "";
       return `${begun}${special(`«error: ${textOfBytes(error.message)}»`)}`;

@@ -7,6 +7,8 @@ import {
   Lambda,
   NO_POS,
   PathValue,
+  calls,
+  enterLevel,
   evalError,
   force,
   isDerivation,
@@ -27,8 +29,6 @@ export interface XmlOptions {
   readonly isStrict: boolean;
   /** Say where attributes and functions were written. */
   readonly hasLocations: boolean;
-  /** Sets and lists within each other. */
-  readonly maxDepth?: number | undefined;
 }
 
 /** The indentation alone of a deeper document would be more than fits in memory. */
@@ -43,7 +43,6 @@ export function printXml(slot: Slot, context: Set<ContextElement>, options: XmlO
 class XmlPrinter {
   readonly #to = new ByteWriter();
   #depth = 0;
-  readonly #maxDepth: number;
   readonly #context: Set<ContextElement>;
   readonly #options: XmlOptions;
   readonly #seenDerivations = new Set<string>();
@@ -51,7 +50,6 @@ class XmlPrinter {
   constructor(context: Set<ContextElement>, options: XmlOptions) {
     this.#context = context;
     this.#options = options;
-    this.#maxDepth = options.maxDepth ?? MAX_DEPTH;
   }
 
   run(slot: Slot): ByteString {
@@ -76,8 +74,7 @@ class XmlPrinter {
   }
 
   #open(): void {
-    if (this.#depth > this.#maxDepth)
-      throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded");
+    if (this.#depth > MAX_DEPTH) throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded");
     this.#depth++;
     this.#to.text(">\n");
   }
@@ -95,7 +92,13 @@ class XmlPrinter {
   }
 
   #print(slot: Slot, pos: Pos): void {
+    enterLevel(pos);
     const value = this.#options.isStrict ? force(slot, pos) : peek(slot);
+    this.#value(value, pos);
+    calls.depth--;
+  }
+
+  #value(value: Value | undefined, pos: Pos): void {
     if (typeof value === "string") this.#leaf('<string value="', value);
     else if (typeof value === "boolean") this.#leaf('<bool value="', String(value));
     else if (value instanceof AttrSet) this.#set(value);

@@ -1,3 +1,5 @@
+import { calls, enterLevel } from "./callDepth.ts";
+import { callTrace, traced } from "./callTrace.ts";
 import { addFrame, evalError } from "./error.ts";
 import { describeValue, showType } from "./describe.ts";
 import { force } from "./force.ts";
@@ -16,11 +18,26 @@ import {
 
 /** Calls a function (or a set with `__functor`) with one argument. @param pos the call's */
 export function call1(fn: Value, argument: Slot, pos: Pos): Value {
+  if (callTrace.tell === undefined) return apply1(fn, argument, pos);
+  return traced(() => apply1(fn, argument, pos), pos);
+}
+
+/** Calls with two arguments at once, without the function in between where there need be none. */
+export function call2(fn: Value, first: Slot, second: Slot, pos: Pos): Value {
+  if (callTrace.tell === undefined) return apply2(fn, first, second, pos);
+  return traced(() => apply2(fn, first, second, pos), pos);
+}
+
+/** As `call1`, for calls as they are written: who compiles them sees to `trace-function-calls`. */
+export function apply1(fn: Value, argument: Slot, pos: Pos): Value {
   if (fn instanceof Lambda) return fn.code.call1(fn.env, argument, pos);
   if (fn instanceof PrimOp) {
     if (fn.arity !== 1) return new PrimOpApp(fn, argument);
+    enterLevel(pos);
     try {
-      return (fn.run as PrimOp1)(pos, argument);
+      const value = (fn.run as PrimOp1)(pos, argument);
+      calls.depth--;
+      return value;
     } catch (error) {
       throw primOpFrame(error, fn, pos);
     }
@@ -29,33 +46,38 @@ export function call1(fn: Value, argument: Slot, pos: Pos): Value {
   return callOther(fn, argument, pos);
 }
 
-/** Calls with two arguments at once, without the function in between where there need be none. */
-export function call2(fn: Value, first: Slot, second: Slot, pos: Pos): Value {
+export function apply2(fn: Value, first: Slot, second: Slot, pos: Pos): Value {
   if (fn instanceof Lambda) {
     const both = fn.code.call2;
     if (both !== undefined) return both(fn.env, first, second, pos);
-    return call1(fn.code.call1(fn.env, first, pos), second, pos);
+    return apply1(fn.code.call1(fn.env, first, pos), second, pos);
   }
   if (fn instanceof PrimOp && fn.arity !== 1) {
     if (fn.arity === 3) return new PrimOpApp(fn, first, second);
+    enterLevel(pos);
     try {
-      return (fn.run as PrimOp2)(pos, first, second);
+      const value = (fn.run as PrimOp2)(pos, first, second);
+      calls.depth--;
+      return value;
     } catch (error) {
       throw primOpFrame(error, fn, pos);
     }
   }
-  return call1(call1(fn, first, pos), second, pos);
+  return apply1(apply1(fn, first, pos), second, pos);
 }
 
-export function call3(fn: Value, first: Slot, second: Slot, third: Slot, pos: Pos): Value {
+export function apply3(fn: Value, first: Slot, second: Slot, third: Slot, pos: Pos): Value {
   if (fn instanceof PrimOp && fn.arity === 3) {
+    enterLevel(pos);
     try {
-      return (fn.run as PrimOp3)(pos, first, second, third);
+      const value = (fn.run as PrimOp3)(pos, first, second, third);
+      calls.depth--;
+      return value;
     } catch (error) {
       throw primOpFrame(error, fn, pos);
     }
   }
-  return call1(call2(fn, first, second, pos), third, pos);
+  return apply1(apply2(fn, first, second, pos), third, pos);
 }
 
 /** Calls with any number of arguments. */
@@ -68,10 +90,14 @@ export function callFunction(fn: Slot, pos: Pos, ...args: readonly Slot[]): Valu
 function callPrimOpApp(fn: PrimOpApp, argument: Slot, pos: Pos): Value {
   const { primOp, first, second } = fn;
   if (primOp.arity === 3 && second === undefined) return new PrimOpApp(primOp, first, argument);
+  enterLevel(pos);
   try {
-    return primOp.arity === 2
-      ? (primOp.run as PrimOp2)(pos, first, argument)
-      : (primOp.run as PrimOp3)(pos, first, second!, argument);
+    const value =
+      primOp.arity === 2
+        ? (primOp.run as PrimOp2)(pos, first, argument)
+        : (primOp.run as PrimOp3)(pos, first, second!, argument);
+    calls.depth--;
+    return value;
   } catch (error) {
     throw primOpFrame(error, primOp, pos);
   }
@@ -85,8 +111,11 @@ function callOther(fn: Value, argument: Slot, pos: Pos): Value {
   if (fn instanceof AttrSet) {
     const functor = fn.get("__functor");
     if (functor !== undefined) {
+      enterLevel(pos);
       try {
-        return call2(force(functor, pos), fn, argument, fn.posOf("__functor"));
+        const value = call2(force(functor, pos), fn, argument, fn.posOf("__functor"));
+        calls.depth--;
+        return value;
       } catch (error) {
         throw addFrame(error, "while calling a functor (an attribute set with a '__functor' attribute)", pos);
       }

@@ -7,7 +7,7 @@ import { NO_POS, type Pos } from "./position.ts";
  */
 export const calls = { depth: 0, limit: Infinity };
 
-/** Goes a level deeper where no call does: into what is compared or followed; `calls.depth--` comes back. */
+/** Goes a level deeper: into a builtin, or what is compared, printed or followed; `calls.depth--` comes back. */
 export function enterLevel(pos: Pos): void {
   enterCall(calls.limit, pos);
 }

@@ -2,7 +2,7 @@ import type { ByteString } from "../../core/index.ts";
 import type { ContextElement } from "../host.ts";
 import { formatFixed } from "../print/floats.ts";
 import { call1 } from "./call.ts";
-import { calls } from "./callDepth.ts";
+import { calls, enterLevel, tooDeep } from "./callDepth.ts";
 import { describeValue, showType } from "./describe.ts";
 import { addFrame, evalError } from "./error.ts";
 import { force } from "./force.ts";
@@ -60,7 +60,21 @@ export function coerceToString(
   frame: string,
   options: CoerceOptions = DEFAULT_OPTIONS,
 ): ByteString {
-  const value = force(slot, pos);
+  if (typeof slot === "string") return slot;
+  enterLevel(pos);
+  const text = coerce(runtime, force(slot, pos), context, pos, frame, options);
+  calls.depth--;
+  return text;
+}
+
+function coerce(
+  runtime: Runtime,
+  value: Value,
+  context: Set<ContextElement>,
+  pos: Pos,
+  frame: string,
+  options: CoerceOptions,
+): ByteString {
   if (typeof value === "string") return value;
   if (value instanceof ContextString) {
     for (const element of value.context) context.add(element);
@@ -102,7 +116,7 @@ export function coerceToString(
   throw cannotCoerce(value, pos, frame);
 }
 
-/** Sets that stand for sets that stand for sets. */
+/** Sets that stand for sets that stand for sets, where calls are not limited. */
 const MAX_LEVELS = 10_000;
 
 /**
@@ -117,9 +131,14 @@ export function peelSet<R>(
   use: (value: Value, cameThroughToString: boolean) => R,
 ): R {
   let levels = 0;
+  const follow = (result: Value, to: Pos, cameThrough: boolean, at: Pos): R => {
+    if (++levels > MAX_LEVELS) throw tooDeep(at);
+    enterLevel(at);
+    const used = peel(result, to, cameThrough);
+    calls.depth--;
+    return used;
+  };
   const peel = (value: Value, at: Pos, cameThrough: boolean): R => {
-    if (++levels > Math.min(MAX_LEVELS, calls.limit))
-      throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded", at);
     if (!(value instanceof AttrSet)) {
       if (checksReturn && cameThrough && !isStringValue(value) && !(value instanceof PathValue))
         throw notAString(value, at);
@@ -135,7 +154,7 @@ export function peelSet<R>(
         throw addFrame(error, "while calling the `__toString` attribute", toStringPos);
       }
       try {
-        return peel(result, toStringPos, true);
+        return follow(result, toStringPos, true, at);
       } catch (error) {
         throw addFrame(error, "while using the result of the `__toString` attribute", toStringPos);
       }
@@ -150,7 +169,7 @@ export function peelSet<R>(
     try {
       const result = force(outPath, outPathPos);
       doing = "using";
-      return peel(result, outPathPos, cameThrough);
+      return follow(result, outPathPos, cameThrough, at);
     } catch (error) {
       throw addFrame(error, `while ${doing} the \`outPath\` attribute`, outPathPos);
     }
@@ -181,7 +200,10 @@ export function coerceToStringValue(
   frame: string,
   options: CoerceOptions = DEFAULT_OPTIONS,
 ): string | ContextString {
+  if (typeof slot === "string") return slot;
+  enterLevel(pos);
   const value = force(slot, pos);
+  calls.depth--;
   if (typeof value === "string" || value instanceof ContextString) return value;
   const context = new Set<ContextElement>();
   return makeString(coerceToString(runtime, value, context, pos, frame, options), context);

@@ -8,6 +8,7 @@ import {
   ContextString,
   Float,
   PathValue,
+  Thunk,
   isFunctionValue,
   isInteger,
   isList,
@@ -18,12 +19,21 @@ import {
 /** `==`. Functions are never equal, unless a set or list holds the very same one. */
 export function equalValues(left: Slot, right: Slot, pos: Pos): boolean {
   // The same thunk (or object) on both sides is equal whatever it holds, as in Nix, which compares addresses first.
-  if (left === right && typeof left === "object" && left !== null && !isFloatNan(left)) {
-    const value = force(left, pos);
-    return !isFloatNan(value);
+  if (left === right && typeof left === "object" && left !== null) {
+    force(left, pos);
+    return true;
   }
-  const a = force(left, pos);
-  const b = force(right, pos);
+  let a: Value;
+  let b: Value;
+  if (isWaiting(left) || isWaiting(right)) {
+    enterLevel(pos);
+    a = force(left, pos);
+    b = force(right, pos);
+    calls.depth--;
+  } else {
+    a = force(left, pos);
+    b = force(right, pos);
+  }
   switch (typeof a) {
     case "string":
       return typeof b === "string" ? a === b : b instanceof ContextString && a === b.text;
@@ -54,8 +64,19 @@ export function equalValues(left: Slot, right: Slot, pos: Pos): boolean {
   return false;
 }
 
+/** What is still to be evaluated: a level deeper, as all that comparing does. */
+function isWaiting(slot: Slot): boolean {
+  return slot instanceof Thunk && slot.code !== null;
+}
+
+<<<<<<< HEAD
 function isFloatNan(slot: Slot): boolean {
   return slot instanceof Float && Number.isNaN(slot.value);
+=======
+function pathText({ path }: PathValue): string {
+  pathUse.tell?.(path);
+  return path;
+>>>>>>> b9ee7eb (wip: fixes)
 }
 
 function equalLists(a: readonly Slot[], b: readonly Slot[], pos: Pos): boolean {
@@ -105,8 +126,10 @@ function firstDifference(a: readonly Slot[], b: readonly Slot[], pos: Pos): Diff
   for (let i = 0; i < length; i++) {
     const left = a[i]!;
     const right = b[i]!;
+    calls.depth++;
     const x = force(left, pos);
     const y = force(right, pos);
+    calls.depth--;
     if (left !== right && isList(x) && isList(y) && x.length === y.length) {
       enterLevel(pos);
       const inner = firstDifference(x, y, pos);
@@ -124,7 +147,9 @@ export function lessThan(left: Slot, right: Slot, pos: Pos): boolean {
   if (typeof a === "number" && typeof b === "number") return a < b;
   if (typeof a === "string" && typeof b === "string") return a < b;
   if ((isInteger(a) || a instanceof Float) && (isInteger(b) || b instanceof Float)) {
-    return (a instanceof Float ? a.value : a) < (b instanceof Float ? b.value : b);
+    // An integer is rounded to be compared with a float, as C++ does.
+    if (a instanceof Float) return a.value < (b instanceof Float ? b.value : Number(b));
+    return b instanceof Float ? Number(a) < b.value : a < b;
   }
   const textA = typeof a === "string" ? a : a instanceof ContextString ? a.text : undefined;
   const textB = typeof b === "string" ? b : b instanceof ContextString ? b.text : undefined;

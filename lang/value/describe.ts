@@ -1,9 +1,11 @@
 import { bytesOfText } from "../../core/index.ts";
+import { isUnderEvaluation } from "./blackhole.ts";
 import { formatFloat, quoteAttrName, quoteString } from "./literal.ts";
 import { showPos } from "./position.ts";
 import {
   AttrSet,
   ContextString,
+  EMPTY_SET,
   Float,
   type Lambda,
   PathValue,
@@ -26,6 +28,7 @@ function quoted(text: string): string {
 
 const THUNK = quoted("thunk");
 const REPEATED = quoted("repeated");
+const CIRCLE = quoted("potential infinite recursion");
 
 /** What `builtins.typeOf` says. */
 export type TypeName = "int" | "float" | "bool" | "null" | "string" | "path" | "list" | "set" | "lambda";
@@ -87,7 +90,7 @@ class ErrorPrinter {
 
   print(slot: Slot, depth: number): string {
     const value = slot instanceof Thunk ? valueOfThunk(slot) : slot;
-    if (value === undefined) return THUNK;
+    if (value === undefined) return isUnderEvaluation(slot) ? CIRCLE : THUNK;
     if (isStringValue(value))
       return quoteString(typeof value === "string" ? value : value.text, MAX_STRING_LENGTH);
     if (isInteger(value)) return String(value);
@@ -95,14 +98,15 @@ class ErrorPrinter {
     if (value === null) return "null";
     if (value instanceof Float) return formatFloat(value.value);
     if (value instanceof PathValue) return value.path;
-    if (isList(value)) return this.#list(value, depth);
+    // Lists are told apart by what holds them, as in Nix: a copy of a list is another list.
+    if (isList(value)) return this.#list(value, slot instanceof Thunk ? slot : value, depth);
     if (value instanceof AttrSet) return this.#attrs(value, depth);
     return describeFunction(value);
   }
 
-  #list(list: readonly Slot[], depth: number): string {
-    if (list.length > 0 && this.#seen.has(list)) return REPEATED;
-    this.#seen.add(list);
+  #list(list: readonly Slot[], identity: unknown, depth: number): string {
+    if (list.length > 0 && this.#seen.has(identity)) return REPEATED;
+    this.#seen.add(identity);
     if (depth >= MAX_DEPTH) return "[ ... ]";
     let text = "[";
     let printed = 0;
@@ -120,8 +124,10 @@ class ErrorPrinter {
   }
 
   #attrs(set: AttrSet, depth: number): string {
-    if (this.#seen.has(set)) return REPEATED;
-    this.#seen.add(set);
+    // In Nix all empty sets are one.
+    const identity = set.size === 0 ? EMPTY_SET : set;
+    if (this.#seen.has(identity)) return REPEATED;
+    this.#seen.add(identity);
     if (depth >= MAX_DEPTH) return "{ ... }";
     const isImportant = (name: string): boolean => name === "type" || name === "_type";
     const sorted = set.sortedNames();

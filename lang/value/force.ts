@@ -1,3 +1,4 @@
+import { blackhole, isUnderEvaluation } from "./blackhole.ts";
 import { calls, enterLevel } from "./callDepth.ts";
 import { debugging } from "./debugging.ts";
 import { addFrame, evalError, EvalError } from "./error.ts";
@@ -19,11 +20,6 @@ import {
 } from "./value.ts";
 import { quoteAttrName } from "./literal.ts";
 import type { Shape } from "./shape.ts";
-
-/** The code of a thunk under evaluation; never called. */
-const blackhole = (): never => {
-  throw new Error("a thunk under evaluation was run");
-};
 
 /** The code of a thunk that failed, whose data is a `Failure`: it fails again without computing again. */
 const failed = (data: unknown): never => {
@@ -96,11 +92,6 @@ function recursionError(thunk: Thunk, pos: Pos): EvalError {
   const error = evalError("infiniteRecursion", "infinite recursion encountered", pos);
   error.blackhole = thunk;
   return error;
-}
-
-/** Whether the slot's value is just being computed: forcing it now would be an infinite recursion. */
-export function isUnderEvaluation(slot: Slot): boolean {
-  return slot instanceof Thunk && slot.code === blackhole;
 }
 
 /** A slot whose value is known already, or `undefined`. */
@@ -250,10 +241,9 @@ export function getAttr(set: AttrSet, name: string, context: string): Slot {
 
 /** Forces everything inside a value, each part once. */
 export function forceDeep(slot: Slot): Value {
-  const value = force(slot);
-  if (calls.limit === Infinity && debugging.control === undefined) visitDeep(value, new Set());
-  else visitLimited(value, undefined, 0, new Set());
-  return value;
+  if (calls.limit === Infinity && debugging.control === undefined) visitDeep(force(slot), new Set());
+  else visitLimited(slot, undefined, 0, new Set());
+  return force(slot);
 }
 
 /** Forces an attribute; where it was written is looked up only to be blamed for an infinite recursion. */

@@ -22,6 +22,8 @@ export interface EvalSettings {
   /** Makes `builtins.abort` and warnings fail, as `abort-on-warn`. */
   readonly abortOnWarn: boolean;
   readonly traceVerbose: boolean;
+  /** Tells the host when each call begins and ends, as `trace-function-calls`. */
+  readonly traceFunctionCalls: boolean;
   /** Delays all that Nix delays, cheap as it may be: for printing what is not evaluated as Nix prints it. */
   readonly isFullyLazy: boolean;
   /** `lint-…` settings: what is warned of, and what fails. */
@@ -39,6 +41,7 @@ export const DEFAULT_SETTINGS: EvalSettings = {
   allowedUris: [],
   abortOnWarn: false,
   traceVerbose: false,
+  traceFunctionCalls: false,
   isFullyLazy: false,
   lints: new Map(),
 };

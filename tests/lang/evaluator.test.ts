@@ -198,8 +198,8 @@ describe("failures", () => {
       (n: i: if (builtins.tryEval (f i 1)).success then n else n + 1) 0 (builtins.genList (i: i) 200)`;
     expect(evaluate(caught, { maxCallDepth: 50 })).toBe("200");
     const delayed = "let f = x: if x == 0 then 0 else 1 + builtins.head (map f [ (x - 1) ]); in";
-    expect(evaluate(`${delayed} f 40`, { maxCallDepth: 50 })).toBe("40");
-    expect(failureOf(`${delayed} f 60`, { maxCallDepth: 50 })).toContain("LANG_STACK_OVERFLOW");
+    expect(evaluate(`${delayed} f 20`, { maxCallDepth: 50 })).toBe("20");
+    expect(failureOf(`${delayed} f 30`, { maxCallDepth: 50 })).toContain("LANG_STACK_OVERFLOW");
   });
 
   it.each([

@@ -27,6 +27,26 @@ describe("messages of an evaluation", () => {
     expect(messagesOf("builtins.traceVerbose 1 2", { traceVerbose: true })).toEqual(["trace: 1"]);
   });
 
+  it.each([
+    ["(x: x) 1", ["1:1"]],
+    ["(x: y: x + y) 1 2", ["1:1"]],
+    ["(x: y: x - y) 1 2", ["1:1", "1:10"]],
+    ["map (x: x) [ 1 ]", ["1:1", "1:6"]],
+    ["{ __functor = self: x: x; } 1", ["1:1", "1:3"]],
+    ['builtins.tryEval (throw "no")', ["1:1", "1:19"]],
+  ])("name each call's begin and end: %s", (expr, places) => {
+    const told = messagesOf(expr, { traceFunctionCalls: true }).map((text) =>
+      text.replace(/^function-trace (\w+) «string»:(\d+:\d+) at \d+$/, "$1 $2"),
+    );
+    expect(told.filter((line) => line.startsWith("entered ")).map((line) => line.slice(8))).toEqual(places);
+    expect(
+      told
+        .filter((line) => line.startsWith("exited "))
+        .map((line) => line.slice(7))
+        .sort(),
+    ).toEqual(places);
+  });
+
   it("say that structured attributes do not check references", () => {
     const expr =
       '(derivation { name = "x"; system = "s"; builder = "b"; __structuredAttrs = true; maxSize = 1; }).drvPath';

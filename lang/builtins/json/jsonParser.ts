@@ -221,7 +221,7 @@ class JsonParser<T, S> {
     }
     const float = Number(token);
     if (!Number.isFinite(float))
-      throw new JsonError(`[json.exception.out_of_range.406] number overflow parsing '${token}'`, false);
+      throw new JsonError(`[json.exception.out_of_range.406] number overflow parsing '${token}'`, true);
     return this.#builder.float(float);
   }
 

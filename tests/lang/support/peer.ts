@@ -32,6 +32,22 @@ export function askPeer(expression: string): PeerAnswer {
   return { error: message.replaceAll(/^ {7}/gm, "").trimEnd() };
 }
 
+/** All that the peer says to an expression that fails, with its whole trace. */
+export function askPeerReport(expression: string): string {
+  const words = ["--eval", "--strict", "--show-trace", "--store", "dummy://"];
+  const result = spawnSync(
+    join(PEER_NIX ?? "", "nix-instantiate"),
+    [...words, "--extra-experimental-features", FEATURES, "--expr", expression],
+    {
+      encoding: "utf8",
+      cwd: tmpdir(),
+      timeout: 60_000,
+      env: { ...process.env, HOME: join(tmpdir(), "no-home"), NIX_CONF_DIR: "/nonexistent", NIX_PATH: "" },
+    },
+  );
+  return result.stderr.trimEnd();
+}
+
 /** Evaluates many: in one run where none fails, else in halves. */
 export function askPeerAll(expressions: readonly string[]): PeerAnswer[] {
   if (expressions.length === 0) return [];

@@ -134,6 +134,10 @@ export class TestHost implements EvalHost {
     this.messages.push(`trace: ${message}`);
   }
 
+  note(message: ByteString): void {
+    this.messages.push(message);
+  }
+
   warn(message: ByteString, isFromProgram = false): void {
     this.messages.push(`${isFromProgram ? "evaluation warning" : "warning"}: ${message}`);
   }
