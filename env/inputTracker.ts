@@ -9,6 +9,7 @@ import {
   type Dirent,
 } from "node:fs";
 import { fsPath, hashBytes, type ByteString } from "../core/index.ts";
+import { CopiedTrees } from "./copiedTrees.ts";
 import { readSharedBytes } from "./readSharedBytes.ts";
 import type { InputStat, TrackedInput } from "./types.ts";
 
@@ -22,13 +23,19 @@ const MAX_LINKS = 40;
 export class InputTracker {
   readonly #inputs = new Map<string, TrackedInput>();
   #storePrefix: string;
+  /** What was done with the trees that were copied into the store. */
+  readonly trees: CopiedTrees;
   readonly #storePaths = new Set<ByteString>();
   readonly #isRecording: boolean;
+  /** Inputs that were read for nothing but to copy a tree into the store. */
+  readonly #copied = new Set<string>();
+  #isCopying = false;
   #impurity: string | undefined;
 
   /** @param isRecording whether anybody will ask for the inputs: hashing them is a tenth of reading many files */
   constructor(storeDir: string, isRecording = true) {
     this.#storePrefix = `${storeDir}/`;
+    this.trees = new CopiedTrees(storeDir);
     this.#isRecording = isRecording;
     if (!isRecording) this.impure("what was read, which nobody recorded");
   }
@@ -36,13 +43,33 @@ export class InputTracker {
   /** What is read from now on is of another store. */
   useStore(storeDir: string): void {
     this.#storePrefix = `${storeDir}/`;
+    this.trees.useStore(storeDir);
   }
 
   /** In the order first read. A path's type alone is left out where more of it was read. */
   get inputs(): TrackedInput[] {
-    const isRead = (path: ByteString): boolean =>
-      ["file", "directory", "symlink"].some((kind) => this.#inputs.has(`${kind} ${path}`));
-    return [...this.#inputs.values()].filter((input) => input.kind !== "type" || !isRead(input.path));
+    return withoutTypesOfRead([...this.#inputs.values()]);
+  }
+
+  /** What an environment depends on: of a flake's own tree what evaluation read, where it read no more than that. */
+  get inputsOfEnvironment(): TrackedInput[] {
+    const isCopied = (input: TrackedInput): boolean => this.#copied.has(keyOf(input));
+    return withoutTypesOfRead(this.trees.reduce([...this.#inputs.values()], isCopied));
+  }
+
+  /** Records what is read to copy a tree into the store. */
+  copying(record: () => void): void {
+    this.#isCopying = true;
+    try {
+      record();
+    } finally {
+      this.#isCopying = false;
+    }
+  }
+
+  #touch(key: string): void {
+    if (!this.#isCopying) this.#copied.delete(key);
+    else if (!this.#inputs.has(key)) this.#copied.add(key);
   }
 
   /** Store paths that were read: they must stay for the next evaluation. */
@@ -146,11 +173,13 @@ export class InputTracker {
 
   /** Records a file whose content somebody else reads. */
   file(path: ByteString): void {
+    this.#touch(`file ${path}`);
     if (!this.#isRecording || this.isImmutable(path) || this.#inputs.has(`file ${path}`)) return;
     this.readFile(path);
   }
 
   symlink(path: ByteString): void {
+    this.#touch(`symlink ${path}`);
     if (!this.#isRecording || this.isImmutable(path) || this.#inputs.has(`symlink ${path}`)) return;
     const stat = statOf(path);
     if (stat === undefined) return;
@@ -158,6 +187,7 @@ export class InputTracker {
   }
 
   directory(path: ByteString, entries?: readonly Dirent<Buffer>[]): void {
+    this.#touch(`directory ${path}`);
     if (!this.#isRecording || this.isImmutable(path) || this.#inputs.has(`directory ${path}`)) return;
     const [end, stat] = this.followLinks(path);
     if (stat === undefined || this.isImmutable(end)) return;
@@ -167,6 +197,7 @@ export class InputTracker {
   /** Records that a path had this type; `undefined` for absent. */
   type(path: ByteString, type: string | undefined): void {
     if (!this.#isRecording || this.isImmutable(path)) return;
+    this.#touch(`type ${path}`);
     const known = this.#inputs.get(`type ${path}`);
     if (known?.kind === "type" && known.type !== type) this.impure(`"${path}", which changed meanwhile`);
     if (type === undefined) this.#inputs.set(`absent ${path}`, { kind: "absent", path });
@@ -184,11 +215,23 @@ export class InputTracker {
   }
 
   #add(kind: "file" | "symlink" | "directory", path: ByteString, content: string, stat: BigIntStats): void {
+    this.#touch(`${kind} ${path}`);
     const known = this.#inputs.get(`${kind} ${path}`);
     if (known !== undefined && "content" in known && known.content !== content)
       this.impure(`"${path}", which changed meanwhile`);
     this.#inputs.set(`${kind} ${path}`, { kind, path, content, stat: inputStat(stat) });
   }
+}
+
+function withoutTypesOfRead(inputs: readonly TrackedInput[]): TrackedInput[] {
+  const keys = new Set(inputs.map(keyOf));
+  const isRead = (path: ByteString): boolean =>
+    ["file", "directory", "symlink"].some((kind) => keys.has(`${kind} ${path}`));
+  return inputs.filter((input) => input.kind !== "type" || !isRead(input.path));
+}
+
+function keyOf(input: TrackedInput): string {
+  return `${input.kind} ${input.kind === "variable" ? input.name : input.path}`;
 }
 
 /** The input as it is now; equal `content` means nothing that was read has changed. */

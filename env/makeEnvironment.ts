@@ -45,17 +45,22 @@ export async function makeEnvironment(
   const warnings = new Set<string>();
   using context = createStoreContext({
     ...options,
+    followsTrees: true,
     onEvent: (event) => {
       if (isLastingWarning(event) && warnings.size < MAX_WARNINGS)
         warnings.add(event.text.trim().replace(/\s+/g, " ").slice(0, MAX_WARNING_LENGTH));
       options.onEvent?.(event);
     },
   });
+  let isMade = false;
   try {
-    return await makeIn(context, request, warnings, options.onSpec);
+    const made = await makeIn(context, request, warnings, options.onSpec);
+    isMade = true;
+    return made;
   } finally {
     context.trackCollection();
-    options.onInputs?.(context.tracker.inputs);
+    const { tracker } = context;
+    options.onInputs?.(isMade ? tracker.inputsOfEnvironment : tracker.inputs);
   }
 }
 
@@ -73,7 +78,7 @@ async function makeIn(
   const evaluationInputs = [...context.tracker.storePaths].filter(
     (path): path is StorePath => isStorePath(store.storeDir, path) && store.isValidPath(path),
   );
-  const { inputs } = context.tracker;
+  const inputs = context.tracker.inputsOfEnvironment;
   const record = writeRecord({
     request,
     isOneOff: !isProject(instantiated.spec),

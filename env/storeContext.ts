@@ -58,6 +58,8 @@ export interface StoreContextOptions {
   readonly evalStore?: string | undefined;
   /** Calls within calls, where `max-call-depth` says nothing; unset: as deep as the stack is. */
   readonly maxCallDepth?: number | undefined;
+  /** Who wants to know what of a flake's own tree was read. */
+  readonly followsTrees?: boolean | undefined;
 }
 
 /** The default of `tarball-ttl`. */
@@ -370,6 +372,7 @@ export class StoreContext implements Disposable {
       fetch: (request) => this.#tasks.fetch(request),
       resolveFlake: (attributes, scope) => this.registries.resolve(new Map(attributes), scope),
       trees: this.#treeDisplay,
+      onPathUse: this.#options.followsTrees === true ? (path) => this.tracker.trees.use(path) : undefined,
       onDebug: this.#options.onDebug,
       onMessage: (level, text) => {
         if (options.isSilent !== true) this.message(level, textOfBytes(text));

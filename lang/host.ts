@@ -66,6 +66,8 @@ export interface EvalHost {
   displayPath?(path: ByteString): ByteString | undefined;
   /** Why there is no such path, where more is known than that. */
   explainMissing?(path: ByteString): ByteString | undefined;
+  /** That a path's own text becomes part of what is computed, or decides it. */
+  usePath?(path: ByteString): void;
   /** What only who debugs wants to know. */
   debug?(message: ByteString): void;
   /** What a setting asked to be told, as it is. */

@@ -41,6 +41,9 @@ export function openFlakeSpec(
     isWritten: !context.isReadOnly,
     isRecreated: options.isUpdate,
   });
+  // A tree that must be clean counts whole.
+  if (context.settings.config.raw.get("allow-dirty") !== "false")
+    context.tracker.trees.follow(locked.flake.directory);
   const flake = openFlake(within, locked);
   return {
     flake,

@@ -44,6 +44,8 @@ export interface StoreHostOptions {
   readonly fetch: (request: FetchRequest) => FetchResult;
   readonly resolveFlake?: EvalHost["resolveFlake"];
   readonly onDebug?: EvalHost["debug"];
+  /** Told of paths whose own text decides the result. */
+  readonly onPathUse?: EvalHost["usePath"];
   /** Where trees of the store came from. */
   readonly trees?: TreeDisplay | undefined;
   readonly onMessage: (level: MessageLevel, text: ByteString) => void;
@@ -62,6 +64,7 @@ export class StoreHost implements EvalHost {
   readonly extraGlobals?: NonNullable<EvalHost["extraGlobals"]>;
   readonly resolveFlake?: NonNullable<EvalHost["resolveFlake"]>;
   readonly debug?: NonNullable<EvalHost["debug"]>;
+  readonly usePath?: NonNullable<EvalHost["usePath"]>;
   readonly #options: StoreHostOptions;
   readonly #hasher: DerivationHasher;
   readonly #realStoreDir: string;
@@ -86,6 +89,7 @@ export class StoreHost implements EvalHost {
     if (options.extraGlobals !== undefined) this.extraGlobals = options.extraGlobals;
     if (options.resolveFlake !== undefined) this.resolveFlake = options.resolveFlake;
     if (options.onDebug !== undefined) this.debug = options.onDebug;
+    if (options.onPathUse !== undefined) this.usePath = options.onPathUse;
     this.#hasher = new DerivationHasher(this.storeDir, (drvPath) => options.store.readDerivation(drvPath));
   }
 
@@ -117,9 +121,9 @@ export class StoreHost implements EvalHost {
         throw new DevshellError("EVAL_FILE", `cannot read '${path}': it is a directory`);
       if (stat.size > MAX_FILE_BYTES)
         throw new DevshellError("EVAL_FILE", `cannot read '${path}': it is too large`);
-      const bytes = tracker.isImmutable(path)
-        ? readSharedBytes(fsPath(physical), Number(stat.size))
-        : tracker.readFile(path, entry);
+      if (!tracker.isImmutable(path)) return tracker.readFile(path, entry).toString("latin1");
+      tracker.trees.read(path);
+      const bytes = readSharedBytes(fsPath(physical), Number(stat.size));
       return bytes.toString("latin1");
     } catch (error) {
       throw this.#fileError(error, path);
@@ -136,10 +140,12 @@ export class StoreHost implements EvalHost {
       const stat = lstatSync(fsPath(this.#physical(path)), { bigint: true, throwIfNoEntry: false });
       const type = stat === undefined ? undefined : typeOf(stat);
       tracker.type(path, type);
+      tracker.trees.look(path, type);
       return type;
     } catch (error) {
       if (isMissing(error)) {
         tracker.type(path, undefined);
+        tracker.trees.look(path, undefined);
         return undefined;
       }
       // A search goes on after it.
@@ -156,6 +162,7 @@ export class StoreHost implements EvalHost {
     if (!isParent) this.#check(path);
     try {
       const entries = entriesOf(this.#physical(path));
+      this.#options.tracker.trees.use(path);
       this.#options.tracker.directory(path, entries);
       const all = entries.map((entry) => [entry.name.toString("latin1"), typeOfEntry(entry)] as const);
       if (!isParent) return new Map(all);
@@ -186,6 +193,7 @@ export class StoreHost implements EvalHost {
         this.#options.tracker.canonical(path);
         return path;
       }
+      this.#options.tracker.trees.use(path);
       this.#trackLinks(path);
       return this.#logical(real);
     } catch (error) {
@@ -225,6 +233,7 @@ export class StoreHost implements EvalHost {
   addPath(request: AddPathRequest): ByteString {
     this.#check(request.path);
     const { store, tracker, isReadOnly } = this.#options;
+    tracker.trees.use(request.path);
     const references = request.references?.map((path) => parseStorePath(this.storeDir, path));
     const key = [request.method, request.name, request.path, ...(references ?? [])].join(" ");
     const known = request.filter === undefined ? this.#added.get(key) : undefined;
@@ -487,6 +496,7 @@ export class StoreHost implements EvalHost {
   #fileError(error: unknown, path: ByteString): unknown {
     if (!(error instanceof Error) || !("code" in error) || error instanceof DevshellError) return error;
     if (isMissing(error)) this.#options.tracker.type(path, undefined);
+    this.#options.tracker.trees.use(path);
     switch (error.code) {
       case "ENOENT":
       case "ENOTDIR":

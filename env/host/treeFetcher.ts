@@ -35,6 +35,7 @@ export class TreeFetcher {
   forget(): void {
     this.#known.clear();
     this.#options.tracker.forget(this.#tracked);
+    this.#options.tracker.trees.forget();
     this.#tracked.clear();
   }
 
@@ -62,6 +63,7 @@ export class TreeFetcher {
     const tree = fetching(reference, () => this.#options.fetchNow(given, reference, isFinal));
     if (tree === undefined) return undefined;
     for (const input of tree.inputs) this.#track(input);
+    this.#noteCopy(given, tree.storePath, tree.inputs);
     return { storePath: tree.storePath, attributes: tree.attributes };
   }
 
@@ -78,6 +80,7 @@ export class TreeFetcher {
     if (reply.kind !== "fetchedTree") throw new Error(`unexpected reply ${reply.kind}`);
     for (const warning of reply.warnings) warn(warning);
     for (const input of reply.inputs) this.#track(input);
+    this.#noteCopy(new Map(attributes), reply.storePath, reply.inputs);
     const { history } = reply;
     return {
       storePath: reply.storePath,
@@ -86,6 +89,11 @@ export class TreeFetcher {
       ),
       revCount: history === undefined ? undefined : () => this.#count(history.directory, history.rev),
     };
+  }
+
+  #noteCopy(given: ReadonlyMap<string, unknown>, storePath: ByteString, inputs: readonly ByteString[]): void {
+    const root = rootOf(given);
+    if (root !== undefined) this.#options.tracker.trees.add(storePath, root, inputs);
   }
 
   #count(directory: string, rev: string): bigint {
@@ -100,11 +108,22 @@ export class TreeFetcher {
     this.#tracked.add(path);
     const stat = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
     const type = stat === undefined ? undefined : typeOf(stat);
-    tracker.type(path, type);
-    if (type === "regular") tracker.file(path);
-    else if (type === "directory") tracker.directory(path);
-    else if (type === "symlink") tracker.symlink(path);
+    tracker.copying(() => {
+      tracker.type(path, type);
+      if (type === "regular") tracker.file(path);
+      else if (type === "directory") tracker.directory(path);
+      else if (type === "symlink") tracker.symlink(path);
+    });
   }
+}
+
+/** Where a tree lies that is copied as it is. */
+function rootOf(given: ReadonlyMap<string, unknown>): ByteString | undefined {
+  const [type, url, path] = ["type", "url", "path"].map((name) => given.get(name));
+  if (type === "path") return typeof path === "string" ? path.replace(/\/+$/, "") : undefined;
+  if (type !== "git" || typeof url !== "string" || given.has("rev") || given.has("ref")) return undefined;
+  const location = locate(url);
+  return location.kind === "local" ? bytesOfText(location.directory) : undefined;
 }
 
 /** What messages call a tree; paths are in the store under the name of the store. */

@@ -26,6 +26,7 @@ import {
   isInteger,
   isStringValue,
   lessThan,
+  pathUse,
   textOf,
   type Runtime,
   type Slot,
@@ -300,5 +301,7 @@ function kindOf(key: Value): KeyKind {
 function plainKey(key: Value): string | number | bigint {
   if (typeof key === "string" || typeof key === "number" || typeof key === "bigint") return key;
   if (key instanceof ContextString) return key.text;
-  return key instanceof PathValue ? key.path : (key as Float).value;
+  if (!(key instanceof PathValue)) return (key as Float).value;
+  pathUse.tell?.(key.path);
+  return key.path;
 }

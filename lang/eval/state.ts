@@ -7,6 +7,7 @@ import { debugging } from "../value/debugging.ts";
 import { addFrame, asDevshellError, evalError } from "../value/error.ts";
 import { force } from "../value/force.ts";
 import { canonicalPath } from "../value/path.ts";
+import { pathUse } from "../value/pathUse.ts";
 import { NO_POS, registerSource, showPos, type Pos } from "../value/position.ts";
 import type { EvalSettings, Runtime, SearchPathEntry } from "../value/runtime.ts";
 import { type AttrSet, Thunk, primOp1, type Env, type Slot, type Value } from "../value/value.ts";
@@ -340,6 +341,7 @@ export class EvalState implements Runtime, CompileContext {
   guard<T>(run: () => T): T {
     const { depth } = calls;
     calls.limit = this.settings.maxCallDepth ?? Infinity;
+    pathUse.tell = this.host.usePath === undefined ? undefined : (path) => this.host.usePath!(path);
     callTrace.tell = this.settings.traceFunctionCalls ? this.#tellCall : undefined;
     try {
       return run();

@@ -12,6 +12,7 @@ import {
   forceAttrs,
   isFunctionValue,
   makeString,
+  pathUse,
   updateAttrs,
   type Runtime,
   type Slot,
@@ -62,7 +63,7 @@ class FlakeGraph {
     const { outPath, storePath, sourceInfo } = this.#treeOf(node);
     const own = new Map<string, Slot>([
       ["sourceInfo", sourceInfo],
-      ["outPath", makeString(outPath, new Set([storePath]))],
+      ["outPath", toldOf(storePath, makeString(outPath, new Set([storePath])))],
     ]);
     if (node.pin?.isFlake === false) return updateAttrs(sourceInfo, AttrSet.fromMap(own));
     const file = canonicalPath(`${outPath}/flake.nix`);
@@ -142,5 +143,15 @@ function inTree(parent: FlakeTree, path: ByteString, dir: ByteString): FlakeTree
 function treeSet(result: Parameters<typeof treeValue>[0]): AttrSet {
   const value = treeValue(result, false);
   if (!(value instanceof AttrSet)) throw new Error("a fetched tree is no set");
-  return value;
+  const { storePath } = result;
+  return value.mapSlots((_, slot) => toldOf(storePath, slot));
+}
+
+/** What tells which tree a flake is; where that is asked, who asks is told of. */
+function toldOf(storePath: ByteString, slot: Slot): Slot {
+  if (pathUse.tell === undefined) return slot;
+  return new Thunk(() => {
+    pathUse.tell?.(storePath);
+    return force(slot);
+  }, null);
 }

@@ -17,6 +17,7 @@ import {
   force,
   isList,
   isStringValue,
+  pathUse,
   peek,
   quoteAttrName,
   showType,
@@ -100,8 +101,10 @@ class JsonPrinter {
       return quoteJson(value.text);
     }
     if (value instanceof Float) return formatJsonFloat(value.value);
-    if (value instanceof PathValue)
+    if (value instanceof PathValue) {
+      pathUse.tell?.(value.path);
       return quoteJson(copyToStore ? this.#runtime.copyToStore(value.path, this.#context) : value.path);
+    }
     const at = value instanceof Lambda ? value.code.pos : pos;
     throw evalError("type", `cannot convert ${showType(value)} to JSON`, at);
   }

@@ -15,6 +15,7 @@ import {
   isInteger,
   isList,
   isStringValue,
+  pathUse,
   peek,
   sourcePos,
   type Pos,
@@ -108,8 +109,10 @@ class XmlPrinter {
     else if (value instanceof ContextString) {
       for (const element of value.context) this.#context.add(element);
       this.#leaf('<string value="', value.text);
-    } else if (value instanceof PathValue) this.#leaf('<path value="', value.path);
-    else if (value instanceof Float) this.#leaf('<float value="', formatFloat(value.value));
+    } else if (value instanceof PathValue) {
+      pathUse.tell?.(value.path);
+      this.#leaf('<path value="', value.path);
+    } else if (value instanceof Float) this.#leaf('<float value="', formatFloat(value.value));
     else if (isList(value)) {
       this.#start("<list");
       this.#open();

@@ -8,6 +8,7 @@ import { addFrame, evalError } from "./error.ts";
 import { force } from "./force.ts";
 import { NO_POS, type Pos } from "./position.ts";
 import { canonicalPath } from "./path.ts";
+import { pathUse } from "./pathUse.ts";
 import type { Runtime } from "./runtime.ts";
 import {
   AttrSet,
@@ -80,8 +81,10 @@ function coerce(
     for (const element of value.context) context.add(element);
     return value.text;
   }
-  if (value instanceof PathValue)
+  if (value instanceof PathValue) {
+    pathUse.tell?.(value.path);
     return options.copyToStore === false ? trimSlash(value.path) : runtime.copyToStore(value.path, context);
+  }
   if (value instanceof AttrSet)
     return peelSet(value, pos, false, (peeled) => {
       if (peeled instanceof AttrSet) throw cannotCoerce(peeled, pos, frame);
@@ -230,7 +233,10 @@ function pathOf(
   pos: Pos,
   frame: string,
 ): ByteString {
-  if (value instanceof PathValue) return trimSlash(value.path);
+  if (value instanceof PathValue) {
+    pathUse.tell?.(value.path);
+    return trimSlash(value.path);
+  }
   const path = coerceToString(runtime, value, context, pos, frame, { copyToStore: false });
   if (!path.startsWith("/"))
     throw evalError("eval", `string '${path}' doesn't represent an absolute path`, NO_POS, {

@@ -2,6 +2,7 @@ import { calls, enterLevel } from "./callDepth.ts";
 import { describeValue, showType } from "./describe.ts";
 import { addFrame, evalError } from "./error.ts";
 import { force } from "./force.ts";
+import { pathUse } from "./pathUse.ts";
 import { NO_POS, type Pos } from "./position.ts";
 import {
   AttrSet,
@@ -58,7 +59,7 @@ export function equalValues(left: Slot, right: Slot, pos: Pos): boolean {
   }
   if (a instanceof ContextString)
     return typeof b === "string" ? a.text === b : b instanceof ContextString && a.text === b.text;
-  if (a instanceof PathValue) return b instanceof PathValue && a.path === b.path;
+  if (a instanceof PathValue) return b instanceof PathValue && pathText(a) === pathText(b);
   if (a instanceof Float)
     return b instanceof Float ? a.value === b.value : isInteger(b) && a.value === Number(b);
   return false;
@@ -69,14 +70,9 @@ function isWaiting(slot: Slot): boolean {
   return slot instanceof Thunk && slot.code !== null;
 }
 
-<<<<<<< HEAD
-function isFloatNan(slot: Slot): boolean {
-  return slot instanceof Float && Number.isNaN(slot.value);
-=======
 function pathText({ path }: PathValue): string {
   pathUse.tell?.(path);
   return path;
->>>>>>> b9ee7eb (wip: fixes)
 }
 
 function equalLists(a: readonly Slot[], b: readonly Slot[], pos: Pos): boolean {
@@ -154,7 +150,7 @@ export function lessThan(left: Slot, right: Slot, pos: Pos): boolean {
   const textA = typeof a === "string" ? a : a instanceof ContextString ? a.text : undefined;
   const textB = typeof b === "string" ? b : b instanceof ContextString ? b.text : undefined;
   if (textA !== undefined && textB !== undefined) return textA < textB;
-  if (a instanceof PathValue && b instanceof PathValue) return a.path < b.path;
+  if (a instanceof PathValue && b instanceof PathValue) return pathText(a) < pathText(b);
   if (isList(a) && isList(b)) {
     const pair = firstDifference(a, b, pos);
     if (pair === undefined) return a.length < b.length;

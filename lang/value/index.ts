@@ -13,6 +13,7 @@ export * from "./force.ts";
 export * from "./heap.ts";
 export * from "./literal.ts";
 export * from "./path.ts";
+export * from "./pathUse.ts";
 export * from "./position.ts";
 export * from "./positionValue.ts";
 export * from "./runtime.ts";

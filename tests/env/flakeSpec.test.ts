@@ -116,6 +116,64 @@ describe("a flake as the spec", { timeout: 120_000 }, () => {
     expect(existsSync(join(project, "flake.lock"))).toBe(true);
   });
 
+  it.each([
+    ["import ./more.nix", false],
+    ["(import ./sub).x + builtins.readFile ./data", false],
+    ['builtins.hashFile "sha256" (./. + "/data")', false],
+    ['if builtins.pathExists ./sub then "there" else "gone"', false],
+    ["toString ./data", true],
+    ['"${./data}"', true],
+    ["toString (builtins.attrNames (builtins.readDir ./.))", true],
+    ['if builtins.pathExists ./nothing then "there" else "gone"', true],
+    ['(builtins.unsafeGetAttrPos "a" { a = 1; }).file', true],
+    ['if ./data < ./more.nix then "less" else "more"', true],
+    ["builtins.path { path = ./data; }", true],
+  ])("counts of its tree what evaluation read: %s", async (used, isWhole) => {
+    mkdirSync(join(project, "sub"));
+    write("used.nix", used);
+    write("more.nix", '"more"');
+    write("sub/default.nix", '{ x = "sub"; }');
+    write("data", "data");
+    write("other", "one");
+    const before = await variable("used");
+    write("other", "two");
+    write("further", "");
+    const isStale = loadCachedEnvironment(project, [])?.changed.length !== 0;
+    expect(isStale).toBe(isWhole);
+    // What does not count changes nothing.
+    if (!isStale) expect(await variable("used")).toBe(before);
+    write("sub/default.nix", '{ x = "changed"; }');
+    expect(loadCachedEnvironment(project, [])?.changed.length !== 0).toBe(isWhole || used.includes("./sub"));
+  });
+
+  it.each(["self", "self.outPath", "self.narHash", "self.sourceInfo.outPath", "toString self.lastModified"])(
+    "counts the whole tree for who asks for %s",
+    async (asked) => {
+      write("flake.nix", FLAKE.replaceAll("SYSTEM", "x86_64-linux").replace("import ./used.nix", asked));
+      await makeEnvironment(request());
+      write("other", "new");
+      expect(loadCachedEnvironment(project, [])?.changed).not.toEqual([]);
+    },
+  );
+
+  it("in a Git work tree counts what evaluation read, and what Git tracks", async () => {
+    const git = (...words: string[]): unknown => execFileSync("git", ["-C", project, ...words]);
+    write("other", "one");
+    git("init", "-q");
+    git("add", ".");
+    expect(await variable("used")).toBe("one");
+    git("add", ".");
+    expect(await variable("used")).toBe("one");
+    expect(loadCachedEnvironment(project, [])?.changed).toEqual([]);
+    write("other", "two");
+    expect(loadCachedEnvironment(project, [])?.changed).toEqual([]);
+    write("used.nix", '"two"');
+    expect(loadCachedEnvironment(project, [])?.changed).not.toEqual([]);
+    expect(await variable("used")).toBe("two");
+    git("rm", "-q", "--cached", "-f", "used.nix");
+    expect(loadCachedEnvironment(project, [])?.changed).not.toEqual([]);
+  });
+
   it("opens other outputs: shells before packages", async () => {
     expect(await variable("which", { attributes: ["other"] })).toBe("other");
     expect(await variable("which", { files: [".#other"] })).toBe("other");
