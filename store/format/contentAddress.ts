@@ -6,7 +6,7 @@ import {
   type Hash,
   type HashAlgorithm,
 } from "../../core/index.ts";
-import type { IngestionMethod, StorePath } from "../types.ts";
+import type { DerivationOutput, IngestionMethod, StorePath } from "../types.ts";
 import { makeFixedOutputPath, storePathName } from "./storePath.ts";
 
 /** How a path's address follows from its content: `fixed:r:sha256:…`, `fixed:sha1:…`, `text:sha256:…`. */
@@ -60,6 +60,11 @@ export function pathOfContentAddress(
   isSelfReferring = false,
 ): StorePath {
   return makeFixedOutputPath(storeDir, name, { ...address, references, isSelfReferring });
+}
+
+/** What the content of an output is known to be before it is made. */
+export function addressOfOutput(output: DerivationOutput | undefined): ContentAddress | undefined {
+  return output?.kind === "fixed" ? { method: output.method, hash: output.hash } : undefined;
 }
 
 /** Whether a path follows from what is said of its content: then that needs no signature, only the check. */

@@ -1,6 +1,7 @@
 import { DevshellError } from "../../core/index.ts";
 import { Elsewhere } from "../builders/elsewhere.ts";
 import type { Realise } from "../builders/types.ts";
+import { addressOfOutput } from "../format/contentAddress.ts";
 import { derivationKind } from "../format/derivation.ts";
 import { builtInputsOf, resolveDerivation, shouldResolve } from "../format/resolveDerivation.ts";
 import type { MadeDerivation } from "../format/makeDerivation.ts";
@@ -198,14 +199,18 @@ export class BuildGoals {
   /** @returns whether all are valid now */
   async #substituteOutputs(drvPath: StorePath, derivation: Derivation, known: OutputPaths): Promise<boolean> {
     const { store, activities } = this.#work;
-    const invalid = [...known.values()].filter((path) => !store.isValidPath(path));
-    if (invalid.length === 0) return true;
+    const missing = [...known].filter(([, path]) => !store.isValidPath(path));
+    if (missing.length === 0) return true;
     const { config } = store.settings;
     if (!config.substitute || config.substituters.length === 0) return false;
     if (!maySubstitute(derivation, config)) return false;
-    const offers = await Promise.all(invalid.map((path) => this.#options.substituters.find(path)));
+    const offers = await Promise.all(
+      missing.map(([name, path]) =>
+        this.#options.substituters.find(path, addressOfOutput(derivation.outputs.get(name))),
+      ),
+    );
     if (!offers.every((offer) => offer !== undefined)) return false;
-    const settled = await Promise.allSettled(invalid.map((path) => this.#options.paths.ensure(path)));
+    const settled = await Promise.allSettled(missing.map(([, path]) => this.#options.paths.ensure(path)));
     const failures = settled.filter(isFailure).map((outcome) => outcome.reason as unknown);
     const isUnavailable = failures.every((failure) => failure instanceof Unavailable);
     if (failures.length > 0 && (config.fallback || isUnavailable)) {
@@ -214,7 +219,7 @@ export class BuildGoals {
         activities.warn(failure);
         this.#work.forgive(failure);
       }
-      for (const path of invalid) this.#options.paths.forget(path);
+      for (const [, path] of missing) this.#options.paths.forget(path);
       return false;
     }
     if (failures.length > 0)

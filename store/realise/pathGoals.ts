@@ -2,11 +2,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DevshellError } from "../../core/index.ts";
 import { storePathName } from "../format/storePath.ts";
 import { ABSENT_FILE } from "../remote/checkedFile.ts";
-import type { RemotePathInfo, RemoteStore } from "../remote/types.ts";
+import type { RemotePathInfo } from "../remote/types.ts";
 import type { StorePath } from "../types.ts";
 import { isIntact } from "./registerBuild.ts";
 import type { Semaphore } from "./semaphore.ts";
-import type { SubstituterSet } from "./substituterSet.ts";
+import type { Offer, SubstituterSet } from "./substituterSet.ts";
 import { WaitCycle, WaitGraph } from "./waitGraph.ts";
 import { Goals, Unavailable, isFailure, type Work } from "./work.ts";
 
@@ -98,7 +98,7 @@ export class PathGoals {
     const work = this.#work;
     let offer = await this.#substituters.find(path);
     while (offer !== undefined) {
-      const { info, substituter } = offer;
+      const { info, offered, substituter } = offer;
       const failed = await this.#ensureReferences(info, keyOf(path, isRepair));
       if (failed.length > 0) {
         const message = `some references of path '${path}' could not be realised`;
@@ -108,7 +108,10 @@ export class PathGoals {
       }
       work.throwIfStopped();
       try {
-        await this.#downloads.run(() => this.#download(path, info, substituter, isRepair), work.signal);
+        await this.#downloads.run(
+          () => this.#download(info, { offered, substituter }, isRepair),
+          work.signal,
+        );
         return true;
       } catch (error) {
         const next = work.signal.aborted ? undefined : await this.#substituters.findAfter(path, substituter);
@@ -144,12 +147,12 @@ export class PathGoals {
   }
 
   async #download(
-    path: StorePath,
     info: RemotePathInfo,
-    substituter: RemoteStore,
+    { offered, substituter }: Pick<Offer, "offered" | "substituter">,
     isRepair: boolean,
   ): Promise<void> {
     const { activities, signal, store } = this.#work;
+    const { path } = info;
     await activities.run(
       { kind: "substitute", name: storePathName(path), path, totalBytes: info.narFile?.sizeBytes },
       async (id) => {
@@ -161,7 +164,7 @@ export class PathGoals {
           locks.discard();
           return;
         }
-        const download = await substituter.openNar(info, {
+        const download = await substituter.openNar(offered, {
           signal,
           onUrl: (url) => activities.emit({ kind: "transfer", id, url }),
           onProgress: (doneBytes, totalBytes) =>

@@ -1,3 +1,4 @@
+import { addressOfOutput, type ContentAddress } from "../format/contentAddress.ts";
 import { isFixedOutput } from "../format/derivation.ts";
 import { storePathName } from "../format/storePath.ts";
 import { builtInputsOf } from "../format/resolveDerivation.ts";
@@ -24,7 +25,10 @@ export interface PlanRequest {
   readonly store: RealiseStore;
   readonly targets: readonly DerivedPath[];
   /** @returns what a substituter says of a path; `undefined` where none offers it */
-  readonly querySubstituters: (path: StorePath) => Promise<RemotePathInfo | undefined>;
+  readonly querySubstituters: (
+    path: StorePath,
+    address?: ContentAddress,
+  ) => Promise<RemotePathInfo | undefined>;
   /** Builds even what is valid. */
   readonly isForced: boolean;
 }
@@ -160,12 +164,16 @@ class Planner {
     const derivation = store.readDerivation(drvPath);
     const paths = knownOutputPathsOf(store, drvPath, derivation, target.outputs);
     if (paths !== undefined && !isForced) {
-      const invalid = [...paths.values()].filter((path) => !store.isValidPath(path));
-      if (invalid.length === 0) return;
+      const missing = [...paths].filter(([, path]) => !store.isValidPath(path));
+      if (missing.length === 0) return;
       if (store.settings.config.substitute && maySubstitute(derivation, store.settings.config)) {
-        const offers = await Promise.all(invalid.map((path) => querySubstituters(path)));
+        const offers = await Promise.all(
+          missing.map(([name, path]) =>
+            querySubstituters(path, addressOfOutput(derivation.outputs.get(name))),
+          ),
+        );
         if (offers.every((offer) => offer !== undefined)) {
-          await Promise.all(invalid.map((path) => this.visit({ kind: "opaque", path })));
+          await Promise.all(missing.map(([, path]) => this.visit({ kind: "opaque", path })));
           return;
         }
       }

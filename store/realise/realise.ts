@@ -53,7 +53,7 @@ export async function realise(
     store,
     targets,
     isForced: mode !== "normal",
-    querySubstituters: async (path) => (await substituters.find(path))?.info,
+    querySubstituters: async (path, address) => (await substituters.find(path, address))?.info,
   });
   activities.emit({ kind: "plan", ...plan });
   if (options.dryRun === true) {

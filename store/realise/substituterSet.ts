@@ -1,6 +1,7 @@
-import { isContentAddressed } from "../format/contentAddress.ts";
+import { isContentAddressed, pathOfContentAddress, type ContentAddress } from "../format/contentAddress.ts";
 import { hasTrustedSignature, parsePublicKey, type PublicKey } from "../format/narInfo.ts";
 import { isRealisationTrusted } from "../format/realisation.ts";
+import { storePathName } from "../format/storePath.ts";
 import { endlessClosure, maxClosurePaths } from "../remote/closureBound.ts";
 import { openRemoteStore } from "../remote/openRemoteStore.ts";
 import type { RemotePathInfo, RemoteStore } from "../remote/types.ts";
@@ -10,6 +11,8 @@ import { Semaphore } from "./semaphore.ts";
 /** A path that a substituter has, by information that may be believed. */
 export interface Offer {
   readonly info: RemotePathInfo;
+  /** As the substituter has it: under another path where its store directory is another. */
+  readonly offered: RemotePathInfo;
   readonly substituter: RemoteStore;
 }
 
@@ -24,6 +27,8 @@ export class SubstituterSet implements AsyncDisposable {
   readonly #offers = new Map<StorePath, Promise<Offer | undefined>>();
   /** What offered paths refer to. */
   readonly #named = new Set<StorePath>();
+  /** What paths are known to hold: then a store of another directory may have it, too. */
+  readonly #addresses = new Map<StorePath, ContentAddress>();
   #opened: Promise<readonly RemoteStore[]> | undefined;
   #keys: readonly PublicKey[] | undefined;
   #most: number | undefined;
@@ -36,14 +41,17 @@ export class SubstituterSet implements AsyncDisposable {
   }
 
   /**
+   * @param address what the path holds, where that is known
    * @returns `undefined` where none has the path, or substitution is off
    * @throws {DevshellError} `CLOSURE_ENDLESS` where what is offered refers to more than anything real does
    */
-  find(path: StorePath): Promise<Offer | undefined> {
+  find(path: StorePath, address?: ContentAddress): Promise<Offer | undefined> {
     const { config } = this.#settings;
     if (!config.substitute || config.substituters.length === 0) return Promise.resolve(undefined);
     const known = this.#offers.get(path);
-    if (known !== undefined) return known;
+    const isNews = address !== undefined && !this.#addresses.has(path);
+    if (known !== undefined && !isNews) return known;
+    if (isNews) this.#addresses.set(path, address);
     const offer = this.#queries.run(() => this.findAfter(path), this.#signal);
     this.#offers.set(path, offer);
     offer.catch(() => undefined); // those who wait hear of it
@@ -57,18 +65,23 @@ export class SubstituterSet implements AsyncDisposable {
     this.#opened ??= this.#open();
     const all = await this.#opened;
     for (const substituter of all.slice(failed === undefined ? 0 : all.indexOf(failed) + 1)) {
-      let info: RemotePathInfo | undefined;
+      const place = this.#placeIn(substituter, path);
+      if (place === undefined) continue;
+      let offered: RemotePathInfo | undefined;
       try {
-        info = await substituter.query(path, this.#signal);
+        offered = await substituter.query(place, this.#signal);
       } catch (error) {
         this.#signal.throwIfAborted();
         this.#warn(error);
         continue;
       }
-      if (info === undefined) continue;
+      if (offered === undefined) continue;
+      // Elsewhere its references would be other paths, too.
+      if (place !== path && offered.references.length > 0) continue;
+      const info = place === path ? offered : { ...offered, path, deriver: undefined, signatures: [] };
       if (this.#isTrusted(info, substituter)) {
         this.#note(info, substituter);
-        return { info, substituter };
+        return { info, offered, substituter };
       }
       this.#warn(
         `ignoring substitute for '${path}' from '${substituter.url}', as it's not signed by any of the keys in 'trusted-public-keys'`,
@@ -83,6 +96,7 @@ export class SubstituterSet implements AsyncDisposable {
     if (!config.substitute || config.substituters.length === 0) return undefined;
     this.#opened ??= this.#open();
     for (const substituter of await this.#opened) {
+      if (substituter.storeDir !== undefined && substituter.storeDir !== this.#settings.storeDir) continue;
       let found: Realisation | undefined;
       try {
         found = await substituter.queryRealisation?.({ drvPath, output }, this.#signal);
@@ -108,6 +122,7 @@ export class SubstituterSet implements AsyncDisposable {
     const ask = async (path: StorePath): Promise<void> => {
       for (const substituter of asked) {
         if (found.has(path)) return;
+        if (this.#placeIn(substituter, path) !== path) continue;
         const info = await substituter.query(path, this.#signal).catch((error: unknown) => {
           this.#signal.throwIfAborted();
           this.#warn(error);
@@ -148,6 +163,15 @@ export class SubstituterSet implements AsyncDisposable {
     if (this.#named.size <= this.#most) return;
     this.#endless = endlessClosure(`the cache '${url}'`, this.#most);
     throw this.#endless;
+  }
+
+  /** Where a substituter would have a path; `undefined` where its paths are others, and what this holds is unknown. */
+  #placeIn({ storeDir }: RemoteStore, path: StorePath): StorePath | undefined {
+    if (storeDir === undefined || storeDir === this.#settings.storeDir) return path;
+    const address = this.#addresses.get(path);
+    return address === undefined
+      ? undefined
+      : pathOfContentAddress(storeDir, storePathName(path), address, []);
   }
 
   #isTrusted(info: RemotePathInfo, substituter: RemoteStore): boolean {

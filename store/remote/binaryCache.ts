@@ -61,6 +61,7 @@ export interface BinaryCacheParts {
 /** A cache in Nix's format: a narinfo and a compressed NAR for each path, wherever its files lie. */
 export class BinaryCache implements RemoteStore {
   readonly url: string;
+  readonly storeDir: string;
   readonly priority: number;
   readonly isTrusted: boolean;
   readonly wantsMassQuery: boolean;
@@ -76,6 +77,7 @@ export class BinaryCache implements RemoteStore {
     const { parameters } = parts;
     this.#parts = parts;
     this.url = parts.files.url;
+    this.storeDir = parts.settings.storeDir;
     this.isTrusted = parameters.isTrusted;
     this.isTrusting = parts.files.isTrusting;
     this.narCacheDir = parameters.narCacheDir;

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { normalize } from "node:path/posix";
 import { DevshellError, bytesOfText, fsPath } from "../../core/index.ts";
 import { COMPRESSIONS, isCompression, type Compression } from "../../io/index.ts";
 import { parseSecretKey, type SecretKey } from "../format/narInfo.ts";
@@ -6,6 +7,8 @@ import type { StoreAddress } from "./storeAddress.ts";
 
 /** What a binary cache's address says beside the place. */
 export interface CacheParameters {
+  /** The directory of the paths it holds, where that is another than ours. */
+  readonly storeDir: string | undefined;
   readonly compression: Compression;
   /** `undefined`: the method's own. */
   readonly level: number | undefined;
@@ -67,7 +70,14 @@ export function readCacheParameters({ text, parameters }: StoreAddress): CachePa
     coding("log-compression"),
   ];
   const level = number("compression-level");
+  const storeDir = parameters.get("store");
+  if (
+    storeDir !== undefined &&
+    (!storeDir.startsWith("/") || storeDir !== normalize(storeDir) || /.\/$/.test(storeDir))
+  )
+    throw invalid("store", "the absolute path of a store directory");
   return {
+    storeDir,
     compression: known(parameters.get("compression") ?? DEFAULT_COMPRESSION),
     level: level === -1 ? undefined : level,
     isParallel: flag("parallel-compression") ?? false,

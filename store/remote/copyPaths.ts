@@ -23,10 +23,16 @@ const CONCURRENT_COPIES = 8;
 /**
  * Copies what the target lacks, a path only after those it refers to.
  * @returns the paths copied
- * @throws {DevshellError} `STORE_PATH_NOT_VALID` where the source lacks a path; what either store throws
+ * @throws {DevshellError} `STORE_PATH_NOT_VALID` where the source lacks a path, `STORE_DIRECTORY_DIFFERS`; what either
+ *   store throws
  */
 export async function copyPaths(request: CopyRequest): Promise<readonly StorePath[]> {
-  const { source, paths, isRecursive, signal: given } = request;
+  const { source, target, paths, isRecursive, signal: given } = request;
+  if (source.storeDir !== undefined && target.storeDir !== undefined && source.storeDir !== target.storeDir)
+    throw new DevshellError(
+      "STORE_DIRECTORY_DIFFERS",
+      `Cannot copy from '${source.url}' to '${target.url}': its paths are in "${source.storeDir}", not in "${target.storeDir}"`,
+    );
   const infos = await queryPaths(source, paths, { isRecursive, signal: given });
   const missing = await findMissing(request, [...infos.keys()]);
   if (missing.length === 0) return missing;

@@ -16,11 +16,12 @@ import { webSettings } from "./webSettings.ts";
  * @throws {DevshellError} `CACHE_UNUSABLE`, `CACHE_PARAMETER`, and what a first request throws
  */
 export async function openBinaryCache(
-  settings: StoreSettings,
+  ours: StoreSettings,
   address: StoreAddress,
   { isTarget = false, signal }: OpenRemoteOptions,
 ): Promise<RemoteStore> {
   const parameters = readCacheParameters(address);
+  const settings = parameters.storeDir === undefined ? ours : { ...ours, storeDir: parameters.storeDir };
   const { base } = address;
   // As Nix, whose tests take the way of the web through files so.
   if (address.scheme === "file" && process.env["_NIX_FORCE_HTTP"] !== "1") {

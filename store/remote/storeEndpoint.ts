@@ -30,6 +30,7 @@ export interface StoreEndpointOptions {
  */
 export class StoreEndpoint implements RemoteStore {
   readonly url: string;
+  readonly storeDir: string;
   readonly priority: number;
   readonly isTrusted: boolean;
   readonly wantsMassQuery = true;
@@ -40,6 +41,7 @@ export class StoreEndpoint implements RemoteStore {
   constructor(store: Store, options: StoreEndpointOptions = {}) {
     this.store = store;
     this.url = options.url ?? store.settings.daemon?.url ?? "local";
+    this.storeDir = store.settings.storeDir;
     this.priority = options.priority ?? 0;
     this.isTrusted = options.isTrusted ?? false;
     this.#isOwned = options.isOwned ?? false;

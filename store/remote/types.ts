@@ -7,6 +7,8 @@ import type { Realisation, StorePath, ValidPathInfo } from "../types.ts";
 export interface RemoteStore extends AsyncDisposable {
   /** As messages name it. */
   readonly url: string;
+  /** The directory that its paths lie in, where it may be another than ours. */
+  readonly storeDir?: string | undefined;
   /** Lower is asked first. */
   readonly priority: number;
   /** What it offers needs no signature. */

@@ -196,6 +196,33 @@ describe("nix commands on a binary cache", () => {
     expect(failure("copy", "--from", cache, userDrv)[1]).toContain("is not valid");
   });
 
+  it("of another store directory add files, and give what is addressed by its content", () => {
+    const foreign = `file://${join(t.root, "foreign")}?store=/fnord/store`;
+    const file = t.write("addressed.txt", "by content\n");
+    const [flat, tree] = [["add-file"], ["add", "--mode", "nar"]].map((words) =>
+      output("nix", "store", ...words, "--store", foreign, file),
+    );
+    expect([flat, tree]).toEqual([
+      expect.stringMatching(/^\/fnord\/store\/[0-9a-z]{32}-addressed\.txt$/),
+      expect.stringMatching(/^\/fnord\/store\/[0-9a-z]{32}-addressed\.txt$/),
+    ]);
+    expect(flat).not.toBe(tree);
+    const sha256 = output("nix-hash", "--flat", "--type", "sha256", file);
+    const expression = `import <nix/fetchurl.nix> { url = "file:///absent/addressed.txt"; sha256 = "${sha256}"; }`;
+    const words = ["--no-out-link", "--substituters", foreign, "--substitute", "-E", expression];
+    const fetched = t.run("nix-build", words);
+    expect(fetched.err).toContain("this path will be fetched");
+    expect(readFileSync(fetched.out.trim(), "utf8")).toBe("by content\n");
+    // Of what is addressed otherwise, another directory's cache knows nothing.
+    expect(output("nix-store", "--realise", "--dry-run", "--substituters", foreign, input)).toBe("");
+    expect(failure("copy", "--all", "--from", foreign, "--to", cache)[1]).toContain(
+      'its paths are in "/fnord/store"',
+    );
+    expect(failure("store", "info", "--store", "file:///x?store=relative")[1]).toContain(
+      '"store" is "relative"',
+    );
+  });
+
   it("keep logs in it", () => {
     expect(failure("log", "--store", cache, input)[1]).toContain("is not available");
     output("nix", "store", "copy-log", "--to", cache, input);

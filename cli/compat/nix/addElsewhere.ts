@@ -39,7 +39,7 @@ export async function addToAsked(
   if (mode !== "flat" && mode !== "nar")
     throw usageError("nix store add", `content address method '${mode}' is not built for other stores`);
   await addElsewhere(store, words, {
-    storeDir: context.settings.storeDir,
+    storeDir: store.storeDir ?? context.settings.storeDir,
     method: action === "add-file" || given.has("--flat") ? "flat" : mode,
     algorithm: algorithmOf(values.get("--hash-algo") ?? "sha256"),
     name: values.get("--name"),
