@@ -51,4 +51,5 @@ export { isSameInput } from "./inputTracker.ts";
 export { instantiateDerivations } from "./instantiateSpec.ts";
 export { StoreContext, createStoreContext, type ContextEvent } from "./storeContext.ts";
 export * from "./flake/index.ts";
+export { homeDirectory, stateHome, userExpressions, usesXdg } from "./userDirectories.ts";
 export { prefetchFile, type PrefetchRequest } from "./fetch/index.ts";

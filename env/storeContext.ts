@@ -31,6 +31,7 @@ import { fetchTreeNow } from "./fetch/index.ts";
 import { DEFAULT_REGISTRY, FlakeRegistries, type RegistryEntry } from "./flake/registry.ts";
 import { readRemoteRegistry } from "./flake/registryCache.ts";
 import { pathOfEntry, searchPathEntries, urlOfEntry } from "./host/searchPath.ts";
+import { STATE_VARIABLES, userExpressions, usesXdg } from "./userDirectories.ts";
 import { StoreHost } from "./host/storeHost.ts";
 import { TreeDisplay } from "./host/treeDisplay.ts";
 import { TreeFetcher } from "./host/treeFetcher.ts";
@@ -332,17 +333,19 @@ export class StoreContext implements Disposable {
     const collection = this.collection(options.lockDirectory, options.isUpdate);
     const nixDir = bytesOfText(collection.nixDir);
     rules.allow(nixDir);
+    const { raw } = this.settings.config;
+    if (usesXdg(raw)) for (const name of STATE_VARIABLES) this.tracker.variable(name, process.env[name]);
     const searchPath = searchPathEntries({
       includes: options.includes,
       variable: this.mode === "pure" ? "" : process.env["NIX_PATH"],
-      option: this.settings.config.raw.get("nix-path"),
+      option: raw.get("nix-path"),
       commandLine: {
         whole: this.mode === "pure" ? undefined : this.#options.settings?.get("nix-path"),
         extra: this.mode === "pure" ? undefined : this.#options.settings?.get("extra-nix-path"),
       },
       isRestricted: this.mode !== "impure",
       stateDir: this.settings.stateDir,
-      home: process.env["HOME"],
+      userExpressions: userExpressions(raw),
       onLook: (path) => this.tracker.existence(bytesOfText(path)),
     });
     if (this.mode !== "impure")

@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { bytesOfText, textOfBytes, type ByteString } from "../../core/index.ts";
 import type { SearchPathEntry } from "../../lang/index.ts";
@@ -16,7 +15,8 @@ export interface SearchPathRequest {
   /** Restricted evaluation finds nothing by default. */
   readonly isRestricted: boolean;
   readonly stateDir: string;
-  readonly home: string | undefined;
+  /** Where the user's channels lie in `channels`. */
+  readonly userExpressions: string;
   /** Told of what is looked for. */
   readonly onLook?: ((path: string) => void) | undefined;
 }
@@ -66,8 +66,8 @@ function parseEntry(text: string): SearchPathEntry {
 }
 
 /** Nix's own default: the user's channels, then root's. */
-function defaultEntries({ stateDir, home, onLook }: SearchPathRequest): string[] {
-  const userChannels = join(home ?? homedir(), ".nix-defexpr/channels");
+function defaultEntries({ stateDir, userExpressions, onLook }: SearchPathRequest): string[] {
+  const userChannels = join(userExpressions, "channels");
   const rootChannels = join(stateDir, "profiles/per-user/root/channels");
   onLook?.(join(rootChannels, "nixpkgs"));
   return [

@@ -1,4 +1,4 @@
-import { readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { TestCommands, type CommandResult } from "./testCommands.ts";
@@ -75,5 +75,22 @@ describe("nix-env", () => {
     expect(readlinkSync(profile)).toBe(before);
     expect(nixEnv("-i", "nowhere").err).toContain("selector 'nowhere' matches no derivations");
     expect(nixEnv("-i", "tool", "--frob").status).not.toBe(0);
+  });
+
+  it("has a user's files below the state directory where that is asked for", () => {
+    const state = join(commands.root, "state");
+    const env = { XDG_STATE_HOME: state, NIX_CONFIG: "use-xdg-base-directories = true\nsubstituters =" };
+    commands.write("state/nix/defexpr/tools.nix", PACKAGES);
+    commands.write("state/nix/defexpr/channels/nixpkgs/default.nix", '{ found = "found"; }');
+    const run = (command: string, ...args: string[]): CommandResult => commands.run(command, args, { env });
+    expect(run("nix-env", "-i", "tool-2.0", "--option", "sandbox", "false").err).not.toContain("error:");
+    expect(readFileSync(join(state, "nix/profile/bin/tool"), "utf8")).toBe("tool-2.0\n");
+    expect(run("nix-env", "-q").out).toBe("tool-2.0\n");
+    expect(run("nix-env", "-qa", "other").out).toBe("other-3\n");
+    expect(run("nix-env", "--list-generations").out).toMatch(/^ +1 .*\(current\)\n$/);
+    expect(run("nix-instantiate", "--eval", "<nixpkgs>", "-A", "found").out).toBe('"found"\n');
+    expect([".nix-profile", ".nix-defexpr"].filter((name) => existsSync(join(commands.root, name)))).toEqual(
+      [],
+    );
   });
 });

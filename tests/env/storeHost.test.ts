@@ -187,7 +187,7 @@ describe("the search path", () => {
       isRestricted: false,
       ...more,
       stateDir: "/state",
-      home: "/home/u",
+      userExpressions: "/home/u/.nix-defexpr",
     }).map(({ prefix, value }) => `${prefix}=${value}`);
 
   it("has -I first, then NIX_PATH", () => {

@@ -1,10 +1,11 @@
 import { dirname, join } from "node:path";
 import { bytesOfText } from "../../../core/index.ts";
+import { homeDirectory, stateHome, userExpressions, usesXdg } from "../../../env/index.ts";
 import { makeDirectories } from "../../../store/index.ts";
 import { parseCommandLine, usageError } from "../commandLine.ts";
 import { openContext } from "../context.ts";
 import { runNixEnv } from "../nixEnv/index.ts";
-import { homeDirectory, profilesDirectory, stateHome } from "../nixEnv/profilePath.ts";
+import { profilesDirectory } from "../nixEnv/profilePath.ts";
 import { printHelp, printLine, printVersion } from "../output.ts";
 import { checkChannel, nameOfChannel, readChannels, writeChannels } from "./channelList.ts";
 import { linkChannels, updateChannels } from "./updateChannels.ts";
@@ -77,11 +78,11 @@ function findPlaces(flags: Parameters<typeof openContext>[0]): {
 } {
   using context = openContext(flags);
   const { settings } = context;
-  const isXdg = settings.config.raw.get("use-xdg-base-directories") === "true";
+  const { raw } = settings.config;
   return {
-    list: isXdg ? join(stateHome(), "channels") : join(homeDirectory(), ".nix-channels"),
+    list: usesXdg(raw) ? join(stateHome(), "channels") : join(homeDirectory(), ".nix-channels"),
     profile: join(profilesDirectory(settings), "channels"),
-    expressions: isXdg ? join(stateHome(), "defexpr") : join(homeDirectory(), ".nix-defexpr"),
+    expressions: userExpressions(raw),
   };
 }
 

@@ -62,7 +62,7 @@ export async function runNixEnv(argv: readonly string[]): Promise<number> {
   switch (operation) {
     case "list-generations":
       refuseWords(words);
-      listGenerations(profileInUse(query.profile));
+      listGenerations(profileInUse(query.profile, settings));
       return 0;
     case "switch-profile":
       switchProfile(settings, words);

@@ -1,22 +1,23 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DevshellError, bytesOfText, fsPath, type ByteString } from "../../../core/index.ts";
+import { userExpressions, type StoreContext } from "../../../env/index.ts";
 import { AttrSet, EMPTY_SET, NO_POS, delay, type Value } from "../../../lang/index.ts";
 import type { CompatEvaluation } from "../evaluate.ts";
 import { say } from "../output.ts";
 import type { EnvPackage } from "./envPackage.ts";
 import { findPackages } from "./findPackages.ts";
-import { homeDirectory } from "./profilePath.ts";
 
 const MAX_EXPRESSIONS = 1024;
 
-/** The packages that `-f` names, or the user's own expressions in `~/.nix-defexpr`. */
+/** The packages that `-f` names, or the user's own expressions. */
 export function availablePackages(
+  context: StoreContext,
   evaluation: CompatEvaluation,
   options: { readonly file: string | undefined; readonly attribute: string; readonly system: string },
 ): EnvPackage[] {
   const { evaluator, autoArguments } = evaluation;
-  const root = loadExpressions(evaluation, options.file);
+  const root = loadExpressions(context, evaluation, options.file);
   const { slot } = evaluator.selectAttrPath(root, bytesOfText(options.attribute), autoArguments);
   const packages = findPackages(evaluator, slot, {
     autoArguments,
@@ -41,11 +42,16 @@ export function installedPackages(evaluation: CompatEvaluation, profile: string)
   return findPackages(evaluator, value, { autoArguments: EMPTY_SET, prefix: "", skipsFailures: false });
 }
 
-/** The value of `-f`, or of all in `~/.nix-defexpr`. */
-export function loadExpressions(evaluation: CompatEvaluation, file: string | undefined): Value {
-  if (file === undefined && !existsSync(join(homeDirectory(), ".nix-defexpr"))) return EMPTY_SET;
+/** The value of `-f`, or of all that the user has in the place for it. */
+export function loadExpressions(
+  context: StoreContext,
+  evaluation: CompatEvaluation,
+  file: string | undefined,
+): Value {
+  const own = userExpressions(context.settings.config.raw);
+  if (file === undefined && !existsSync(own)) return EMPTY_SET;
   const { evaluator, host } = evaluation;
-  const path = evaluation.resolveFile(file ?? join(homeDirectory(), ".nix-defexpr"));
+  const path = evaluation.resolveFile(file ?? own);
   const real = host.resolveSymlinks(path);
   const type = host.fileType(real);
   if (type === "regular" || (type === "directory" && existsSync(fsPath(`${real}/default.nix`))))

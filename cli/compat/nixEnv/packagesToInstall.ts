@@ -35,20 +35,20 @@ export function packagesToInstall(
       if (words[0]?.includes("/") === true)
         return words.map((word) => packageOfPath(context, evaluation, word));
       return selectPackages(
-        availablePackages(evaluation, { file: from.file, attribute: "", system: from.systemFilter }),
+        availablePackages(context, evaluation, { file: from.file, attribute: "", system: from.systemFilter }),
         words,
         narrow,
       );
     case "profile":
       return selectPackages(installedPackages(evaluation, change.fromProfile), words, narrow);
     case "expressions": {
-      const root = loadExpressions(evaluation, from.file);
+      const root = loadExpressions(context, evaluation, from.file);
       return words.flatMap((text) =>
         search(evaluator.call(evaluation.evaluate({ kind: "text", text }), root)),
       );
     }
     case "attributes": {
-      const root = loadExpressions(evaluation, from.file);
+      const root = loadExpressions(context, evaluation, from.file);
       return words.flatMap((path) =>
         search(evaluator.selectAttrPath(root, bytesOfText(path), autoArguments).slot),
       );

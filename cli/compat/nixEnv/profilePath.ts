@@ -1,14 +1,12 @@
 import { lstatSync, readlinkSync } from "node:fs";
-import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { bytesOfText } from "../../../core/index.ts";
+import { homeDirectory, stateHome, usesXdg } from "../../../env/index.ts";
 import { makeDirectories, replaceSymlink, type StoreSettings } from "../../../store/index.ts";
 
-/** The profile in use: `-p`, `NIX_PROFILE`, or where `~/.nix-profile` points. Nothing is made. */
-export function profileInUse(given: string | undefined): string {
-  return (
-    namedProfile(given ?? process.env["NIX_PROFILE"]) ?? linkedProfile(join(homeDirectory(), ".nix-profile"))
-  );
+/** The profile in use: `-p`, `NIX_PROFILE`, or where the user's link points. Nothing is made. */
+export function profileInUse(given: string | undefined, settings: StoreSettings): string {
+  return namedProfile(given ?? process.env["NIX_PROFILE"]) ?? linkedProfile(userProfileLink(settings));
 }
 
 /** As {@link profileInUse}; a user's first profile gets its place and the link to it, as Nix would make them. */
@@ -30,18 +28,12 @@ export function defaultProfile(settings: StoreSettings): string {
 
 /** The symlink in the home directory that tells which profile a user's shells have on `PATH`. */
 export function userProfileLink(settings: StoreSettings): string {
-  return settings.config.raw.get("use-xdg-base-directories") === "true"
-    ? join(stateHome(), "profile")
-    : join(homeDirectory(), ".nix-profile");
+  return usesXdg(settings.config.raw) ? join(stateHome(), "profile") : join(homeDirectory(), ".nix-profile");
 }
 
 /** Where this user's profiles and all users' are. */
 export function profileDirectories({ stateDir }: StoreSettings): readonly string[] {
   return [join(stateDir, "profiles"), join(stateHome(), "profiles")];
-}
-
-export function homeDirectory(): string {
-  return process.env["HOME"] ?? homedir();
 }
 
 /** A profile that was named, as a whole path. */
@@ -65,14 +57,6 @@ function isThere(path: string): boolean {
 /** Where this user's profiles lie. */
 export function profilesDirectory({ stateDir }: StoreSettings): string {
   return isRoot() ? join(stateDir, "profiles/per-user/root") : join(stateHome(), "profiles");
-}
-
-/** Nix's directory for a user's lasting state. */
-export function stateHome(): string {
-  return (
-    process.env["NIX_STATE_HOME"] ??
-    join(process.env["XDG_STATE_HOME"] ?? join(homeDirectory(), ".local/state"), "nix")
-  );
 }
 
 function isRoot(): boolean {

@@ -24,12 +24,12 @@ export async function queryPackages(
   words: readonly string[],
 ): Promise<void> {
   const { isAvailable, comparesVersions, hasStatus } = options;
-  const profile = profileInUse(options.profile);
+  const profile = profileInUse(options.profile, context.settings);
   const installed =
     !isAvailable || comparesVersions || hasStatus ? installedPackages(evaluation, profile) : [];
   const available =
     isAvailable || comparesVersions
-      ? availablePackages(evaluation, {
+      ? availablePackages(context, evaluation, {
           file: options.file,
           attribute: options.attribute,
           system: options.systemFilter,

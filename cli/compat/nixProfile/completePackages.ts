@@ -9,7 +9,7 @@ import { readManifest } from "./manifest.ts";
 export function packagesBeginning(prefix: string): string[] {
   const flags = parseCommandLine("nix profile", [], () => false);
   using context = openContext(flags, { isReadOnly: true });
-  const manifest = readManifest(profileInUse(undefined), context.settings.storeDir, () =>
+  const manifest = readManifest(profileInUse(undefined, context.settings), context.settings.storeDir, () =>
     openCompatEvaluation(context, flags),
   );
   return [...manifest]
