@@ -22,6 +22,8 @@ export type ServeBuilder = (
 export class Restriction {
   readonly #inputs: ReadonlySet<StorePath>;
   readonly #added = new Set<StorePath>();
+  /** On their way: a builder may ask for the same twice at a time. */
+  readonly #coming = new Map<StorePath, Promise<void>>();
   readonly #submitted = new Map<OutputName, StorePath>();
   /** The builder says what its outputs are. */
   readonly isSubmitting: boolean;
@@ -54,11 +56,15 @@ export class Restriction {
 
   /** Lets the builder see paths from now on. */
   async add(paths: Iterable<StorePath>): Promise<void> {
-    for (const path of paths) {
-      if (this.isAllowed(path)) continue;
-      await this.#show(path);
-      this.#added.add(path);
-    }
+    for (const path of paths) if (!this.isAllowed(path)) await (this.#coming.get(path) ?? this.#bring(path));
+  }
+
+  #bring(path: StorePath): Promise<void> {
+    const coming = this.#show(path)
+      .then(() => void this.#added.add(path))
+      .finally(() => this.#coming.delete(path));
+    this.#coming.set(path, coming);
+    return coming;
   }
 
   /** What the builder says its outputs are, so far. */
