@@ -107,9 +107,18 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
       : scratch.chrootDir === undefined
         ? scratch.buildDir
         : sandboxBuildDir(settings);
+  const usingStore = options.requiredSystemFeatures.find((name) => USES_STORE.has(name));
+  // Where such a program runs the builder our socket need not be.
+  if (usingStore !== undefined && external !== undefined)
+    throw new DevshellError(
+      "BUILD_REJECTED",
+      `Cannot build '${request.drvPath}'.\nReason: '${usingStore}' is not supported yet by external derivation builders.`,
+      { exitStatus: 100 },
+    );
   const extraPaths = await runPreBuildHook(request, scratch.chrootDir);
   refuseSubmission(request);
-  await using service = options.requiredSystemFeatures.some((name) => USES_STORE.has(name))
+  await using service =
+    usingStore !== undefined
     ? await BuilderService.start(request, scratch, buildDir)
     : undefined;
   const input = builderInput({

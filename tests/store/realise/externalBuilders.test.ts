@@ -43,6 +43,18 @@ describe("external-builders", () => {
     });
   });
 
+  it("build nothing that wants to use the store: its socket would lead nowhere", async () => {
+    const builders = [{ systems: [SYSTEM], program: "/bin/sh", args: ["-c", "exit 0"] }];
+    await using t = TestStore.create({ raw: raw(builders, "external-builders recursive-nix") });
+    const drv = t.derivation({
+      name: "recursive",
+      system: SYSTEM,
+      env: { requiredSystemFeatures: "recursive-nix" },
+    });
+    const { failures } = await t.build(drv, { serveBuilder: () => Promise.resolve() });
+    expect(failures[0]?.message).toContain("'recursive-nix' is not supported yet by external derivation builders");
+  });
+
   it("are asked only where the feature is on, and only for their systems", () => {
     const builders = [{ systems: [SYSTEM], program: "/bin/true", args: [] }];
     const settings = (map: ReadonlyMap<string, string>) => testSettings("/nowhere", { raw: map });
