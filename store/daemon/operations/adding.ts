@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from "node:fs";
-import { DevshellError, isHashAlgorithm, fsPath } from "../../../core/index.ts";
+import { DevshellError, isHashAlgorithm, fsPath, hashStream } from "../../../core/index.ts";
 import { parseMethodAlgorithm } from "../../format/contentAddress.ts";
 import { parseStorePathBaseName } from "../../format/storePath.ts";
 import { addDump, addTextDump, type DumpRequest } from "../../local/addDump.ts";
@@ -25,7 +25,7 @@ import {
   readString,
   type Decoder,
 } from "../../protocol/wire.ts";
-import type { ValidPathInfo } from "../../types.ts";
+import type { StorePath, ValidPathInfo } from "../../types.ts";
 import { buildLogPath } from "../../realise/buildLog.ts";
 import type { Operation, Session } from "../session.ts";
 
@@ -233,9 +233,38 @@ async function addNar(
   if (!isUnchecked || !session.isTrusted) session.checkSignature(info);
   const { signal } = session;
   const isUltimate = info.isUltimate && session.isTrusted;
-  session.checkSeen(info.references.filter((reference) => reference !== info.path));
-  await session.wholeStore.addToStoreFromStream({ ...info, isUltimate }, nar, { isRepair, signal });
+  const add = (content: AsyncIterable<Uint8Array>): Promise<ValidPathInfo> =>
+    session.wholeStore.addToStoreFromStream({ ...info, isUltimate }, content, { isRepair, signal });
+  if (session.restriction === undefined) {
+    await add(nar);
+    return;
+  }
+  const others = (references: readonly StorePath[]): readonly StorePath[] =>
+    references.filter((reference) => reference !== info.path);
+  session.checkSeen(others(info.references));
+  // What is in the store already is not read there: yet a builder is shown only what it has itself.
+  const running = hashStream("sha256");
+  const content = hashed(nar, running);
+  const { narHash, references } = await add(content);
+  await drain(content);
+  // Which content that is, is not told either.
+  if (!running.digest().digest.equals(narHash.digest))
+    throw new DevshellError(
+      "STORE_HASH_MISMATCH",
+      `cannot add path '${info.path}': the store has it with another content`,
+    );
+  session.checkSeen(others(references));
   await session.reveal([info.path]);
+}
+
+async function* hashed(
+  source: AsyncIterable<Uint8Array>,
+  running: ReturnType<typeof hashStream>,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    running.update(chunk);
+    yield chunk;
+  }
 }
 
 /** Gives a reader the frames that follow; what it leaves is read and dropped, so that the next request is found. */
@@ -290,7 +319,7 @@ async function unframed<T>(
   }
 }
 
-async function drain(source: AsyncIterable<Buffer>): Promise<void> {
+async function drain(source: AsyncIterable<Uint8Array>): Promise<void> {
   const iterator = source[Symbol.asyncIterator]();
   let step = await iterator.next();
   while (step.done !== true) step = await iterator.next();

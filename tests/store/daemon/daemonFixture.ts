@@ -8,6 +8,7 @@ import {
 import { serveConnection } from "../../../store/daemon/serveConnection.ts";
 import type { ServerMessage } from "../../../store/protocol/messages.ts";
 import { LATEST, type ProtocolVersion } from "../../../store/protocol/version.ts";
+import type { Restriction } from "../../../store/realise/restriction.ts";
 import { DaemonClient } from "../../../store/remote/daemonClient.ts";
 import type { Store, StorePath, StoreSettings } from "../../../store/index.ts";
 
@@ -30,12 +31,17 @@ export async function connect(
     isTrusted = true,
     isStranger = false,
     version = LATEST,
-  }: { isTrusted?: boolean; isStranger?: boolean; version?: ProtocolVersion } = {},
+    restriction,
+  }: {
+    isTrusted?: boolean;
+    isStranger?: boolean;
+    version?: ProtocolVersion;
+    restriction?: Restriction;
+  } = {},
 ): Promise<TestConnection> {
   const { toServer, toClient } = streams();
-  const served = serveConnection(toServer, toClient, { settings, isTrusted, isStranger }).finally(() =>
-    toClient.end(),
-  );
+  const options = { settings, isTrusted, isStranger, restriction };
+  const served = serveConnection(toServer, toClient, options).finally(() => toClient.end());
   served.catch(() => undefined);
   const messages: ServerMessage[] = [];
   const client = await DaemonClient.connect(
