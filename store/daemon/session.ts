@@ -1,6 +1,5 @@
 import { DevshellError } from "../../core/index.ts";
-import { hasTrustedSignature, parsePublicKey } from "../format/narInfo.ts";
-import { isContentAddressed } from "../format/contentAddress.ts";
+import { checkAcceptable } from "../format/acceptance.ts";
 import { LocalStore } from "../local/localStore.ts";
 import type { IncomingPathInfo } from "../local/types.ts";
 import type { ByteSource } from "../protocol/byteSource.ts";
@@ -154,14 +153,7 @@ export class Session implements Disposable {
 
   /** What is not built here must be signed, or follow from its content. @throws {DevshellError} `STORE_SIGNATURE_MISSING` */
   checkSignature(info: IncomingPathInfo): void {
-    const { config, storeDir } = this.#settings;
-    if (!config.requireSignatures || isContentAddressed(storeDir, info)) return;
-    const keys = config.trustedPublicKeys.map(parsePublicKey);
-    if (!hasTrustedSignature({ ...info, signatures: info.signatures ?? [] }, keys))
-      throw new DevshellError(
-        "STORE_SIGNATURE_MISSING",
-        `cannot add path '${info.path}' because it lacks a signature by a trusted key`,
-      );
+    checkAcceptable(this.#settings, info);
   }
 
   /** Sends the answer. */

@@ -1,5 +1,5 @@
-import { isContentAddressed, pathOfContentAddress, type ContentAddress } from "../format/contentAddress.ts";
-import { hasTrustedSignature, parsePublicKey, type PublicKey } from "../format/narInfo.ts";
+import { isAcceptable, trustedKeysOf } from "../format/acceptance.ts";
+import { pathOfContentAddress, type ContentAddress } from "../format/contentAddress.ts";
 import { isRealisationTrusted } from "../format/realisation.ts";
 import { storePathName } from "../format/storePath.ts";
 import { endlessClosure, maxClosurePaths } from "../remote/closureBound.ts";
@@ -30,7 +30,6 @@ export class SubstituterSet implements AsyncDisposable {
   /** What paths are known to hold: then a store of another directory may have it, too. */
   readonly #addresses = new Map<StorePath, ContentAddress>();
   #opened: Promise<readonly RemoteStore[]> | undefined;
-  #keys: readonly PublicKey[] | undefined;
   #most: number | undefined;
   #endless: Error | undefined;
 
@@ -79,7 +78,7 @@ export class SubstituterSet implements AsyncDisposable {
       // Elsewhere its references would be other paths, too.
       if (place !== path && offered.references.length > 0) continue;
       const info = place === path ? offered : { ...offered, path, deriver: undefined, signatures: [] };
-      if (this.#isTrusted(info, substituter)) {
+      if (substituter.isTrusted || isAcceptable(this.#settings, info)) {
         this.#note(info, substituter);
         return { info, offered, substituter };
       }
@@ -106,7 +105,7 @@ export class SubstituterSet implements AsyncDisposable {
       }
       if (found === undefined) continue;
       const isTrusted = !config.requireSignatures || substituter.isTrusted;
-      if (isTrusted || isRealisationTrusted(found, this.#trustedKeys())) return found;
+      if (isTrusted || isRealisationTrusted(found, trustedKeysOf(config))) return found;
       this.#warn(
         `ignoring substitute for build trace '${drvPath}^${output}' -> '${found.outputPath}' from '${substituter.url}', as it's not signed by any of the keys in 'trusted-public-keys'`,
       );
@@ -172,18 +171,6 @@ export class SubstituterSet implements AsyncDisposable {
     return address === undefined
       ? undefined
       : pathOfContentAddress(storeDir, storePathName(path), address, []);
-  }
-
-  #isTrusted(info: RemotePathInfo, substituter: RemoteStore): boolean {
-    const { config } = this.#settings;
-    if (!config.requireSignatures || substituter.isTrusted) return true;
-    if (isContentAddressed(this.#settings.storeDir, info)) return true;
-    return hasTrustedSignature(info, this.#trustedKeys());
-  }
-
-  #trustedKeys(): readonly PublicKey[] {
-    this.#keys ??= this.#settings.config.trustedPublicKeys.map(parsePublicKey);
-    return this.#keys;
   }
 }
 

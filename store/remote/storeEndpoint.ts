@@ -1,7 +1,6 @@
 import { DevshellError, NIX_VERSION } from "../../core/index.ts";
 import type { TransferOptions } from "../../io/index.ts";
-import { isContentAddressed } from "../format/contentAddress.ts";
-import { hasTrustedSignature, parsePublicKey, type PublicKey } from "../format/narInfo.ts";
+import { checkAcceptable, trustedKeysOf } from "../format/acceptance.ts";
 import { formatDrvOutput, isRealisationTrusted } from "../format/realisation.ts";
 import { readLogFile, writeLogFile } from "../local/logFiles.ts";
 import type { IncomingPathInfo } from "../local/types.ts";
@@ -36,7 +35,6 @@ export class StoreEndpoint implements RemoteStore {
   readonly wantsMassQuery = true;
   readonly store: Store;
   readonly #isOwned: boolean;
-  #keys: readonly PublicKey[] | undefined;
 
   constructor(store: Store, options: StoreEndpointOptions = {}) {
     this.store = store;
@@ -81,11 +79,7 @@ export class StoreEndpoint implements RemoteStore {
     nar: AsyncIterable<Uint8Array>,
     { signal, isRepair, checksSignatures = true }: AddPathOptions,
   ): Promise<void> {
-    if (checksSignatures && !this.#isAccepted(info))
-      throw new DevshellError(
-        "STORE_SIGNATURE_MISSING",
-        `cannot add path '${info.path}' because it lacks a signature by a trusted key`,
-      );
+    if (checksSignatures) checkAcceptable(this.store.settings, info);
     // Who built it is another store's knowledge.
     await this.store.addToStoreFromStream({ ...info, isUltimate: false }, nar, { signal, isRepair });
   }
@@ -110,8 +104,9 @@ export class StoreEndpoint implements RemoteStore {
     realisation: Realisation,
     { checksSignatures = true }: AddRealisationOptions = {},
   ): Promise<void> {
-    const isChecked = checksSignatures && this.store.settings.config.requireSignatures;
-    if (isChecked && !isRealisationTrusted(realisation, this.#trustedKeys()))
+    const { config } = this.store.settings;
+    const isChecked = checksSignatures && config.requireSignatures;
+    if (isChecked && !isRealisationTrusted(realisation, trustedKeysOf(config)))
       throw new DevshellError(
         "STORE_SIGNATURE_MISSING",
         `cannot register realisation '${formatDrvOutput(realisation)}' because it lacks a signature by a trusted key`,
@@ -132,18 +127,6 @@ export class StoreEndpoint implements RemoteStore {
   [Symbol.asyncDispose](): Promise<void> {
     if (this.#isOwned) this.store[Symbol.dispose]();
     return Promise.resolve();
-  }
-
-  /** What is addressed by its content needs no signature: its address is checked once it is here. */
-  #isAccepted(info: IncomingPathInfo): boolean {
-    const { config } = this.store.settings;
-    if (!config.requireSignatures || isContentAddressed(this.store.storeDir, info)) return true;
-    return hasTrustedSignature({ ...info, signatures: info.signatures ?? [] }, this.#trustedKeys());
-  }
-
-  #trustedKeys(): readonly PublicKey[] {
-    this.#keys ??= this.store.settings.config.trustedPublicKeys.map(parsePublicKey);
-    return this.#keys;
   }
 }
 
