@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { DevshellError } from "../../core/index.ts";
+import { checkAcceptable } from "../format/acceptance.ts";
 import { storePathName } from "../format/storePath.ts";
 import { ABSENT_FILE } from "../remote/checkedFile.ts";
 import type { RemotePathInfo } from "../remote/types.ts";
@@ -81,6 +82,8 @@ export class PathGoals {
     const { evalStore } = store;
     const info = evalStore?.queryPathInfo(path);
     if (evalStore === undefined || info === undefined) return false;
+    // It may be anybody's.
+    checkAcceptable(store.settings, info);
     const others = info.references.filter((reference) => reference !== path);
     await Promise.all(others.map((reference) => this.require(reference)));
     using locks = await store.lockPaths([path], { signal });
