@@ -190,7 +190,7 @@ export class HttpFiles implements CacheFiles {
     );
     await growing.begun;
     return {
-      chunks: growing.chunks(),
+      chunks: endingWith(growing.chunks(), stop),
       discard: async () => {
         stop.abort();
         await ended;
@@ -276,6 +276,15 @@ async function compressed(
   const chunks: Buffer[] = [];
   for await (const chunk of compress(coding, Readable.from([bytes]), { signal })) chunks.push(chunk);
   return Buffer.concat(chunks);
+}
+
+/** What nobody reads any more need not come to its end. */
+async function* endingWith(chunks: AsyncIterable<Buffer>, transfer: AbortController): AsyncIterable<Buffer> {
+  try {
+    yield* chunks;
+  } finally {
+    transfer.abort();
+  }
 }
 
 /** Opened when it is read: nobody may want it any more. */

@@ -8,7 +8,7 @@ import type { StorePath } from "../types.ts";
 import { StoreEndpoint } from "./storeEndpoint.ts";
 import { invalidPath } from "./queryPaths.ts";
 import { SpoolFile } from "./spoolFile.ts";
-import { spoolNar } from "./spoolNar.ts";
+import { spoolNar, type SpooledNar } from "./spoolNar.ts";
 import type { RemoteStore } from "./types.ts";
 
 export type TreeEntry =
@@ -56,11 +56,16 @@ export async function openObjectTree(
   };
   try {
     const download = await store.openNar(info, { signal });
-    const { listing, content } = await spoolNar(info, download.nar, { spool, compression: "none", signal });
+    let spooled: SpooledNar;
+    try {
+      spooled = await spoolNar(info, download.nar, { spool, compression: "none", signal });
+    } finally {
+      await download.discard();
+    }
+    const { listing, content } = spooled;
     const file = "file" in content ? content.file : `${bytesOfText(directory)}/nar`;
     // A small one was held in memory.
     if ("bytes" in content) await writeFile(fsPath(file), content.bytes);
-    await download.discard();
     if (kept !== undefined) await keep(file, kept);
     return new NarTree(file, listing, discard);
   } catch (error) {

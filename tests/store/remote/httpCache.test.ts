@@ -4,6 +4,7 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { copyPaths } from "../../../store/remote/copyPaths.ts";
 import { NarInfoDiskCache } from "../../../store/remote/narInfoDiskCache.ts";
+import { openObjectTree } from "../../../store/remote/objectTree.ts";
 import { openRemoteStore } from "../../../store/remote/openRemoteStore.ts";
 import type { StorePath, StoreSettings } from "../../../store/types.ts";
 import { DOC, FIXTURES, FileServer, TEXT, TREE, TestPlace } from "./cacheFixture.ts";
@@ -343,6 +344,40 @@ describe("downloads of NARs", () => {
     for await (const _ of download.nar) break;
     await download.discard();
     await closed.promise;
+    expect(readdirSync(`${u.dir}/state/devshell/downloads`)).toEqual([]);
+  });
+
+  it("end where whoever read them fails, and are kept for the next run", async () => {
+    await using t = new TestPlace();
+    const { server, path, file } = await largeCache(t);
+    await using _server = server;
+    const bytes = server.files.get(file)!;
+    const closed = Promise.withResolvers<void>();
+    server.intercept = (request, response) => {
+      if (request.url !== file || request.method !== "GET") return false;
+      response.writeHead(200, { "content-length": bytes.length });
+      response.write(bytes.subarray(0, 2 << 20));
+      response.on("close", () => closed.resolve());
+      return true;
+    };
+    await using u = new TestPlace();
+    await using source = await openRemoteStore(u.settings, server.url);
+    const { nar } = await source.openNar((await source.query(path))!, {});
+    for await (const _ of nar) break;
+    await closed.promise;
+    expect(readdirSync(`${u.dir}/state/devshell/downloads`)).toHaveLength(1);
+  });
+
+  it("leave nothing where an object to be looked at is not what was announced", async () => {
+    await using t = new TestPlace();
+    const { server, path, file } = await largeCache(t);
+    await using _server = server;
+    const bytes = Buffer.from(server.files.get(file)!);
+    bytes.writeUInt8(bytes.readUInt8(1 << 20) ^ 1, 1 << 20);
+    server.files.set(file, bytes);
+    await using u = new TestPlace();
+    await using source = await openRemoteStore(u.settings, server.url);
+    await expect(openObjectTree(source, path)).rejects.toThrow("hash mismatch");
     expect(readdirSync(`${u.dir}/state/devshell/downloads`)).toEqual([]);
   });
 
