@@ -143,6 +143,22 @@ describe("nix commands on a binary cache", () => {
     expect(readdirSync(kept)).toEqual([expect.stringMatching(/^[0-9a-z]{52}\.nar$/)]);
   });
 
+  it("say where an object's content is not what was announced", () => {
+    const place = join(t.root, "damaged");
+    const large = output("nix", "store", "add", t.write("large", "x".repeat(2 << 20)));
+    output("nix", "copy", "--to", `file://${place}?compression=none`, large);
+    const dump = () => t.run("nix", ["store", "dump-path", "--store", `file://${place}`, large]);
+    expect(dump()).toMatchObject({ status: 0, err: "" });
+    const [name = ""] = readdirSync(join(place, "nar"));
+    const nar = readFileSync(join(place, "nar", name));
+    nar.writeUInt8(nar.readUInt8(1 << 20) ^ 1, 1 << 20);
+    writeFileSync(join(place, "nar", name), nar);
+    expect(dump()).toMatchObject({
+      status: 1,
+      err: expect.stringContaining(`hash mismatch in path '${large}'`),
+    });
+  });
+
   it("sign, copy signatures and verify", () => {
     const [one, two] = ["one-1", "two-1"].map((name) => {
       const file = join(t.root, name);

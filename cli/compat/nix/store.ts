@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
-import { DevshellError, bytesOfText, formatHash, parseHash } from "../../../core/index.ts";
+import { DevshellError, bytesOfText, formatHash, hashStream, parseHash } from "../../../core/index.ts";
 import {
   DaemonStore,
+  StoreEndpoint,
   invalidPath,
   isWholeAddress,
   openObjectTree,
@@ -320,8 +321,21 @@ async function dumpPath({ asked, words }: AnyStoreRequest): Promise<number> {
     const info = await asked.store.query(path);
     if (info === undefined) throw invalidPath(asked.store, path);
     const download = await asked.store.openNar(info, {});
-    for await (const chunk of download.nar) writeStandardOutput(Buffer.from(chunk));
-    await download.discard();
+    const running = hashStream("sha256");
+    try {
+      for await (const chunk of download.nar) {
+        running.update(chunk);
+        writeStandardOutput(Buffer.from(chunk));
+      }
+    } finally {
+      await download.discard();
+    }
+    const isOurs = asked.store instanceof StoreEndpoint;
+    if (isOurs || running.digest().digest.equals(info.narHash.digest)) continue;
+    throw new DevshellError(
+      "STORE_HASH_MISMATCH",
+      `hash mismatch in path '${path}': what '${asked.store.url}' sent is not what it announced`,
+    );
   }
   return 0;
 }
