@@ -5,6 +5,7 @@ export { netrcHeaders, parseNetrc } from "./netrc.ts";
 export { mayBeTold, parseUrl, type MakeHeaders } from "./openUrl.ts";
 export { readAhead } from "./readAhead.ts";
 export type { ConnectionOptions } from "./sendRequest.ts";
+export { shownUrl } from "./shownUrl.ts";
 export {
   downloadToFile,
   downloadUnhashed,

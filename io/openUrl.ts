@@ -5,6 +5,7 @@ import { DevshellError } from "../core/index.ts";
 import { decompress, isCompression, type Compression } from "./decompress.ts";
 import { commonRefusal, decimalHeader, readRefusal } from "./refusal.ts";
 import { PassingError, sendRequest, type ConnectionOptions } from "./sendRequest.ts";
+import { shownUrl } from "./shownUrl.ts";
 
 /** What a server, or a file, answered. */
 export interface Answer {
@@ -57,7 +58,7 @@ export async function openUrl(url: string, options: OpenUrlOptions): Promise<Ans
     default:
       throw new DevshellError(
         "FETCH_SCHEME",
-        `unable to download '${url}': scheme '${parsed.protocol}' is unknown`,
+        `unable to download '${shownUrl(url)}': scheme '${parsed.protocol}' is unknown`,
         {
           hint: "http, https and file are supported",
         },
@@ -69,7 +70,7 @@ export function parseUrl(url: string, base?: URL): URL {
   try {
     return new URL(url, base);
   } catch (cause) {
-    throw new DevshellError("FETCH_URL", `unable to download '${url}': it is not a URL`, { cause });
+    throw new DevshellError("FETCH_URL", `unable to download '${shownUrl(url)}': it is not a URL`, { cause });
   }
 }
 
@@ -111,7 +112,7 @@ async function openHttp(start: URL, options: OpenUrlOptions): Promise<Answer> {
       if (next.protocol !== "http:" && next.protocol !== "https:")
         throw new DevshellError(
           "FETCH_SCHEME",
-          `unable to download '${start.href}': redirected to '${next.href}', which is not http`,
+          `unable to download '${shownUrl(start.href)}': redirected to '${shownUrl(next.href)}', which is not http`,
         );
       url = next;
       continue;
@@ -119,7 +120,7 @@ async function openHttp(start: URL, options: OpenUrlOptions): Promise<Answer> {
     const answer = await answerOf({ start: start.href, final: url.href }, response, options);
     return { ...answer, immutableUrl };
   }
-  throw new DevshellError("FETCH_FAILED", `unable to download '${start.href}': too many redirects`);
+  throw new DevshellError("FETCH_FAILED", `unable to download '${shownUrl(start.href)}': too many redirects`);
 }
 
 /** Read away where it is short, so that the connection can be used again; else cut: it may have no end. */
@@ -180,7 +181,7 @@ async function answerOf(
   const refusal = await readRefusal(response);
   const { described, reason } = refusal;
   const hint = reason === "" ? undefined : `it says: ${reason}`;
-  const failing = `unable to download '${url}'`;
+  const failing = `unable to download '${shownUrl(url)}'`;
   const common = commonRefusal(failing, response, refusal);
   if (common !== undefined) throw common;
   if (status === 404 || status === 410) throw notFound(url, described, undefined);
@@ -198,7 +199,7 @@ function codingOf(url: string, response: IncomingMessage): Compression {
   response.destroy();
   throw new DevshellError(
     "FETCH_FAILED",
-    `unable to download '${url}': it is sent in the content coding '${name}', which is not built yet`,
+    `unable to download '${shownUrl(url)}': it is sent in the content coding '${name}', which is not built yet`,
   );
 }
 
@@ -227,5 +228,5 @@ function requestOnce(url: URL, options: OpenUrlOptions): Promise<IncomingMessage
 }
 
 function notFound(url: string, why: string, cause: unknown): DevshellError {
-  return new DevshellError("FETCH_NOT_FOUND", `unable to download '${url}': ${why}`, { cause });
+  return new DevshellError("FETCH_NOT_FOUND", `unable to download '${shownUrl(url)}': ${why}`, { cause });
 }

@@ -3,6 +3,7 @@ import { request as httpsRequest } from "node:https";
 import type { Readable } from "node:stream";
 import { DevshellError } from "../core/index.ts";
 import { agentFor, type AgentOptions } from "./agents.ts";
+import { shownUrl } from "./shownUrl.ts";
 
 /** How servers are reached; what is not said is as usual. */
 export interface ConnectionOptions extends AgentOptions {
@@ -108,7 +109,7 @@ export function isPassing(error: unknown): error is Error {
 
 /** No such host, no trusted certificate, nothing that speaks HTTP. */
 function lasting(url: URL, error: Error): DevshellError {
-  return new DevshellError("FETCH_FAILED", `unable to download '${url.href}': ${error.message}`, {
+  return new DevshellError("FETCH_FAILED", `unable to download '${shownUrl(url.href)}': ${error.message}`, {
     hint: remedyFor(error),
     cause: error,
   });

@@ -3,6 +3,7 @@ import { DevshellError, fsPath, hashStream, type Hash, type HashAlgorithm } from
 import { openUrl, type Answer, type RequestHeaders } from "./openUrl.ts";
 import { withRetries, type RetryOptions } from "./retry.ts";
 import { PassingError, type ConnectionOptions } from "./sendRequest.ts";
+import { shownUrl } from "./shownUrl.ts";
 
 export interface TransferOptions extends Pick<RetryOptions, "signal" | "onRetry"> {
   readonly onProgress?: ((doneBytes: number, totalBytes: number | undefined) => void) | undefined;
@@ -261,7 +262,7 @@ function downloading<T>(
   attempt: (moved: (doneBytes: number) => void) => Promise<T>,
 ): Promise<T> {
   const hint = "check the network and try again; what has arrived is kept";
-  return withRetries(`unable to download '${request.url}'`, hint, request, attempt);
+  return withRetries(`unable to download '${shownUrl(request.url)}'`, hint, request, attempt);
 }
 
 async function openForAppend(path: string): Promise<{ readonly file: FileHandle } & AsyncDisposable> {
@@ -319,7 +320,7 @@ function unwritable({ url, file }: UnhashedDownloadRequest, error: unknown): unk
   const why = isFull ? "no space is left on the disk" : error.message;
   return new DevshellError(
     "FETCH_UNWRITABLE",
-    `unable to download '${url}': cannot write "${file}": ${why}`,
+    `unable to download '${shownUrl(url)}': cannot write "${file}": ${why}`,
     {
       hint: isFull ? "make room there and try again; `devshell gc` frees the store's disk" : undefined,
       cause: error,
@@ -330,6 +331,6 @@ function unwritable({ url, file }: UnhashedDownloadRequest, error: unknown): unk
 function tooLarge(url: string, sizeBytes: number, maxBytes: number): DevshellError {
   return new DevshellError(
     "FETCH_TOO_LARGE",
-    `unable to download '${url}': it has at least ${sizeBytes} bytes, more than the ${maxBytes} allowed`,
+    `unable to download '${shownUrl(url)}': it has at least ${sizeBytes} bytes, more than the ${maxBytes} allowed`,
   );
 }

@@ -6,6 +6,7 @@ import { dropBody, mayBeTold, parseUrl, type MakeHeaders } from "./openUrl.ts";
 import { commonRefusal, readRefusal } from "./refusal.ts";
 import { withRetries } from "./retry.ts";
 import { sendRequest, type ConnectionOptions } from "./sendRequest.ts";
+import { shownUrl } from "./shownUrl.ts";
 import type { TransferOptions } from "./transfer.ts";
 
 /** What is sent: it can be read again where a try fails. */
@@ -59,7 +60,7 @@ export async function upload(request: UploadRequest): Promise<void> {
 export async function sendContent(request: SendContentRequest): Promise<ServerReply> {
   const start = parseUrl(request.url);
   if (start.protocol !== "http:" && start.protocol !== "https:")
-    throw new DevshellError("FETCH_SCHEME", `uploading to '${request.url}' is not supported`);
+    throw new DevshellError("FETCH_SCHEME", `uploading to '${shownUrl(request.url)}' is not supported`);
   const hint = "check the network and try again";
   return await withRetries(failing(request), hint, request, () => sendOnce(start, request));
 }
@@ -123,7 +124,7 @@ async function readReply(request: SendContentRequest, response: IncomingMessage)
 }
 
 function failing({ url }: UploadRequest): string {
-  return `unable to upload to '${url}'`;
+  return `unable to upload to '${shownUrl(url)}'`;
 }
 
 function sizeOf(content: UploadContent): number {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DevshellError, bytesOfText, textOfBytes } from "../../core/index.ts";
-import { downloadToFile } from "../../io/index.ts";
+import { downloadToFile, shownUrl } from "../../io/index.ts";
 import { parseFlakeReference } from "../../lang/index.ts";
 import { deleteTree, webSettings, type StorePath } from "../../store/index.ts";
 import { cacheDirectory } from "../cache/recordPaths.ts";
@@ -75,7 +75,7 @@ export async function downloadTree(
   const isLocal = inputs.length > 0;
   const recent = readRecord(record, isLocal ? now - (context.beganMs ?? now) : ttlMs(context));
   if (recent !== undefined && store.isValidPath(recent.storePath)) return { ...recent, inputs };
-  tell(context, "talkative", `downloading '${url}'...`);
+  tell(context, "talkative", `downloading '${shownUrl(url)}'...`);
   const scratch = mkdtempSync(join(tmpdir(), "devshell-fetch-"));
   try {
     const file = join(scratch, "download");

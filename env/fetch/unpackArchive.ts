@@ -10,6 +10,7 @@ import {
   statfsSync,
 } from "node:fs";
 import { DevshellError, bytesOfText, fsPath, type ByteString } from "../../core/index.ts";
+import { shownUrl } from "../../io/index.ts";
 
 export interface Unpacked {
   /** The archive's one directory, or where there is more than that, the whole. Its name may be no text. */
@@ -27,9 +28,10 @@ const PACKED_AT_MOST = 4;
 export async function unpackArchive(
   file: string,
   directory: string,
-  url: string,
+  source: string,
   signal?: AbortSignal,
 ): Promise<Unpacked> {
+  const url = shownUrl(source);
   if (statSync(file).size === 0)
     throw new DevshellError("FETCH_UNPACK", `Cannot unpack '${url}': archive '${url}' is empty`);
   mkdirSync(directory);

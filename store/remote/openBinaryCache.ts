@@ -1,3 +1,4 @@
+import { shownUrl } from "../../io/index.ts";
 import { downloadsDir } from "../local/layout.ts";
 import type { StoreSettings } from "../types.ts";
 import { BinaryCache } from "./binaryCache.ts";
@@ -32,7 +33,7 @@ export async function openBinaryCache(
   const place =
     address.scheme === "s3" ? { ...placeOfS3(address, process.env), put: s3Put(address) } : { base, headers };
   const files = new HttpFiles({
-    url: base,
+    url: shownUrl(base),
     ...place,
     downloadsDir: downloadsDir(settings.stateDir),
     attempts,

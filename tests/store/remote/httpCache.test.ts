@@ -175,6 +175,25 @@ describe("a binary cache on a web server", () => {
     });
   });
 
+  it("is told the password of its address, which no message tells", async () => {
+    await using t = new TestPlace();
+    await using server = await nixCache();
+    const told: (string | undefined)[] = [];
+    server.intercept = ({ headers }, response) => {
+      told.push(headers.authorization);
+      response.writeHead(401).end();
+      return true;
+    };
+    const address = server.url.replace("//", "//me:s3cret@");
+    await expect(openRemoteStore(t.settings, address)).rejects.toMatchObject({
+      message: `unable to download '${server.url.replace("//", "//me:***@")}/nix-cache-info': HTTP error 401 ('Unauthorized')`,
+    });
+    expect(told).toEqual([`Basic ${Buffer.from("me:s3cret").toString("base64")}`]);
+    server.intercept = () => false;
+    await using cache = await openRemoteStore(t.settings, address);
+    expect(cache.url).toBe(server.url.replace("//", "//me:***@"));
+  });
+
   it("needs the certificates that the settings name", async () => {
     await using t = new TestPlace();
     const settings = withSettings(t.settings, { "ssl-cert-file": `${t.dir}/absent.pem` });
