@@ -1,6 +1,7 @@
 import { l10n, window, workspace } from "vscode";
 import type { HostChange } from "./extensionHost.ts";
 import type { Services } from "../model.ts";
+import { QuestionTurns } from "./questionTurns.ts";
 import { restartExtensions } from "./restartExtensions.ts";
 import { decideRestart, type RestartMemory, type RestartSetting } from "./restartDecision.ts";
 
@@ -17,28 +18,22 @@ const ANSWER = "restart answer";
 export function registerRestartOffer({ context, log }: Pick<Services, "context" | "log">): RestartOffer {
   const state = context.workspaceState;
   const remember = (memory: RestartMemory): Thenable<void> => state.update(MEMORY, memory);
-  let isAsking = false;
 
-  const ask = async (name: string): Promise<void> => {
-    if (isAsking) return;
-    isAsking = true;
-    try {
-      const once = l10n.t("Restart");
-      const always = l10n.t("Always");
-      const never = l10n.t("Never");
-      const answer = await window.showInformationMessage(
-        l10n.t("The environment {0} has changed. Restart the extensions so that they use it?", name),
-        once,
-        always,
-        never,
-      );
-      if (answer === always || answer === never)
-        await state.update(ANSWER, answer === always ? "always" : "never");
-      if (answer === once || answer === always) await restartExtensions();
-    } finally {
-      isAsking = false;
-    }
-  };
+  const questions = new QuestionTurns(async (name: string) => {
+    const once = l10n.t("Restart");
+    const always = l10n.t("Always");
+    const never = l10n.t("Never");
+    const answer = await window.showInformationMessage(
+      l10n.t("The environment {0} has changed. Restart the extensions so that they use it?", name),
+      once,
+      always,
+      never,
+    );
+    if (answer === always || answer === never)
+      await state.update(ANSWER, answer === always ? "always" : "never");
+    if (answer === once || answer === always) await restartExtensions();
+    return answer === undefined ? "this" : "all";
+  });
 
   context.subscriptions.push(
     workspace.onDidChangeConfiguration((event) => {
@@ -49,6 +44,7 @@ export function registerRestartOffer({ context, log }: Pick<Services, "context" 
   const follow = async ({ report, isFromCache, names }: HostChange): Promise<void> => {
     if (report === undefined) {
       // Taken away by the user: what comes next is a change again.
+      questions.forget();
       await remember({ ...state.get<RestartMemory>(MEMORY), id: undefined });
       return;
     }
@@ -66,7 +62,7 @@ export function registerRestartOffer({ context, log }: Pick<Services, "context" 
     // Written first: after the restart nobody would remember.
     await remember({ id: report.id, automaticMs: decision === "restart" ? nowMs : memory.automaticMs });
     log.info(`${report.name}: ${decision === "ask" ? "offers to restart" : "restarts"} the extensions`);
-    await (decision === "restart" ? restartExtensions() : ask(report.name));
+    await (decision === "restart" ? restartExtensions() : questions.ask(report.name));
   };
 
   return {
