@@ -73,12 +73,23 @@ export class BuilderService implements AsyncDisposable {
         });
       connections.set(socket, served);
     });
-    const place = join(scratch.buildDir, SOCKET);
-    await listenAt(server, place);
-    chmodSync(fsPath(place), 0o600);
-    const { builderUser } = scratch;
-    if (builderUser !== undefined) await chown(fsPath(place), builderUser.uid, builderUser.gid);
-    return new BuilderService(`unix://${buildDir}/${SOCKET}`, { server, restriction, storeFd, connections });
+    const service = new BuilderService(addressOf(join(buildDir, SOCKET)), {
+      server,
+      restriction,
+      storeFd,
+      connections,
+    });
+    try {
+      const place = join(scratch.buildDir, SOCKET);
+      await listenAt(server, place);
+      chmodSync(fsPath(place), 0o600);
+      const { builderUser } = scratch;
+      if (builderUser !== undefined) await chown(fsPath(place), builderUser.uid, builderUser.gid);
+    } catch (error) {
+      await service[Symbol.asyncDispose]();
+      throw error;
+    }
+    return service;
   }
 
   /** What the builder may refer to beside its inputs. */
@@ -99,6 +110,11 @@ export class BuilderService implements AsyncDisposable {
     await closed;
     if (this.#storeFd !== undefined) closeSync(this.#storeFd);
   }
+}
+
+/** A build's directory is called as its derivation, which may have a question mark in its name. */
+function addressOf(socketPath: ByteString): string {
+  return `unix://${encodeURI(textOfBytes(socketPath)).replaceAll(/[?#]/g, encodeURIComponent)}`;
 }
 
 async function listenAt(server: Server, place: ByteString): Promise<void> {

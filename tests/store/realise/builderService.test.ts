@@ -14,7 +14,8 @@ const BUILDER: TestDerivation = {
   args: [
     "-e",
     `const fs = require("node:fs");
-     const socket = require("node:net").connect(process.env.NIX_REMOTE.slice("unix://".length));
+     const { pathname } = new URL(process.env.NIX_REMOTE);
+     const socket = require("node:net").connect(decodeURIComponent(pathname));
      socket.on("data", (data) => {
        const file = data + "/text";
        const text = fs.readFileSync(file, "utf8");
@@ -74,6 +75,14 @@ describe("builders that use the store", () => {
     expect(readFileSync(t.output(drv), "utf8")).toBe(`found in ${added}`);
     expect(readFileSync(`${added}/text`, "utf8")).toBe("found in ");
     expect(t.store.pathInfo(t.output(drv)).references).toEqual([added]);
+  });
+
+  it("find it whatever their derivation is called", async () => {
+    await using t = createStore("off");
+    const drv = t.derivation({ ...BUILDER, name: "what?is=this" });
+    const { added, ...options } = adding(t, []);
+    expect((await t.build(drv, options)).failures).toEqual([]);
+    expect(readFileSync(t.output(drv), "utf8")).toBe(`found in ${added}`);
   });
 
   it("are refused where nobody serves them", async () => {
