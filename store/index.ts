@@ -89,7 +89,7 @@ export { CacheServer, type ServedRequest } from "./serve/cacheServer.ts";
 export { SERVED_COMPRESSIONS, isServedCompression, type ServedCompression } from "./serve/compressBody.ts";
 export { parseListenAddress } from "./serve/listenAddress.ts";
 export { keptElsewhere, runOnMachine } from "./builders/buildOnMachine.ts";
-export { parseMachines } from "./builders/machines.ts";
+export { withoutMachines } from "./builders/machines.ts";
 export { RemoteBuilders, type ClaimedMachine } from "./builders/remoteBuilders.ts";
 export { ByteSource } from "./protocol/byteSource.ts";
 export { EXPORT_MAGIC, importPaths } from "./ssh/importPaths.ts";

@@ -4,7 +4,7 @@ import {
   OutputsThere,
   StoreEndpoint,
   copyPaths,
-  parseMachines,
+  withoutMachines,
   type DerivedPath,
   type OutputName,
   type RealiseReport,
@@ -72,17 +72,22 @@ const NOTHING: RealiseReport["plan"] = {
 /** @throws {DevshellError} `STORE_CANNOT_BUILD` where there are none */
 function useBuilders(context: StoreContext): void {
   const { config, confDir } = context.settings;
-  const machines = parseMachines(config.raw.get("builders") ?? `@${confDir}/machines`, config.system);
-  if (machines.length === 0)
+  const builders = config.raw.get("builders") ?? `@${confDir}/machines`;
+  // One that is this machine's own store is where we build anyway.
+  const { rest, taken } = withoutMachines(builders, config.system, ({ url }) =>
+    /^(?:auto|local|daemon)?(?:\?|$)/.test(url),
+  );
+  if (taken.length === 0 && rest === "")
     throw new DevshellError(
       "STORE_CANNOT_BUILD",
       "Unable to build with a primary store that isn't a local store; either pass a different '--store' or enable remote builds.\n\n" +
         "For more information check 'man nix.conf' and search for '/machines'.",
     );
-  // One that is this machine's own store is where we build anyway.
-  const ours = machines.filter(({ url }) => /^(?:auto|local|daemon)?(?:\?|$)/.test(url));
-  const jobs = ours.reduce((sum, { maxJobs }) => sum + maxJobs, 0);
-  const settings = new Map([["max-jobs", String(jobs)]]);
-  if (jobs > 0) settings.set("builders", "");
-  context.useSettings(settings);
+  const jobs = taken.reduce((sum, { maxJobs }) => sum + maxJobs, 0);
+  context.useSettings(
+    new Map([
+      ["max-jobs", String(jobs)],
+      ["builders", rest],
+    ]),
+  );
 }

@@ -32,6 +32,22 @@ export function parseMachines(text: string, system: string): readonly Machine[] 
   return entriesOf(text, 0).map((entry) => parseMachine(entry, system));
 }
 
+/**
+ * Takes machines out of the option `builders`.
+ * @returns the option without them, and them
+ * @throws {DevshellError} as {@link parseMachines}
+ */
+export function withoutMachines(
+  text: string,
+  system: string,
+  isTaken: (machine: Machine) => boolean,
+): { readonly rest: string; readonly taken: readonly Machine[] } {
+  const rows = entriesOf(text, 0).map((entry) => ({ entry, machine: parseMachine(entry, system) }));
+  const taken = rows.filter(({ machine }) => isTaken(machine));
+  const rest = rows.filter((row) => !taken.includes(row));
+  return { rest: rest.map(({ entry }) => entry).join("\n"), taken: taken.map(({ machine }) => machine) };
+}
+
 function entriesOf(text: string, depth: number): string[] {
   const entries = text
     .split("\n")

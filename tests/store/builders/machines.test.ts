@@ -1,7 +1,13 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { fits, machineAddress, parseMachines, type Machine } from "../../../store/builders/machines.ts";
+import {
+  fits,
+  machineAddress,
+  parseMachines,
+  withoutMachines,
+  type Machine,
+} from "../../../store/builders/machines.ts";
 import { MachineSlots } from "../../../store/builders/machineSlots.ts";
 import { TestDirectory } from "../testStore.ts";
 
@@ -16,6 +22,19 @@ const DEFAULTS = {
   mandatoryFeatures: set(),
   hostKey: undefined,
 };
+
+describe("withoutMachines", () => {
+  it("leaves the others as they are, those of files too", () => {
+    using directory = new TestDirectory();
+    const file = join(directory.path, "machines");
+    writeFileSync(file, "auto - - 2\nhost aarch64-linux - 4 # of the team\n");
+    const isOurs = ({ url }: Machine): boolean => url === "auto";
+    const { rest, taken } = withoutMachines(`ssh://a; auto - - 3 1; @${file}`, "x86_64-linux", isOurs);
+    expect(taken.map(({ maxJobs }) => maxJobs)).toEqual([3, 2]);
+    expect(parse(rest)).toEqual(parse("ssh://a; host aarch64-linux - 4"));
+    expect(withoutMachines("auto", "x86_64-linux", isOurs).rest).toBe("");
+  });
+});
 
 describe("parseMachines", () => {
   it("reads hosts, addresses and paths", () => {
