@@ -26,6 +26,8 @@ export interface SessionOptions {
   readonly store?: LocalStore | undefined;
   /** The client is a builder of ours. */
   readonly restriction?: Restriction | undefined;
+  /** Ends what the client asked for: one that has gone may have sent more than was read. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** One client's connection once it is set up: what it asked for, what it may do, what it is told. */
@@ -70,7 +72,8 @@ export class Session implements Disposable {
     this.#given = options.store;
     this.#settings = options.settings;
     const gone = new AbortController();
-    this.signal = gone.signal;
+    this.signal =
+      options.signal === undefined ? gone.signal : AbortSignal.any([gone.signal, options.signal]);
     this.source.onEnd(() => gone.abort(clientGone()));
   }
 

@@ -23,6 +23,7 @@ export class BuilderService implements AsyncDisposable {
   readonly #restriction: Restriction;
   readonly #storeFd: number | undefined;
   readonly #connections: Map<Socket, Promise<void>>;
+  readonly #ended: AbortController;
 
   private constructor(
     address: string,
@@ -31,6 +32,7 @@ export class BuilderService implements AsyncDisposable {
       readonly restriction: Restriction;
       readonly storeFd: number | undefined;
       readonly connections: Map<Socket, Promise<void>>;
+      readonly ended: AbortController;
     },
   ) {
     this.address = address;
@@ -38,6 +40,7 @@ export class BuilderService implements AsyncDisposable {
     this.#restriction = parts.restriction;
     this.#storeFd = parts.storeFd;
     this.#connections = parts.connections;
+    this.#ended = parts.ended;
   }
 
   /**
@@ -62,9 +65,10 @@ export class BuilderService implements AsyncDisposable {
     const restriction = new Restriction(inputPaths, show, isSubmitting);
     const isStranger = request.isForStranger || scratch.chrootDir !== undefined;
     const connections = new Map<Socket, Promise<void>>();
+    const ended = new AbortController();
     const server = createServer((socket) => {
       socket.on("error", () => undefined);
-      const served = serveBuilder(socket, { restriction, isStranger })
+      const served = serveBuilder(socket, { restriction, isStranger, signal: ended.signal })
         // What it says that makes no sense is its own affair: it is hung up on.
         .catch(() => undefined)
         .finally(() => {
@@ -78,6 +82,7 @@ export class BuilderService implements AsyncDisposable {
       restriction,
       storeFd,
       connections,
+      ended,
     });
     try {
       const place = join(scratch.buildDir, SOCKET);
@@ -104,6 +109,7 @@ export class BuilderService implements AsyncDisposable {
 
   /** Builds that it has asked for and not waited for end with it. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended.abort(new DevshellError("PROTOCOL_DISCONNECTED", "the builder has ended"));
     const closed = new Promise((resolve) => this.#server.close(resolve));
     for (const socket of this.#connections.keys()) socket.destroy();
     await Promise.all(this.#connections.values());

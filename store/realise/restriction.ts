@@ -15,6 +15,8 @@ export type ServeBuilder = (
     readonly restriction: Restriction;
     /** The builder runs as somebody who may not act as us. */
     readonly isStranger: boolean;
+    /** Aborted once the builder has ended, whatever it still had asked for. */
+    readonly signal: AbortSignal;
   },
 ) => Promise<void>;
 

@@ -32,15 +32,17 @@ export async function connect(
     isStranger = false,
     version = LATEST,
     restriction,
+    signal,
   }: {
     isTrusted?: boolean;
     isStranger?: boolean;
     version?: ProtocolVersion;
     restriction?: Restriction;
+    signal?: AbortSignal;
   } = {},
 ): Promise<TestConnection> {
   const { toServer, toClient } = streams();
-  const options = { settings, isTrusted, isStranger, restriction };
+  const options = { settings, isTrusted, isStranger, restriction, signal };
   const served = serveConnection(toServer, toClient, options).finally(() => toClient.end());
   served.catch(() => undefined);
   const messages: ServerMessage[] = [];

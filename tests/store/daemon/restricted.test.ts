@@ -8,7 +8,7 @@ import * as calls from "../../../store/protocol/calls.ts";
 import { Restriction } from "../../../store/realise/restriction.ts";
 import type { StorePath, ValidPathInfo } from "../../../store/types.ts";
 import { TestDirectory } from "../testStore.ts";
-import { connect, type TestConnection } from "./daemonFixture.ts";
+import { connect, shellDerivation, type TestConnection } from "./daemonFixture.ts";
 
 const FLAGS = { isRepair: false, isUnchecked: false };
 
@@ -77,4 +77,25 @@ describe("a builder that adds what is in the store already", () => {
       await expect(add(builder, tried)).rejects.toThrow(`path '${secret.info.path}' is not valid`);
     expect(restriction.paths()).toEqual([]);
   });
+});
+
+it("what a builder asked for ends when it is told to, not only when it has gone", async () => {
+  using directory = new TestDirectory();
+  const settings = directory.settings({ substituters: "", sandbox: "false" });
+  using store = LocalStore.open(settings);
+  const drvPath = store.writeDerivation(shellDerivation(store, "slow", "echo begun; sleep 600"));
+  const restriction = new Restriction(new Set([drvPath]), () => Promise.resolve());
+  const ended = new AbortController();
+  await using builder = await connect(settings, { isTrusted: false, restriction, signal: ended.signal });
+  const { client, messages, served } = builder;
+  const target = { kind: "built", drvPath, outputs: "*" } as const;
+  const building = client.run(calls.buildPaths(client.wire, [target], "normal"));
+  building.catch(() => undefined);
+  const hasBegun = (): boolean =>
+    messages.some((message) => message.kind === "result" && message.fields.some((field) => field === "begun"));
+  await expect.poll(hasBegun, { timeout: 20_000 }).toBe(true);
+  ended.abort(new Error("the builder has ended"));
+  await expect(building).rejects.toThrow();
+  builder.client[Symbol.dispose]();
+  await served;
 });

@@ -85,6 +85,23 @@ describe("builders that use the store", () => {
     expect(readFileSync(t.output(drv), "utf8")).toBe(`found in ${added}`);
   });
 
+  it("have nothing more done for them once they have ended", async () => {
+    await using t = createStore("off");
+    const drv = t.derivation(BUILDER);
+    const { added, serveBuilder } = adding(t, []);
+    let isTold = false;
+    const { failures } = await t.build(drv, {
+      serveBuilder: async (socket, options) => {
+        await serveBuilder?.(socket, options);
+        await new Promise((resolve) => options.signal.addEventListener("abort", resolve));
+        isTold = true;
+      },
+    });
+    expect(failures).toEqual([]);
+    expect(isTold).toBe(true);
+    expect(t.store.pathInfo(t.output(drv)).references).toEqual([added]);
+  });
+
   it("are refused where nobody serves them", async () => {
     await using t = createStore("off");
     const { failures } = await t.build(t.derivation(BUILDER));
