@@ -24,6 +24,7 @@ import {
 } from "./buildRequest.ts";
 import { maySubstitute, readDerivationOptions } from "./derivationOptions.ts";
 import { hasDerivation } from "./evalStore.ts";
+import { isFeatureOn } from "./experimentalFeatures.ts";
 import {
   knownOutputPathsOf,
   outputPathsOf,
@@ -164,7 +165,7 @@ export class BuildGoals {
   /** As Nix does where outputs may be content-addressed; and where placeholders must be replaced in any case. */
   #isResolvedEagerly({ inputDrvs }: Derivation): boolean {
     const { store } = this.#work;
-    if (isEnabled(store.settings, "ca-derivations")) return true;
+    if (isFeatureOn(store.settings.config, "ca-derivations")) return true;
     return [...inputDrvs.keys()].some((input) =>
       [...store.readDerivation(input).outputs.values()].some((output) => !("path" in output)),
     );
@@ -454,10 +455,6 @@ export class BuildGoals {
     this.#infos.set(path, info);
     return info;
   }
-}
-
-function isEnabled(settings: Work["store"]["settings"], feature: string): boolean {
-  return (settings.config.raw.get("experimental-features") ?? "").split(/\s+/).includes(feature);
 }
 
 /** Where nothing is known beforehand the derivation stands for its outputs. */

@@ -4,6 +4,7 @@ import { derivationKind } from "../format/derivation.ts";
 import { storePathBaseName } from "../format/storePath.ts";
 import type { BuiltinBuilder, Derivation, OutputName, StorePath, ValidPathInfo } from "../types.ts";
 import type { DerivationOptions } from "./derivationOptions.ts";
+import { isFeatureOn } from "./experimentalFeatures.ts";
 import { externalBuilderFor } from "./externalBuilders.ts";
 import { BUILDER_RPC, RECURSIVE_NIX, type ServeBuilder } from "./restriction.ts";
 import type { RealiseStore } from "./storePort.ts";
@@ -106,20 +107,19 @@ export function derivationLabel(drvPath: StorePath): string {
     .replace(/\.drv$/, "");
 }
 
-function systemFeatures({ raw }: RealiseStore["settings"]["config"]): readonly string[] {
-  const configured = raw.get("system-features");
+function systemFeatures(config: RealiseStore["settings"]["config"]): readonly string[] {
+  const configured = config.raw.get("system-features");
   if (configured !== undefined)
     return configured
       .split(/\s+/)
       .filter((word) => word !== "")
       .sort();
-  const experimental = (raw.get("experimental-features") ?? "").split(/\s+/);
   return [
     "benchmark",
     "big-parallel",
     ...(existsSync("/dev/kvm") ? ["kvm"] : []),
     "nixos-test",
-    ...(experimental.includes(RECURSIVE_NIX) ? [RECURSIVE_NIX] : []),
-    ...(experimental.includes("dynamic-derivations") ? [BUILDER_RPC] : []),
+    ...(isFeatureOn(config, RECURSIVE_NIX) ? [RECURSIVE_NIX] : []),
+    ...(isFeatureOn(config, "dynamic-derivations") ? [BUILDER_RPC] : []),
   ].sort();
 }

@@ -9,6 +9,7 @@ import { storePathBaseName } from "../format/storePath.ts";
 import { shortSocketPath } from "../remote/daemonAddress.ts";
 import type { OutputName, StorePath } from "../types.ts";
 import type { BuildRequest } from "./buildRequest.ts";
+import { requireFeature } from "./experimentalFeatures.ts";
 import { BUILDER_RPC, RECURSIVE_NIX, Restriction } from "./restriction.ts";
 import { sandboxedPath } from "./sandbox.ts";
 import type { Scratch } from "./scratch.ts";
@@ -56,6 +57,8 @@ export class BuilderService implements AsyncDisposable {
         `Cannot build '${drvPath}'.\nReason: its builder wants to use the store (${isSubmitting ? BUILDER_RPC : RECURSIVE_NIX}), which is not served here.`,
         { exitStatus: 100 },
       );
+    // A machine may be said to have it (`system-features`) that has it turned off.
+    requireFeature(store.settings.config, isSubmitting ? "dynamic-derivations" : RECURSIVE_NIX);
     const storeFd = openSandboxStore(scratch, store.settings.storeDir);
     const show = async (path: StorePath): Promise<void> => {
       store.addTempRoots([path]);

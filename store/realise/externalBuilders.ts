@@ -1,5 +1,6 @@
 import { DevshellError, textOfBytes, type ByteString } from "../../core/index.ts";
 import type { StoreSettings } from "../types.ts";
+import { requireFeature } from "./experimentalFeatures.ts";
 
 /** A program that builds for other systems, in an emulator or elsewhere. */
 export interface ExternalBuilder {
@@ -21,12 +22,7 @@ export function externalBuilderFor(
   const text = config.raw.get(OPTION)?.trim() ?? "";
   if (text === "") return undefined;
   const found = parseBuilders(text).find(({ systems }) => systems.includes(textOfBytes(system)));
-  const features = (config.raw.get("experimental-features") ?? "").split(/\s+/);
-  if (found !== undefined && !features.includes(OPTION))
-    throw new DevshellError(
-      "EXPERIMENTAL_FEATURE",
-      `experimental Nix feature '${OPTION}' is disabled; add '--extra-experimental-features ${OPTION}' to enable it`,
-    );
+  if (found !== undefined) requireFeature(config, OPTION);
   return found;
 }
 

@@ -102,6 +102,12 @@ describe("builders that use the store", () => {
     expect(t.store.pathInfo(t.output(drv)).references).toEqual([added]);
   });
 
+  it("are refused where the feature is off, whatever the machine is said to have", async () => {
+    await using t = TestStore.create({ raw: new Map([["system-features", "recursive-nix"]]) });
+    const { failures } = await t.build(t.derivation(BUILDER), { serveBuilder: () => Promise.resolve() });
+    expect(failures[0]?.message).toContain("experimental Nix feature 'recursive-nix' is disabled");
+  });
+
   it("are refused where nobody serves them", async () => {
     await using t = createStore("off");
     const { failures } = await t.build(t.derivation(BUILDER));
