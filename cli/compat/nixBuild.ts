@@ -14,7 +14,7 @@ import { keepEvaluation, type Keeper } from "../keepEvaluation.ts";
 import { openAskedStore } from "./askedStore.ts";
 import { parseCommandLine, usageError, type CommonFlags } from "./commandLine.ts";
 import { openContext } from "./context.ts";
-import { realiseElsewhere } from "./elsewhere.ts";
+import { realiseElsewhere } from "./realiseElsewhere.ts";
 import { openCompatEvaluation, selectValues, type ExpressionSource } from "./evaluate.ts";
 import { printHelp, printLine, printVersion } from "./output.ts";
 import { reportFailures } from "./reportFailures.ts";

@@ -11,7 +11,7 @@ import {
 } from "../../../store/index.ts";
 import { openAskedStore, unsupported } from "../askedStore.ts";
 import { parseCommandLine, type CommonFlags } from "../commandLine.ts";
-import { realiseElsewhere } from "../elsewhere.ts";
+import { realiseElsewhere } from "../realiseElsewhere.ts";
 import { printLine, say, wordsOfStandardInput } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
 import {
