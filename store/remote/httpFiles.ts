@@ -27,6 +27,7 @@ import type {
   WantedFile,
   WriteOptions,
 } from "./cacheFiles.ts";
+import { FileLock } from "../local/fileLock.ts";
 import { absentFile, checkFile } from "./checkedFile.ts";
 import { GrowingFile } from "./growingFile.ts";
 
@@ -150,11 +151,24 @@ export class HttpFiles implements CacheFiles {
 
   async #downloadLarge(wanted: WantedFile, options: TransferOptions): Promise<DownloadedFile> {
     await mkdir(fsPath(this.scratchDir), { recursive: true });
-    const file = `${this.scratchDir}/${wanted.key}.nar`;
-    const left = statSync(fsPath(file), { throwIfNoEntry: false });
-    return left === undefined || left.size === 0
-      ? await this.#follow(wanted, file, options)
-      : await this.#continue(wanted, file, options);
+    const lock = claimFile(`${this.scratchDir}/${wanted.key}`);
+    try {
+      const left = statSync(fsPath(lock.path), { throwIfNoEntry: false });
+      const { chunks, discard } =
+        left === undefined || left.size === 0
+          ? await this.#follow(wanted, lock.path, options)
+          : await this.#continue(wanted, lock.path, options);
+      return {
+        chunks: heldUntilLeft(chunks, lock),
+        discard: async () => {
+          await discard();
+          lock[Symbol.dispose]();
+        },
+      };
+    } catch (error) {
+      lock[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** Lets it be read while it arrives. */
@@ -276,6 +290,25 @@ async function compressed(
   const chunks: Buffer[] = [];
   for await (const chunk of compress(coding, Readable.from([bytes]), { signal })) chunks.push(chunk);
   return Buffer.concat(chunks);
+}
+
+let claims = 0;
+
+/** A file that nobody else downloads to: the one that a later run would continue, unless another process is at it. */
+function claimFile(place: ByteString): FileLock {
+  const usual = FileLock.tryAcquire(`${place}.nar`, "exclusive");
+  return usual ?? FileLock.acquireSync(`${place}.${process.pid}.${++claims}.nar`, "exclusive");
+}
+
+/** Who leaves it in the middle may never discard it; who reads all of it does. */
+async function* heldUntilLeft(chunks: AsyncIterable<Buffer>, lock: FileLock): AsyncIterable<Buffer> {
+  let isWhole = false;
+  try {
+    yield* chunks;
+    isWhole = true;
+  } finally {
+    if (!isWhole) lock[Symbol.dispose]();
+  }
 }
 
 /** What nobody reads any more need not come to its end. */

@@ -1,12 +1,15 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { copyPaths } from "../../../store/remote/copyPaths.ts";
 import { NarInfoDiskCache } from "../../../store/remote/narInfoDiskCache.ts";
 import { openObjectTree } from "../../../store/remote/objectTree.ts";
 import { openRemoteStore } from "../../../store/remote/openRemoteStore.ts";
+import type { NarDownload } from "../../../store/remote/types.ts";
 import type { StorePath, StoreSettings } from "../../../store/types.ts";
+import { sendBytes } from "../realiseFixture.ts";
 import { DOC, FIXTURES, FileServer, TEXT, TREE, TestPlace } from "./cacheFixture.ts";
 
 const ABSENT = `/nix/store/${"a".repeat(32)}-x` as StorePath;
@@ -288,6 +291,12 @@ describe("downloads of NARs", () => {
     return { server, path, file };
   }
 
+  /** The one file that is being downloaded. */
+  function downloadOf(u: TestPlace): string {
+    const directory = `${u.dir}/state/devshell/downloads`;
+    return join(directory, readdirSync(directory)[0] ?? "");
+  }
+
   it("survive a proxy that cuts connections at random", async () => {
     await using t = new TestPlace();
     const { server, path, file } = await largeCache(t);
@@ -363,6 +372,48 @@ describe("downloads of NARs", () => {
     for await (const _ of download.nar) break;
     await download.discard();
     await closed.promise;
+    expect(readdirSync(`${u.dir}/state/devshell/downloads`)).toEqual([]);
+  });
+
+  it("of one file by several at once do not meet", async () => {
+    await using t = new TestPlace();
+    const { server, path, file } = await largeCache(t);
+    await using _server = server;
+    const bytes = server.files.get(file)!;
+    const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const;
+    const isAsked = Promise.withResolvers<void>();
+    let count = 0;
+    server.intercept = (request, response) => {
+      if (request.url !== file || request.method !== "GET") return false;
+      if (count === 0) {
+        response.writeHead(200, { "content-length": bytes.length });
+        response.write(bytes.subarray(0, 1 << 20));
+        void gates[0].promise.then(() => response.end(bytes.subarray(1 << 20)));
+      } else {
+        isAsked.resolve();
+        void gates[1].promise.then(() => sendBytes(bytes, request, response));
+      }
+      count++;
+      return true;
+    };
+    await using u = new TestPlace();
+    await using one = await openRemoteStore(u.settings, server.url);
+    await using other = await openRemoteStore(u.settings, server.url);
+    const read = async ({ nar, discard }: NarDownload): Promise<number> => {
+      let readBytes = 0;
+      for await (const chunk of nar) readBytes += chunk.length;
+      await discard();
+      return readBytes;
+    };
+    const info = (await one.query(path))!;
+    const first = await one.openNar(info, {});
+    await expect.poll(() => statSync(downloadOf(u)).size).toBeGreaterThan(0);
+    const second = other.openNar(info, {});
+    await isAsked.promise;
+    gates[0].resolve();
+    expect(await read(first)).toBe(bytes.length);
+    gates[1].resolve();
+    expect(await read(await second)).toBe(bytes.length);
     expect(readdirSync(`${u.dir}/state/devshell/downloads`)).toEqual([]);
   });
 
