@@ -72,8 +72,7 @@ export class Session implements Disposable {
     this.#given = options.store;
     this.#settings = options.settings;
     const gone = new AbortController();
-    this.signal =
-      options.signal === undefined ? gone.signal : AbortSignal.any([gone.signal, options.signal]);
+    this.signal = options.signal === undefined ? gone.signal : AbortSignal.any([gone.signal, options.signal]);
     this.source.onEnd(() => gone.abort(clientGone()));
   }
 

@@ -118,9 +118,7 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
   const extraPaths = await runPreBuildHook(request, scratch.chrootDir);
   refuseSubmission(request);
   await using service =
-    usingStore !== undefined
-    ? await BuilderService.start(request, scratch, buildDir)
-    : undefined;
+    usingStore === undefined ? undefined : await BuilderService.start(request, scratch, buildDir);
   const input = builderInput({
     derivation,
     options,

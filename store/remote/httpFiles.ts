@@ -154,14 +154,14 @@ export class HttpFiles implements CacheFiles {
     const lock = claimFile(`${this.scratchDir}/${wanted.key}`);
     try {
       const left = statSync(fsPath(lock.path), { throwIfNoEntry: false });
-      const { chunks, discard } =
+      const download =
         left === undefined || left.size === 0
           ? await this.#follow(wanted, lock.path, options)
           : await this.#continue(wanted, lock.path, options);
       return {
-        chunks: heldUntilLeft(chunks, lock),
+        chunks: heldUntilLeft(download.chunks, lock),
         discard: async () => {
-          await discard();
+          await download.discard();
           lock[Symbol.dispose]();
         },
       };

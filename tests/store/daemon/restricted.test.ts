@@ -92,7 +92,9 @@ it("what a builder asked for ends when it is told to, not only when it has gone"
   const building = client.run(calls.buildPaths(client.wire, [target], "normal"));
   building.catch(() => undefined);
   const hasBegun = (): boolean =>
-    messages.some((message) => message.kind === "result" && message.fields.some((field) => field === "begun"));
+    messages.some(
+      (message) => message.kind === "result" && message.fields.some((field) => field === "begun"),
+    );
   await expect.poll(hasBegun, { timeout: 20_000 }).toBe(true);
   ended.abort(new Error("the builder has ended"));
   await expect(building).rejects.toThrow();

@@ -52,7 +52,9 @@ describe("external-builders", () => {
       env: { requiredSystemFeatures: "recursive-nix" },
     });
     const { failures } = await t.build(drv, { serveBuilder: () => Promise.resolve() });
-    expect(failures[0]?.message).toContain("'recursive-nix' is not supported yet by external derivation builders");
+    expect(failures[0]?.message).toContain(
+      "'recursive-nix' is not supported yet by external derivation builders",
+    );
   });
 
   it("are asked only where the feature is on, and only for their systems", () => {

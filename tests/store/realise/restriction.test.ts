@@ -3,10 +3,9 @@ import { describe, expect, it } from "vitest";
 import { Restriction } from "../../../store/realise/restriction.ts";
 import type { StorePath } from "../../../store/types.ts";
 
-const [INPUT, ADDED] = ["input", "added"].map((name) => `/nix/store/${"a".repeat(32)}-${name}` as StorePath) as [
-  StorePath,
-  StorePath,
-];
+const [INPUT, ADDED] = ["input", "added"].map(
+  (name) => `/nix/store/${"a".repeat(32)}-${name}` as StorePath,
+) as [StorePath, StorePath];
 
 describe("a path that a builder adds", () => {
   it("is shown once, however many ask for it, and is there for none of them before", async () => {

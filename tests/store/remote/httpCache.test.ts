@@ -399,10 +399,10 @@ describe("downloads of NARs", () => {
     await using u = new TestPlace();
     await using one = await openRemoteStore(u.settings, server.url);
     await using other = await openRemoteStore(u.settings, server.url);
-    const read = async ({ nar, discard }: NarDownload): Promise<number> => {
+    const read = async (download: NarDownload): Promise<number> => {
       let readBytes = 0;
-      for await (const chunk of nar) readBytes += chunk.length;
-      await discard();
+      for await (const chunk of download.nar) readBytes += chunk.length;
+      await download.discard();
       return readBytes;
     };
     const info = (await one.query(path))!;
