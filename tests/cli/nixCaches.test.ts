@@ -147,8 +147,10 @@ describe("nix commands on a binary cache", () => {
     const place = join(t.root, "damaged");
     const large = output("nix", "store", "add", t.write("large", "x".repeat(2 << 20)));
     output("nix", "copy", "--to", `file://${place}?compression=none`, large);
-    const dump = () => t.run("nix", ["store", "dump-path", "--store", `file://${place}`, large]);
-    expect(dump()).toMatchObject({ status: 0, err: "" });
+    const script = `exec bin/nix store dump-path --store 'file://${place}' ${large} | wc -c >&2`;
+    const dump = () => t.run("/bin/bash", ["-o", "pipefail", "-c", script]);
+    const sizeBytes = (2 << 20) + 112;
+    expect(dump()).toMatchObject({ status: 0, err: `${sizeBytes}\n` });
     const [name = ""] = readdirSync(join(place, "nar"));
     const nar = readFileSync(join(place, "nar", name));
     nar.writeUInt8(nar.readUInt8(1 << 20) ^ 1, 1 << 20);
