@@ -83,7 +83,9 @@ it("what a builder asked for ends when it is told to, not only when it has gone"
   using directory = new TestDirectory();
   const settings = directory.settings({ substituters: "", sandbox: "false" });
   using store = LocalStore.open(settings);
-  const drvPath = store.writeDerivation(shellDerivation(store, "slow", "PATH=/usr/bin:/bin; echo begun; sleep 600"));
+  const drvPath = store.writeDerivation(
+    shellDerivation(store, "slow", "PATH=/usr/bin:/bin; echo begun; sleep 600"),
+  );
   const restriction = new Restriction(new Set([drvPath]), () => Promise.resolve());
   const ended = new AbortController();
   await using builder = await connect(settings, { isTrusted: false, restriction, signal: ended.signal });
