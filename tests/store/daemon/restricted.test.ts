@@ -100,6 +100,5 @@ it("what a builder asked for ends when it is told to, not only when it has gone"
   await expect.poll(hasBegun, { timeout: 20_000 }).toBe(true);
   ended.abort(new Error("the builder has ended"));
   await expect(building).rejects.toThrow("the builder has ended");
-  builder.client[Symbol.dispose]();
-  await served;
+  await expect(served).rejects.toThrow("the builder has ended");
 });
