@@ -1,5 +1,5 @@
 import { createReadStream, lstatSync, readdirSync, readlinkSync, type Stats } from "node:fs";
-import { copyFile, mkdir, mkdtemp, open, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, open, rename, rm, type FileHandle } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { DevshellError, bytesOfText, formatHash, fsPath, type ByteString } from "../../core/index.ts";
 import { listNar, type NarListing } from "../format/narRestore.ts";
@@ -7,7 +7,6 @@ import { compareBytes } from "../format/storePath.ts";
 import type { StorePath } from "../types.ts";
 import { StoreEndpoint } from "./storeEndpoint.ts";
 import { invalidPath } from "./queryPaths.ts";
-import { SpoolFile } from "./spoolFile.ts";
 import { spoolNar, type SpooledNar } from "./spoolNar.ts";
 import type { RemoteStore } from "./types.ts";
 
@@ -48,14 +47,10 @@ export async function openObjectTree(
       : `${bytesOfText(store.narCacheDir)}/${formatHash(info.narHash, "nix32")}.nar`;
   if (kept !== undefined && lstatSync(fsPath(kept), { throwIfNoEntry: false })?.isFile() === true)
     return await openNarTree(kept);
-  const directory = await mkdtemp(`${tmpdir()}/devshell-nar-`);
-  const spool = new SpoolFile(bytesOfText(directory), path);
-  const discard = async (): Promise<void> => {
-    await spool[Symbol.asyncDispose]();
-    await rm(directory, { recursive: true, force: true });
-  };
+  const file = await openNameless();
   try {
     const download = await store.openNar(info, { signal });
+    const spool = { open: () => Promise.resolve(file) };
     let spooled: SpooledNar;
     try {
       spooled = await spoolNar(info, download.nar, { spool, compression: "none", signal });
@@ -63,13 +58,12 @@ export async function openObjectTree(
       await download.discard();
     }
     const { listing, content } = spooled;
-    const file = "file" in content ? content.file : `${bytesOfText(directory)}/nar`;
     // A small one was held in memory.
-    if ("bytes" in content) await writeFile(fsPath(file), content.bytes);
-    if (kept !== undefined) await keep(file, kept);
-    return new NarTree(file, listing, discard);
+    if ("bytes" in content) await file.handle.writeFile(content.bytes);
+    if (kept !== undefined) await keep(file.path, kept);
+    return new NarTree(file.path, listing, () => file.handle.close());
   } catch (error) {
-    await discard();
+    await file.handle.close();
     throw error;
   }
 }
@@ -81,16 +75,25 @@ export async function openNarTree(file: ByteString): Promise<ObjectTree> {
     return new NarTree(file, await listNar(handle.createReadStream({ autoClose: false })), () =>
       Promise.resolve(),
     );
-  const directory = await mkdtemp(`${tmpdir()}/devshell-nar-`);
-  const discard = (): Promise<void> => rm(directory, { recursive: true, force: true });
+  const copy = await openNameless();
   try {
-    const copy = `${directory}/nar`;
-    await using target = await open(copy, "wx");
-    await target.writeFile(handle.createReadStream({ autoClose: false }));
-    return new NarTree(bytesOfText(copy), await listNar(createReadStream(copy)), discard);
+    await copy.handle.writeFile(handle.createReadStream({ autoClose: false }));
+    const listing = await listNar(createReadStream(fsPath(copy.path)));
+    return new NarTree(copy.path, listing, () => copy.handle.close());
   } catch (error) {
-    await discard();
+    await copy.handle.close();
     throw error;
+  }
+}
+
+/** A file that goes with its handle: whatever ends us, nothing is left. */
+async function openNameless(): Promise<{ readonly path: ByteString; readonly handle: FileHandle }> {
+  const directory = await mkdtemp(`${tmpdir()}/devshell-nar-`);
+  try {
+    const handle = await open(`${directory}/nar`, "wx+", 0o600);
+    return { path: `/proc/self/fd/${handle.fd}`, handle };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
   }
 }
 

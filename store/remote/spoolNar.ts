@@ -12,7 +12,7 @@ const SMALL_BYTES = 256 << 10;
 
 export interface SpoolOptions {
   /** For what is large. */
-  readonly spool: SpoolFile;
+  readonly spool: Pick<SpoolFile, "open">;
   readonly compression: Compression;
   readonly level?: number | undefined;
   readonly isParallel?: boolean | undefined;
