@@ -3,7 +3,7 @@ import { availableParallelism, homedir } from "node:os";
 import { dirname, isAbsolute, resolve } from "node:path";
 import { DevshellError, bytesOfText } from "../core/index.ts";
 import { isDaemonUrl, parseDaemonUrl } from "./remote/parseDaemonUrl.ts";
-import { parametersOf } from "./remote/storeAddress.ts";
+import { isRelativePath, parametersOf } from "./remote/storeAddress.ts";
 import type { StoreConfig, StoreSettings } from "./types.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -168,7 +168,8 @@ function placeOfRemote(remote: string, env: Environment, confDir: string): Place
   if (address === "dummy://" || address === "dummy")
     return { storeDir, stateDir: "/nix/var/nix", logDir: "/nix/var/log/nix", confDir, rung: "dummy" };
   const isLocal = address === "local" || address === "local://";
-  const root = isLocal ? parameters.get("root") : address;
+  const given = isLocal ? parameters.get("root") : address;
+  const root = given !== undefined && isRelativePath(given) ? resolve(given) : given;
   if (root !== undefined && !isAbsolute(root))
     throw new DevshellError(
       "STORE_REMOTE_UNSUPPORTED",

@@ -14,7 +14,8 @@ import {
   type BuilderExit,
   type BuilderLaunch,
 } from "./builderProcess.ts";
-import { builderThreadFor } from "./builderThread.ts";
+import { startChild } from "./builderChild.ts";
+import { confineBuilder } from "./confineBuilder.ts";
 import { externalBuilderFor } from "./externalBuilders.ts";
 import { EXTERNAL_BUILD_DIR, launchExternally, withoutMark } from "./launchExternally.ts";
 import type { OutputPaths } from "./outputPaths.ts";
@@ -92,13 +93,12 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
   const { store, derivation, options, inputPaths, pathInfo } = request;
   const { settings } = store;
   const external = externalBuilderFor(settings, derivation.system);
-  // Started early: it takes a moment.
-  const starting =
+  // A thread takes a moment to start.
+  const confined =
     external === undefined
-      ? builderThreadFor(settings, { hasNetwork: hasNetwork(derivation) })
-      : Promise.resolve(undefined);
-  await using ending = new AsyncDisposableStack();
-  ending.defer(async () => (await starting.catch(() => undefined))?.[Symbol.asyncDispose]());
+      ? confineBuilder(settings, { hasNetwork: hasNetwork(derivation) })
+      : Promise.resolve(startChild);
+  confined.catch(() => undefined);
   const workDir = external === undefined ? scratch.buildDir : join(scratch.buildDir, "build");
   if (external !== undefined) await mkdir(fsPath(workDir), { mode: 0o700 });
   const buildDir =
@@ -166,7 +166,7 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
   const tooLong = new AbortController();
   const clean = external === undefined ? (chunk: Buffer): Buffer => chunk : withoutMark();
   const exit = await runBuilder(launch, {
-    thread: await starting,
+    start: await confined,
     signal: AbortSignal.any([request.signal, tooLong.signal]),
     timeoutMs: settings.config.buildTimeoutSeconds * 1000,
     maxSilentMs: settings.config.maxSilentSeconds * 1000,

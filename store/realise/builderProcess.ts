@@ -1,11 +1,11 @@
-import { spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, readdirSync } from "node:fs";
 import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import { DevshellError, bytesOfText, quoteForShell, textOfBytes, type ByteString } from "../../core/index.ts";
 import { findProgram } from "../../io/index.ts";
 import { asUser, type BuilderUser } from "./sandboxMethod.ts";
-import type { BuilderChild, BuilderThread, ChildExit, StartOrder } from "./builderThread.ts";
+import type { BuilderChild } from "./builderChild.ts";
+import type { StartBuilder } from "./confineBuilder.ts";
 
 /** What is to be run, as the builder itself sees it. */
 export interface BuilderCommand {
@@ -27,8 +27,7 @@ export interface BuilderLaunch {
 export interface BuilderRun {
   readonly onOutput: (chunk: Buffer) => void;
   readonly signal: AbortSignal;
-  /** Starts it where its system calls are filtered. */
-  readonly thread: BuilderThread | undefined;
+  readonly start: StartBuilder;
   /** 0: unlimited. */
   readonly timeoutMs: number;
   readonly maxSilentMs: number;
@@ -49,7 +48,7 @@ const GRACE_MS = 1000;
  */
 export async function runBuilder(launch: BuilderLaunch, run: BuilderRun): Promise<BuilderExit> {
   run.signal.throwIfAborted();
-  const child = await startChild(launch, run.thread);
+  const child = await startBuilder(launch, run.start);
   const kill = (): void => {
     try {
       process.kill(-child.pid, "SIGKILL");
@@ -106,39 +105,22 @@ async function endOf(stream: Readable): Promise<void> {
   });
 }
 
-async function startChild(
+async function startBuilder(
   { argv: [program = "", ...args], cwd, env }: BuilderLaunch,
-  thread: BuilderThread | undefined,
+  start: StartBuilder,
 ): Promise<BuilderChild> {
   const nothing = openSync("/dev/null", "r+");
   try {
-    const order = { program, args, cwd, env: Object.fromEntries(env), stdio: replaceInherited(nothing) };
-    return await (thread === undefined ? startHere(order) : thread.launch(order));
+    return await start({
+      program,
+      args,
+      cwd,
+      env: Object.fromEntries(env),
+      stdio: replaceInherited(nothing),
+    });
   } finally {
     closeSync(nothing);
   }
-}
-
-async function startHere({ program, args, cwd, env, stdio }: Omit<StartOrder, "id">): Promise<BuilderChild> {
-  // Its own process group, so that all of it can be killed, and no terminal's signals reach it.
-  const child = spawn(program, args, {
-    cwd,
-    env,
-    stdio: ["ignore", "pipe", "pipe", ...stdio],
-    detached: true,
-  });
-  const exited = new Promise<ChildExit>((resolve, reject) => {
-    child.on("error", reject);
-    child.on("exit", (status, signal) => resolve({ status, signal }));
-  });
-  const { pid, stdout, stderr } = child;
-  if (pid === undefined) {
-    await exited;
-    throw new Error(`Cannot start ${program}`);
-  }
-  if (stdout === null || stderr === null) throw new Error("A builder has pipes");
-  exited.catch(() => undefined); // who waits for it hears of it
-  return { pid, stdout, stderr, exited };
 }
 
 /** Node takes a longer time for none at all. */

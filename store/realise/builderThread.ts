@@ -1,26 +1,13 @@
 import { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import type { Worker } from "node:worker_threads";
-import { DevshellError, isFromSnapshot, spawnWorker } from "../../core/index.ts";
+import { spawnWorker } from "../../core/index.ts";
 import { closeSocket, socketPair } from "../local/socketCalls.ts";
-import type { StoreSettings } from "../types.ts";
-import { canScopeSockets } from "./filterCalls.ts";
+import type { BuilderChild, ChildExit, ChildOrder } from "./builderChild.ts";
 
-/** What the thread is to start; numbers in `stdio` are descriptors of this process. */
-export interface StartOrder {
+/** What the thread is to start; numbers in `stdio` are descriptors of this process, from 0 on. */
+export interface StartOrder extends ChildOrder {
   readonly id: number;
-  readonly program: string;
-  readonly args: readonly string[];
-  readonly cwd: string;
-  readonly env: Readonly<Record<string, string>>;
-  readonly stdio: readonly ("ignore" | number)[];
-}
-
-/** What is to hold for the thread and all that it starts. */
-export interface ThreadData {
-  readonly isFiltered: boolean;
-  /** Abstract sockets of others are out of reach. */
-  readonly isScoped: boolean;
 }
 
 export type ThreadReport =
@@ -34,19 +21,6 @@ export type ThreadReport =
     }
   | ({ readonly kind: "exited"; readonly id: number } & ChildExit);
 
-export interface ChildExit {
-  readonly status: number | null;
-  readonly signal: NodeJS.Signals | null;
-}
-
-/** A process that runs a builder, in a process group of its own. */
-export interface BuilderChild {
-  readonly pid: number;
-  readonly stdout: Readable;
-  readonly stderr: Readable;
-  readonly exited: Promise<ChildExit>;
-}
-
 interface Waiting {
   readonly started: (pid: number) => void;
   readonly exited: (exit: ChildExit) => void;
@@ -54,23 +28,21 @@ interface Waiting {
 }
 
 /** Starts builders in a thread whose system calls are filtered, and those of what it starts. */
-export class BuilderThread implements AsyncDisposable {
+export class BuilderThread {
   /** Why there is no filter; such a thread starts nothing. */
   readonly obstacle: string | undefined;
   readonly #worker: Worker;
-  readonly #isShared: boolean;
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 1;
 
-  private constructor(worker: Worker, obstacle: string | undefined, isShared: boolean) {
+  private constructor(worker: Worker, obstacle: string | undefined) {
     this.#worker = worker;
-    this.#isShared = isShared;
     this.obstacle = obstacle;
     worker.unref();
     if (obstacle !== undefined) return;
     worker.on("message", (message: ThreadReport) => this.#take(message));
     const lost = (error: Error): void => {
-      if (isShared) current = undefined;
+      current = undefined;
       for (const { failed } of this.#waiting.values()) failed(error);
       this.#waiting.clear();
     };
@@ -78,14 +50,14 @@ export class BuilderThread implements AsyncDisposable {
     worker.on("exit", (status) => lost(new Error(`The thread that starts builders ended (${status})`)));
   }
 
-  /** For builders that nothing else need be kept from: it lives as long as the process. */
+  /** The process's only one: it lives as long as that. */
   static get(): Promise<BuilderThread> {
-    current ??= BuilderThread.start({ isFiltered: true, isScoped: false }, true);
+    current ??= BuilderThread.#start();
     return current;
   }
 
-  static async start(data: ThreadData, isShared = false): Promise<BuilderThread> {
-    const worker = spawnWorker("store/realise/builderThread.worker", data);
+  static async #start(): Promise<BuilderThread> {
+    const worker = spawnWorker("store/realise/builderThread.worker");
     const obstacle = await new Promise<string | undefined>((resolve, reject) => {
       worker.once("message", (message: ThreadReport) =>
         message.kind === "ready" ? resolve(message.obstacle) : reject(new Error("The thread is not ready")),
@@ -93,18 +65,11 @@ export class BuilderThread implements AsyncDisposable {
       worker.once("error", reject);
     });
     if (obstacle !== undefined) void worker.terminate();
-    return new BuilderThread(worker, obstacle, isShared);
+    return new BuilderThread(worker, obstacle);
   }
 
-  /** Ends one that is a single builder's. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#isShared) return;
-    this.#worker.removeAllListeners();
-    await this.#worker.terminate();
-  }
-
-  /** @param order its standard output and standard error are this thread's to read */
-  async launch({ stdio, ...order }: Omit<StartOrder, "id">): Promise<BuilderChild> {
+  /** @param order its standard output and standard error are read in the thread that asks */
+  async launch({ stdio, ...order }: ChildOrder): Promise<BuilderChild> {
     const [stdout, stderr] = [socketPair(), socketPair()];
     if (stdout === undefined || stderr === undefined) throw new Error("There is no filter without koffi");
     const [out, err] = [readerOf(stdout[0]), readerOf(stderr[0])];
@@ -153,34 +118,6 @@ export class BuilderThread implements AsyncDisposable {
 }
 
 let current: Promise<BuilderThread> | undefined;
-
-/**
- * The thread for a builder whose system calls are to be filtered, as the option `filter-syscalls` says, or who has the
- * host's network and so its abstract sockets.
- * @returns `undefined` where neither is so, or can be and nobody insists
- * @throws {DevshellError} `BUILD_FILTER` where they cannot be filtered though the option is set
- */
-export async function builderThreadFor(
-  { config }: StoreSettings,
-  options: { readonly hasNetwork: boolean },
-): Promise<BuilderThread | undefined> {
-  const wanted = config.raw.get("filter-syscalls");
-  const isFiltered = wanted !== "false";
-  const canThread = !isFromSnapshot();
-  const isScoped = canThread && options.hasNetwork && canScopeSockets();
-  if (!isFiltered && !isScoped) return undefined;
-  const thread = !canThread
-    ? undefined
-    : isScoped
-      ? await BuilderThread.start({ isFiltered, isScoped })
-      : await BuilderThread.get();
-  const obstacle = thread === undefined ? "this process has no threads" : thread.obstacle;
-  if (obstacle === undefined) return thread;
-  if (wanted !== "true") return undefined;
-  throw new DevshellError("BUILD_FILTER", `Cannot filter the system calls of builders: ${obstacle}`, {
-    hint: "without `filter-syscalls` builds run unfiltered where that is so",
-  });
-}
 
 function readerOf(fd: number): Readable {
   const socket = new Socket({ fd, readable: true, writable: false });

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
-import { parentPort, workerData } from "node:worker_threads";
-import { filterCalls, scopeSockets } from "./filterCalls.ts";
-import type { StartOrder, ThreadData, ThreadReport } from "./builderThread.ts";
+import { parentPort } from "node:worker_threads";
+import { filterCalls } from "./filterCalls.ts";
+import type { StartOrder, ThreadReport } from "./builderThread.ts";
 
 /*
  * A thread that starts builders. The kernel's filters of system calls belong to a thread and what it starts, and never
@@ -12,10 +12,7 @@ const port = parentPort;
 if (port === null) throw new Error("This runs only in a worker thread");
 const report = (message: ThreadReport): void => port.postMessage(message);
 
-const { isFiltered, isScoped } = workerData as ThreadData;
-const obstacle = isFiltered ? filterCalls() : undefined;
-if (isScoped) scopeSockets();
-report({ kind: "ready", obstacle });
+report({ kind: "ready", obstacle: filterCalls() });
 
 port.on("message", ({ id, program, args, cwd, env, stdio }: StartOrder) => {
   const child = spawn(program, args, { cwd, env, stdio: [...stdio], detached: true });

@@ -2,7 +2,8 @@ import { createRequire } from "node:module";
 import { syscallFilter } from "./syscallFilter.ts";
 
 const PR_SET_SECCOMP = 22;
-const SECCOMP_MODE_FILTER = 2;
+const SECCOMP_MODE_FILTER = 2n;
+const EFAULT = 14;
 const PR_SET_NO_NEW_PRIVS = 38;
 
 /** The same on all processors. */
@@ -37,8 +38,20 @@ export function filterCalls(): string | undefined {
   program.writeBigUInt64LE(calls.addressOf(filter), 8);
   const isDone =
     calls.prctl(PR_SET_NO_NEW_PRIVS, 1n, 0n, 0n, 0n) === 0 &&
-    calls.prctl(PR_SET_SECCOMP, BigInt(SECCOMP_MODE_FILTER), calls.addressOf(program), 0n, 0n) === 0;
+    calls.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, calls.addressOf(program), 0n, 0n) === 0;
   return isDone ? undefined : `the kernel refuses it (error ${calls.errno()})`;
+}
+
+/** Why {@link filterCalls} would fail, as far as that is known without doing it. */
+export function filterObstacle(): string | undefined {
+  if (process.arch !== "x64" && process.arch !== "arm64")
+    return `system calls of ${process.arch} are not known`;
+  const calls = load();
+  if (calls === undefined) return "koffi cannot be loaded";
+  // No filter lies at 0: a kernel that has filters complains of that.
+  calls.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, 0n, 0n, 0n);
+  const error = calls.errno();
+  return error === EFAULT ? undefined : `the kernel refuses it (error ${error})`;
 }
 
 /** Whether the kernel can do what {@link scopeSockets} asks of it. */

@@ -18,7 +18,8 @@ export function parseStoreAddress(text: string): StoreAddress {
   const parameters = parametersOf(at < 0 ? "" : text.slice(at + 1));
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//.exec(address)?.[1];
   if (scheme !== undefined) return { text, scheme, base: address.replace(/(?<!:\/*)\/+$/, ""), parameters };
-  if (address.startsWith("/")) return { text, scheme: "local", base: address, parameters };
+  if (address.startsWith("/") || isRelativePath(address))
+    return { text, scheme: "local", base: address, parameters };
   if (/^(local|daemon|auto|dummy)$/.test(address) || address === "")
     return { text, scheme: address || "auto", base: address, parameters };
   // `unix:/path/of/socket`
@@ -55,4 +56,9 @@ export function decodePercents(text: string): string {
   } catch {
     return text;
   }
+}
+
+/** Whether an address is a path from where we are: it has a slash, and is no URL. */
+export function isRelativePath(address: string): boolean {
+  return address.includes("/") && !address.startsWith("/") && !/^[a-z][a-z0-9+.-]*:/i.test(address);
 }
