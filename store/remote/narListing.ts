@@ -2,7 +2,7 @@ import { textOfBytes, type ByteString } from "../../core/index.ts";
 import { compareBytes } from "../format/storePath.ts";
 import type { NarListing } from "../format/narRestore.ts";
 
-/** A NAR's `.ls` file, as Nix writes it: keys in order, no spaces. */
+/** A NAR's `.ls` file, as Nix writes it since 2.35: keys in order, no spaces. */
 export function printNarListing(root: NarListing): string {
   return `{"root":${printNode(root)},"version":1}`;
 }
@@ -10,7 +10,7 @@ export function printNarListing(root: NarListing): string {
 function printNode(node: NarListing): string {
   switch (node.type) {
     case "regular":
-      return `{${node.executable === true ? '"executable":true,' : ""}"narOffset":${node.narOffset},"size":${node.size},"type":"regular"}`;
+      return `{"executable":${node.executable === true},"narOffset":${node.narOffset},"size":${node.size},"type":"regular"}`;
     case "symlink":
       return `{"target":${quoted(node.target)},"type":"symlink"}`;
     case "directory": {

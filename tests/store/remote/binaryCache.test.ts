@@ -190,7 +190,7 @@ describe("a binary cache in a directory", () => {
     );
     const listing = readFileSync(`${t.dir}/cache/${path.slice(11, 43)}.ls`, "utf8");
     expect(listing).toMatch(/^\{"root":\{"entries":\{"lib":.*"type":"directory"\},"version":1\}$/);
-    expect(listing).toContain(`{"narOffset":`);
+    expect(listing).toContain(`{"executable":false,"narOffset":`);
   });
 
   it("is refused where it cannot be read or written as wished", async () => {
