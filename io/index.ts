@@ -15,6 +15,7 @@ export {
   probeUrl,
   transfer,
   type DownloadRequest,
+  type DownloadResult,
   type TransferOptions,
   type TransferRequest,
 } from "./transfer.ts";

@@ -18,12 +18,18 @@ export interface Answer {
   readonly url: string;
   /** Where the server says the very same thing will always be: `Link: <…>; rel="immutable"`. */
   readonly immutableUrl?: string | undefined;
+  /** What the server calls this state of the thing. */
+  readonly etag?: string | undefined;
+  /** It is what `etag` of the request says; the body is empty. */
+  readonly isUnchanged?: boolean | undefined;
   readonly close: () => void;
 }
 
 export interface OpenUrlOptions extends ConnectionOptions {
   /** Where in the whole to begin; the answer says where it did. */
   readonly offset?: number | undefined;
+  /** Of what is there already: the body is not wanted if it is the same. */
+  readonly etag?: string | undefined;
   readonly method?: "GET" | "HEAD" | undefined;
   /** Secrets, too: they are for this host alone, not for those that it redirects to. */
   readonly headers?: RequestHeaders | undefined;
@@ -117,8 +123,12 @@ async function openHttp(start: URL, options: OpenUrlOptions): Promise<Answer> {
       url = next;
       continue;
     }
+    if (status === 304 && options.etag !== undefined) {
+      response.resume();
+      return { ...emptyAnswer(url.href, 0), immutableUrl, etag: options.etag, isUnchanged: true };
+    }
     const answer = await answerOf({ start: start.href, final: url.href }, response, options);
-    return { ...answer, immutableUrl };
+    return { ...answer, immutableUrl, etag: response.headers.etag };
   }
   throw new DevshellError("FETCH_FAILED", `unable to download '${shownUrl(start.href)}': too many redirects`);
 }
@@ -174,8 +184,7 @@ async function answerOf(
     close();
     // Nothing after `offset`: all of it is here already, or the remote thing changed; the size says which.
     const total = /^bytes \*\/(\d+)$/.exec(response.headers["content-range"] ?? "")?.[1];
-    if (total !== undefined && Number(total) === offset)
-      return { body: nothing(), offset, totalBytes: offset, url: final, close: () => undefined };
+    if (total !== undefined && Number(total) === offset) return emptyAnswer(final, offset);
     return startingAgain(final);
   }
   const refusal = await readRefusal(response);
@@ -203,6 +212,11 @@ function codingOf(url: string, response: IncomingMessage): Compression {
   );
 }
 
+/** @param offset where nothing more comes after */
+function emptyAnswer(url: string, offset: number): Answer {
+  return { body: nothing(), offset, totalBytes: offset, url, close: () => undefined };
+}
+
 function startingAgain(url: string): Answer {
   return { body: restart(), offset: 0, totalBytes: undefined, url, close: () => undefined };
 }
@@ -215,13 +229,14 @@ async function* restart(): AsyncIterable<Buffer> {
 }
 
 function requestOnce(url: URL, options: OpenUrlOptions): Promise<IncomingMessage> {
-  const { offset = 0, method = "GET", headers } = options;
+  const { offset = 0, method = "GET", etag, headers } = options;
   return sendRequest(url, {
     ...options,
     method,
     headers: {
       "accept-encoding": "identity",
       ...(offset > 0 && { range: `bytes=${offset}-` }),
+      ...(etag !== undefined && { "if-none-match": etag }),
       ...(typeof headers === "function" ? headers(method, url) : headers),
     },
   });

@@ -31,11 +31,15 @@ export interface UnhashedDownloadRequest extends TransferRequest {
 
 export interface DownloadRequest extends UnhashedDownloadRequest {
   readonly hash: HashAlgorithm;
+  /** Of what is known already: where the server still has the same, nothing is downloaded (`isUnchanged`). */
+  readonly etag?: string | undefined;
 }
 
 export interface UnhashedDownloadResult {
   readonly sizeBytes: number;
   readonly immutableUrl?: string | undefined;
+  readonly etag?: string | undefined;
+  readonly isUnchanged?: boolean | undefined;
 }
 
 export interface DownloadResult extends UnhashedDownloadResult {
@@ -142,7 +146,8 @@ async function download(
       // Also of a transfer that was cut: the next try continues there.
       if (pendingBytes > 0) await write();
     }
-    return { sizeBytes: offset, immutableUrl: answer.immutableUrl };
+    const { immutableUrl, etag, isUnchanged } = answer;
+    return { sizeBytes: offset, immutableUrl, etag, isUnchanged };
   });
 }
 

@@ -1,5 +1,4 @@
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,7 +6,7 @@ import { DevshellError, bytesOfText, textOfBytes } from "../../core/index.ts";
 import { downloadToFile, shownUrl } from "../../io/index.ts";
 import { parseFlakeReference } from "../../lang/index.ts";
 import { deleteTree, webSettings, type StorePath } from "../../store/index.ts";
-import { cacheDirectory } from "../cache/recordPaths.ts";
+import { downloadRecordFile, readDownload, writeDownload } from "./downloadRecord.ts";
 import { stringOf, tell, ttlMs, type FetchContext, type FetchedTree, type InputAttributes } from "./types.ts";
 import { unpackArchive } from "./unpackArchive.ts";
 
@@ -55,7 +54,7 @@ function takeImmutable(attributes: InputAttributes, url: string): void {
 
 interface Downloaded {
   readonly storePath: StorePath;
-  readonly lastModified: bigint | undefined;
+  readonly lastModified?: bigint | undefined;
   readonly immutableUrl?: string | undefined;
   readonly inputs: readonly string[];
 }
@@ -70,17 +69,18 @@ export async function downloadTree(
   const name = stringOf(attributes, "name") ?? "source";
   const { store, signal } = context;
   const inputs = url.startsWith("file:") ? [bytesOfText(checkedFile(url, isArchive))] : [];
-  const record = recordFile(url, isArchive, name);
+  const record = downloadRecordFile("tree", String(isArchive), name, url);
   const now = Date.now();
   const isLocal = inputs.length > 0;
-  const recent = readRecord(record, isLocal ? now - (context.beganMs ?? now) : ttlMs(context));
-  if (recent !== undefined && store.isValidPath(recent.storePath)) return { ...recent, inputs };
+  const known = readDownload(record, store);
+  const maxAgeMs = isLocal ? now - (context.beganMs ?? now) : ttlMs(context);
+  if (known !== undefined && now - known.atMs < maxAgeMs) return { ...known, inputs };
   tell(context, "talkative", `downloading '${shownUrl(url)}'...`);
   const scratch = mkdtempSync(join(tmpdir(), "devshell-fetch-"));
   try {
     const file = join(scratch, "download");
     const web = webSettings(store.settings);
-    const { immutableUrl } = await downloadToFile({
+    const { immutableUrl, etag, isUnchanged } = await downloadToFile({
       ...web,
       url,
       file,
@@ -88,11 +88,17 @@ export async function downloadTree(
       maxBytes: MAX_DOWNLOAD_BYTES,
       signal,
       headers: headers ?? web.headers,
+      etag: known?.etag,
     });
+    if (isUnchanged === true && known !== undefined) {
+      const same = { ...known, immutableUrl: immutableUrl ?? known.immutableUrl, atMs: Date.now() };
+      writeDownload(record, same);
+      return { ...same, inputs };
+    }
     const unpacked = isArchive ? await unpackArchive(file, join(scratch, "tree"), url, signal) : undefined;
     const storePath = store.addPath(unpacked?.tree ?? bytesOfText(file), { name, method: "nar" });
     const lastModified = unpacked?.lastModified;
-    writeRecord(record, storePath, lastModified, immutableUrl);
+    writeDownload(record, { storePath, lastModified, immutableUrl, etag, atMs: Date.now() });
     return { storePath, lastModified, immutableUrl, inputs };
   } finally {
     // An archive's directories may be read-only.
@@ -121,39 +127,4 @@ function checkedFile(url: string, isArchive: boolean): string {
         )
       : new DevshellError("FETCH_FAILED", `${what} "${path}" is a directory, not a file.`);
   return path;
-}
-
-function recordFile(url: string, isArchive: boolean, name: string): string {
-  const key = createHash("sha256").update(`tree\0${isArchive}\0${name}\0${url}`).digest("hex");
-  return join(cacheDirectory(), "fetch", key);
-}
-
-function readRecord(file: string, maxAgeMs: number): Omit<Downloaded, "inputs"> | undefined {
-  try {
-    const { storePath, lastModified, immutableUrl, atMs } = JSON.parse(readFileSync(file, "utf8")) as {
-      storePath: StorePath;
-      lastModified?: number;
-      immutableUrl?: string;
-      atMs: number;
-    };
-    if (Date.now() - atMs >= maxAgeMs) return undefined;
-    return {
-      storePath,
-      lastModified: lastModified === undefined ? undefined : BigInt(lastModified),
-      immutableUrl,
-    };
-  } catch {
-    return undefined;
-  }
-}
-
-function writeRecord(
-  file: string,
-  storePath: StorePath,
-  lastModified: bigint | undefined,
-  immutableUrl: string | undefined,
-): void {
-  mkdirSync(join(file, ".."), { recursive: true });
-  const seconds = lastModified === undefined ? undefined : Number(lastModified);
-  writeFileSync(file, JSON.stringify({ storePath, lastModified: seconds, immutableUrl, atMs: Date.now() }));
 }

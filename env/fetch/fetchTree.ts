@@ -1,10 +1,10 @@
 import { DevshellError, formatHash, parseHash, textOfBytes, type ByteString } from "../../core/index.ts";
-import { findProgram } from "../../io/index.ts";
 import { makeFixedOutputPath } from "../../store/index.ts";
 import { fetchFileTree, fetchTarballTree } from "./downloads.ts";
 import { fetchForgeTree, isForge } from "./forges.ts";
 import { fetchGitTree } from "./git.ts";
 import { lockInput } from "./lockInput.ts";
+import { fetchMercurialTree } from "./mercurial.ts";
 import { fetchPathTree } from "./path.ts";
 import { stringOf, type FetchContext, type FetchedTree, type InputAttributes } from "./types.ts";
 
@@ -92,7 +92,7 @@ async function fetchByType(attributes: InputAttributes, context: FetchContext): 
     case "file":
       return fetchFileTree(attributes, context);
     case "hg":
-      throw mercurialFailure();
+      return fetchMercurialTree(attributes, context);
     case "indirect":
       throw new DevshellError(
         "FETCH_INDIRECT",
@@ -101,16 +101,4 @@ async function fetchByType(attributes: InputAttributes, context: FetchContext): 
     default:
       throw new DevshellError("FETCH_TYPE", `Cannot fetch an input of type '${type}'`);
   }
-}
-
-export function mercurialFailure(): DevshellError {
-  return findProgram("hg") === undefined
-    ? new DevshellError(
-        "FETCH_NO_MERCURIAL",
-        "Cannot fetch a Mercurial repository: there is no program 'hg'",
-        {
-          hint: "install Mercurial, or put it in PATH",
-        },
-      )
-    : new DevshellError("FETCH_MERCURIAL", "Cannot fetch a Mercurial repository: that is not built yet");
 }

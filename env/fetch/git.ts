@@ -9,6 +9,7 @@ import { submodulesOf } from "./gitSubmodules.ts";
 import { readWorkTree, workTreeFilter } from "./gitWorkTree.ts";
 import { gitPath, runGit, tryGit } from "./runGit.ts";
 import { stringOf, tell, type FetchContext, type FetchedTree, type InputAttributes } from "./types.ts";
+import { checkVerificationIsOn, verifyCommit } from "./verifyCommit.ts";
 
 /** Where a repository is: a work tree on this machine, or what Git is to fetch from. */
 export type GitLocation =
@@ -27,6 +28,7 @@ export async function fetchGitTree(attributes: InputAttributes, context: FetchCo
     });
   if (flag("exportIgnore") && flag("submodules"))
     throw new DevshellError("FETCH_GIT", "exportIgnore and submodules are not supported together yet");
+  checkVerificationIsOn(attributes, context);
   const location = locate(stringOf(attributes, "url") ?? "");
   attributes.set("submodules", flag("submodules"));
   const isPinned = attributes.has("ref") || attributes.has("rev");
@@ -88,6 +90,7 @@ async function fetchCommit(
 ): Promise<FetchedTree> {
   const { directory, rev, inputs } = await revisionOf(location, attributes, context);
   attributes.set("rev", rev);
+  await verifyCommit(directory, rev, attributes, context);
   if (!attributes.has("lastModified"))
     attributes.set("lastModified", await commitTime(directory, rev, context));
   const scratch = mkdtempSync(join(tmpdir(), "devshell-git-"));
@@ -218,7 +221,9 @@ async function fetchWorkTree(
       attributes.set("dirtyRev", `${work.head}-dirty`);
       attributes.set("dirtyShortRev", `${work.head.slice(0, 7)}-dirty`);
     }
+    await verifyCommit(directory, undefined, attributes, context);
   } else {
+    await verifyCommit(directory, work.head, attributes, context);
     attributes.set("rev", work.head ?? NO_REVISION);
     if (work.head === undefined && attributes.get("shallow") !== true) attributes.set("revCount", 0n);
   }

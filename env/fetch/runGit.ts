@@ -10,6 +10,8 @@ export interface GitOptions {
   readonly input?: string | undefined;
   readonly timeoutMs?: number | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Gets the end of what Git says on standard error, whether it fails or not. */
+  readonly onMessages?: ((said: ByteString) => void) | undefined;
   /** Takes the output as it comes; else it is collected, up to a bound. */
   readonly onOutput?: ((output: AsyncIterable<Buffer>) => Promise<void>) | undefined;
 }
@@ -84,6 +86,7 @@ export async function runGit(args: readonly string[], options: GitOptions): Prom
     throw error;
   }
   const status = await ended;
+  options.onMessages?.(said);
   if (status === undefined) return output;
   throw new DevshellError("FETCH_GIT", `program 'git' failed with ${status}: ${summary(said)}`);
 }

@@ -36,7 +36,7 @@ export interface GitHistory {
 /** The default of `tarball-ttl`: how long what a server said is taken for current. */
 const DEFAULT_TTL_S = 3600;
 
-export function ttlMs(context: FetchContext): number {
+export function ttlMs(context: Pick<FetchContext, "setting">): number {
   const seconds = Number(context.setting("tarball-ttl") ?? DEFAULT_TTL_S);
   return (Number.isFinite(seconds) ? seconds : DEFAULT_TTL_S) * 1000;
 }

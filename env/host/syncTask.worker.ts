@@ -1,10 +1,9 @@
 // A process of its own that does what a synchronous evaluation waits for: request on stdin, reply on stdout.
-import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DevshellError, bytesOfText, formatHash, parseHash, type ByteString } from "../../core/index.ts";
-import { downloadToFile } from "../../io/index.ts";
+import { downloadToFile, type DownloadResult } from "../../io/index.ts";
 import { debianBuilders } from "../../packages/index.ts";
 import {
   deleteTree,
@@ -29,13 +28,19 @@ import {
   type StorePath,
   type StoreSettings,
 } from "../../store/index.ts";
-import { cacheDirectory } from "../cache/recordPaths.ts";
-import { countRevisions, fetchTree, unpackArchive, type InputAttributes } from "../fetch/index.ts";
+import {
+  countRevisions,
+  downloadRecordFile,
+  fetchTree,
+  readDownload,
+  ttlMs,
+  unpackArchive,
+  writeDownload,
+  type InputAttributes,
+} from "../fetch/index.ts";
 import type { SyncTask, SyncTaskReply, SyncTaskRequest } from "./syncTask.ts";
 
 const MAX_DOWNLOAD_BYTES = 8 * 2 ** 30;
-/** As Nix's `tarball-ttl`: how long an unpinned download is taken for current. */
-const TTL_MS = 3600 * 1000;
 
 await main();
 
@@ -83,7 +88,7 @@ async function run(
     case "realise":
       return realiseElements(task.elements, store, evalStore);
     case "fetch":
-      return fetchPath(task, store);
+      return fetchPath(task, store, settings);
     case "fetchTree":
       return fetchTreeInput(task, store, settings);
     case "fetchClosure":
@@ -198,29 +203,53 @@ async function realiseElements(
 
 type FetchTask = Extract<SyncTask, { kind: "fetch" }>;
 
-async function fetchPath(task: FetchTask, store: Store): Promise<SyncTaskReply> {
+async function fetchPath(
+  task: FetchTask,
+  store: Store,
+  settings: ReadonlyMap<string, string>,
+): Promise<SyncTaskReply> {
   const method = task.fetcher === "url" ? "flat" : "nar";
   const expected =
     task.sha256 === undefined || task.sha256 === "" ? undefined : parseHash(task.sha256, "sha256");
   if (expected !== undefined) {
     const path = makeFixedOutputPath(store.storeDir, task.name, { method, hash: expected });
     if (store.isValidPath(path)) return fetched(store, path);
-  } else {
-    const recent = recentFetch(task);
-    if (recent !== undefined && store.isValidPath(recent)) return fetched(store, recent);
   }
+  const record = downloadRecordFile(task.fetcher, task.name, task.url);
+  const isRemembered = expected === undefined && /^https?:/i.test(task.url);
+  const known = isRemembered ? readDownload(record, store) : undefined;
+  if (known !== undefined && Date.now() - known.atMs < ttlMs({ setting: (name) => settings.get(name) }))
+    return fetched(store, known.storePath);
   const dir = mkdtempSync(join(tmpdir(), "devshell-fetch-"));
   try {
     const file = join(dir, "download");
     const web = webSettings(store.settings);
-    await downloadToFile({ ...web, url: task.url, file, hash: "sha256", maxBytes: MAX_DOWNLOAD_BYTES });
+    let download: DownloadResult;
+    try {
+      download = await downloadToFile({
+        ...web,
+        url: task.url,
+        file,
+        hash: "sha256",
+        maxBytes: MAX_DOWNLOAD_BYTES,
+        etag: known?.etag,
+      });
+    } catch (error) {
+      if (known === undefined || task.fetcher !== "url" || !(error instanceof DevshellError)) throw error;
+      process.stderr.write(`warning: ${error.message}; using cached version\n`);
+      return fetched(store, known.storePath);
+    }
+    if (download.isUnchanged === true && known !== undefined) {
+      writeDownload(record, { ...known, atMs: Date.now() });
+      return fetched(store, known.storePath);
+    }
     const source =
       task.fetcher === "url"
         ? bytesOfText(file)
         : (await unpackArchive(file, join(dir, "tree"), task.url)).tree;
-    const path = store.addPath(source, { name: task.name, method, expectedHash: expected });
-    if (expected === undefined) rememberFetch(task, path);
-    return fetched(store, path);
+    const storePath = store.addPath(source, { name: task.name, method, expectedHash: expected });
+    if (isRemembered) writeDownload(record, { storePath, etag: download.etag, atMs: Date.now() });
+    return fetched(store, storePath);
   } finally {
     // An archive's directories may be read-only.
     deleteTree(bytesOfText(dir));
@@ -229,27 +258,4 @@ async function fetchPath(task: FetchTask, store: Store): Promise<SyncTaskReply> 
 
 function fetched(store: Store, path: StorePath): SyncTaskReply {
   return { kind: "fetched", storePath: path, narHash: formatHash(store.pathInfo(path).narHash, "sri") };
-}
-
-function fetchCacheFile(task: FetchTask): string {
-  const key = createHash("sha256").update(`${task.fetcher}\0${task.name}\0${task.url}`).digest("hex");
-  return join(cacheDirectory(), "fetch", key);
-}
-
-function recentFetch(task: FetchTask): StorePath | undefined {
-  try {
-    const { storePath, atMs } = JSON.parse(readFileSync(fetchCacheFile(task), "utf8")) as {
-      storePath: StorePath;
-      atMs: number;
-    };
-    return Date.now() - atMs < TTL_MS && task.url.startsWith("http") ? storePath : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function rememberFetch(task: FetchTask, storePath: StorePath): void {
-  const file = fetchCacheFile(task);
-  mkdirSync(join(file, ".."), { recursive: true });
-  writeFileSync(file, JSON.stringify({ storePath, atMs: Date.now() }));
 }

@@ -206,7 +206,7 @@ function collectTreeAttributes(
         throw failure(
           "experimental Nix feature 'verified-fetches' is disabled; add '--extra-experimental-features verified-fetches' to enable it",
         );
-      attributes.set(name, printJson(runtime, value, new Set()));
+      attributes.set(name, printJson(runtime, value, new Set(), pos));
     } else
       throw evalError(
         "type",
@@ -288,9 +288,11 @@ function fetchMercurial(runtime: Runtime, argument: Slot): Value {
     );
   if (runtime.settings.isPure && !attributes.has("rev"))
     throw failure("in pure evaluation mode, 'fetchMercurial' requires a Mercurial revision");
+  const url = String(attributes.get("url"));
+  if (!url.includes("://")) attributes.set("url", `file://${url}`);
   const result = runtime.host.fetch({ kind: "mercurial", attributes });
   const values = new Map<string, Slot>([["outPath", pathString(result.storePath)]]);
-  const branch = result.attributes.get("branch");
+  const branch = result.attributes.get("ref");
   if (typeof branch === "string") values.set("branch", branch);
   const rev = result.attributes.get("rev");
   const shown = typeof rev === "string" ? rev : NO_REVISION;

@@ -19,7 +19,7 @@ export interface FetchInput {
   readonly isLocked: boolean;
 }
 
-const SIGNED = ["verifyCommit", "keytype", "publicKey", "publicKeys"];
+const KEYS = ["keytype", "publicKey", "publicKeys"];
 const ARCHIVE = ["owner", "repo", "ref", "rev", "narHash", "lastModified", "host", "treeHash"];
 const DOWNLOAD = ["url", "narHash", "name", "unpack", "rev", "revCount", "lastModified"];
 
@@ -41,7 +41,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "name",
     "dirtyRev",
     "dirtyShortRev",
-    ...SIGNED,
+    "verifyCommit",
+    ...KEYS,
   ],
   github: ARCHIVE,
   gitlab: ARCHIVE,
@@ -64,7 +65,7 @@ const REQUIRED: Readonly<Record<string, readonly string[]>> = {
   tarball: ["url"],
 };
 
-const STRINGS = ["url", "ref", "rev", "narHash", "name", "path", "owner", "repo", "host", "id"];
+const STRINGS = ["url", "ref", "rev", "narHash", "name", "path", "owner", "repo", "host", "id", ...KEYS];
 const BOOLEANS = ["shallow", "submodules", "lfs", "exportIgnore", "allRefs", "verifyCommit"];
 const NUMBERS = ["lastModified", "revCount"];
 const FORGES = new Set(["github", "gitlab", "sourcehut"]);
@@ -83,9 +84,6 @@ export function fetchInput(given: FlakeAttributes): FetchInput {
   for (const name of [...attributes.keys()].sort())
     if (name !== "type" && !allowed.includes(name))
       throw failure(`input attribute '${name}' not supported by scheme '${type}'`);
-  for (const name of SIGNED)
-    if (attributes.has(name))
-      throw failure("experimental Nix feature 'verified-fetches' is disabled; commits are not verified yet");
   for (const name of REQUIRED[type] ?? [])
     if (!attributes.has(name)) throw failure(`input attribute '${name}' is missing`);
   checkTypes(attributes);

@@ -1,5 +1,6 @@
 import { bytesOfText, type ByteString } from "../../core/index.ts";
 import { failure } from "../builtins/define.ts";
+import { printJson } from "../print/index.ts";
 import type { Expr } from "../syntax/index.ts";
 import {
   AttrSet,
@@ -250,7 +251,9 @@ class FlakeReader {
     else if (value !== undefined && isInteger(value)) {
       if (value < 0) throw failure(`negative value given for flake input attribute ${name}: ${value}`);
       attributes.set(name, BigInt(value));
-    } else
+    } else if (name === "publicKeys" && value !== undefined)
+      attributes.set(name, printJson(this.#runtime, value, new Set(), written.pos));
+    else
       throw evalError(
         "type",
         `flake input attribute '${name}' is ${typeOf(value)} while a string, Boolean, or integer is expected`,

@@ -234,6 +234,8 @@ function segment(text: string): string {
   return encodeUrlPath(text).replaceAll("/", "%2F");
 }
 
+const SHOWN_OF_GIT = new Set(["rev", "ref", "keytype", "publicKey", "publicKeys"]);
+
 /** Which attributes stand in the URL form's query, type by type. */
 function isShown(type: string, name: string, value: string | bigint | boolean): boolean {
   if (name === "dir") return value !== "";
@@ -241,7 +243,7 @@ function isShown(type: string, name: string, value: string | bigint | boolean): 
     case "path":
       return true;
     case "git":
-      return BOOLEANS.has(name) ? value === true && name !== "allRefs" : name === "rev" || name === "ref";
+      return BOOLEANS.has(name) ? value === true && name !== "allRefs" : SHOWN_OF_GIT.has(name);
     case "hg":
       return name === "rev" || name === "ref";
     case "tarball":

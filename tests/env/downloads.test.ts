@@ -25,6 +25,48 @@ function archiveIn(t: TestStore): Buffer {
   return readFileSync(join(t.dir, "tree.tar"));
 }
 
+describe("an archive that was downloaded before", () => {
+  it("is downloaded again only where the server has another by then", async () => {
+    await using t = TestStore.create();
+    const context = {
+      ...contextOf(t),
+      setting: (name: string) => (name === "tarball-ttl" ? "0" : undefined),
+    };
+    let bytes = archiveIn(t);
+    let etag = '"one"';
+    const asked: (string | undefined)[] = [];
+    let sent = 0;
+    await using server = await serve((path, request, response) => {
+      if (path === "/moved.tar") {
+        response.writeHead(302, { location: "/tree.tar" }).end();
+        return true;
+      }
+      asked.push(request.headers["if-none-match"]);
+      response.setHeader("etag", etag);
+      if (request.headers["if-none-match"] === etag) {
+        response.writeHead(304).end();
+        return true;
+      }
+      sent++;
+      return sendBytes(bytes, request, response);
+    });
+    const url = `${server.url}/moved.tar`;
+    const fetched = async (): Promise<string> => {
+      const input = new Map(Object.entries({ type: "tarball", url }));
+      const { storePath, attributes } = await fetchTree(input, url, context);
+      expect(attributes.get("lastModified")).toBe(1_000_000_000n);
+      return readFileSync(t.store.realPath(`${storePath}/file`), "utf8");
+    };
+    expect([await fetched(), await fetched(), await fetched(), sent]).toEqual(["hi\n", "hi\n", "hi\n", 1]);
+    writeFileSync(join(t.dir, "tree/file"), "new\n");
+    execFileSync("tar", ["-cf", join(t.dir, "tree.tar"), "--mtime=@1000000000", "-C", t.dir, "tree"]);
+    bytes = readFileSync(join(t.dir, "tree.tar"));
+    etag = '"two"';
+    expect([await fetched(), await fetched(), sent]).toEqual(["new\n", "new\n", 2]);
+    expect(asked).toEqual([undefined, '"one"', '"one"', '"one"', '"two"']);
+  });
+});
+
 describe("an archive's immutable address", () => {
   const rev = "b7d54341d9d337d671e64f79855af42836ccb4a1";
 

@@ -15,6 +15,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { fetchTree, type InputAttributes } from "../../env/fetch/index.ts";
 import { gitEnvironment, runGit } from "../../env/fetch/runGit.ts";
 import { resolveUrl } from "../../env/fetch/gitSubmodules.ts";
+import { findProgram } from "../../io/index.ts";
 import { LocalStore, resolveStoreSettings } from "../../store/index.ts";
 
 let root: string;
@@ -86,6 +87,17 @@ async function fetch(
     warn: (message) => warnings.push(message),
   });
   return { path: tree.storePath, attributes: tree.attributes, inputs: tree.inputs };
+}
+
+/** Fetches what must be signed. @param features experimental features that are on */
+async function fetchSigned(signed: InputAttributes, features: string): Promise<void> {
+  const given = [...Object.entries({ type: "git", url: `file://${repo}` }), ...signed];
+  await fetchTree(new Map<string, string | bigint | boolean>(given), "the input", {
+    store,
+    setting: (name) => (name === "experimental-features" ? features : undefined),
+    signal: new AbortController().signal,
+    warn: () => undefined,
+  });
 }
 
 describe("Git inputs", { timeout: 60_000 }, () => {
@@ -208,6 +220,47 @@ describe("Git inputs", { timeout: 60_000 }, () => {
     git("config", "core.fsmonitor", `touch ${mark}; false`);
     writeFileSync(join(repo, ".git/hooks/post-index-change"), `#!/bin/sh\ntouch ${mark}\n`, { mode: 0o755 });
     await fetch({ exportIgnore: true });
+    expect(existsSync(mark)).toBe(false);
+  });
+
+  const canSign = findProgram("ssh-keygen") !== undefined;
+  it.skipIf(!canSign)("are verified by the keys that may have signed them", async () => {
+    const [first = "", second = ""] = ["ed25519", "rsa"].map((type) => {
+      const file = join(root, `key-${type}`);
+      execFileSync("ssh-keygen", ["-q", "-t", type, "-N", "", "-C", "tester", "-f", file]);
+      return readFileSync(`${file}.pub`, "utf8").split(" ")[1];
+    });
+    git("config", "gpg.format", "ssh");
+    // Whatever the repository says, it is asked how to check nothing.
+    const mark = join(root, "started");
+    git("config", "gpg.ssh.program", `touch ${mark}; false`);
+    const sign = (key: string): void => {
+      const signing = ["-c", "gpg.ssh.program=ssh-keygen", "-c", `user.signingkey=${join(root, key)}.pub`];
+      git(...signing, "commit", "-q", "--allow-empty", "-S", "-m", "signed");
+    };
+    sign("key-ed25519");
+    const features = "verified-fetches";
+    const ofKeys = (...keys: { type?: string; key: string }[]): InputAttributes =>
+      new Map([["publicKeys", JSON.stringify(keys)]]);
+    await expect(fetchSigned(ofKeys({ key: first }), "")).rejects.toThrow("'verified-fetches' is disabled");
+    await fetchSigned(ofKeys({ key: first }), features);
+    await fetchSigned(new Map([["publicKey", first]]), features);
+    await fetchSigned(ofKeys({ type: "ssh-rsa", key: second }, { key: first }), features);
+    const wrong = [
+      [ofKeys({ type: "ssh-rsa", key: second }), "No principal matched"],
+      [new Map([["verifyCommit", true]]), "Commit signature verification on commit"],
+      [ofKeys({ type: "ssh-odd", key: first }), "Invalid SSH key type 'ssh-odd'"],
+      [ofKeys({ key: "a b" }), "it is not base64"],
+      [new Map([["publicKeys", '{ "key": 1 }']]), "Cannot read 'publicKeys'"],
+    ] as const;
+    for (const [attributes, message] of wrong)
+      await expect(fetchSigned(attributes, features)).rejects.toThrow(message);
+    sign("key-rsa");
+    await expect(fetchSigned(ofKeys({ key: first }), features)).rejects.toThrow("No principal matched");
+    const rev = git("rev-parse", "HEAD~");
+    await fetchSigned(ofKeys({ key: first }).set("rev", rev), features);
+    write("a", "changed\n");
+    await expect(fetchSigned(ofKeys({ key: first }), features)).rejects.toThrow("but it's dirty");
     expect(existsSync(mark)).toBe(false);
   });
 

@@ -4,6 +4,7 @@ import { createEvaluator, type FetchRequest, type FetchResult } from "../../lang
 import { TestHost } from "./support/testHost.ts";
 
 const REV = "b7d54341d9d337d671e64f79855af42836ccb4a1";
+const FEATURES: ReadonlySet<string> = new Set(["flakes", "fetch-tree", "verified-fetches"]);
 const HASH = `sha256-${"A".repeat(43)}=`;
 
 class FetchHost extends TestHost {
@@ -29,7 +30,7 @@ function evaluate(
   isPure = false,
   host = new FetchHost(),
 ): { host: FetchHost; json: unknown } {
-  const evaluator = createEvaluator(host, { isPure, features: new Set(["flakes", "fetch-tree"]) });
+  const evaluator = createEvaluator(host, { isPure, features: FEATURES });
   const text = `builtins.toJSON (${expression})`;
   const value = evaluator.evalText(text, "/", { kind: "file", path: "/x.nix" });
   return { host, json: typeof value === "string" ? (JSON.parse(value) as unknown) : undefined };
@@ -85,7 +86,8 @@ describe("what fetchers are asked for", () => {
       'fetchTree { type = "github"; owner = "a"; repo = "b"; host = "x/y"; }',
       "contains an invalid instance host",
     ],
-    ['fetchGit { url = "/x"; publicKey = "k"; }', "verified-fetches"],
+    ['fetchGit { url = "/x"; publicKey = 1; }', "input attribute 'publicKey' is not a string"],
+    ['fetchGit { url = "/x"; verifyCommit = "k"; }', "input attribute 'verifyCommit' is not a Boolean"],
     [
       'fetchTree { type = "tarball"; url = "https://e.org/x"; narHash = "sha256-x"; }',
       "invalid hash 'sha256-x'",
@@ -121,6 +123,12 @@ describe("what fetchers are asked for", () => {
       expect(evaluate(`(fetchGit { url = "/x"; ref = "${ref}"; }).narHash`).json).toBe(HASH);
     },
   );
+
+  it("names the keys that may have signed it as JSON", () => {
+    const keys = '[ { type = "ssh-rsa"; key = "k"; } ]';
+    const { host } = evaluate(`(fetchGit { url = "/x"; publicKeys = ${keys}; }).narHash`);
+    expect(host.requests[0]?.attributes.get("publicKeys")).toBe('[{"key":"k","type":"ssh-rsa"}]');
+  });
 
   it("must be locked where evaluation is pure", () => {
     expect(messageOf('fetchGit "/x"', true)).toBe(
