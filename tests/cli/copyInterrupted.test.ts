@@ -40,6 +40,7 @@ it("nix copy leaves nothing half written when it is interrupted, nor what a kill
       return [];
     }
   };
+  const children: ChildProcess[] = [];
   /** Until it has a spool file, and only its own is there. */
   const begin = async (before: readonly string[]): Promise<ChildProcess> => {
     const args = ["copy", "--no-check-sigs", "--from", url, "--to", `file://${cache}?compression=none`, path];
@@ -49,8 +50,11 @@ it("nix copy leaves nothing half written when it is interrupted, nor what a kill
       detached: true,
       stdio: "ignore",
     });
+    children.push(child);
+    const endMs = Date.now() + 25_000;
     while (spools().length !== 1 || spools().some((name) => before.includes(name))) {
       expect(child.exitCode).toBeNull();
+      expect(Date.now(), `waiting for a spool other than ${String(before)}`).toBeLessThan(endMs);
       await sleep(20);
     }
     return child;
@@ -69,6 +73,8 @@ it("nix copy leaves nothing half written when it is interrupted, nor what a kill
     expect(await end(await begin(left), "SIGINT")).toBe(130);
     expect(spools()).toEqual([]);
   } finally {
+    for (const { pid, exitCode, signalCode } of children)
+      if (exitCode === null && signalCode === null) process.kill(-(pid ?? 0), "SIGKILL");
     server.closeAllConnections();
     server.close();
   }
