@@ -5,11 +5,13 @@ import {
   call1,
   call2,
   callPlaces,
+  calls,
   evalError,
   primOp1,
   primOp2,
   primOp3,
   runThunk,
+  tooDeep,
   type Env,
   type EvalError,
   type Pos,
@@ -93,14 +95,21 @@ class Call {
   }
 }
 
+/** A delayed call past the limit is blamed on who asks for it, not on where the function was written. */
+function checkLimit(): void {
+  if (calls.depth > calls.limit) throw tooDeep(NO_POS);
+}
+
 // A thunk's data is typed as an environment; these two codes are only ever given a Call.
 function runCall1(data: Env): Value {
   const { fn, first } = data as unknown as Call;
+  checkLimit();
   return call1(fn, first, functionPos(fn));
 }
 
 function runCall2(data: Env): Value {
   const { fn, first, second } = data as unknown as Call;
+  checkLimit();
   return call2(fn, first, second!, functionPos(fn));
 }
 

@@ -1,5 +1,5 @@
 import { blackhole, isUnderEvaluation } from "./blackhole.ts";
-import { calls, enterLevel } from "./callDepth.ts";
+import { calls, enterLevel, tooDeep } from "./callDepth.ts";
 import { debugging } from "./debugging.ts";
 import { addFrame, evalError, EvalError } from "./error.ts";
 import { claimWords } from "./heap.ts";
@@ -261,6 +261,7 @@ function visitLimited(slot: Slot, shape: Shape | undefined, index: number, seen:
   if (slot instanceof Thunk && slot.code !== null)
     pos = callPlaces.get(slot.code)?.(slot.data as Env) ?? NO_POS;
   enterLevel(pos);
+  if (pos !== NO_POS && calls.depth > calls.limit) throw tooDeep(pos);
   const value = shape === undefined || pos !== NO_POS ? force(slot, pos) : forceAttribute(slot, shape, index);
   if (value instanceof AttrSet && !seen.has(value)) {
     seen.add(value);
