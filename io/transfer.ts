@@ -25,8 +25,11 @@ export interface TransferRequest extends TransferOptions, ConnectionOptions {
 export interface UnhashedDownloadRequest extends TransferRequest {
   /** Where the bytes go. What is there already is taken as the transfer's beginning. */
   readonly file: string;
-  /** Told how many of the file's bytes are written; fewer than before where the server began anew. */
-  readonly onWritten?: ((writtenBytes: number) => void) | undefined;
+  /**
+   * Told how many of the file's bytes are written, fewer than before where the server began anew, and the last of them,
+   * which are for whoever is told to keep.
+   */
+  readonly onWritten?: ((writtenBytes: number, last: readonly Buffer[]) => void) | undefined;
 }
 
 export interface DownloadRequest extends UnhashedDownloadRequest {
@@ -109,14 +112,14 @@ async function download(
       restart();
       await readBytes(file, offset, see, request.signal);
     }
-    request.onWritten?.(offset);
+    request.onWritten?.(offset, []);
     const answer = await openUrl(request.url, { ...request, offset });
     if (answer.offset !== offset) {
       // The server does not continue: from the beginning.
       await file.truncate(0);
       restart();
       offset = 0;
-      request.onWritten?.(0);
+      request.onWritten?.(0, []);
     }
     let pending: Buffer[] = [];
     let pendingBytes = 0;
@@ -133,7 +136,7 @@ async function download(
       });
       offset += sizeBytes;
       writtenMs = performance.now();
-      request.onWritten?.(offset);
+      request.onWritten?.(offset, chunks);
     };
     try {
       for await (const chunk of received(answer, request, offset, moved)) {

@@ -180,7 +180,7 @@ export class HttpFiles implements CacheFiles {
       ...options,
       ...this.#requestFor(wanted, file),
       signal: given === undefined ? stop.signal : AbortSignal.any([given, stop.signal]),
-      onWritten: (writtenBytes: number) => growing.grow(writtenBytes),
+      onWritten: (writtenBytes: number, last: readonly Buffer[]) => growing.grow(writtenBytes, last),
       onProgress: (doneBytes: number, totalBytes: number | undefined) => {
         growing.begin();
         options.onProgress?.(doneBytes, wanted.sizeBytes ?? totalBytes);
