@@ -1,13 +1,9 @@
-import type { StatementSync } from "node:sqlite";
 import { DevshellError, formatHash, parseHash } from "../../core/index.ts";
 import { HASH_PART_LENGTH, compareBytes, storePathBaseName, storePathHashPart } from "../format/storePath.ts";
 import type { OutputName, Realisation, StorePath, ValidPathInfo } from "../types.ts";
-import { databaseError } from "./databaseError.ts";
-import { openDatabase, openReadOnly, type OpenedDatabase } from "./openDatabase.ts";
+import { checkAcyclic } from "./checkAcyclic.ts";
+import { Connection } from "./connection.ts";
 import { BUILD_TRACE_MIGRATION, CREATE_MIGRATIONS, CREATE_SCHEMA, MIGRATIONS } from "./schema.ts";
-
-/** Who reads a file that is written all the time gives up. */
-const MOST_REOPENINGS = 20;
 
 export interface StoreDbOptions {
   readonly mode: "create" | "open" | "readOnly";
@@ -32,72 +28,55 @@ const COLUMNS = "id, path, hash, registrationTime, deriver, narSize, ultimate, s
 /** Nix's database of valid paths; several processes, real Nix among them, use it at once. */
 export class StoreDb implements Disposable {
   readonly #storeDir: string;
-  readonly #file: string;
   readonly #isSynced: boolean;
-  #opened: OpenedDatabase;
-  readonly #statements = new Map<string, StatementSync>();
-  #depth = 0;
-  #hasBuildTrace: boolean | undefined;
+  readonly #db: Connection;
+  #hasBuildTrace = false;
 
   constructor(file: string, storeDir: string, { mode, isSynced }: StoreDbOptions) {
     this.#storeDir = storeDir;
-    this.#file = file;
     this.#isSynced = isSynced;
-    this.#opened = this.#guard(() => (mode === "readOnly" ? openReadOnly(file) : openDatabase(file)));
+    this.#db = new Connection(file, mode === "readOnly");
     if (mode === "readOnly") return;
     try {
       this.#prepareToWrite(mode, isSynced);
     } catch (error) {
-      this.#db.close();
+      this.#db[Symbol.dispose]();
       throw error;
     }
   }
 
   /** Runs work as one transaction: all of it happens or nothing. Nested calls join the outer one. */
   transaction<T>(work: () => T): T {
-    if (this.#depth > 0) return work();
-    // Immediate: a read lock that becomes a write lock can fail for good when another process wrote between.
-    this.#guard(() => this.#db.exec("begin immediate"));
-    this.#depth++;
-    try {
-      const result = work();
-      this.#guard(() => this.#db.exec("commit"));
-      return result;
-    } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec("rollback");
-      throw error;
-    } finally {
-      this.#depth--;
-    }
+    return this.#db.transaction(work);
   }
 
   /** As {@link transaction}; when it returns, a power cut does not undo it (unless `fsync-metadata` is off). */
   durableTransaction<T>(work: () => T): T {
     if (!this.#isSynced) return this.transaction(work);
-    if (this.#depth > 0) throw new Error("A durable transaction cannot be part of another");
-    this.#guard(() => this.#db.exec("pragma synchronous = full"));
+    if (this.#db.isInTransaction) throw new Error("A durable transaction cannot be part of another");
+    this.#db.exec("pragma synchronous = full");
     try {
       return this.transaction(work);
     } finally {
-      this.#guard(() => this.#db.exec("pragma synchronous = normal"));
+      this.#db.exec("pragma synchronous = normal");
     }
   }
 
   /** Brings to the disk what was committed: a commit alone is only safe from kills. */
   sync(): void {
-    if (this.#isSynced) this.#guard(() => this.#db.exec("pragma wal_checkpoint(passive)"));
+    if (this.#isSynced) this.#db.exec("pragma wal_checkpoint(passive)");
   }
 
   isValidPath(path: StorePath): boolean {
-    return this.#get("select 1 from ValidPaths where path = ?", path) !== undefined;
+    return this.#db.get("select 1 from ValidPaths where path = ?", path) !== undefined;
   }
 
   pathId(path: StorePath): number | undefined {
-    return (this.#get("select id from ValidPaths where path = ?", path) as { id: number } | undefined)?.id;
+    return (this.#db.get("select id from ValidPaths where path = ?", path) as { id: number } | undefined)?.id;
   }
 
   queryPathInfo(path: StorePath): ValidPathInfo | undefined {
-    const row = this.#get(`select ${COLUMNS} from ValidPaths where path = ?`, path) as PathRow | undefined;
+    const row = this.#db.get(`select ${COLUMNS} from ValidPaths where path = ?`, path) as PathRow | undefined;
     return row === undefined ? undefined : this.#infoOf(row);
   }
 
@@ -120,7 +99,7 @@ export class StoreDb implements Disposable {
   queryClosure(paths: readonly StorePath[], isReversed: boolean): StorePath[] {
     const [from, to] = isReversed ? ["reference", "referrer"] : ["referrer", "reference"];
     // "Cross" keeps the order of the joins: each step looks up an index.
-    const rows = this.#all(
+    const rows = this.#db.all(
       `with recursive Closure(id) as (
          select v.id from json_each(?) cross join ValidPaths v on v.path = value
          union select ${to} from Closure cross join Refs on ${from} = Closure.id
@@ -134,13 +113,13 @@ export class StoreDb implements Disposable {
   referencesAmong(paths: readonly StorePath[]): Map<StorePath, StorePath[]> {
     const named = JSON.stringify(paths);
     const selected = "json_each(?) cross join ValidPaths v on v.path = value";
-    const rows = this.#all(`select v.id, v.path from ${selected}`, named) as {
+    const rows = this.#db.all(`select v.id, v.path from ${selected}`, named) as {
       id: number;
       path: StorePath;
     }[];
     const byId = new Map(rows.map(({ id, path }) => [id, path]));
     const references = new Map(rows.map(({ path }) => [path, [] as StorePath[]]));
-    const edges = this.#all(
+    const edges = this.#db.all(
       `select referrer, reference from ${selected} cross join Refs on referrer = v.id`,
       named,
     ) as { referrer: number; reference: number }[];
@@ -156,7 +135,8 @@ export class StoreDb implements Disposable {
   hasName(name: string): boolean {
     const nameAt = this.#storeDir.length + 1 + HASH_PART_LENGTH + 1;
     return (
-      this.#get("select 1 from ValidPaths where substr(path, ?) = ? limit 1", nameAt + 1, name) !== undefined
+      this.#db.get("select 1 from ValidPaths where substr(path, ?) = ? limit 1", nameAt + 1, name) !==
+      undefined
     );
   }
 
@@ -170,7 +150,7 @@ export class StoreDb implements Disposable {
 
   /** The outputs of a valid derivation whose paths were known when it was registered. */
   queryDerivationOutputs(drvPath: StorePath): Map<OutputName, StorePath> {
-    const rows = this.#all(
+    const rows = this.#db.all(
       "select d.id, d.path from DerivationOutputs d join ValidPaths v on d.drv = v.id where v.path = ? order by d.id",
       drvPath,
     ) as { id: string; path: StorePath }[];
@@ -180,7 +160,7 @@ export class StoreDb implements Disposable {
   queryPathFromHashPart(hashPart: string): StorePath | undefined {
     if (hashPart.length !== HASH_PART_LENGTH) return undefined;
     const prefix = `${this.#storeDir}/${hashPart}`;
-    const row = this.#get("select path from ValidPaths where path >= ? limit 1", prefix) as
+    const row = this.#db.get("select path from ValidPaths where path >= ? limit 1", prefix) as
       | { path: StorePath }
       | undefined;
     return row !== undefined && row.path.startsWith(prefix) && storePathHashPart(row.path) === hashPart
@@ -194,7 +174,7 @@ export class StoreDb implements Disposable {
 
   /** How large each valid path's NAR is. */
   allSizes(): Map<StorePath, number> {
-    const rows = this.#all("select path, narSize from ValidPaths") as {
+    const rows = this.#db.all("select path, narSize from ValidPaths") as {
       path: StorePath;
       narSize: number | null;
     }[];
@@ -206,8 +186,8 @@ export class StoreDb implements Disposable {
     readonly paths: Map<number, StorePath>;
     readonly edges: readonly { referrer: number; reference: number }[];
   } {
-    const rows = this.#all("select id, path from ValidPaths") as { id: number; path: StorePath }[];
-    const edges = this.#all("select referrer, reference from Refs") as {
+    const rows = this.#db.all("select id, path from ValidPaths") as { id: number; path: StorePath }[];
+    const edges = this.#db.all("select referrer, reference from Refs") as {
       referrer: number;
       reference: number;
     }[];
@@ -220,10 +200,10 @@ export class StoreDb implements Disposable {
     readonly derivers: readonly { path: StorePath; deriver: StorePath }[];
   } {
     return {
-      outputs: this.#all(
+      outputs: this.#db.all(
         "select v.path as drv, d.path from DerivationOutputs d join ValidPaths v on d.drv = v.id",
       ) as { drv: StorePath; path: StorePath }[],
-      derivers: this.#all("select path, deriver from ValidPaths where deriver is not null") as {
+      derivers: this.#db.all("select path, deriver from ValidPaths where deriver is not null") as {
         path: StorePath;
         deriver: StorePath;
       }[],
@@ -259,7 +239,7 @@ export class StoreDb implements Disposable {
               `Cannot register "${info.path}": it refers to "${reference}", which is not valid`,
             );
           ids.set(reference, id);
-          this.#run("insert or replace into Refs (referrer, reference) values (?, ?)", referrer, id);
+          this.#db.run("insert or replace into Refs (referrer, reference) values (?, ?)", referrer, id);
         }
       }
       if (infos.length > 1) checkAcyclic(infos);
@@ -267,7 +247,7 @@ export class StoreDb implements Disposable {
   }
 
   updatePathInfo(info: ValidPathInfo): void {
-    this.#run(
+    this.#db.run(
       "update ValidPaths set narSize = ?, hash = ?, ultimate = ?, sigs = ?, ca = ? where path = ?",
       info.narSizeBytes === 0 ? null : info.narSizeBytes,
       `sha256:${formatHash(info.narHash, "base16")}`,
@@ -284,7 +264,7 @@ export class StoreDb implements Disposable {
    */
   invalidatePath(path: StorePath): void {
     try {
-      this.#run("delete from ValidPaths where path = ?", path);
+      this.#db.run("delete from ValidPaths where path = ?", path);
     } catch (error) {
       const referrers = this.queryReferrers(path).filter((referrer) => referrer !== path);
       if (referrers.length === 0) throw error;
@@ -300,7 +280,7 @@ export class StoreDb implements Disposable {
 
   queryRealisation(drvPath: StorePath, output: OutputName): Realisation | undefined {
     if (!this.#buildTraceExists()) return undefined;
-    const row = this.#get(
+    const row = this.#db.get(
       "select outputPath, signatures from BuildTraceV3 where drvPath = ? and outputName = ?",
       storePathBaseName(drvPath),
       output,
@@ -324,7 +304,7 @@ export class StoreDb implements Disposable {
     this.transaction(() => {
       const known = this.queryRealisation(drvPath, output);
       if (known === undefined) {
-        this.#run(
+        this.#db.run(
           "insert into BuildTraceV3 (drvPath, outputName, outputPath, signatures) values (?, ?, ?, ?)",
           storePathBaseName(drvPath),
           output,
@@ -339,7 +319,7 @@ export class StoreDb implements Disposable {
           `Cannot register output "${output}" of "${drvPath}" as "${outputPath}": "${known.outputPath}" is known for it`,
         );
       const all = [...new Set([...known.signatures, ...signatures])].sort(compareBytes);
-      this.#run(
+      this.#db.run(
         "update BuildTraceV3 set signatures = ? where drvPath = ? and outputName = ?",
         all.join(" "),
         storePathBaseName(drvPath),
@@ -350,7 +330,7 @@ export class StoreDb implements Disposable {
 
   deleteRealisation(drvPath: StorePath, output: OutputName): void {
     if (this.#buildTraceExists())
-      this.#run(
+      this.#db.run(
         "delete from BuildTraceV3 where drvPath = ? and outputName = ?",
         storePathBaseName(drvPath),
         output,
@@ -358,31 +338,28 @@ export class StoreDb implements Disposable {
   }
 
   vacuum(): void {
-    this.#guard(() => this.#db.exec("vacuum"));
+    this.#db.exec("vacuum");
   }
 
   [Symbol.dispose](): void {
-    this.#statements.clear();
-    if (this.#db.isOpen) this.#db.close();
+    this.#db[Symbol.dispose]();
   }
 
   #prepareToWrite(mode: "create" | "open", isSynced: boolean): void {
-    this.#guard(() => {
-      this.#db.exec(`pragma synchronous = ${isSynced ? "normal" : "off"}`);
-      const journal = this.#db.prepare("pragma main.journal_mode").get() as { journal_mode: string };
-      if (journal.journal_mode !== "wal") this.#db.exec("pragma main.journal_mode = wal");
-      // As Nix: closing truncates the log, and instantiating a system is one sync.
-      this.#db.exec("pragma main.journal_size_limit = 1099511627776; pragma wal_autocheckpoint = 40000");
-      if (mode === "create") this.#db.exec(CREATE_SCHEMA);
-      this.#migrate();
-    });
+    this.#db.exec(`pragma synchronous = ${isSynced ? "normal" : "off"}`);
+    const journal = this.#db.get("pragma main.journal_mode") as { journal_mode: string };
+    if (journal.journal_mode !== "wal") this.#db.exec("pragma main.journal_mode = wal");
+    // As Nix: closing truncates the log, and instantiating a system is one sync.
+    this.#db.exec("pragma main.journal_size_limit = 1099511627776; pragma wal_autocheckpoint = 40000");
+    if (mode === "create") this.#db.exec(CREATE_SCHEMA);
+    this.#migrate();
   }
 
   #insert(
     info: ValidPathInfo,
     outputsOf: (drvPath: StorePath) => Iterable<readonly [OutputName, StorePath]>,
   ): number {
-    const { lastInsertRowid } = this.#run(
+    const { lastInsertRowid } = this.#db.run(
       "insert into ValidPaths (path, hash, registrationTime, deriver, narSize, ultimate, sigs, ca) values (?, ?, ?, ?, ?, ?, ?, ?)",
       info.path,
       `sha256:${formatHash(info.narHash, "base16")}`,
@@ -396,7 +373,7 @@ export class StoreDb implements Disposable {
     const id = Number(lastInsertRowid);
     if (info.path.endsWith(".drv"))
       for (const [output, path] of outputsOf(info.path))
-        this.#run(
+        this.#db.run(
           "insert or replace into DerivationOutputs (drv, id, path) values (?, ?, ?)",
           id,
           output,
@@ -424,11 +401,11 @@ export class StoreDb implements Disposable {
 
   #migrate(): void {
     const has =
-      this.#get("select 1 from sqlite_master where type = 'table' and name = 'SchemaMigrations'") !==
+      this.#db.get("select 1 from sqlite_master where type = 'table' and name = 'SchemaMigrations'") !==
       undefined;
     const done = new Set(
       has
-        ? (this.#all("select migration from SchemaMigrations") as { migration: string }[]).map(
+        ? (this.#db.all("select migration from SchemaMigrations") as { migration: string }[]).map(
             ({ migration }) => migration,
           )
         : [],
@@ -442,114 +419,18 @@ export class StoreDb implements Disposable {
 
   #applyMigration([name, statements]: readonly [string, string]): void {
     this.#db.exec(statements);
-    this.#run("insert or ignore into SchemaMigrations values (?)", name);
+    this.#db.run("insert or ignore into SchemaMigrations values (?)", name);
   }
 
   #buildTraceExists(): boolean {
-    this.#hasBuildTrace ??=
-      this.#get("select 1 from sqlite_master where type = 'table' and name = 'BuildTraceV3'") !== undefined;
+    // Another process may make it.
+    this.#hasBuildTrace ||=
+      this.#db.get("select 1 from sqlite_master where type = 'table' and name = 'BuildTraceV3'") !==
+      undefined;
     return this.#hasBuildTrace;
   }
 
-  get #db(): OpenedDatabase["db"] {
-    return this.#opened.db;
-  }
-
-  /** A question; anew where the database is one that others may write unseen, and they did. */
-  #ask<T>(question: () => T): T {
-    return this.#guard(() => {
-      if (this.#opened.isCurrent === undefined) return question();
-      for (let left = MOST_REOPENINGS; ; left--) {
-        try {
-          if (this.#isCurrent()) {
-            const answer = question();
-            if (this.#isCurrent()) return answer;
-          }
-        } catch (error) {
-          // What is read while it is written may be anything.
-          if (left === 0 || this.#isCurrent()) throw error;
-        }
-        if (left === 0)
-          throw new DevshellError(
-            "STORE_DB_BUSY",
-            `Cannot read the store's database "${this.#file}": others write it all the time`,
-          );
-        this.#statements.clear();
-        this.#hasBuildTrace = undefined;
-        this.#db.close();
-        this.#opened = openReadOnly(this.#file);
-      }
-    });
-  }
-
-  #isCurrent(): boolean {
-    return this.#opened.isCurrent?.() !== false;
-  }
-
-  #statement(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    if (statement === undefined) {
-      statement = this.#db.prepare(sql);
-      this.#statements.set(sql, statement);
-    }
-    return statement;
-  }
-
-  #get(sql: string, ...values: (string | number)[]): unknown {
-    return this.#ask(() => this.#statement(sql).get(...values));
-  }
-
-  #all(sql: string, ...values: (string | number)[]): unknown[] {
-    return this.#ask(() => this.#statement(sql).all(...values));
-  }
-
   #paths(sql: string, ...values: (string | number)[]): StorePath[] {
-    return (this.#all(sql, ...values) as { path: StorePath }[]).map(({ path }) => path).sort();
-  }
-
-  #run(
-    sql: string,
-    ...values: (string | number | null)[]
-  ): { lastInsertRowid: number | bigint; changes: number | bigint } {
-    return this.#guard(() => this.#statement(sql).run(...values));
-  }
-
-  #guard<T>(work: () => T): T {
-    try {
-      return work();
-    } catch (error) {
-      throw databaseError(this.#file, error);
-    }
-  }
-}
-
-/** Outputs of one derivation may refer to each other, but not in a circle: neither could then ever be deleted. */
-function checkAcyclic(infos: readonly ValidPathInfo[]): void {
-  const byPath = new Map(infos.map((info) => [info.path, info]));
-  const state = new Map<StorePath, "open" | "done">();
-  // Iterative: a whole closure may be registered at once, and chains are long.
-  for (const root of infos) {
-    const stack: { readonly info: ValidPathInfo; next: number }[] = [];
-    const enter = (info: ValidPathInfo): void => {
-      state.set(info.path, "open");
-      stack.push({ info, next: 0 });
-    };
-    if (!state.has(root.path)) enter(root);
-    for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
-      const reference = frame.info.references[frame.next++];
-      if (reference === undefined) {
-        state.set(frame.info.path, "done");
-        stack.pop();
-        continue;
-      }
-      const target = byPath.get(reference);
-      if (target === undefined || target === frame.info || state.get(reference) === "done") continue;
-      if (state.get(reference) === "open")
-        throw new DevshellError(
-          "STORE_REFERENCE_CYCLE",
-          `Cannot register "${reference}" and "${frame.info.path}": they refer to each other`,
-        );
-      enter(target);
-    }
+    return (this.#db.all(sql, ...values) as { path: StorePath }[]).map(({ path }) => path).sort();
   }
 }
