@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
+import { packageRoot } from "../../../core/index.ts";
 import { findProgram } from "../../../io/index.ts";
 import { OPERATIONS } from "./operations.ts";
 import type { World } from "./world.ts";
@@ -153,8 +154,8 @@ async function bundle(dir: string): Promise<void> {
     format: "esm",
     platform: "node",
     target: "node24",
-    // Packages are looked for from where the sources are.
-    define: { "import.meta.url": JSON.stringify(pathToFileURL(entry).href) },
+    // Packages and workers are looked for from where the sources are.
+    define: { "import.meta.url": JSON.stringify(pathToFileURL(join(packageRoot, "core/worker.ts")).href) },
     supported: { using: true },
     external: ["koffi"],
     logLevel: "error",
