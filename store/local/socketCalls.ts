@@ -22,6 +22,7 @@ interface SocketCalls {
   connect(fd: number, address: Buffer, length: number): number;
   socketpair(domain: number, type: number, protocol: number, fds: Buffer): number;
   close(fd: number): number;
+  pipe2(fds: Buffer, flags: number): number;
   getsockopt(fd: number, level: number, option: number, value: Buffer, length: Buffer): number;
 }
 
@@ -60,8 +61,15 @@ export function socketPair(): readonly [number, number] | undefined {
   return [fds.readInt32LE(0), fds.readInt32LE(4)];
 }
 
-/** Closes one of a {@link socketPair}: Node warns where a thread closes what it did not open by Node's means. */
-export function closeSocket(fd: number): void {
+/** A pipe, its reading end first, which programs do not inherit; `undefined` when koffi is missing. */
+export function openPipe(): readonly [number, number] | undefined {
+  const fds = Buffer.alloc(8);
+  if (socketCalls()?.pipe2(fds, SOCK_CLOEXEC) !== 0) return undefined;
+  return [fds.readInt32LE(0), fds.readInt32LE(4)];
+}
+
+/** Closes what was opened here: Node warns where a thread closes what it did not open by Node's means. */
+export function closeDescriptor(fd: number): void {
   socketCalls()?.close(fd);
 }
 
@@ -103,6 +111,7 @@ function loadSocketCalls(): SocketCalls | undefined {
       socketpair: library.func(
         "int socketpair(int domain, int type, int protocol, void *fds)",
       ) as SocketCalls["socketpair"],
+      pipe2: library.func("int pipe2(void *fds, int flags)") as SocketCalls["pipe2"],
       close: library.func("int close(int fd)") as SocketCalls["close"],
       getsockopt: library.func(
         "int getsockopt(int fd, int level, int option, void *value, void *length)",

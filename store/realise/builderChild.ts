@@ -43,7 +43,7 @@ export async function startChild({ program, args, cwd, env, stdio }: ChildOrder)
   );
 }
 
-/** By a process that confines itself first: it takes longer to start than a thread, but is nobody else's. */
+/** By a process that confines itself first: that takes a moment each time. */
 export async function startConfined(
   { program, args, cwd, env, stdio }: ChildOrder,
   confinement: Confinement,

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, readdirSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import { DevshellError, bytesOfText, quoteForShell, textOfBytes, type ByteString } from "../../core/index.ts";
@@ -6,6 +6,7 @@ import { findProgram } from "../../io/index.ts";
 import { asUser, type BuilderUser } from "./sandboxMethod.ts";
 import type { BuilderChild } from "./builderChild.ts";
 import type { StartBuilder } from "./confineBuilder.ts";
+import { replaceInherited } from "./inheritedFiles.ts";
 
 /** What is to be run, as the builder itself sees it. */
 export interface BuilderCommand {
@@ -129,37 +130,6 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** @param ms 0: never */
 function startTimer(expire: () => void, ms: number): NodeJS.Timeout | undefined {
   return ms > 0 && ms <= LONGEST_TIMER_MS ? setTimeout(expire, ms) : undefined;
-}
-
-/** Open files of ours beyond this are not looked for. */
-const HIGHEST_FD = 4096;
-const O_CLOEXEC = 0o2_000_000;
-
-/**
- * What was open when we were started (a jobserver's pipe, a log) would go on to builders: Node closes its own files
- * only. In the builder these numbers name `/dev/null`.
- * @returns the part of `stdio` from 3 on
- */
-function replaceInherited(nothing: number): ("ignore" | number)[] {
-  // Once: what is opened later is ours, and closed by the system.
-  inherited ??= readdirSync("/proc/self/fd")
-    .map(Number)
-    .filter((fd) => fd > 2 && fd <= HIGHEST_FD && isInherited(fd));
-  const length = Math.max(0, ...inherited.map((fd) => fd - 2));
-  const replaced = Array.from({ length }, (): "ignore" | number => "ignore");
-  for (const fd of inherited) replaced[fd - 3] = nothing;
-  return replaced;
-}
-
-let inherited: readonly number[] | undefined;
-
-function isInherited(fd: number): boolean {
-  try {
-    const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"))?.[1];
-    return flags !== undefined && (Number.parseInt(flags, 8) & O_CLOEXEC) === 0;
-  } catch {
-    return false; // closed meanwhile: the directory's own
-  }
 }
 
 /**

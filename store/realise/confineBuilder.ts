@@ -1,7 +1,7 @@
-import { DevshellError, isFromSnapshot } from "../../core/index.ts";
+import { DevshellError } from "../../core/index.ts";
 import type { StoreSettings } from "../types.ts";
 import { startChild, startConfined, type BuilderChild, type ChildOrder } from "./builderChild.ts";
-import { BuilderThread } from "./builderThread.ts";
+import { BuilderStarter } from "./builderStarter.ts";
 import { canScopeSockets, filterObstacle } from "./filterCalls.ts";
 
 export type StartBuilder = (order: ChildOrder) => Promise<BuilderChild>;
@@ -21,11 +21,10 @@ export async function confineBuilder(
   const isFiltered = wanted !== "false" && obstacle === undefined;
   const isScoped = hasNetwork && canScopeSockets();
   if (!isFiltered && !isScoped) return startChild;
-  // Threads of a process that was started from a snapshot cannot start programs.
-  if (isScoped || isFromSnapshot()) return (order) => startConfined(order, { isFiltered, isScoped });
-  const thread = await BuilderThread.get();
-  if (thread.obstacle === undefined) return (order) => thread.launch(order);
-  if (wanted === "true") throw refusal(thread.obstacle);
+  if (isScoped) return (order) => startConfined(order, { isFiltered, isScoped });
+  const starter = await BuilderStarter.get();
+  if (starter.obstacle === undefined) return (order) => starter.launch(order);
+  if (wanted === "true") throw refusal(starter.obstacle);
   return startChild;
 }
 

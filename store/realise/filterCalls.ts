@@ -1,9 +1,12 @@
+import { readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { syscallFilter } from "./syscallFilter.ts";
 
 const PR_SET_SECCOMP = 22;
 const SECCOMP_MODE_FILTER = 2n;
 const EFAULT = 14;
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
 const PR_SET_NO_NEW_PRIVS = 38;
 
 /** The same on all processors. */
@@ -18,6 +21,7 @@ interface Calls {
   prctl(option: number, a: bigint, b: bigint, c: bigint, d: bigint): number;
   syscall(number: number, a: bigint, b: bigint, c: bigint): number | bigint;
   close(fd: number): number;
+  fcntl(fd: number, command: number, argument: number): number;
   addressOf(buffer: Buffer): bigint;
   errno(): number;
 }
@@ -40,6 +44,15 @@ export function filterCalls(): string | undefined {
     calls.prctl(PR_SET_NO_NEW_PRIVS, 1n, 0n, 0n, 0n) === 0 &&
     calls.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, calls.addressOf(program), 0n, 0n) === 0;
   return isDone ? undefined : `the kernel refuses it (error ${calls.errno()})`;
+}
+
+/** Has programs that this process starts not inherit what it has open. @returns whether that could be done */
+export function hideFiles(): boolean {
+  const calls = load();
+  if (calls === undefined) return false;
+  for (const name of readdirSync("/proc/self/fd"))
+    if (Number(name) > 2) calls.fcntl(Number(name), F_SETFD, FD_CLOEXEC);
+  return true;
 }
 
 /** Why {@link filterCalls} would fail, as far as that is known without doing it. */
@@ -102,6 +115,7 @@ function loadCalls(): Calls | undefined {
         "int prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d)",
       ) as Calls["prctl"],
       syscall: libc.func("long syscall(long number, uint64_t a, uint64_t b, uint64_t c)") as Calls["syscall"],
+      fcntl: libc.func("int fcntl(int fd, int command, int argument)") as Calls["fcntl"],
       close: libc.func("int close(int fd)") as Calls["close"],
       addressOf: (buffer) => koffi.address(buffer),
       errno: () => koffi.errno(),
