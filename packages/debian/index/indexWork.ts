@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { spawnSync, type SpawnSyncReturns } from "node:child_process";
 import { MessageChannel, receiveMessageOnPort, type MessagePort } from "node:worker_threads";
 import { DevshellError, isFromSnapshot, spawnWorker, workerFile } from "../../../core/index.ts";
 
@@ -106,18 +106,48 @@ function runInProcess(
   tasks: readonly IndexTask[],
   onEvent: (event: DebianEvent) => void,
 ): readonly IndexAnswer[] {
-  const { stdout, stderr, error } = spawnSync(process.execPath, [workerFile(WORKER)], {
+  const ended = spawnSync(process.execPath, [workerFile(WORKER)], {
     input: JSON.stringify(tasks),
     encoding: "utf8",
     maxBuffer: MAX_REPLY_BYTES,
   });
+  return answersOfProcess(ended, onEvent);
+}
+
+/**
+ * What a process of its own answered.
+ * @throws {DevshellError} what it met; `DEBIAN_INDEX_TASK` where it ended without an answer
+ */
+export function answersOfProcess(
+  {
+    stdout,
+    stderr,
+    status,
+    signal,
+    error,
+  }: Pick<SpawnSyncReturns<string>, "stdout" | "stderr" | "status" | "signal" | "error">,
+  onEvent: (event: DebianEvent) => void,
+): readonly IndexAnswer[] {
   for (const line of stdout?.split("\n") ?? []) {
-    if (line === "") continue;
-    const answers = answersIn(JSON.parse(line) as WorkReply, onEvent);
+    const reply = replyIn(line);
+    const answers = reply && answersIn(reply, onEvent);
     // JSON has no `undefined`.
     if (answers !== undefined) return answers.map((answer) => answer ?? undefined);
   }
-  throw new Error(`The index worker ended without an answer: ${error?.message ?? stderr}`);
+  throw new DevshellError(
+    "DEBIAN_INDEX_TASK",
+    `Cannot fetch the indexes of packages: the process that does so ended with ${error?.message ?? signal ?? `status ${status}`}`,
+    { hint: stderr?.trim().split("\n").at(-1) || undefined },
+  );
+}
+
+/** @returns `undefined` where the process ended in the middle of it */
+function replyIn(line: string): WorkReply | undefined {
+  try {
+    return JSON.parse(line) as WorkReply;
+  } catch {
+    return undefined;
+  }
 }
 
 function runInThread(
