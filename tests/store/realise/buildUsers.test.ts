@@ -1,4 +1,5 @@
 import { chmodSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { canBeOthers } from "../../../store/realise/sandboxMethod.ts";
@@ -44,6 +45,7 @@ describe.skipIf(process.geteuid?.() !== 0)("build users", () => {
     const raw = new Map([
       ["build-users-group", group],
       ["extra-sandbox-paths", paths],
+      ["experimental-features", "recursive-nix"],
     ]);
     t = TestStore.create({ sandbox, raw });
     // Others are to pass.
@@ -85,6 +87,34 @@ describe.skipIf(process.geteuid?.() !== 0)("build users", () => {
     });
     expect((await built).failures).toEqual([]);
     expect(t.logLines()).toEqual(["1000"]);
+  });
+
+  it("are strangers to the store that they use, in no sandbox either", async () => {
+    create("off");
+    const told = join(t.dir, "told");
+    const drv = t.derivation({
+      name: "user",
+      script: `PATH=/usr/bin; while [ ! -e ${told} ]; do sleep 0.1; done; echo > $out`,
+      env: { requiredSystemFeatures: "recursive-nix" },
+    });
+    const answers: boolean[] = [];
+    const building = t.build(drv, {
+      serveBuilder: (_, { isStranger }) => Promise.resolve(void answers.push(isStranger)),
+    });
+    const builds = `${t.dir}/state/builds`;
+    const place = await vi.waitFor(
+      () => {
+        const [name = ""] = readdirSync(builds);
+        const socket = join(builds, name, ".nix-socket");
+        // With its owner it has all it gets before the builder runs.
+        expect(UIDS).toContain(statSync(socket).uid);
+        return socket;
+      },
+      { timeout: 8000 },
+    );
+    connect(place).on("close", () => writeFileSync(told, ""));
+    expect((await building).failures).toEqual([]);
+    expect(answers).toEqual([true]);
   });
 
   it("are missed where the group is not there", async () => {
