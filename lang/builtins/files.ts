@@ -29,7 +29,7 @@ import {
 import { define1, define2, failure, type Definition } from "./define.ts";
 import { importDerivation } from "./importDerivation.ts";
 import { parseHashAlgorithm, parseHashAllowEmpty } from "./hashes.ts";
-import { isInStore, isStorePath, storeObjectOf } from "./storePaths.ts";
+import { isInStore, isStorePath, storeObjectOf, storePathProblem } from "./storePaths.ts";
 
 export function fileBuiltins(runtime: Runtime): readonly Definition[] {
   const { host } = runtime;
@@ -187,10 +187,15 @@ export function fileBuiltins(runtime: Runtime): readonly Definition[] {
         NO_POS,
         "while evaluating the first argument passed to 'builtins.storePath'",
       );
-      if (!isStorePath(host.storeDir, file)) file = host.resolveSymlinks(file);
+      // What is not there is no link either.
+      if (!isStorePath(host.storeDir, file) && host.fileType(file) !== undefined)
+        file = host.resolveSymlinks(file);
+      if (!isInStore(host.storeDir, file)) throw failure(`path '${file}' is not in the Nix store`);
       const object = storeObjectOf(host.storeDir, file);
-      if (object === undefined || !isInStore(host.storeDir, file))
-        throw failure(`path '${file}' is not in the Nix store`);
+      if (object === undefined) {
+        const [base = ""] = file.slice(host.storeDir.length + 1).split("/");
+        throw failure(storePathProblem(base) ?? `path '${file}' is not in the Nix store`);
+      }
       host.ensurePath(object);
       context.add(object);
       return makeString(file, context);

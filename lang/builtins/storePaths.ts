@@ -16,6 +16,17 @@ export function nameProblem(name: ByteString): string | undefined {
   return illegal === null ? undefined : `name '${name}' contains illegal character '${illegal[0]}'`;
 }
 
+/** Why a name in the store directory is none of a store object, worded as Nix does. */
+export function storePathProblem(base: ByteString): string | undefined {
+  if (base.length <= HASH_LENGTH) return `'${base}' is too short to be a valid store path`;
+  if (base[HASH_LENGTH] !== "-")
+    return `'${base}' can't name a store path because the hash part is not followed by a '-'`;
+  const illegal = /[^0-9abcdfghijklmnpqrsvwxyz]/.exec(base.slice(0, HASH_LENGTH));
+  if (illegal !== null) return `store path '${base}' contains illegal base-32 character '${illegal[0]}'`;
+  const problem = nameProblem(base.slice(HASH_LENGTH + 1));
+  return problem === undefined ? undefined : `path '${base}' is not a valid store path: ${problem}`;
+}
+
 /** Whether a path is that of a store object itself: `<storeDir>/<hash>-<name>`. */
 export function isStorePath(storeDir: ByteString, path: ByteString): boolean {
   return storeObjectOf(storeDir, path) === path;

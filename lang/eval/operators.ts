@@ -24,6 +24,7 @@ import {
   Float,
   Lambda,
   Thunk,
+  isFunctionValue,
   isList,
   type Env,
   type PathValue,
@@ -158,7 +159,7 @@ function equalOperands(a: Value, b: Value, pos: Pos): boolean {
   if (a === b && a !== null && typeof a === "object") {
     if (a instanceof AttrSet) return equalValues(a, b, pos);
     if (isList(a)) return a.every((item, i) => equalValues(item, (b as readonly Slot[])[i]!, pos));
-    if (a instanceof Lambda) return false;
+    if (isFunctionValue(a)) return false;
     if (a instanceof Float) return !Number.isNaN(a.value);
   }
   return equalValues(a, b, pos);
