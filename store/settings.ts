@@ -3,7 +3,7 @@ import { availableParallelism, homedir } from "node:os";
 import { dirname, isAbsolute, resolve } from "node:path";
 import { DevshellError, bytesOfText } from "../core/index.ts";
 import { isDaemonUrl, parseDaemonUrl } from "./remote/parseDaemonUrl.ts";
-import { isRelativePath, parametersOf } from "./remote/storeAddress.ts";
+import { decodePercents, isRelativePath, parametersOf } from "./remote/storeAddress.ts";
 import type { StoreConfig, StoreSettings } from "./types.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -162,7 +162,8 @@ function placeOfVariables(env: Environment, storeDir: string, confDir: string): 
 function placeOfRemote(remote: string, env: Environment, confDir: string): Place {
   const at = remote.indexOf("?");
   // `local:///somewhere` is how Nix names a directory to its own programs.
-  const address = (at < 0 ? remote : remote.slice(0, at)).replace(/^local:\/\/(?=\/)/, "");
+  const named = at < 0 ? remote : remote.slice(0, at);
+  const address = named.startsWith("local:///") ? decodePercents(named.slice("local://".length)) : named;
   const parameters = parametersOf(at < 0 ? "" : remote.slice(at + 1));
   const storeDir = normalDirectory("NIX_STORE_DIR", parameters.get("store") ?? storeDirOf(env));
   if (address === "dummy://" || address === "dummy")

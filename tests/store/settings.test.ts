@@ -106,6 +106,8 @@ describe("where the store is", () => {
       return { storeDir, realStoreDir, stateDir };
     };
     expect(place("local:///m?state=/s")).toEqual(place("/m?state=/s"));
+    expect(place("local:///m%2Bn")).toEqual(place("/m+n"));
+    expect(place("./m?state=/s")).toEqual(place(`${process.cwd()}/m?state=/s`));
     expect(place("/m?state=/s")).toMatchObject({ realStoreDir: "/m/nix/store", stateDir: "/s" });
   });
 
