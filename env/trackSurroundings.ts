@@ -43,7 +43,14 @@ export function trackSurroundings(
 }
 
 function trackConfiguration(tracker: InputTracker, path: ByteString): void {
-  const [end, stat] = tracker.followLinks(path);
+  let found: ReturnType<InputTracker["followLinks"]>;
+  try {
+    found = tracker.followLinks(path);
+  } catch {
+    // In a directory of somebody else's, say; then it counts for nothing.
+    return tracker.impure(`"${path}", which cannot be looked at`);
+  }
+  const [end, stat] = found;
   if (stat?.isFile() === true && isReadable(end)) tracker.file(end);
   else tracker.type(end, stat === undefined ? undefined : typeOf(stat));
 }

@@ -18,6 +18,8 @@ import { recordsOf } from "../../../env/evalCache/evalIndex.ts";
 import { findEvalRecord, writeEvalRecord } from "../../../env/evalCache/evalRecord.ts";
 import { clearEvalCache, evalCacheUsage, pruneEvalRecords } from "../../../env/evalCache/pruneEvalRecords.ts";
 import { InputTracker } from "../../../env/inputTracker.ts";
+import { trackSurroundings } from "../../../env/trackSurroundings.ts";
+import { resolveStoreSettings } from "../../../store/index.ts";
 
 describe("the record of an evaluation", () => {
   let root: string;
@@ -55,6 +57,18 @@ describe("the record of an evaluation", () => {
     expect(evalKey("nix", ["a"], { ...on, isTerminal: true })?.text).not.toBe(
       evalKey("nix", ["a"], on)?.text,
     );
+  });
+
+  it("is not kept where there may be a configuration that nobody here may look at", () => {
+    symlinkSync("endless", join(root, "endless"));
+    const settings = resolveStoreSettings({ ...process.env, NIX_STORE_DIR: join(root, "store") });
+    const impurityWith = (file: string): string | undefined => {
+      const tracker = new InputTracker("/nix/store");
+      trackSurroundings(tracker, settings, [join(root, file)]);
+      return tracker.impurity;
+    };
+    expect(impurityWith("nix.conf")).toBeUndefined();
+    expect(impurityWith("endless/nix.conf")).toContain("which cannot be looked at");
   });
 
   it("is not written where an input changed after it was read", () => {
