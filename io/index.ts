@@ -3,7 +3,6 @@ export { COMPRESSIONS, decompress, decompressPart, isCompression, type Compressi
 export { findInPath, findProgram, isProgram } from "./findProgram.ts";
 export { netrcHeaders, parseNetrc } from "./netrc.ts";
 export { mayBeTold, parseUrl, type MakeHeaders } from "./openUrl.ts";
-export { readAhead } from "./readAhead.ts";
 export type { ConnectionOptions } from "./sendRequest.ts";
 export { shownUrl } from "./shownUrl.ts";
 export {

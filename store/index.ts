@@ -15,7 +15,6 @@ export {
   type MadeDerivation,
 } from "./format/makeDerivation.ts";
 export { dumpNar, hashNar, narChunks, narOfBytes } from "./format/nar.ts";
-export { hashNarAhead, narChunksAhead } from "./format/narAhead.ts";
 export {
   formatKey,
   generateSecretKey,

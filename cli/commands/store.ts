@@ -18,7 +18,7 @@ import {
   type ByteString,
 } from "../../core/index.ts";
 import { createStoreContext, suggestNames } from "../../env/index.ts";
-import { narChunksAhead, restoreNar, splitStorePath } from "../../store/index.ts";
+import { dumpNar, restoreNar, splitStorePath } from "../../store/index.ts";
 import type { Store, StorePath, ValidPathInfo } from "../../store/index.ts";
 import type { Invocation } from "../invocation.ts";
 import { writeStandardOutput } from "../compat/output.ts";
@@ -151,8 +151,8 @@ async function repairPath(flags: Invocation["flags"], path: StorePath): Promise<
   });
 }
 
-async function dump(path: string): Promise<number> {
-  for await (const chunk of narChunksAhead(bytesOfText(resolve(path)))) writeStandardOutput(chunk);
+function dump(path: string): number {
+  dumpNar(bytesOfText(resolve(path)), (chunk) => writeStandardOutput(chunk));
   return 0;
 }
 

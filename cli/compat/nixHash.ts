@@ -85,12 +85,12 @@ export async function hashOf(
   flags: CommonFlags,
 ): Promise<Hash> {
   if (method === "nar") {
-    const [{ hashNarAhead }, { usesCaseHack }] = await Promise.all([
+    const [{ hashNar }, { usesCaseHack }] = await Promise.all([
       import("../../store/index.ts"),
       import("./nixStore/archive.ts"),
     ]);
     const options = { algorithm, isCaseHacked: usesCaseHack(flags) };
-    return (await hashNarAhead(bytesOfText(resolve(word)), options)).hash;
+    return hashNar(bytesOfText(resolve(word)), options).hash;
   }
   const running = hashStream(algorithm);
   for await (const chunk of createReadStream(resolve(word), { highWaterMark: 1 << 20 }))

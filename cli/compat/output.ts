@@ -1,6 +1,5 @@
-import { fstatSync, readSync, writeSync } from "node:fs";
+import { readSync, writeSync } from "node:fs";
 import { NIX_VERSION } from "../../core/index.ts";
-import { readAhead } from "../../io/index.ts";
 
 /** Prints a line of bytes. */
 export function printLine(line: string): void {
@@ -66,11 +65,6 @@ export function* standardInput(): Generator<Buffer> {
   }
 }
 
-/** As {@link standardInput}, where the caller can wait: a file is read while what came before is worked on. */
-export function standardInputAhead(): AsyncIterable<Buffer> | Iterable<Buffer> {
-  return fstatSync(0).isFile() ? readAhead(0) : standardInput();
-}
-
 /** The words of standard input: one installable each. */
 export function wordsOfStandardInput(): string[] {
   const text = Buffer.concat([...standardInput()].map((chunk) => Buffer.from(chunk))).toString("utf8");
@@ -100,10 +94,23 @@ export function writeStandardOutput(chunk: Buffer): void {
       const { code } = error as NodeJS.ErrnoException;
       if (code === "EPIPE") process.exit(0);
       if (code !== "EAGAIN") throw error;
-      wait(1);
+      // Node has made the pipe not to be waited for: a wait for each 64 KB would take longer than all else.
+      if (!waitInWrites()) wait(1);
     }
   }
 }
+
+/** Has the system wait for whoever reads. @returns false where that cannot be had, or has been */
+function waitInWrites(): boolean {
+  if (isWaitingInWrites) return false;
+  isWaitingInWrites = true;
+  const { _handle: handle } = process.stdout as {
+    _handle?: { setBlocking?: (isBlocking: boolean) => number };
+  };
+  return handle?.setBlocking?.(true) === 0;
+}
+
+let isWaitingInWrites = false;
 
 function wait(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);

@@ -167,14 +167,14 @@ function padding(size: number): number {
 const spareBuffers: Buffer[] = [];
 
 /** A file whose content does not fit into the buffer, open at its beginning. */
-export interface LargeContent {
+interface LargeContent {
   readonly path: ByteString;
   readonly fd: number;
   readonly sizeBytes: number;
 }
 
 /** Fills one buffer over and over. Synchronous reads: measured faster than any asynchronous way (PERFORMANCE.md). */
-export class NarWriter {
+class NarWriter {
   readonly #buffer = spareBuffers.pop() ?? Buffer.allocUnsafeSlow(BUFFER_SIZE);
   readonly #filter: NarFilter | undefined;
   readonly #signal: AbortSignal | undefined;
@@ -195,15 +195,7 @@ export class NarWriter {
     return this.#isDone;
   }
 
-  /** All chunks, those of large files too. */
   *chunks(path: ByteString): Generator<Buffer> {
-    for (const part of this.parts(path))
-      if (Buffer.isBuffer(part)) yield part;
-      else yield* this.contentOf(part);
-  }
-
-  /** The chunks, but a large file's content is for the caller to read, all of it before the next part is asked for. */
-  *parts(path: ByteString): Generator<Buffer | LargeContent> {
     this.#put(MAGIC);
     const type = this.#rootType ?? typeOfStats(reading(path, () => lstatSync(fsPath(path))));
     if (type === "directory") yield* this.#directory(path, 0);
@@ -212,8 +204,7 @@ export class NarWriter {
     if (this.#at > 0) yield this.#take();
   }
 
-  /** A large file's content; uses the buffer that all else goes through. */
-  *contentOf({ path, fd, sizeBytes }: LargeContent): Generator<Buffer> {
+  *#largeContent({ path, fd, sizeBytes }: LargeContent): Generator<Buffer> {
     for (let left = sizeBytes; left > 0;) {
       this.#signal?.throwIfAborted();
       const wanted = Math.min(left, BUFFER_SIZE);
@@ -229,7 +220,7 @@ export class NarWriter {
     if (spareBuffers.length < 2) spareBuffers.push(this.#buffer);
   }
 
-  *#directory(path: ByteString, depth: number): Generator<Buffer | LargeContent> {
+  *#directory(path: ByteString, depth: number): Generator<Buffer> {
     this.#signal?.throwIfAborted();
     if (depth >= NAR_MAX_DEPTH)
       throw new DevshellError(
@@ -297,13 +288,13 @@ export class NarWriter {
   }
 
   /** The rest of what {@link #leaf} returned. */
-  *#large(content: LargeContent | undefined): Generator<Buffer | LargeContent> {
+  *#large(content: LargeContent | undefined): Generator<Buffer> {
     if (content === undefined) return;
     try {
       yield this.#take();
       if (this.#hasRoom(content)) this.#content(content);
       else {
-        yield content;
+        yield* this.#largeContent(content);
         this.#contentEnd(content.sizeBytes);
       }
     } finally {
@@ -393,7 +384,7 @@ function reading<T>(path: ByteString, read: () => T): T {
   }
 }
 
-export function readFailure(path: ByteString, error: unknown): DevshellError {
+function readFailure(path: ByteString, error: unknown): DevshellError {
   const code = (error as NodeJS.ErrnoException).code;
   const why =
     code === "ENOENT"
@@ -404,7 +395,7 @@ export function readFailure(path: ByteString, error: unknown): DevshellError {
   return new DevshellError("NAR_READ_FAILED", `Cannot read "${path}": ${why}`, { cause: error });
 }
 
-export function changedWhileRead(path: ByteString): DevshellError {
+function changedWhileRead(path: ByteString): DevshellError {
   return new DevshellError("NAR_READ_FAILED", `Cannot archive "${path}": it changed while it was read`, {
     hint: "try again once nothing writes to it",
   });

@@ -132,6 +132,13 @@ describe("nix-store's other operations", () => {
     const script = 'exec "$0" --restore "$1" <"$2"';
     spawnSync("sh", ["-c", script, join(root, "bin/nix-store"), restored, nar], { env: environment() });
     expect(readFileSync(join(restored, "file"), "utf8")).toBe("text");
+    writeFileSync(join(tree, "large"), Buffer.alloc(3_000_000, "0123456789abcde"));
+    const piped = 'exec "$0" --dump "$1" | { sleep 0.2; exec sha256sum; }';
+    const { stdout } = spawnSync("sh", ["-c", piped, join(root, "bin/nix-store"), tree], {
+      env: environment(),
+    });
+    const whole = output("nix-hash", "--type", "sha256", tree);
+    expect(stdout.toString().split(" ")[0]).toBe(whole);
     const refused = (place: string): string => run("nix-store", ["--restore", place], bytes).err;
     expect(refused(join(root, "restored"))).toMatch(/creating directory ".*\/restored": File exists/);
     expect(refused(`${root}/gone/..`)).toMatch(/ends in '\.\.', which is not a valid filename/);

@@ -1,5 +1,5 @@
 import { DevshellError, bytesOfText } from "../../../core/index.ts";
-import { narChunksAhead, openNarTree } from "../../../store/index.ts";
+import { dumpNar, openNarTree } from "../../../store/index.ts";
 import { parseCommandLine, usageError } from "../commandLine.ts";
 import { writeStandardOutput } from "../output.ts";
 import { LIST_SWITCHES, listFlagsOf, listTree, printFile } from "./treeListing.ts";
@@ -18,7 +18,7 @@ export async function nar(argv: readonly string[]): Promise<number> {
   const [action, file, path, ...more] = words;
   if (action === "pack" || action === "dump-path") {
     if (file === undefined || path !== undefined) throw usageError(`nix nar ${action}`, "expected one path");
-    for await (const chunk of narChunksAhead(bytesOfText(file))) writeStandardOutput(chunk);
+    dumpNar(bytesOfText(file), writeStandardOutput);
     return 0;
   }
   if (action !== "ls" && action !== "cat")

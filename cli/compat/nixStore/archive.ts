@@ -1,15 +1,15 @@
 import { resolve } from "node:path";
 import { DevshellError, bytesOfText } from "../../../core/index.ts";
-import { narChunksAhead, resolveStoreSettings, restoreNar } from "../../../store/index.ts";
+import { dumpNar, resolveStoreSettings, restoreNar } from "../../../store/index.ts";
 import { usageError, type CommonFlags } from "../commandLine.ts";
-import { standardInputAhead, writeStandardOutput } from "../output.ts";
+import { standardInput, writeStandardOutput } from "../output.ts";
 import { switchesOf, type StoreOperation } from "./operation.ts";
 
 /** `nix-store --dump`: a path as a NAR; needs no store. */
-export async function dump(operation: StoreOperation): Promise<number> {
+export function dump(operation: StoreOperation): number {
   const path = bytesOfText(resolve(onlyWord(operation)));
   const isCaseHacked = usesCaseHack(operation.flags);
-  for await (const chunk of narChunksAhead(path, { isCaseHacked })) writeStandardOutput(chunk);
+  dumpNar(path, writeStandardOutput, { isCaseHacked });
   return 0;
 }
 
@@ -25,7 +25,7 @@ export async function restore(operation: StoreOperation): Promise<number> {
       { hint: "name what is to be made" },
     );
   const isCaseHacked = usesCaseHack(operation.flags);
-  await restoreNar(bytesOfText(resolve(destination)), standardInputAhead(), { isCaseHacked });
+  await restoreNar(bytesOfText(resolve(destination)), standardInput(), { isCaseHacked });
   return 0;
 }
 

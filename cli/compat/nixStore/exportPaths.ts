@@ -1,5 +1,5 @@
 import { DevshellError, formatHash, hashStream } from "../../../core/index.ts";
-import { EXPORT_MAGIC, narChunksAhead } from "../../../store/index.ts";
+import { EXPORT_MAGIC, dumpNar } from "../../../store/index.ts";
 import { openContext } from "../context.ts";
 import { writeStandardOutput } from "../output.ts";
 import { storePathOf } from "../storeArgument.ts";
@@ -7,7 +7,7 @@ import { numberField, stringField } from "./exportFormat.ts";
 import { switchesOf, type StoreOperation } from "./operation.ts";
 
 /** `nix-store --export`: paths with what is known of them, each after what it refers to. */
-export async function exportPaths(operation: StoreOperation): Promise<number> {
+export function exportPaths(operation: StoreOperation): number {
   switchesOf(operation, []);
   using context = openContext(operation.flags);
   const { store } = context;
@@ -16,10 +16,10 @@ export async function exportPaths(operation: StoreOperation): Promise<number> {
     const info = store.pathInfo(path);
     writeStandardOutput(numberField(1));
     const running = hashStream("sha256");
-    for await (const chunk of narChunksAhead(store.realPath(path))) {
+    dumpNar(store.realPath(path), (chunk) => {
       running.update(chunk);
       writeStandardOutput(chunk);
-    }
+    });
     // What is broken must not spread.
     const found = running.digest();
     if (!found.digest.equals(info.narHash.digest))
