@@ -66,7 +66,7 @@ export { listen } from "./daemon/listen.ts";
 export { serveConnection } from "./daemon/serveConnection.ts";
 export { LocalStore } from "./local/localStore.ts";
 export type { PeerCredentials } from "./local/socketCalls.ts";
-export { DaemonStore } from "./remote/daemonStore.ts";
+export { DaemonStore } from "./remote/daemonClient/daemonStore.ts";
 export {
   addGeneration,
   deleteGenerations,

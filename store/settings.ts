@@ -2,7 +2,7 @@ import { accessSync, constants, lstatSync, readFileSync, statSync } from "node:f
 import { availableParallelism, homedir } from "node:os";
 import { dirname, isAbsolute, resolve } from "node:path";
 import { DevshellError, bytesOfText } from "../core/index.ts";
-import { isDaemonUrl, parseDaemonUrl } from "./remote/parseDaemonUrl.ts";
+import { isDaemonUrl, parseDaemonUrl } from "./remote/daemonClient/parseDaemonUrl.ts";
 import { decodePercents, isRelativePath, parametersOf } from "./remote/storeAddress.ts";
 import type { StoreConfig, StoreSettings } from "./types.ts";
 

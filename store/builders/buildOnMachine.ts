@@ -6,7 +6,7 @@ import { isSuccess, type BuildResult } from "../protocol/buildResult.ts";
 import { plain } from "../protocol/messages.ts";
 import { BuildLog } from "../realise/buildLog.ts";
 import { knownOutputsText, type BuildRequest } from "../realise/buildRequest.ts";
-import { outputPathsOf, type OutputPaths } from "../realise/outputPaths.ts";
+import { outputPathsOf, type OutputPaths } from "../realise/outputs/outputPaths.ts";
 import { runPostBuildHook } from "../realise/postBuildHook.ts";
 import type { RealiseStore } from "../realise/storePort.ts";
 import { referencesFirst } from "../remote/copyPaths.ts";

@@ -1,6 +1,6 @@
 import { derivationLabel, type BuildRequest } from "../realise/buildRequest.ts";
-import { knownOutputPathsOf, outputPathsOf, type OutputPaths } from "../realise/outputPaths.ts";
-import type { Work } from "../realise/work.ts";
+import { knownOutputPathsOf, outputPathsOf, type OutputPaths } from "../realise/outputs/outputPaths.ts";
+import type { Work } from "../realise/goals/work.ts";
 import { buildOnMachine } from "./buildOnMachine.ts";
 import { RemoteBuilders } from "./remoteBuilders.ts";
 import type { Realise } from "./types.ts";

@@ -1,5 +1,5 @@
 import type { Readable, Writable } from "node:stream";
-import { openConnection } from "../remote/daemonAddress.ts";
+import { openConnection } from "../remote/daemonClient/daemonAddress.ts";
 import type { DaemonAddress } from "../types.ts";
 
 /** Passes bytes between a client and a daemon, whatever they mean, until one of them hangs up. */

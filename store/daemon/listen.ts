@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { DevshellError } from "../../core/index.ts";
 import { peerCredentials, type PeerCredentials } from "../local/socketCalls.ts";
-import { shortSocketPath } from "../remote/daemonAddress.ts";
+import { shortSocketPath } from "../remote/daemonClient/daemonAddress.ts";
 
 export interface ListenOptions {
   readonly socketPath: string;

@@ -1,6 +1,6 @@
 import { DevshellError } from "../../core/index.ts";
 import type { LocalStore } from "../local/localStore.ts";
-import type { Restriction } from "../realise/restriction.ts";
+import type { Restriction } from "../realise/builder/restriction.ts";
 import { overlayStore } from "../realise/storeOverlay.ts";
 import type { StorePath, ValidPathInfo } from "../types.ts";
 

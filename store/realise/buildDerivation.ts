@@ -3,9 +3,9 @@ import { chown, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
 import type { BuiltinBuilder, Derivation, OutputName, StorePath } from "../types.ts";
-import { builderInput } from "./buildEnvironment.ts";
+import { builderInput } from "./builder/buildEnvironment.ts";
 import { BuildLog } from "./buildLog.ts";
-import { BuilderService } from "./builderService.ts";
+import { BuilderService } from "./builder/builderService.ts";
 import { hasNetwork, knownOutputsText, knownPath, type BuildRequest } from "./buildRequest.ts";
 import {
   describeExit,
@@ -13,19 +13,19 @@ import {
   runBuilder,
   type BuilderExit,
   type BuilderLaunch,
-} from "./builderProcess.ts";
-import { startChild } from "./builderChild.ts";
-import { confineBuilder } from "./confineBuilder.ts";
-import { externalBuilderFor } from "./externalBuilders.ts";
-import { EXTERNAL_BUILD_DIR, launchExternally, withoutMark } from "./launchExternally.ts";
-import type { OutputPaths } from "./outputPaths.ts";
+} from "./builder/builderProcess.ts";
+import { startChild } from "./builder/builderChild.ts";
+import { confineBuilder } from "./builder/confineBuilder.ts";
+import { externalBuilderFor } from "./builder/externalBuilders.ts";
+import { EXTERNAL_BUILD_DIR, launchExternally, withoutMark } from "./builder/launchExternally.ts";
+import type { OutputPaths } from "./outputs/outputPaths.ts";
 import { runPostBuildHook } from "./postBuildHook.ts";
-import { runPreBuildHook } from "./preBuildHook.ts";
-import { BUILDER_RPC, RECURSIVE_NIX } from "./restriction.ts";
-import { compareOutputs, registerOutputs } from "./registerBuild.ts";
-import { refuseSubmission, registerSubmitted } from "./registerSubmitted.ts";
-import { checkSandboxStore, launchInSandbox, sandboxBuildDir } from "./sandbox.ts";
-import { Scratch, existsAt } from "./scratch.ts";
+import { runPreBuildHook } from "./builder/preBuildHook.ts";
+import { BUILDER_RPC, RECURSIVE_NIX } from "./builder/restriction.ts";
+import { compareOutputs, registerOutputs } from "./outputs/registerBuild.ts";
+import { refuseSubmission, registerSubmitted } from "./outputs/registerSubmitted.ts";
+import { checkSandboxStore, launchInSandbox, sandboxBuildDir } from "./builder/sandbox.ts";
+import { Scratch, existsAt } from "./builder/scratch.ts";
 
 const NEARLY_FULL_BYTES = 8 << 20;
 const NEARLY_FULL_FILES = 64;

@@ -5,8 +5,8 @@ import { storePathBaseName } from "../format/storePath.ts";
 import type { BuiltinBuilder, Derivation, OutputName, StorePath, ValidPathInfo } from "../types.ts";
 import type { DerivationOptions } from "./derivationOptions.ts";
 import { isFeatureOn } from "./experimentalFeatures.ts";
-import { externalBuilderFor } from "./externalBuilders.ts";
-import { BUILDER_RPC, RECURSIVE_NIX, type ServeBuilder } from "./restriction.ts";
+import { externalBuilderFor } from "./builder/externalBuilders.ts";
+import { BUILDER_RPC, RECURSIVE_NIX, type ServeBuilder } from "./builder/restriction.ts";
 import type { RealiseStore } from "./storePort.ts";
 
 /** Build what is missing, compare with what is there, or replace it. */

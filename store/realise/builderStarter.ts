@@ -3,7 +3,7 @@ import { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { isFromSnapshot, spawnWorker, workerFile } from "../../core/index.ts";
 import { closeDescriptor, openPipe } from "../local/socketCalls.ts";
-import type { BuilderChild, ChildExit, ChildOrder } from "./builderChild.ts";
+import type { BuilderChild, ChildExit, ChildOrder } from "./builder/builderChild.ts";
 
 /** What is to be started; numbers in `stdio` are descriptors of the process that asks, from 0 on. */
 export interface StartOrder extends ChildOrder {

@@ -3,7 +3,11 @@ import { isContentAddressed } from "../format/contentAddress.ts";
 import { openRemoteStore } from "../remote/openRemoteStore.ts";
 import type { NarDownload, RemoteStore } from "../remote/types.ts";
 import type { StorePath, StoreSettings, ValidPathInfo } from "../types.ts";
-import { makeContentAddressed, type ObjectSource, type ObjectTarget } from "./makeContentAddressed.ts";
+import {
+  makeContentAddressed,
+  type ObjectSource,
+  type ObjectTarget,
+} from "./outputs/makeContentAddressed.ts";
 import { realise } from "./realise.ts";
 import { throwFailure } from "./report.ts";
 import type { RealiseStore } from "./storePort.ts";

@@ -2,7 +2,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fsPath } from "../../core/index.ts";
 import { downloadsDir } from "../local/layout.ts";
-import { removeOrphanedBuilds, removeTree } from "./scratch.ts";
+import { removeOrphanedBuilds, removeTree } from "./builder/scratch.ts";
 
 /** Unfinished downloads older than this are not waited for any more. */
 const LEFTOVER_AGE_MS = 7 * 24 * 3600 * 1000;

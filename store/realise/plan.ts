@@ -6,7 +6,7 @@ import type { RemotePathInfo } from "../remote/types.ts";
 import type { BuiltTarget, Derivation, DerivedPath, StorePath } from "../types.ts";
 import { maySubstitute } from "./derivationOptions.ts";
 import { hasDerivation } from "./evalStore.ts";
-import { knownOutputPathsOf } from "./outputPaths.ts";
+import { knownOutputPathsOf } from "./outputs/outputPaths.ts";
 import type { RealiseStore } from "./storePort.ts";
 
 /** What realising would do; made without changing anything. */

@@ -1,6 +1,6 @@
 import { textOfBytes } from "../../core/index.ts";
 import type { BuildRequest } from "./buildRequest.ts";
-import type { OutputPaths } from "./outputPaths.ts";
+import type { OutputPaths } from "./outputs/outputPaths.ts";
 import { runHook } from "./runHook.ts";
 
 /**

@@ -2,22 +2,22 @@ import { availableParallelism } from "node:os";
 import { DevshellError } from "../../core/index.ts";
 import type { BuiltinBuilder, DerivedPath, RealiseOptions } from "../types.ts";
 import { Activities } from "./activities.ts";
-import { BuildGoals, byName } from "./buildGoals.ts";
+import { BuildGoals, byName } from "./goals/buildGoals.ts";
 import { buildenv } from "./builtins/buildenv.ts";
 import { fetchurl } from "./builtins/fetchurl.ts";
 import { unpackChannel } from "./builtins/unpackChannel.ts";
 import { hasDerivation } from "./evalStore.ts";
 import { cleanLeftovers } from "./leftovers.ts";
-import { knownOutputPathsOf, type OutputPaths } from "./outputPaths.ts";
-import { PathGoals } from "./pathGoals.ts";
+import { knownOutputPathsOf, type OutputPaths } from "./outputs/outputPaths.ts";
+import { PathGoals } from "./goals/pathGoals.ts";
 import { planRealisation } from "./plan.ts";
 import { repairPath } from "./repair.ts";
 import { exitStatusOf, type RealiseReport, type RealiseResult } from "./report.ts";
-import type { ServeBuilder } from "./restriction.ts";
-import { Semaphore } from "./semaphore.ts";
+import type { ServeBuilder } from "./builder/restriction.ts";
+import { Semaphore } from "./goals/semaphore.ts";
 import type { RealiseStore } from "./storePort.ts";
-import { SubstituterSet } from "./substituterSet.ts";
-import { Cancelled, Work } from "./work.ts";
+import { SubstituterSet } from "./goals/substituterSet.ts";
+import { Cancelled, Work } from "./goals/work.ts";
 
 export interface RealiseRequestOptions extends RealiseOptions {
   /** Builders that run in this process, by their name after `builtin:`; they come before the store's own. */

@@ -1,9 +1,9 @@
 import { DevshellError } from "../../core/index.ts";
 import type { BuiltTarget, StorePath } from "../types.ts";
 import type { BuildMode } from "./buildRequest.ts";
-import { outputPathsOf, type OutputPaths } from "./outputPaths.ts";
-import type { PathGoals } from "./pathGoals.ts";
-import type { Work } from "./work.ts";
+import { outputPathsOf, type OutputPaths } from "./outputs/outputPaths.ts";
+import type { PathGoals } from "./goals/pathGoals.ts";
+import type { Work } from "./goals/work.ts";
 
 export interface Repairer {
   readonly work: Work;

@@ -1,5 +1,5 @@
 import { DevshellError } from "../../core/index.ts";
-import { Semaphore } from "../realise/semaphore.ts";
+import { Semaphore } from "../realise/goals/semaphore.ts";
 import type { StorePath } from "../types.ts";
 import { queryPaths } from "./queryPaths.ts";
 import type { AddPathOptions, RemotePathInfo, RemoteStore } from "./types.ts";

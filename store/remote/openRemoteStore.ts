@@ -3,10 +3,10 @@ import { LocalStore } from "../local/localStore.ts";
 import { resolveStoreSettings } from "../settings.ts";
 import { ServeStore } from "../ssh/serveStore.ts";
 import type { StoreSettings } from "../types.ts";
-import { openDaemonRemoteStore } from "./daemonRemoteStore.ts";
-import { DaemonStore } from "./daemonStore.ts";
+import { openDaemonRemoteStore } from "./daemonClient/daemonRemoteStore.ts";
+import { DaemonStore } from "./daemonClient/daemonStore.ts";
 import { StoreEndpoint } from "./storeEndpoint.ts";
-import { openBinaryCache } from "./openBinaryCache.ts";
+import { openBinaryCache } from "./binaryCache/openBinaryCache.ts";
 import { parseStoreAddress, type StoreAddress } from "./storeAddress.ts";
 import type { OpenRemoteOptions, RemoteStore } from "./types.ts";
 

@@ -1,5 +1,5 @@
 import { DevshellError } from "../../core/index.ts";
-import { Semaphore } from "../realise/semaphore.ts";
+import { Semaphore } from "../realise/goals/semaphore.ts";
 import type { StorePath } from "../types.ts";
 import { MOST_CLOSURE_PATHS, endlessClosure } from "./closureBound.ts";
 import type { RemotePathInfo, RemoteStore } from "./types.ts";

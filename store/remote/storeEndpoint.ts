@@ -6,7 +6,7 @@ import { readLogFile, writeLogFile } from "../local/logFiles.ts";
 import type { IncomingPathInfo } from "../local/types.ts";
 import type { Store } from "../store.ts";
 import type { Realisation, StorePath, ValidPathInfo } from "../types.ts";
-import { DaemonStore } from "./daemonStore.ts";
+import { DaemonStore } from "./daemonClient/daemonStore.ts";
 import type {
   AddPathOptions,
   AddRealisationOptions,

@@ -4,7 +4,7 @@ import { createConnection, type AddressInfo, type ListenOptions, type Socket } f
 import { performance } from "node:perf_hooks";
 import { DevshellError } from "../../core/index.ts";
 import type { SecretKey } from "../format/narInfo.ts";
-import { Semaphore } from "../realise/semaphore.ts";
+import { Semaphore } from "../realise/goals/semaphore.ts";
 import { textAnswer, type Answer } from "./answer.ts";
 import { CacheRoutes, type ServedStore } from "./cacheRoutes.ts";
 import type { ServedCompression } from "./compressBody.ts";

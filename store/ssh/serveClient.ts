@@ -5,7 +5,7 @@ import type { BuildResult } from "../protocol/buildResult.ts";
 import { ByteSource } from "../protocol/byteSource.ts";
 import { readPaths, writeBasicDerivation } from "../protocol/values.ts";
 import { readNumber, readString, wireError, WireWriter, type Decoder } from "../protocol/wire.ts";
-import { Semaphore } from "../realise/semaphore.ts";
+import { Semaphore } from "../realise/goals/semaphore.ts";
 import type { Derivation, StorePath, ValidPathInfo } from "../types.ts";
 import type { Channel } from "./channel.ts";
 import { MessageSink } from "./messageSink.ts";

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { signAwsRequest, type AwsCredentials } from "../../store/remote/awsSignature.ts";
+import { signAwsRequest, type AwsCredentials } from "../../store/remote/binaryCache/awsSignature.ts";
 import type { DebianTree } from "./debianTree.ts";
 import { ServerProcess, freePort } from "./serverProcess.ts";
 

@@ -13,7 +13,7 @@ import {
 } from "../../store/format/makeDerivation.ts";
 import { LocalStore } from "../../store/local/localStore.ts";
 import { realise, type RealiseReport, type RealiseRequestOptions } from "../../store/realise/index.ts";
-import { removeTree } from "../../store/realise/scratch.ts";
+import { removeTree } from "../../store/realise/builder/scratch.ts";
 import type { RealiseEvent, StoreConfig, StorePath, StoreSettings } from "../../store/types.ts";
 
 export const SYSTEM = "x86_64-linux";

@@ -2,7 +2,7 @@ import { chmodSync, cpSync, existsSync, readFileSync, readdirSync, rmSync, write
 import { describe, expect, it, vi } from "vitest";
 import { realise, type RealiseReport } from "../../store/realise/index.ts";
 import type { RealiseEvent, StoreConfig, StorePath } from "../../store/types.ts";
-import { removeTree } from "../../store/realise/scratch.ts";
+import { removeTree } from "../../store/realise/builder/scratch.ts";
 import { sendBytes, serve, temporaryDirectory } from "./realiseFixture.ts";
 import { DOC, FIXTURES, TEXT, TREE, TestPlace } from "./remote/cacheFixture.ts";
 

@@ -1,6 +1,6 @@
 import { readdirSync, rmSync, truncateSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { removeTree } from "../../store/realise/scratch.ts";
+import { removeTree } from "../../store/realise/builder/scratch.ts";
 import { realise, type RealiseReport } from "../../store/realise/index.ts";
 import { StoreEndpoint, copyPaths, openRemoteStore } from "../../store/remote/index.ts";
 import type { StoreConfig, StorePath } from "../../store/types.ts";

@@ -5,7 +5,7 @@ import { OPAQUE } from "../../protocol/calls.ts";
 import { readPath, writePathInfo } from "../../protocol/values.ts";
 import type { OperationName } from "../../protocol/version.ts";
 import { readNumber, readString } from "../../protocol/wire.ts";
-import type { Restriction } from "../../realise/restriction.ts";
+import type { Restriction } from "../../realise/builder/restriction.ts";
 import type { Operation, Session } from "../session.ts";
 import { framed } from "./adding.ts";
 

@@ -6,13 +6,13 @@ import {
   hashBytes,
   textOfBytes,
   type ByteString,
-} from "../../core/index.ts";
-import { isFixedOutput } from "../format/derivation.ts";
-import { hashPlaceholder } from "../format/makeDerivation.ts";
-import { compareBytes, isDerivationPath } from "../format/storePath.ts";
-import type { Derivation, OutputName, StorePath, StoreSettings, ValidPathInfo } from "../types.ts";
-import { hasNetwork } from "./buildRequest.ts";
-import type { DerivationOptions, Json } from "./derivationOptions.ts";
+} from "../../../core/index.ts";
+import { isFixedOutput } from "../../format/derivation.ts";
+import { hashPlaceholder } from "../../format/makeDerivation.ts";
+import { compareBytes, isDerivationPath } from "../../format/storePath.ts";
+import type { Derivation, OutputName, StorePath, StoreSettings, ValidPathInfo } from "../../types.ts";
+import { hasNetwork } from "../buildRequest.ts";
+import type { DerivationOptions, Json } from "../derivationOptions.ts";
 import { printJson, shellOfStructuredAttrs } from "./structuredAttrs.ts";
 
 /** What the builder is started with. */

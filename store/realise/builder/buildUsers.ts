@@ -2,10 +2,10 @@ import { execFile } from "node:child_process";
 import { chownSync, chmodSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { DevshellError, fsPath } from "../../core/index.ts";
-import { findProgram } from "../../io/index.ts";
-import { FileLock } from "../local/fileLock.ts";
-import type { StoreSettings } from "../types.ts";
+import { DevshellError, fsPath } from "../../../core/index.ts";
+import { findProgram } from "../../../io/index.ts";
+import { FileLock } from "../../local/fileLock.ts";
+import type { StoreSettings } from "../../types.ts";
 import { asUser, type BuilderUser } from "./sandboxMethod.ts";
 
 const FIRST_PAUSE_MS = 20;

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import type { Readable } from "node:stream";
-import { workerFile } from "../../core/index.ts";
+import { workerFile } from "../../../core/index.ts";
 
 export interface ChildExit {
   readonly status: number | null;
@@ -48,12 +48,16 @@ export async function startConfined(
   { program, args, cwd, env, stdio }: ChildOrder,
   confinement: Confinement,
 ): Promise<BuilderChild> {
-  const child = spawn(process.execPath, ["--no-warnings", workerFile("store/realise/becomeBuilder.worker")], {
-    cwd,
-    env: {},
-    stdio: ["ignore", "pipe", "pipe", "pipe", ...stdio.slice(1)],
-    detached: true,
-  });
+  const child = spawn(
+    process.execPath,
+    ["--no-warnings", workerFile("store/realise/builder/becomeBuilder.worker")],
+    {
+      cwd,
+      env: {},
+      stdio: ["ignore", "pipe", "pipe", "pipe", ...stdio.slice(1)],
+      detached: true,
+    },
+  );
   const order = child.stdio[ORDER_FD];
   if (order === undefined || order === null || !("write" in order)) throw new Error("The order has a pipe");
   // Who ended before it was read says so by its exit.

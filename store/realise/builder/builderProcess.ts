@@ -1,12 +1,18 @@
 import { closeSync, openSync } from "node:fs";
 import { constants } from "node:os";
 import type { Readable } from "node:stream";
-import { DevshellError, bytesOfText, quoteForShell, textOfBytes, type ByteString } from "../../core/index.ts";
-import { findProgram } from "../../io/index.ts";
+import {
+  DevshellError,
+  bytesOfText,
+  quoteForShell,
+  textOfBytes,
+  type ByteString,
+} from "../../../core/index.ts";
+import { findProgram } from "../../../io/index.ts";
 import { asUser, type BuilderUser } from "./sandboxMethod.ts";
 import type { BuilderChild } from "./builderChild.ts";
 import type { StartBuilder } from "./confineBuilder.ts";
-import { replaceInherited } from "./inheritedFiles.ts";
+import { replaceInherited } from "../inheritedFiles.ts";
 
 /** What is to be run, as the builder itself sees it. */
 export interface BuilderCommand {

@@ -1,6 +1,6 @@
-import { DevshellError, textOfBytes, type ByteString } from "../../core/index.ts";
-import type { StoreSettings } from "../types.ts";
-import { requireFeature } from "./experimentalFeatures.ts";
+import { DevshellError, textOfBytes, type ByteString } from "../../../core/index.ts";
+import type { StoreSettings } from "../../types.ts";
+import { requireFeature } from "../experimentalFeatures.ts";
 
 /** A program that builds for other systems, in an emulator or elsewhere. */
 export interface ExternalBuilder {

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { bytesOfText, fsPath, textOfBytes, type ByteString } from "../../core/index.ts";
-import type { Derivation, OutputName, StorePath, StoreSettings } from "../types.ts";
+import { bytesOfText, fsPath, textOfBytes, type ByteString } from "../../../core/index.ts";
+import type { Derivation, OutputName, StorePath, StoreSettings } from "../../types.ts";
 import type { BuilderInput } from "./buildEnvironment.ts";
 import { launchDirectly, type BuilderLaunch } from "./builderProcess.ts";
 import type { ExternalBuilder } from "./externalBuilders.ts";

@@ -1,6 +1,6 @@
-import { DevshellError, textOfBytes, type ByteString } from "../../core/index.ts";
-import type { BuildRequest } from "./buildRequest.ts";
-import { runHook } from "./runHook.ts";
+import { DevshellError, textOfBytes, type ByteString } from "../../../core/index.ts";
+import type { BuildRequest } from "../buildRequest.ts";
+import { runHook } from "../runHook.ts";
 
 /**
  * Runs the program of the option `pre-build-hook` with the derivation's path and, for a sandboxed build, its root

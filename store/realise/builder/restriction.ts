@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
-import { DevshellError } from "../../core/index.ts";
-import type { OutputName, StorePath } from "../types.ts";
+import { DevshellError } from "../../../core/index.ts";
+import type { OutputName, StorePath } from "../../types.ts";
 
 /** The system feature by which a derivation asks that its builder may use the store. */
 export const RECURSIVE_NIX = "recursive-nix";

@@ -1,9 +1,9 @@
 import { existsSync, realpathSync } from "node:fs";
 import { chmod, chown, lstat, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
 import { isAbsolute, join, normalize } from "node:path";
-import { DevshellError, fsPath, quoteForShell, type ByteString } from "../../core/index.ts";
-import { findProgram } from "../../io/index.ts";
-import type { StorePath, StoreSettings } from "../types.ts";
+import { DevshellError, fsPath, quoteForShell, type ByteString } from "../../../core/index.ts";
+import { findProgram } from "../../../io/index.ts";
+import type { StorePath, StoreSettings } from "../../types.ts";
 import {
   builderLimits,
   deathSignal,

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { findProgram } from "../../io/index.ts";
+import { findProgram } from "../../../io/index.ts";
 
 /** Who the builder is inside. */
 export const SANDBOX_UID = 1000;

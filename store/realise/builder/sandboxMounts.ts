@@ -1,7 +1,7 @@
 import { lstatSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fsPath, type ByteString } from "../../core/index.ts";
+import { fsPath, type ByteString } from "../../../core/index.ts";
 
 export interface Bind {
   readonly source: ByteString;

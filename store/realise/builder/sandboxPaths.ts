@@ -2,9 +2,9 @@ import { execFile } from "node:child_process";
 import { lstatSync, realpathSync } from "node:fs";
 import { normalize } from "node:path";
 import { promisify } from "node:util";
-import { DevshellError } from "../../core/index.ts";
-import { findProgram } from "../../io/index.ts";
-import type { StoreSettings } from "../types.ts";
+import { DevshellError } from "../../../core/index.ts";
+import { findProgram } from "../../../io/index.ts";
+import type { StoreSettings } from "../../types.ts";
 
 export interface SandboxPath {
   readonly source: string;

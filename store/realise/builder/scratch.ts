@@ -17,14 +17,14 @@ import {
   hashBytes,
   textOfBytes,
   type ByteString,
-} from "../../core/index.ts";
-import { makeStorePath, outputPathName, storePathHashPart } from "../format/storePath.ts";
-import { tryLock } from "../local/fileLock.ts";
-import { deleteLargeTree } from "../local/files.ts";
-import { openIfThere } from "../local/layout.ts";
-import type { OutputName, StorePath } from "../types.ts";
+} from "../../../core/index.ts";
+import { makeStorePath, outputPathName, storePathHashPart } from "../../format/storePath.ts";
+import { tryLock } from "../../local/fileLock.ts";
+import { deleteLargeTree } from "../../local/files.ts";
+import { openIfThere } from "../../local/layout.ts";
+import type { OutputName, StorePath } from "../../types.ts";
 import { BuildUser, shareStoreDir } from "./buildUsers.ts";
-import { derivationLabel, hasNetwork, type BuildRequest } from "./buildRequest.ts";
+import { derivationLabel, hasNetwork, type BuildRequest } from "../buildRequest.ts";
 import { externalBuilderFor } from "./externalBuilders.ts";
 import { sandboxedPath } from "./sandbox.ts";
 import { canBeOthers, inventUser, sandboxObstacle, type BuilderUser } from "./sandboxMethod.ts";

@@ -1,5 +1,5 @@
-import { bytesOfText, quoteForShell, type ByteString } from "../../core/index.ts";
-import { isArray, isObject, type Json } from "./derivationOptions.ts";
+import { bytesOfText, quoteForShell, type ByteString } from "../../../core/index.ts";
+import { isArray, isObject, type Json } from "../derivationOptions.ts";
 
 const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 

@@ -5,7 +5,7 @@ import { DevshellError, fsPath, formatHash, hashBytes, type Hash } from "../../.
 import { decompress, downloadToFile, isNotFound } from "../../../io/index.ts";
 import { restoreNar } from "../../format/narRestore.ts";
 import { downloadsDir } from "../../local/layout.ts";
-import { webSettings } from "../../remote/webSettings.ts";
+import { webSettings } from "../../remote/binaryCache/webSettings.ts";
 import { derivationAttribute } from "../derivationOptions.ts";
 import type { BuiltinBuilder, BuiltinBuilderContext } from "../../types.ts";
 

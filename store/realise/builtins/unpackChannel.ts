@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { DevshellError, fsPath } from "../../../core/index.ts";
 import { derivationAttribute } from "../derivationOptions.ts";
 import { checkReadable } from "./checkReadable.ts";
-import { processText } from "../builderProcess.ts";
+import { processText } from "../builder/builderProcess.ts";
 import { findProgram } from "../../../io/index.ts";
 import type { BuiltinBuilder } from "../../types.ts";
 

@@ -1,11 +1,11 @@
-import { DevshellError } from "../../core/index.ts";
-import { Elsewhere } from "../builders/elsewhere.ts";
-import type { Realise } from "../builders/types.ts";
-import { addressOfOutput } from "../format/contentAddress.ts";
-import { derivationKind } from "../format/derivation.ts";
-import { builtInputsOf, resolveDerivation, shouldResolve } from "../format/resolveDerivation.ts";
-import type { MadeDerivation } from "../format/makeDerivation.ts";
-import { compareBytes, isDerivationPath, storePathName } from "../format/storePath.ts";
+import { DevshellError } from "../../../core/index.ts";
+import { Elsewhere } from "../../builders/elsewhere.ts";
+import type { Realise } from "../../builders/types.ts";
+import { addressOfOutput } from "../../format/contentAddress.ts";
+import { derivationKind } from "../../format/derivation.ts";
+import { builtInputsOf, resolveDerivation, shouldResolve } from "../../format/resolveDerivation.ts";
+import type { MadeDerivation } from "../../format/makeDerivation.ts";
+import { compareBytes, isDerivationPath, storePathName } from "../../format/storePath.ts";
 import type {
   BuiltTarget,
   BuiltinBuilder,
@@ -13,29 +13,29 @@ import type {
   OutputName,
   StorePath,
   ValidPathInfo,
-} from "../types.ts";
-import { buildDerivation } from "./buildDerivation.ts";
+} from "../../types.ts";
+import { buildDerivation } from "../buildDerivation.ts";
 import {
   buildObstacle,
   derivationLabel,
   knownOutputsText,
   type BuildMode,
   type BuildRequest,
-} from "./buildRequest.ts";
-import { maySubstitute, readDerivationOptions } from "./derivationOptions.ts";
-import { hasDerivation } from "./evalStore.ts";
-import { isFeatureOn } from "./experimentalFeatures.ts";
+} from "../buildRequest.ts";
+import { maySubstitute, readDerivationOptions } from "../derivationOptions.ts";
+import { hasDerivation } from "../evalStore.ts";
+import { isFeatureOn } from "../experimentalFeatures.ts";
 import {
   knownOutputPathsOf,
   outputPathsOf,
   selectOutputs,
   type OutputPaths,
   type WantedOutputs,
-} from "./outputPaths.ts";
+} from "../outputs/outputPaths.ts";
 import type { PathGoals } from "./pathGoals.ts";
-import { isDownload } from "./plan.ts";
-import { repairClosure } from "./repair.ts";
-import type { ServeBuilder } from "./restriction.ts";
+import { isDownload } from "../plan.ts";
+import { repairClosure } from "../repair.ts";
+import type { ServeBuilder } from "../builder/restriction.ts";
 import type { Semaphore } from "./semaphore.ts";
 import type { SubstituterSet } from "./substituterSet.ts";
 import { Cancelled, Goals, Unavailable, isFailure, type Work } from "./work.ts";

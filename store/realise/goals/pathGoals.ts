@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { DevshellError } from "../../core/index.ts";
-import { checkAcceptable } from "../format/acceptance.ts";
-import { storePathName } from "../format/storePath.ts";
-import { ABSENT_FILE } from "../remote/checkedFile.ts";
-import type { RemotePathInfo } from "../remote/types.ts";
-import type { StorePath } from "../types.ts";
-import { isIntact } from "./registerBuild.ts";
+import { DevshellError } from "../../../core/index.ts";
+import { checkAcceptable } from "../../format/acceptance.ts";
+import { storePathName } from "../../format/storePath.ts";
+import { ABSENT_FILE } from "../../remote/binaryCache/checkedFile.ts";
+import type { RemotePathInfo } from "../../remote/types.ts";
+import type { StorePath } from "../../types.ts";
+import { isIntact } from "../outputs/registerBuild.ts";
 import type { Semaphore } from "./semaphore.ts";
 import type { Offer, SubstituterSet } from "./substituterSet.ts";
 import { WaitCycle, WaitGraph } from "./waitGraph.ts";

@@ -1,11 +1,11 @@
-import { isAcceptable, trustedKeysOf } from "../format/acceptance.ts";
-import { pathOfContentAddress, type ContentAddress } from "../format/contentAddress.ts";
-import { isRealisationTrusted } from "../format/realisation.ts";
-import { storePathName } from "../format/storePath.ts";
-import { endlessClosure, maxClosurePaths } from "../remote/closureBound.ts";
-import { openRemoteStore } from "../remote/openRemoteStore.ts";
-import type { RemotePathInfo, RemoteStore } from "../remote/types.ts";
-import type { OutputName, Realisation, StorePath, StoreSettings } from "../types.ts";
+import { isAcceptable, trustedKeysOf } from "../../format/acceptance.ts";
+import { pathOfContentAddress, type ContentAddress } from "../../format/contentAddress.ts";
+import { isRealisationTrusted } from "../../format/realisation.ts";
+import { storePathName } from "../../format/storePath.ts";
+import { endlessClosure, maxClosurePaths } from "../../remote/closureBound.ts";
+import { openRemoteStore } from "../../remote/openRemoteStore.ts";
+import type { RemotePathInfo, RemoteStore } from "../../remote/types.ts";
+import type { OutputName, Realisation, StorePath, StoreSettings } from "../../types.ts";
 import { Semaphore } from "./semaphore.ts";
 
 /** A path that a substituter has, by information that may be believed. */

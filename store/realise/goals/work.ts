@@ -1,7 +1,7 @@
-import { DevshellError, type ByteString } from "../../core/index.ts";
-import { writeError } from "../format/narRestore.ts";
-import type { Activities } from "./activities.ts";
-import type { RealiseStore } from "./storePort.ts";
+import { DevshellError, type ByteString } from "../../../core/index.ts";
+import { writeError } from "../../format/narRestore.ts";
+import type { Activities } from "../activities.ts";
+import type { RealiseStore } from "../storePort.ts";
 
 /** Why work that was not at fault ended: something else failed and `keep-going` is off. */
 export class Cancelled extends Error {

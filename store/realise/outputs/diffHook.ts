@@ -1,7 +1,7 @@
-import { textOfBytes, type ByteString } from "../../core/index.ts";
-import type { StoreConfig } from "../types.ts";
-import type { BuildRequest } from "./buildRequest.ts";
-import { runHook } from "./runHook.ts";
+import { textOfBytes, type ByteString } from "../../../core/index.ts";
+import type { StoreConfig } from "../../types.ts";
+import type { BuildRequest } from "../buildRequest.ts";
+import { runHook } from "../runHook.ts";
 
 export interface DiffHookRequest {
   readonly request: Pick<BuildRequest, "drvPath" | "signal" | "onLine">;

@@ -3,12 +3,17 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { hashStream } from "../../core/index.ts";
-import { formatContentAddress } from "../format/contentAddress.ts";
-import { HashRewriter } from "../format/rewrite.ts";
-import { makeFixedOutputPath, sortedPaths, storePathHashPart, storePathName } from "../format/storePath.ts";
-import type { IncomingPathInfo } from "../local/types.ts";
-import type { StorePath } from "../types.ts";
+import { hashStream } from "../../../core/index.ts";
+import { formatContentAddress } from "../../format/contentAddress.ts";
+import { HashRewriter } from "../../format/rewrite.ts";
+import {
+  makeFixedOutputPath,
+  sortedPaths,
+  storePathHashPart,
+  storePathName,
+} from "../../format/storePath.ts";
+import type { IncomingPathInfo } from "../../local/types.ts";
+import type { StorePath } from "../../types.ts";
 
 /** Where store objects are read from: a store of this machine or a binary cache. */
 export interface ObjectSource {

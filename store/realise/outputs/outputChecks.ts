@@ -1,7 +1,7 @@
-import { DevshellError, type ByteString } from "../../core/index.ts";
-import { isStorePath } from "../format/storePath.ts";
-import type { OutputName, StorePath, ValidPathInfo } from "../types.ts";
-import type { DerivationOptions, OutputChecks } from "./derivationOptions.ts";
+import { DevshellError, type ByteString } from "../../../core/index.ts";
+import { isStorePath } from "../../format/storePath.ts";
+import type { OutputName, StorePath, ValidPathInfo } from "../../types.ts";
+import type { DerivationOptions, OutputChecks } from "../derivationOptions.ts";
 
 export interface OutputChecksRequest {
   readonly storeDir: string;

@@ -1,5 +1,5 @@
-import type { Derivation, OutputName, StorePath } from "../types.ts";
-import type { RealiseStore } from "./storePort.ts";
+import type { Derivation, OutputName, StorePath } from "../../types.ts";
+import type { RealiseStore } from "../storePort.ts";
 
 /** Outputs by name; `*` wants all. */
 export type WantedOutputs = readonly OutputName[] | "*";

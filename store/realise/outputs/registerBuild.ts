@@ -1,22 +1,22 @@
 import { lstatSync } from "node:fs";
 import { rename } from "node:fs/promises";
-import { DevshellError, fsPath, hashStream, type ByteString } from "../../core/index.ts";
-import { hashNar } from "../format/nar.ts";
-import { restoreNar } from "../format/narRestore.ts";
-import { signRealisation, type UnsignedRealisation } from "../format/realisation.ts";
-import { outputPathName, storePathHashPart } from "../format/storePath.ts";
-import { contentChunks, hashMismatch } from "../local/contentHash.ts";
-import { canonicalise } from "../local/files.ts";
-import { readSecretKeys } from "../local/secretKeys.ts";
-import type { ScratchOutput } from "../local/types.ts";
-import type { DerivationOutput, OutputName, StorePath, ValidPathInfo } from "../types.ts";
-import { finalPaths, hasNetwork, knownPath, type BuildRequest } from "./buildRequest.ts";
+import { DevshellError, fsPath, hashStream, type ByteString } from "../../../core/index.ts";
+import { hashNar } from "../../format/nar.ts";
+import { restoreNar } from "../../format/narRestore.ts";
+import { signRealisation, type UnsignedRealisation } from "../../format/realisation.ts";
+import { outputPathName, storePathHashPart } from "../../format/storePath.ts";
+import { contentChunks, hashMismatch } from "../../local/contentHash.ts";
+import { canonicalise } from "../../local/files.ts";
+import { readSecretKeys } from "../../local/secretKeys.ts";
+import type { ScratchOutput } from "../../local/types.ts";
+import type { DerivationOutput, OutputName, StorePath, ValidPathInfo } from "../../types.ts";
+import { finalPaths, hasNetwork, knownPath, type BuildRequest } from "../buildRequest.ts";
 import { diffHookOf, runDiffHook } from "./diffHook.ts";
 import { checkOutputs } from "./outputChecks.ts";
 import type { OutputPaths } from "./outputPaths.ts";
 import { hashRewrittenNar, rewrittenNar } from "./rewriteNar.ts";
-import { existsAt, removeTree, type Scratch } from "./scratch.ts";
-import type { RealiseStore } from "./storePort.ts";
+import { existsAt, removeTree, type Scratch } from "../builder/scratch.ts";
+import type { RealiseStore } from "../storePort.ts";
 
 /**
  * Registers what a build left, after all checks.

@@ -1,12 +1,12 @@
-import { DevshellError } from "../../core/index.ts";
-import { parseContentAddress } from "../format/contentAddress.ts";
-import { outputPathName, storePathName } from "../format/storePath.ts";
-import type { DerivationOutput, OutputName, StorePath, ValidPathInfo } from "../types.ts";
-import { knownPath, type BuildRequest } from "./buildRequest.ts";
+import { DevshellError } from "../../../core/index.ts";
+import { parseContentAddress } from "../../format/contentAddress.ts";
+import { outputPathName, storePathName } from "../../format/storePath.ts";
+import type { DerivationOutput, OutputName, StorePath, ValidPathInfo } from "../../types.ts";
+import { knownPath, type BuildRequest } from "../buildRequest.ts";
 import { checkOutputs } from "./outputChecks.ts";
 import type { OutputPaths } from "./outputPaths.ts";
 import { registerRealisation } from "./registerBuild.ts";
-import { BUILDER_RPC } from "./restriction.ts";
+import { BUILDER_RPC } from "../builder/restriction.ts";
 
 /** @throws {DevshellError} `BUILD_REJECTED` where a builder is to say what its outputs are, and they do not follow from their content */
 export function refuseSubmission({ drvPath, derivation, options }: BuildRequest): void {

@@ -1,5 +1,5 @@
-import { hashStream, type ByteString, type Hash } from "../../core/index.ts";
-import { narChunks } from "../format/nar.ts";
+import { hashStream, type ByteString, type Hash } from "../../../core/index.ts";
+import { narChunks } from "../../format/nar.ts";
 
 /** Replacements of equal length, e.g. a scratch path's digest by the final one's. */
 export type Rewrites = ReadonlyMap<ByteString, ByteString>;

@@ -1,21 +1,21 @@
 import { mkdir } from "node:fs/promises";
-import { DevshellError, formatHash, fsPath, hashBytes } from "../../core/index.ts";
-import { decompress, isCompression, type Compression, type TransferOptions } from "../../io/index.ts";
+import { DevshellError, formatHash, fsPath, hashBytes } from "../../../core/index.ts";
+import { decompress, isCompression, type Compression, type TransferOptions } from "../../../io/index.ts";
 import {
   parseNarInfo,
   printNarInfo,
   signPathInfo,
   sortedSignatures,
   type NarInfo,
-} from "../format/narInfo.ts";
-import { parseRealisation, printRealisation, realisationPlace } from "../format/realisation.ts";
-import { sortedPaths, storePathBaseName, storePathHashPart } from "../format/storePath.ts";
-import type { IncomingPathInfo } from "../local/types.ts";
-import type { Realisation, StorePath, StoreSettings, ValidPathInfo } from "../types.ts";
+} from "../../format/narInfo.ts";
+import { parseRealisation, printRealisation, realisationPlace } from "../../format/realisation.ts";
+import { sortedPaths, storePathBaseName, storePathHashPart } from "../../format/storePath.ts";
+import type { IncomingPathInfo } from "../../local/types.ts";
+import type { Realisation, StorePath, StoreSettings, ValidPathInfo } from "../../types.ts";
 import type { CacheFiles } from "./cacheFiles.ts";
 import { CACHE_INFO_FILE, parseCacheInfo, printCacheInfo, type CacheInfo } from "./cacheInfo.ts";
 import type { CacheParameters } from "./cacheParameters.ts";
-import { maxClosurePaths } from "./closureBound.ts";
+import { maxClosurePaths } from "../closureBound.ts";
 import { ABSENT_FILE, invalidFile } from "./checkedFile.ts";
 import type { KnownCache, NarInfoDiskCache } from "./narInfoDiskCache.ts";
 import { debugFilesIn, printNarListing } from "./narListing.ts";
@@ -27,7 +27,7 @@ import type {
   NarDownload,
   RemotePathInfo,
   RemoteStore,
-} from "./types.ts";
+} from "../types.ts";
 
 /** A narinfo or a cache's description is a screenful. */
 const MAX_INFO_BYTES = 1 << 20;

@@ -1,5 +1,5 @@
-import type { ByteString, Hash } from "../../core/index.ts";
-import type { TransferOptions } from "../../io/index.ts";
+import type { ByteString, Hash } from "../../../core/index.ts";
+import type { TransferOptions } from "../../../io/index.ts";
 
 /**
  * Where a binary cache's files lie: a directory, a web server. Names are relative to it: `nix-cache-info`,

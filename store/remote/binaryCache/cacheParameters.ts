@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { normalize } from "node:path/posix";
-import { DevshellError, bytesOfText, fsPath } from "../../core/index.ts";
-import { COMPRESSIONS, isCompression, type Compression } from "../../io/index.ts";
-import { parseSecretKey, type SecretKey } from "../format/narInfo.ts";
-import type { StoreAddress } from "./storeAddress.ts";
+import { DevshellError, bytesOfText, fsPath } from "../../../core/index.ts";
+import { COMPRESSIONS, isCompression, type Compression } from "../../../io/index.ts";
+import { parseSecretKey, type SecretKey } from "../../format/narInfo.ts";
+import type { StoreAddress } from "../storeAddress.ts";
 
 /** What a binary cache's address says beside the place. */
 export interface CacheParameters {

@@ -1,4 +1,4 @@
-import { DevshellError, formatHash, hashStream, type Hash } from "../../core/index.ts";
+import { DevshellError, formatHash, hashStream, type Hash } from "../../../core/index.ts";
 import type { WantedFile } from "./cacheFiles.ts";
 
 /**

@@ -10,9 +10,9 @@ import {
 } from "node:fs";
 import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { DevshellError, bytesOfText, fsPath, type ByteString } from "../../core/index.ts";
-import type { TransferOptions } from "../../io/index.ts";
-import { writeError } from "../format/narRestore.ts";
+import { DevshellError, bytesOfText, fsPath, type ByteString } from "../../../core/index.ts";
+import type { TransferOptions } from "../../../io/index.ts";
+import { writeError } from "../../format/narRestore.ts";
 import type {
   CacheContent,
   CacheFiles,
@@ -22,7 +22,7 @@ import type {
   WriteOptions,
 } from "./cacheFiles.ts";
 import { absentFile, checkedFile, invalidFile } from "./checkedFile.ts";
-import { decodePercents } from "./storeAddress.ts";
+import { decodePercents } from "../storeAddress.ts";
 
 const BUFFER_BYTES = 1 << 20;
 const SMALL_BYTES = 256 << 10;

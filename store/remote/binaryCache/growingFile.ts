@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from "node:fs";
-import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
+import { DevshellError, fsPath, type ByteString } from "../../../core/index.ts";
 
 const BUFFER_BYTES = 256 << 10;
 /** As much of what was written last is handed on as it is: reading it again takes longer than all else but hashing. */

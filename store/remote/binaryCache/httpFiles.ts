@@ -1,7 +1,7 @@
 import { createReadStream, statSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { Readable } from "node:stream";
-import { DevshellError, fsPath, hashBytes, type ByteString } from "../../core/index.ts";
+import { DevshellError, fsPath, hashBytes, type ByteString } from "../../../core/index.ts";
 import {
   compress,
   downloadToFile,
@@ -18,7 +18,7 @@ import {
   type MakeHeaders,
   type TransferOptions,
   type UploadRequest,
-} from "../../io/index.ts";
+} from "../../../io/index.ts";
 import type {
   CacheContent,
   CacheFiles,
@@ -27,7 +27,7 @@ import type {
   WantedFile,
   WriteOptions,
 } from "./cacheFiles.ts";
-import { FileLock } from "../local/fileLock.ts";
+import { FileLock } from "../../local/fileLock.ts";
 import { absentFile, checkFile } from "./checkedFile.ts";
 import { GrowingFile } from "./growingFile.ts";
 

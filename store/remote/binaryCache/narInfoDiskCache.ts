@@ -1,16 +1,16 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { DevshellError, formatHash, parseHash, textOfBytes, type ByteString } from "../../core/index.ts";
-import type { NarInfo } from "../format/narInfo.ts";
-import { jsonOfSignatures, parseSignatures } from "../format/realisation.ts";
+import { DevshellError, formatHash, parseHash, textOfBytes, type ByteString } from "../../../core/index.ts";
+import type { NarInfo } from "../../format/narInfo.ts";
+import { jsonOfSignatures, parseSignatures } from "../../format/realisation.ts";
 import {
   parseStorePath,
   parseStorePathBaseName,
   storePathBaseName,
   storePathHashPart,
   storePathName,
-} from "../format/storePath.ts";
-import { makeDirectories } from "../local/files.ts";
-import type { Realisation, StoreSettings } from "../types.ts";
+} from "../../format/storePath.ts";
+import { makeDirectories } from "../../local/files.ts";
+import type { Realisation, StoreSettings } from "../../types.ts";
 
 /** The tables of Nix's own file of this name, which it shares with us. */
 const FILE = "binary-cache-v8.sqlite";

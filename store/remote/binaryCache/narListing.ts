@@ -1,6 +1,6 @@
-import { textOfBytes, type ByteString } from "../../core/index.ts";
-import { compareBytes } from "../format/storePath.ts";
-import type { NarListing } from "../format/narRestore.ts";
+import { textOfBytes, type ByteString } from "../../../core/index.ts";
+import { compareBytes } from "../../format/storePath.ts";
+import type { NarListing } from "../../format/narRestore.ts";
 
 /** A NAR's `.ls` file, as Nix writes it since 2.35: keys in order, no spaces. */
 export function printNarListing(root: NarListing): string {

@@ -1,14 +1,14 @@
 import { createReadStream, lstatSync, readdirSync, readlinkSync, type Stats } from "node:fs";
 import { copyFile, mkdir, mkdtemp, open, rename, rm, type FileHandle } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { DevshellError, bytesOfText, formatHash, fsPath, type ByteString } from "../../core/index.ts";
-import { listNar, type NarListing } from "../format/narRestore.ts";
-import { compareBytes } from "../format/storePath.ts";
-import type { StorePath } from "../types.ts";
-import { StoreEndpoint } from "./storeEndpoint.ts";
-import { invalidPath } from "./queryPaths.ts";
+import { DevshellError, bytesOfText, formatHash, fsPath, type ByteString } from "../../../core/index.ts";
+import { listNar, type NarListing } from "../../format/narRestore.ts";
+import { compareBytes } from "../../format/storePath.ts";
+import type { StorePath } from "../../types.ts";
+import { StoreEndpoint } from "../storeEndpoint.ts";
+import { invalidPath } from "../queryPaths.ts";
 import { spoolNar, type SpooledNar } from "./spoolNar.ts";
-import type { RemoteStore } from "./types.ts";
+import type { RemoteStore } from "../types.ts";
 
 export type TreeEntry =
   | {

@@ -1,6 +1,6 @@
-import { shownUrl } from "../../io/index.ts";
-import { downloadsDir } from "../local/layout.ts";
-import type { StoreSettings } from "../types.ts";
+import { shownUrl } from "../../../io/index.ts";
+import { downloadsDir } from "../../local/layout.ts";
+import type { StoreSettings } from "../../types.ts";
 import { BinaryCache } from "./binaryCache.ts";
 import { readCacheParameters } from "./cacheParameters.ts";
 import { DirectoryFiles } from "./directoryFiles.ts";
@@ -8,8 +8,8 @@ import { HttpFiles } from "./httpFiles.ts";
 import { NarInfoDiskCache } from "./narInfoDiskCache.ts";
 import { placeOfS3 } from "./s3Address.ts";
 import { s3Put } from "./s3Put.ts";
-import type { StoreAddress } from "./storeAddress.ts";
-import type { OpenRemoteOptions, RemoteStore } from "./types.ts";
+import type { StoreAddress } from "../storeAddress.ts";
+import type { OpenRemoteOptions, RemoteStore } from "../types.ts";
 import { webSettings } from "./webSettings.ts";
 
 /**

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { DevshellError } from "../../core/index.ts";
-import type { MakeHeaders } from "../../io/index.ts";
+import { DevshellError } from "../../../core/index.ts";
+import type { MakeHeaders } from "../../../io/index.ts";
 import { signAwsRequest, type AwsCredentials } from "./awsSignature.ts";
-import type { StoreAddress } from "./storeAddress.ts";
+import type { StoreAddress } from "../storeAddress.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

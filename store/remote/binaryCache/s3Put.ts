@@ -1,6 +1,6 @@
-import { DevshellError } from "../../core/index.ts";
-import { sendContent, upload, type UploadContent, type UploadRequest } from "../../io/index.ts";
-import type { StoreAddress } from "./storeAddress.ts";
+import { DevshellError } from "../../../core/index.ts";
+import { sendContent, upload, type UploadContent, type UploadRequest } from "../../../io/index.ts";
+import type { StoreAddress } from "../storeAddress.ts";
 
 const MIB = 1 << 20;
 const GIB = 2 ** 30;

@@ -1,9 +1,9 @@
 import { open, readdir, rm, type FileHandle } from "node:fs/promises";
-import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
-import { writeError } from "../format/narRestore.ts";
-import { storePathHashPart } from "../format/storePath.ts";
-import { tryLock } from "../local/fileLock.ts";
-import type { StorePath } from "../types.ts";
+import { DevshellError, fsPath, type ByteString } from "../../../core/index.ts";
+import { writeError } from "../../format/narRestore.ts";
+import { storePathHashPart } from "../../format/storePath.ts";
+import { tryLock } from "../../local/fileLock.ts";
+import type { StorePath } from "../../types.ts";
 
 const SPOOL_NAME = /^\.[0-9a-z]{32}\.\d+\.\d+$/;
 

@@ -1,9 +1,9 @@
-import { DevshellError, hashStream, type Hash } from "../../core/index.ts";
-import { compress, type Compression } from "../../io/index.ts";
-import { NarLister, asBuffer, writeError, type NarListing } from "../format/narRestore.ts";
-import { NarReader } from "../format/narReader.ts";
-import { importMismatch } from "../local/contentHash.ts";
-import type { IncomingPathInfo } from "../local/types.ts";
+import { DevshellError, hashStream, type Hash } from "../../../core/index.ts";
+import { compress, type Compression } from "../../../io/index.ts";
+import { NarLister, asBuffer, writeError, type NarListing } from "../../format/narRestore.ts";
+import { NarReader } from "../../format/narReader.ts";
+import { importMismatch } from "../../local/contentHash.ts";
+import type { IncomingPathInfo } from "../../local/types.ts";
 import type { CacheContent } from "./cacheFiles.ts";
 import type { SpoolFile } from "./spoolFile.ts";
 

@@ -1,5 +1,5 @@
-import { netrcHeaders, type ConnectionOptions, type MakeHeaders } from "../../io/index.ts";
-import type { StoreSettings } from "../types.ts";
+import { netrcHeaders, type ConnectionOptions, type MakeHeaders } from "../../../io/index.ts";
+import type { StoreSettings } from "../../types.ts";
 
 /** How the web is asked. */
 export interface WebSettings extends ConnectionOptions {

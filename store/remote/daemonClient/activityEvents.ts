@@ -1,8 +1,15 @@
-import type { ByteString } from "../../core/index.ts";
-import { isStorePath, storePathName } from "../format/storePath.ts";
-import { ACTIVITY, RESULT, VERBOSITY, plain, type Field, type ServerMessage } from "../protocol/messages.ts";
-import { derivationLabel } from "../realise/buildRequest.ts";
-import type { RealiseEvent } from "../types.ts";
+import type { ByteString } from "../../../core/index.ts";
+import { isStorePath, storePathName } from "../../format/storePath.ts";
+import {
+  ACTIVITY,
+  RESULT,
+  VERBOSITY,
+  plain,
+  type Field,
+  type ServerMessage,
+} from "../../protocol/messages.ts";
+import { derivationLabel } from "../../realise/buildRequest.ts";
+import type { RealiseEvent } from "../../types.ts";
 
 /** What a daemon says as it works, as events of realising. */
 export class ActivityEvents {

@@ -1,12 +1,12 @@
-import { DevshellError } from "../../core/index.ts";
-import type { BlockingChannel } from "../protocol/blockingChannel.ts";
-import { FRAMED_NAR_SINCE, TUNNELLED_NAR_SINCE, type Call } from "../protocol/calls.ts";
-import { greetDaemon, type Greeting } from "../protocol/greeting.ts";
-import { heedMessage, readMessage, type ServerMessage } from "../protocol/messages.ts";
-import { NarBoundary } from "../protocol/narBoundary.ts";
-import type { Wire } from "../protocol/values.ts";
-import type { ProtocolVersion } from "../protocol/version.ts";
-import { WireWriter } from "../protocol/wire.ts";
+import { DevshellError } from "../../../core/index.ts";
+import type { BlockingChannel } from "../../protocol/blockingChannel.ts";
+import { FRAMED_NAR_SINCE, TUNNELLED_NAR_SINCE, type Call } from "../../protocol/calls.ts";
+import { greetDaemon, type Greeting } from "../../protocol/greeting.ts";
+import { heedMessage, readMessage, type ServerMessage } from "../../protocol/messages.ts";
+import { NarBoundary } from "../../protocol/narBoundary.ts";
+import type { Wire } from "../../protocol/values.ts";
+import type { ProtocolVersion } from "../../protocol/version.ts";
+import { WireWriter } from "../../protocol/wire.ts";
 
 export interface ClientOptions {
   readonly storeDir: string;

@@ -1,8 +1,8 @@
-import type { ClientSettings } from "../protocol/clientSettings.ts";
-import { VERBOSITY } from "../protocol/messages.ts";
-import type { Wire } from "../protocol/values.ts";
-import { FEATURE } from "../protocol/version.ts";
-import type { StoreConfig } from "../types.ts";
+import type { ClientSettings } from "../../protocol/clientSettings.ts";
+import { VERBOSITY } from "../../protocol/messages.ts";
+import type { Wire } from "../../protocol/values.ts";
+import { FEATURE } from "../../protocol/version.ts";
+import type { StoreConfig } from "../../types.ts";
 
 /** Options that concern evaluation, commands and fetching: a store has no use for them. */
 const NOT_THE_STORES =

@@ -2,11 +2,11 @@ import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { createConnection } from "node:net";
 import { basename, dirname } from "node:path";
-import { DevshellError, bytesOfText } from "../../core/index.ts";
-import { connectSync, socketPair } from "../local/socketCalls.ts";
-import { BlockingChannel } from "../protocol/blockingChannel.ts";
-import { KnownHostsFile } from "../ssh/knownHostsFile.ts";
-import type { DaemonAddress } from "../types.ts";
+import { DevshellError, bytesOfText } from "../../../core/index.ts";
+import { connectSync, socketPair } from "../../local/socketCalls.ts";
+import { BlockingChannel } from "../../protocol/blockingChannel.ts";
+import { KnownHostsFile } from "../../ssh/knownHostsFile.ts";
+import type { DaemonAddress } from "../../types.ts";
 import type { Connection } from "./daemonClient.ts";
 
 const MAX_SOCKET_PATH = 107;

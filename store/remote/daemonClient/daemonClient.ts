@@ -1,13 +1,13 @@
 import type { Readable, Writable } from "node:stream";
 import { once } from "node:events";
-import { ByteSource, endOfStream } from "../protocol/byteSource.ts";
-import { FRAMED_NAR_SINCE, TUNNELLED_NAR_SINCE, type Call } from "../protocol/calls.ts";
-import { greetDaemon, type Greeting } from "../protocol/greeting.ts";
-import { heedMessage, readMessage, type ServerMessage } from "../protocol/messages.ts";
-import { DevshellError } from "../../core/index.ts";
-import { readNar } from "../protocol/readNar.ts";
-import type { Wire } from "../protocol/values.ts";
-import { WireWriter } from "../protocol/wire.ts";
+import { ByteSource, endOfStream } from "../../protocol/byteSource.ts";
+import { FRAMED_NAR_SINCE, TUNNELLED_NAR_SINCE, type Call } from "../../protocol/calls.ts";
+import { greetDaemon, type Greeting } from "../../protocol/greeting.ts";
+import { heedMessage, readMessage, type ServerMessage } from "../../protocol/messages.ts";
+import { DevshellError } from "../../../core/index.ts";
+import { readNar } from "../../protocol/readNar.ts";
+import type { Wire } from "../../protocol/values.ts";
+import { WireWriter } from "../../protocol/wire.ts";
 import type { ClientOptions } from "./blockingClient.ts";
 
 /** Both directions of a connection, and how it ends. */

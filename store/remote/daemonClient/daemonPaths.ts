@@ -1,8 +1,8 @@
-import { DevshellError } from "../../core/index.ts";
-import { isDerivationPath } from "../format/storePath.ts";
-import type { ClosureOptions } from "../local/types.ts";
-import * as calls from "../protocol/calls.ts";
-import type { OutputName, StorePath, ValidPathInfo } from "../types.ts";
+import { DevshellError } from "../../../core/index.ts";
+import { isDerivationPath } from "../../format/storePath.ts";
+import type { ClosureOptions } from "../../local/types.ts";
+import * as calls from "../../protocol/calls.ts";
+import type { OutputName, StorePath, ValidPathInfo } from "../../types.ts";
 import type { BlockingClient } from "./blockingClient.ts";
 
 export interface DaemonPathsOptions {

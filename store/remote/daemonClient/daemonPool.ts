@@ -1,8 +1,8 @@
-import { DevshellError } from "../../core/index.ts";
-import * as calls from "../protocol/calls.ts";
-import type { ServerMessage } from "../protocol/messages.ts";
-import { Semaphore } from "../realise/semaphore.ts";
-import type { DaemonPlace, RealiseEvent, StorePath, StoreSettings } from "../types.ts";
+import { DevshellError } from "../../../core/index.ts";
+import * as calls from "../../protocol/calls.ts";
+import type { ServerMessage } from "../../protocol/messages.ts";
+import { Semaphore } from "../../realise/goals/semaphore.ts";
+import type { DaemonPlace, RealiseEvent, StorePath, StoreSettings } from "../../types.ts";
 import { ActivityEvents } from "./activityEvents.ts";
 import { settingsForDaemon, takesSettings } from "./clientSettings.ts";
 import { openConnection } from "./daemonAddress.ts";

@@ -1,11 +1,17 @@
-import type { TransferOptions } from "../../io/index.ts";
-import type { IncomingPathInfo } from "../local/types.ts";
-import * as calls from "../protocol/calls.ts";
-import { socketPathOf } from "../settings.ts";
-import type { StorePath, StoreSettings, ValidPathInfo } from "../types.ts";
+import type { TransferOptions } from "../../../io/index.ts";
+import type { IncomingPathInfo } from "../../local/types.ts";
+import * as calls from "../../protocol/calls.ts";
+import { socketPathOf } from "../../settings.ts";
+import type { StorePath, StoreSettings, ValidPathInfo } from "../../types.ts";
 import { DaemonPool } from "./daemonPool.ts";
 import { parseDaemonUrl } from "./parseDaemonUrl.ts";
-import type { AddPathOptions, NarDownload, RemotePathInfo, RemoteStore, ValidPathsOptions } from "./types.ts";
+import type {
+  AddPathOptions,
+  NarDownload,
+  RemotePathInfo,
+  RemoteStore,
+  ValidPathsOptions,
+} from "../types.ts";
 
 /** A daemon's store as a source and target of paths: `daemon`, `unix://…`, `ssh-ng://…`. */
 export function openDaemonRemoteStore(settings: StoreSettings, url: string): RemoteStore {

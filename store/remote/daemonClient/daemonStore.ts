@@ -1,21 +1,21 @@
-import { DevshellError, hashBytes, type ByteString } from "../../core/index.ts";
-import { knownOutputPaths } from "../format/derivation.ts";
-import { DerivationHasher, type BuiltElement } from "../format/derivationHasher.ts";
-import type { MadeDerivation } from "../format/makeDerivation.ts";
-import { hashNar, narChunks } from "../format/nar.ts";
-import { parseDerivation } from "../format/parseDerivation.ts";
+import { DevshellError, hashBytes, type ByteString } from "../../../core/index.ts";
+import { knownOutputPaths } from "../../format/derivation.ts";
+import { DerivationHasher, type BuiltElement } from "../../format/derivationHasher.ts";
+import type { MadeDerivation } from "../../format/makeDerivation.ts";
+import { hashNar, narChunks } from "../../format/nar.ts";
+import { parseDerivation } from "../../format/parseDerivation.ts";
 import {
   checkStorePathName,
   derivationNameOfPath,
   makeFixedOutputPath,
   makeTextPath,
   sortedPaths,
-} from "../format/storePath.ts";
-import { fileChunks, hashFlat, hashMismatch } from "../local/contentHash.ts";
-import { rememberAnswers, scanReferences } from "../local/readSource.ts";
-import { readDerivationText } from "../local/derivationText.ts";
-import { addPermanentRoot, indirectRootOf } from "../local/roots.ts";
-import { topologicalSort } from "../local/topologicalSort.ts";
+} from "../../format/storePath.ts";
+import { fileChunks, hashFlat, hashMismatch } from "../../local/contentHash.ts";
+import { rememberAnswers, scanReferences } from "../../local/readSource.ts";
+import { readDerivationText } from "../../local/derivationText.ts";
+import { addPermanentRoot, indirectRootOf } from "../../local/roots.ts";
+import { topologicalSort } from "../../local/topologicalSort.ts";
 import type {
   AddPathOptions,
   AddStreamOptions,
@@ -27,13 +27,13 @@ import type {
   OptimiseResult,
   VerifyOptions,
   VerifyResult,
-} from "../local/types.ts";
-import type { BlockingChannel } from "../protocol/blockingChannel.ts";
-import * as calls from "../protocol/calls.ts";
-import type { ServerMessage } from "../protocol/messages.ts";
-import { FEATURE } from "../protocol/version.ts";
-import { buildLogPath } from "../realise/buildLog.ts";
-import type { Store } from "../store.ts";
+} from "../../local/types.ts";
+import type { BlockingChannel } from "../../protocol/blockingChannel.ts";
+import * as calls from "../../protocol/calls.ts";
+import type { ServerMessage } from "../../protocol/messages.ts";
+import { FEATURE } from "../../protocol/version.ts";
+import { buildLogPath } from "../../realise/buildLog.ts";
+import type { Store } from "../../store.ts";
 import type {
   DaemonPlace,
   Derivation,
@@ -43,7 +43,7 @@ import type {
   StorePath,
   StoreSettings,
   ValidPathInfo,
-} from "../types.ts";
+} from "../../types.ts";
 import { ActivityEvents } from "./activityEvents.ts";
 import { BlockingClient } from "./blockingClient.ts";
 import { settingsForDaemon, takesSettings } from "./clientSettings.ts";

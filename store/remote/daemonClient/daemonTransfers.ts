@@ -1,13 +1,13 @@
-import { DevshellError, hashBytes, type ByteString } from "../../core/index.ts";
-import { formatContentAddress } from "../format/contentAddress.ts";
-import type { MadeDerivation } from "../format/makeDerivation.ts";
-import { narChunks, narOfBytes, type NarFilter } from "../format/nar.ts";
-import { NarReader } from "../format/narReader.ts";
-import { fileChunks } from "../local/contentHash.ts";
-import { MAX_DERIVATION_BYTES } from "../local/derivationText.ts";
-import * as calls from "../protocol/calls.ts";
-import { WireWriter } from "../protocol/wire.ts";
-import type { StorePath } from "../types.ts";
+import { DevshellError, hashBytes, type ByteString } from "../../../core/index.ts";
+import { formatContentAddress } from "../../format/contentAddress.ts";
+import type { MadeDerivation } from "../../format/makeDerivation.ts";
+import { narChunks, narOfBytes, type NarFilter } from "../../format/nar.ts";
+import { NarReader } from "../../format/narReader.ts";
+import { fileChunks } from "../../local/contentHash.ts";
+import { MAX_DERIVATION_BYTES } from "../../local/derivationText.ts";
+import * as calls from "../../protocol/calls.ts";
+import { WireWriter } from "../../protocol/wire.ts";
+import type { StorePath } from "../../types.ts";
 import type { BlockingClient } from "./blockingClient.ts";
 
 /** A `.drv` file's text by its NAR, where the store is elsewhere. @throws {DevshellError} `STORE_READ_FAILED` */

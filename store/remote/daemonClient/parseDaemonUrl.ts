@@ -1,9 +1,9 @@
-import { DevshellError } from "../../core/index.ts";
-import { pinnedHost } from "../ssh/knownHostsFile.ts";
-import { parseSshAddress } from "../ssh/sshAddress.ts";
-import { sshCommandLine } from "../ssh/sshCommandLine.ts";
-import type { DaemonAddress } from "../types.ts";
-import { decodePercents, parametersOf } from "./storeAddress.ts";
+import { DevshellError } from "../../../core/index.ts";
+import { pinnedHost } from "../../ssh/knownHostsFile.ts";
+import { parseSshAddress } from "../../ssh/sshAddress.ts";
+import { sshCommandLine } from "../../ssh/sshCommandLine.ts";
+import type { DaemonAddress } from "../../types.ts";
+import { decodePercents, parametersOf } from "../storeAddress.ts";
 
 /** Where a daemon is that a store's address names, and what else the address says. */
 export interface DaemonUrl {

@@ -1,11 +1,11 @@
-import { DevshellError } from "../../core/index.ts";
-import { storePathName } from "../format/storePath.ts";
-import * as calls from "../protocol/calls.ts";
-import { isSuccess, type BuildResult, type BuildStatus } from "../protocol/buildResult.ts";
-import { plain } from "../protocol/messages.ts";
-import type { RealisePlan } from "../realise/plan.ts";
-import { exitStatusOf, type RealiseReport, type RealiseResult } from "../realise/report.ts";
-import type { DerivedPath, OutputName, RealiseOptions, StorePath } from "../types.ts";
+import { DevshellError } from "../../../core/index.ts";
+import { storePathName } from "../../format/storePath.ts";
+import * as calls from "../../protocol/calls.ts";
+import { isSuccess, type BuildResult, type BuildStatus } from "../../protocol/buildResult.ts";
+import { plain } from "../../protocol/messages.ts";
+import type { RealisePlan } from "../../realise/plan.ts";
+import { exitStatusOf, type RealiseReport, type RealiseResult } from "../../realise/report.ts";
+import type { DerivedPath, OutputName, RealiseOptions, StorePath } from "../../types.ts";
 import type { DaemonClient } from "./daemonClient.ts";
 import type { DaemonStore } from "./daemonStore.ts";
 

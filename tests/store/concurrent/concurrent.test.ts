@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { LocalStore, type StorePath } from "../../../store/index.ts";
-import { removeTree } from "../../../store/realise/scratch.ts";
+import { removeTree } from "../../../store/realise/builder/scratch.ts";
 import { copyPaths } from "../../../store/remote/copyPaths.ts";
 import { openRemoteStore } from "../../../store/remote/openRemoteStore.ts";
 import { StoreEndpoint } from "../../../store/remote/storeEndpoint.ts";

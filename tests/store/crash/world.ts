@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { addGeneration } from "../../../store/local/profiles.ts";
 import { LocalStore } from "../../../store/local/localStore.ts";
-import { removeTree } from "../../../store/realise/scratch.ts";
+import { removeTree } from "../../../store/realise/builder/scratch.ts";
 import { StoreEndpoint, copyPaths, openRemoteStore } from "../../../store/remote/index.ts";
 import type { StoreSettings } from "../../../store/types.ts";
 import { temporaryDirectory, testSettings } from "../realiseFixture.ts";

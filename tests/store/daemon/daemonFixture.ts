@@ -8,8 +8,8 @@ import {
 import { serveConnection } from "../../../store/daemon/serveConnection.ts";
 import type { ServerMessage } from "../../../store/protocol/messages.ts";
 import { LATEST, type ProtocolVersion } from "../../../store/protocol/version.ts";
-import type { Restriction } from "../../../store/realise/restriction.ts";
-import { DaemonClient } from "../../../store/remote/daemonClient.ts";
+import type { Restriction } from "../../../store/realise/builder/restriction.ts";
+import { DaemonClient } from "../../../store/remote/daemonClient/daemonClient.ts";
 import type { Store, StorePath, StoreSettings } from "../../../store/index.ts";
 
 export interface TestConnection extends AsyncDisposable {

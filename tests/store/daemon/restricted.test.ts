@@ -5,7 +5,7 @@ import { narOfBytes } from "../../../store/format/nar.ts";
 import { makeStorePath } from "../../../store/format/storePath.ts";
 import { LocalStore } from "../../../store/local/localStore.ts";
 import * as calls from "../../../store/protocol/calls.ts";
-import { Restriction } from "../../../store/realise/restriction.ts";
+import { Restriction } from "../../../store/realise/builder/restriction.ts";
 import type { StorePath, ValidPathInfo } from "../../../store/types.ts";
 import { TestDirectory } from "../testStore.ts";
 import { connect, shellDerivation, type TestConnection } from "./daemonFixture.ts";

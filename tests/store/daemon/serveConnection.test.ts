@@ -10,7 +10,7 @@ import * as calls from "../../../store/protocol/calls.ts";
 import type { ClientSettings } from "../../../store/protocol/clientSettings.ts";
 import { LATEST, OPERATION } from "../../../store/protocol/version.ts";
 import { WireWriter } from "../../../store/protocol/wire.ts";
-import { DaemonClient } from "../../../store/remote/daemonClient.ts";
+import { DaemonClient } from "../../../store/remote/daemonClient/daemonClient.ts";
 import type { StorePath, StoreSettings, ValidPathInfo } from "../../../store/types.ts";
 import { TestDirectory } from "../testStore.ts";
 import { connect, shellDerivation, streams, version } from "./daemonFixture.ts";

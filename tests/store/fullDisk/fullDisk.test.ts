@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { LocalStore, type StorePath } from "../../../store/index.ts";
-import { removeTree } from "../../../store/realise/scratch.ts";
+import { removeTree } from "../../../store/realise/builder/scratch.ts";
 import { copyPaths } from "../../../store/remote/copyPaths.ts";
 import { openRemoteStore } from "../../../store/remote/openRemoteStore.ts";
 import { StoreEndpoint } from "../../../store/remote/storeEndpoint.ts";

@@ -5,7 +5,7 @@ import { formatContentAddress, parseContentAddress } from "../../../store/format
 import { parseNarInfo, parsePublicKey, printNarInfo, verifyText } from "../../../store/format/narInfo.ts";
 import { parseDrvOutput, parseRealisation, printRealisation } from "../../../store/format/realisation.ts";
 import { parseStorePath } from "../../../store/format/storePath.ts";
-import { parseCacheInfo } from "../../../store/remote/cacheInfo.ts";
+import { parseCacheInfo } from "../../../store/remote/binaryCache/cacheInfo.ts";
 import type { StorePath } from "../../../store/types.ts";
 import { FIXTURES, PUBLIC_KEY } from "../remote/cacheFixture.ts";
 import type { FuzzTarget } from "./target.ts";

@@ -6,7 +6,7 @@ import { NAR_TOKENS, narChunks, narString } from "../../../store/format/nar.ts";
 import { NarReader, type NarHandler } from "../../../store/format/narReader.ts";
 import { NarLister, NarRestorer } from "../../../store/format/narRestore.ts";
 import { deleteTree } from "../../../store/local/files.ts";
-import { printNarListing } from "../../../store/remote/narListing.ts";
+import { printNarListing } from "../../../store/remote/binaryCache/narListing.ts";
 import type { Random } from "../mutate.ts";
 import type { FuzzTarget } from "./target.ts";
 

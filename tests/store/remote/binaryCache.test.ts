@@ -12,7 +12,7 @@ import { describe, expect, it } from "vitest";
 import { formatKey, generateSecretKey, publicKeyOf } from "../../../store/format/narInfo.ts";
 import { copyPaths } from "../../../store/remote/copyPaths.ts";
 import { openRemoteStore } from "../../../store/remote/openRemoteStore.ts";
-import { SpoolFile } from "../../../store/remote/spoolFile.ts";
+import { SpoolFile } from "../../../store/remote/binaryCache/spoolFile.ts";
 import type { StorePath } from "../../../store/types.ts";
 import { DOC, FIXTURES, PUBLIC_KEY, TEXT, TREE, TestPlace } from "./cacheFixture.ts";
 

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { LocalStore } from "../../../store/local/localStore.ts";
-import { removeTree } from "../../../store/realise/scratch.ts";
+import { removeTree } from "../../../store/realise/builder/scratch.ts";
 import { StoreEndpoint } from "../../../store/remote/storeEndpoint.ts";
 import type { StoreConfig, StorePath, StoreSettings } from "../../../store/types.ts";
 import { temporaryDirectory, testSettings } from "../realiseFixture.ts";

@@ -12,7 +12,7 @@ import { openRemoteStore } from "../../../store/remote/openRemoteStore.ts";
 import { StoreEndpoint } from "../../../store/remote/storeEndpoint.ts";
 import type { StorePath } from "../../../store/types.ts";
 import { TestStore, serve, temporaryDirectory, type TestServer } from "../realiseFixture.ts";
-import { removeTree } from "../../../store/realise/scratch.ts";
+import { removeTree } from "../../../store/realise/builder/scratch.ts";
 
 const NAR = narOfBytes(Buffer.from("content"));
 const MEGABYTE = 1 << 20;
