@@ -12,7 +12,7 @@ import { findProgram } from "../../../io/index.ts";
 import { asUser, type BuilderUser } from "./sandboxMethod.ts";
 import type { BuilderChild } from "./builderChild.ts";
 import type { StartBuilder } from "./confineBuilder.ts";
-import { replaceInherited } from "../inheritedFiles.ts";
+import { replaceInherited } from "./inheritedFiles.ts";
 
 /** What is to be run, as the builder itself sees it. */
 export interface BuilderCommand {

@@ -1,7 +1,7 @@
 import { DevshellError } from "../../../core/index.ts";
 import type { StoreSettings } from "../../types.ts";
 import { startChild, startConfined, type BuilderChild, type ChildOrder } from "./builderChild.ts";
-import { BuilderStarter } from "../builderStarter.ts";
+import { BuilderStarter } from "./builderStarter.ts";
 import { canScopeSockets, filterObstacle } from "./filterCalls.ts";
 
 export type StartBuilder = (order: ChildOrder) => Promise<BuilderChild>;

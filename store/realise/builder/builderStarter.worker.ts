@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
-import { filterCalls, hideFiles } from "./builder/filterCalls.ts";
+import { filterCalls, hideFiles } from "./filterCalls.ts";
 import type { StartOrder, ThreadReport } from "./builderStarter.ts";
 
 /*

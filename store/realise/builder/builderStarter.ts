@@ -1,9 +1,9 @@
 import { fork } from "node:child_process";
 import { Socket } from "node:net";
 import type { Readable } from "node:stream";
-import { isFromSnapshot, spawnWorker, workerFile } from "../../core/index.ts";
-import { closeDescriptor, openPipe } from "../local/socketCalls.ts";
-import type { BuilderChild, ChildExit, ChildOrder } from "./builder/builderChild.ts";
+import { isFromSnapshot, spawnWorker, workerFile } from "../../../core/index.ts";
+import { closeDescriptor, openPipe } from "../../local/socketCalls.ts";
+import type { BuilderChild, ChildExit, ChildOrder } from "./builderChild.ts";
 
 /** What is to be started; numbers in `stdio` are descriptors of the process that asks, from 0 on. */
 export interface StartOrder extends ChildOrder {
@@ -126,7 +126,7 @@ export class BuilderStarter {
 
 let current: Promise<BuilderStarter> | undefined;
 
-const ENTRY = "store/realise/builderStarter.worker";
+const ENTRY = "store/realise/builder/builderStarter.worker";
 
 function startThread(): Helper {
   const worker = spawnWorker(ENTRY);
