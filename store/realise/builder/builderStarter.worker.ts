@@ -10,6 +10,8 @@ import type { StartOrder, ThreadReport } from "./builderStarter.ts";
  */
 
 const port = parentPort;
+/** Noted at once: were it to end, another would be our parent. */
+const asker = process.ppid;
 const report = (message: ThreadReport): void => {
   if (port === null) process.send?.(message);
   else port.postMessage(message);
@@ -42,5 +44,5 @@ function start({ id, program, args, cwd, env, stdio }: StartOrder): void {
 
 /** A pipe that the process which asks has open for writing. */
 function openOfParent(fd: number | "ignore"): number {
-  return openSync(`/proc/${process.ppid}/fd/${fd}`, "w");
+  return openSync(`/proc/${asker}/fd/${fd}`, "w");
 }
