@@ -291,6 +291,20 @@ describe("downloads of NARs", () => {
     return { server, path, file };
   }
 
+  /** Sends two megabytes of a file, and no more. @returns when nobody reads it any more */
+  function sendsBeginning(server: FileServer, file: string): Promise<void> {
+    const bytes = server.files.get(file)!;
+    const closed = Promise.withResolvers<void>();
+    server.intercept = (request, response) => {
+      if (request.url !== file || request.method !== "GET") return false;
+      response.writeHead(200, { "content-length": bytes.length });
+      response.write(bytes.subarray(0, 2 << 20));
+      response.on("close", () => closed.resolve());
+      return true;
+    };
+    return closed.promise;
+  }
+
   /** The one file that is being downloaded. */
   function downloadOf(u: TestPlace): string {
     const directory = `${u.dir}/state/devshell/downloads`;
@@ -357,21 +371,13 @@ describe("downloads of NARs", () => {
     await using t = new TestPlace();
     const { server, path, file } = await largeCache(t);
     await using _server = server;
-    const bytes = server.files.get(file)!;
-    const closed = Promise.withResolvers<void>();
-    server.intercept = (request, response) => {
-      if (request.url !== file || request.method !== "GET") return false;
-      response.writeHead(200, { "content-length": bytes.length });
-      response.write(bytes.subarray(0, 2 << 20));
-      response.on("close", () => closed.resolve());
-      return true;
-    };
+    const closed = sendsBeginning(server, file);
     await using u = new TestPlace();
     await using source = await openRemoteStore(u.settings, server.url);
     const download = await source.openNar((await source.query(path))!, {});
     for await (const _ of download.nar) break;
     await download.discard();
-    await closed.promise;
+    await closed;
     expect(readdirSync(`${u.dir}/state/devshell/downloads`)).toEqual([]);
   });
 
@@ -421,20 +427,12 @@ describe("downloads of NARs", () => {
     await using t = new TestPlace();
     const { server, path, file } = await largeCache(t);
     await using _server = server;
-    const bytes = server.files.get(file)!;
-    const closed = Promise.withResolvers<void>();
-    server.intercept = (request, response) => {
-      if (request.url !== file || request.method !== "GET") return false;
-      response.writeHead(200, { "content-length": bytes.length });
-      response.write(bytes.subarray(0, 2 << 20));
-      response.on("close", () => closed.resolve());
-      return true;
-    };
+    const closed = sendsBeginning(server, file);
     await using u = new TestPlace();
     await using source = await openRemoteStore(u.settings, server.url);
     const { nar } = await source.openNar((await source.query(path))!, {});
     for await (const _ of nar) break;
-    await closed.promise;
+    await closed;
     expect(readdirSync(`${u.dir}/state/devshell/downloads`)).toHaveLength(1);
   });
 
