@@ -1,9 +1,8 @@
 import { hashBytes, type ByteString } from "../../core/index.ts";
-import { formatContentAddress } from "../format/contentAddress.ts";
 import type { MadeDerivation } from "../format/makeDerivation.ts";
-import { narOfBytes } from "../format/nar.ts";
 import { restoreCanonical } from "../format/narRestore.ts";
 import { makeTextPath, sortedPaths } from "../format/storePath.ts";
+import { textObject } from "../format/textObject.ts";
 import type { StorePath, ValidPathInfo } from "../types.ts";
 import type { StoreAccess } from "./access.ts";
 import { PathLocks } from "./fileLock.ts";
@@ -48,16 +47,7 @@ function writeText(
   bytes: Buffer,
   references: readonly StorePath[],
 ): ValidPathInfo {
-  const nar = narOfBytes(bytes);
+  const { nar, info } = textObject(path, bytes, references);
   restoreCanonical(scratch, nar);
-  return {
-    path,
-    narHash: hashBytes("sha256", nar),
-    narSizeBytes: nar.length,
-    references,
-    registrationTime: 0,
-    isUltimate: false,
-    signatures: [],
-    contentAddress: formatContentAddress({ method: "text", hash: hashBytes("sha256", bytes) }),
-  };
+  return info;
 }

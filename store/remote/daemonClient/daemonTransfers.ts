@@ -1,8 +1,8 @@
-import { DevshellError, hashBytes, type ByteString } from "../../../core/index.ts";
-import { formatContentAddress } from "../../format/contentAddress.ts";
+import { DevshellError, type ByteString } from "../../../core/index.ts";
 import type { MadeDerivation } from "../../format/makeDerivation.ts";
-import { narChunks, narOfBytes, type NarFilter } from "../../format/nar.ts";
+import { narChunks, type NarFilter } from "../../format/nar.ts";
 import { NarReader } from "../../format/narReader.ts";
+import { textObject } from "../../format/textObject.ts";
 import { fileChunks } from "../../local/contentHash.ts";
 import { MAX_DERIVATION_BYTES } from "../../local/derivationText.ts";
 import * as calls from "../../protocol/calls.ts";
@@ -78,18 +78,8 @@ function* batchFrames(storeDir: string, batch: readonly MadeDerivation[]): Gener
   const writer = new WireWriter();
   yield writer.number(batch.length).take();
   for (const { drvPath, contents, references } of batch) {
-    const bytes = Buffer.from(contents, "latin1");
-    const nar = narOfBytes(bytes);
-    calls.describeInBatch(writer, storeDir, {
-      path: drvPath,
-      narHash: hashBytes("sha256", nar),
-      narSizeBytes: nar.length,
-      references,
-      registrationTime: 0,
-      isUltimate: false,
-      signatures: [],
-      contentAddress: formatContentAddress({ method: "text", hash: hashBytes("sha256", bytes) }),
-    });
+    const { nar, info } = textObject(drvPath, Buffer.from(contents, "latin1"), references);
+    calls.describeInBatch(writer, storeDir, info);
     yield writer.take();
     yield nar;
   }
