@@ -24,6 +24,7 @@ export {
 export { NIX_VERSION } from "./nixVersion.ts";
 export { packageRoot } from "./packageRoot.ts";
 export { quoteForShell } from "./quoteForShell.ts";
+export { shownUrl, withoutLogins } from "./shownUrl.ts";
 export {
   WorkerPool,
   isFromSnapshot,

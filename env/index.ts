@@ -52,4 +52,4 @@ export { instantiateDerivations } from "./instantiateSpec.ts";
 export { StoreContext, createStoreContext, type ContextEvent } from "./storeContext.ts";
 export * from "./flake/index.ts";
 export { homeDirectory, stateHome, userExpressions, usesXdg } from "./userDirectories.ts";
-export { prefetchFile, type PrefetchRequest } from "./fetch/index.ts";
+export { gitAddress, prefetchFile, type PrefetchRequest } from "./fetch/index.ts";

@@ -4,7 +4,6 @@ export { findInPath, findProgram, isProgram } from "./findProgram.ts";
 export { netrcHeaders, parseNetrc } from "./netrc.ts";
 export { mayBeTold, parseUrl, type MakeHeaders } from "./openUrl.ts";
 export type { ConnectionOptions } from "./sendRequest.ts";
-export { shownUrl } from "./shownUrl.ts";
 export {
   downloadToFile,
   downloadUnhashed,

@@ -1,11 +1,10 @@
 import { open, stat, type FileHandle } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { fileURLToPath } from "node:url";
-import { DevshellError } from "../core/index.ts";
+import { DevshellError, shownUrl } from "../core/index.ts";
 import { decompress, isCompression, type Compression } from "./decompress.ts";
 import { commonRefusal, decimalHeader, readRefusal } from "./refusal.ts";
 import { PassingError, sendRequest, type ConnectionOptions } from "./sendRequest.ts";
-import { shownUrl } from "./shownUrl.ts";
 
 /** What a server, or a file, answered. */
 export interface Answer {

@@ -1,9 +1,8 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { Readable } from "node:stream";
-import { DevshellError } from "../core/index.ts";
+import { DevshellError, shownUrl } from "../core/index.ts";
 import { agentFor, type AgentOptions } from "./agents.ts";
-import { shownUrl } from "./shownUrl.ts";
 
 /** How servers are reached; what is not said is as usual. */
 export interface ConnectionOptions extends AgentOptions {

@@ -1,9 +1,8 @@
 import { open, rm, stat, type FileHandle } from "node:fs/promises";
-import { DevshellError, fsPath, hashStream, type Hash, type HashAlgorithm } from "../core/index.ts";
+import { DevshellError, fsPath, hashStream, type Hash, type HashAlgorithm, shownUrl } from "../core/index.ts";
 import { openUrl, type Answer, type RequestHeaders } from "./openUrl.ts";
 import { withRetries, type RetryOptions } from "./retry.ts";
 import { PassingError, type ConnectionOptions } from "./sendRequest.ts";
-import { shownUrl } from "./shownUrl.ts";
 
 export interface TransferOptions extends Pick<RetryOptions, "signal" | "onRetry"> {
   readonly onProgress?: ((doneBytes: number, totalBytes: number | undefined) => void) | undefined;

@@ -1,12 +1,11 @@
 import { createReadStream } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
-import { DevshellError, fsPath, type ByteString } from "../core/index.ts";
+import { DevshellError, fsPath, type ByteString, shownUrl } from "../core/index.ts";
 import { dropBody, mayBeTold, parseUrl, type MakeHeaders } from "./openUrl.ts";
 import { commonRefusal, readRefusal } from "./refusal.ts";
 import { withRetries } from "./retry.ts";
 import { sendRequest, type ConnectionOptions } from "./sendRequest.ts";
-import { shownUrl } from "./shownUrl.ts";
 import type { TransferOptions } from "./transfer.ts";
 
 /** What is sent: it can be read again where a try fails. */

@@ -2,8 +2,8 @@ import { existsSync, mkdtempSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { DevshellError, bytesOfText, textOfBytes } from "../../core/index.ts";
-import { downloadToFile, shownUrl } from "../../io/index.ts";
+import { DevshellError, bytesOfText, textOfBytes, shownUrl } from "../../core/index.ts";
+import { downloadToFile } from "../../io/index.ts";
 import { parseFlakeReference } from "../../lang/index.ts";
 import { deleteTree, webSettings, type StorePath } from "../../store/index.ts";
 import { downloadRecordFile, readDownload, writeDownload } from "./downloadRecord.ts";
@@ -114,7 +114,7 @@ function checkedFile(url: string, isArchive: boolean): string {
   } catch {
     throw new DevshellError(
       "FETCH_FAILED",
-      `tarball '${url}' must use an absolute path. The 'file' scheme does not support relative paths.`,
+      `tarball '${shownUrl(url)}' must use an absolute path. The 'file' scheme does not support relative paths.`,
     );
   }
   const what = isArchive ? "tarball" : "file";

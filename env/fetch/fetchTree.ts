@@ -1,4 +1,11 @@
-import { DevshellError, formatHash, parseHash, textOfBytes, type ByteString } from "../../core/index.ts";
+import {
+  DevshellError,
+  formatHash,
+  parseHash,
+  textOfBytes,
+  type ByteString,
+  shownUrl,
+} from "../../core/index.ts";
 import { makeFixedOutputPath } from "../../store/index.ts";
 import { fetchFileTree, fetchTarballTree } from "./downloads.ts";
 import { fetchForgeTree, isForge } from "./forges.ts";
@@ -61,7 +68,7 @@ function finishTree(
   if (expected !== undefined && expected !== narHash)
     throw new DevshellError(
       "FETCH_HASH_MISMATCH",
-      `NAR hash mismatch in input '${textOfBytes(reference)}', expected '${expected}' but got '${narHash}'`,
+      `NAR hash mismatch in input '${textOfBytes(shownUrl(reference))}', expected '${expected}' but got '${narHash}'`,
       { exitStatus: 102 },
     );
   if (context.isFinal === true)

@@ -1,4 +1,4 @@
-import { DevshellError, textOfBytes } from "../../core/index.ts";
+import { DevshellError, textOfBytes, shownUrl } from "../../core/index.ts";
 import { fetchBytes } from "../../io/index.ts";
 import { accessHeaders } from "./accessTokens.ts";
 import { downloadTree } from "./downloads.ts";
@@ -134,7 +134,9 @@ async function askJson(url: string, ask: Ask): Promise<unknown> {
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {
-    throw new DevshellError("FETCH_FORGE", `Cannot read the answer of '${url}': it is no JSON`, { cause });
+    throw new DevshellError("FETCH_FORGE", `Cannot read the answer of '${shownUrl(url)}': it is no JSON`, {
+      cause,
+    });
   }
 }
 

@@ -1,7 +1,14 @@
 import { existsSync, mkdtempSync, rmSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { DevshellError, bytesOfText, fsPath, textOfBytes, type ByteString } from "../../core/index.ts";
+import {
+  DevshellError,
+  bytesOfText,
+  fsPath,
+  textOfBytes,
+  type ByteString,
+  shownUrl,
+} from "../../core/index.ts";
 import { fixGitUrl, parseUrl } from "../../lang/index.ts";
 import { exportCommit } from "./exportCommit.ts";
 import { cachedRevision, defaultRefOf } from "./gitCache.ts";
@@ -72,7 +79,7 @@ async function defaultRef(
 export function locate(url: ByteString): GitLocation {
   const { scheme, authority, path } = parseUrl(url);
   if ((authority ?? "").replace(/^[^@]*@/, "").startsWith("-"))
-    throw new DevshellError("FETCH_GIT", `Cannot fetch '${url}': its host begins with a dash`);
+    throw new DevshellError("FETCH_GIT", `Cannot fetch '${shownUrl(url)}': its host begins with a dash`);
   const withoutDir = url.replace(/([?&])dir=[^&]*&?/, "$1").replace(/[?&]$/, "");
   if (scheme !== "file") return { kind: "remote", url: textOfBytes(withoutDir) };
   const directory = resolve(gitPath(path));
@@ -176,12 +183,13 @@ async function exportWithSubmodules(
     exportIgnore: attributes.get("exportIgnore") === true,
   });
   if (attributes.get("submodules") !== true) return;
-  for (const submodule of await submodulesOf(directory, rev, signal)) {
+  const origin = location.kind === "remote" ? location.url : undefined;
+  for (const submodule of await submodulesOf(directory, rev, origin, signal)) {
     const from = locate(fixGitUrl(submodule.url));
     if (location.kind === "remote" && !location.url.startsWith("file:") && isOnThisMachine(from))
       throw new DevshellError(
         "FETCH_GIT",
-        `Cannot fetch submodule '${submodule.path}' of '${location.url}': it points into this machine`,
+        `Cannot fetch submodule '${submodule.path}' of '${shownUrl(location.url)}': it points into this machine`,
       );
     const inner: InputAttributes = new Map<string, string | boolean>([
       ["rev", submodule.rev],

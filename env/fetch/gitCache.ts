@@ -1,8 +1,17 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { DevshellError, bytesOfText, encodeNix32, hashBytes, textOfBytes } from "../../core/index.ts";
+import {
+  DevshellError,
+  bytesOfText,
+  encodeNix32,
+  hashBytes,
+  textOfBytes,
+  shownUrl,
+} from "../../core/index.ts";
 import { cacheDirectory } from "../cache/recordPaths.ts";
+import { gitAddress } from "./gitLogin.ts";
 import { NETWORK_TIMEOUT_MS, runGit, tryGit } from "./runGit.ts";
+import { splitLogin } from "./splitLogin.ts";
 import { ttlMs, type FetchContext } from "./types.ts";
 
 export interface RevisionRequest {
@@ -52,12 +61,12 @@ export async function cachedRevision(
     if (known === undefined || signal.aborted || !(error instanceof DevshellError)) throw error;
     context.warn(error.message);
     context.warn(
-      `could not update local clone of Git repository '${url}'; continuing with the most recent version`,
+      `could not update local clone of Git repository '${shownUrl(url)}'; continuing with the most recent version`,
     );
   }
   const rev = await commitOf(directory, full, signal);
   if (rev === undefined)
-    throw new DevshellError("FETCH_GIT", `Cannot find Git ref '${ref}' in repository '${url}'`);
+    throw new DevshellError("FETCH_GIT", `Cannot find Git ref '${ref}' in repository '${shownUrl(url)}'`);
   return { directory, rev };
 }
 
@@ -68,8 +77,7 @@ async function openClone(url: string, shallow: boolean, signal: AbortSignal): Pr
     mkdirSync(directory, { recursive: true });
     await runGit(["init", "--quiet", "--bare", "--template=", "--", directory], { signal });
   }
-  // submodules' relative addresses are resolved against it
-  await runGit(["-C", directory, "config", "remote.origin.url", url], { signal });
+  await runGit(["-C", directory, "config", "remote.origin.url", splitLogin(url).url], { signal });
   return directory;
 }
 
@@ -115,7 +123,7 @@ async function fetchRevision(
     throw failure;
   throw new DevshellError(
     "FETCH_GIT",
-    `Cannot find Git revision '${rev}' in ref '${ref ?? "HEAD"}' of repository '${url}'! Please make sure that the rev exists on the ref you've specified or add allRefs = true; to fetchGit.`,
+    `Cannot find Git revision '${rev}' in ref '${ref ?? "HEAD"}' of repository '${shownUrl(url)}'! Please make sure that the rev exists on the ref you've specified or add allRefs = true; to fetchGit.`,
   );
 }
 
@@ -137,7 +145,8 @@ async function fetchInto(
     "--update-head-ok",
     ...depth,
   ];
-  await runGit([...args, "--", url, refspec], { signal, timeoutMs: NETWORK_TIMEOUT_MS });
+  const { url: address, env } = gitAddress(url);
+  await runGit([...args, "--", address, refspec], { signal, env, timeoutMs: NETWORK_TIMEOUT_MS });
 }
 
 /** The ref that is fetched from a server where none is named. */
@@ -151,14 +160,17 @@ async function defaultRef(url: string, stamps: Stamps, context: FetchContext): P
   const known = stamps.head;
   if (known !== undefined && Date.now() - (stamps.fetchedAtMs[known] ?? 0) < ttlMs(context)) return known;
   const { signal } = context;
-  const answer = await tryGit(["ls-remote", "--symref", "--", url, "HEAD"], { signal });
+  const { url: address, env } = gitAddress(url);
+  const answer = await tryGit(["ls-remote", "--symref", "--", address, "HEAD"], { signal, env });
   const match = /^ref: (refs\/[^\t\n]+)\tHEAD$/m.exec(answer ?? "");
   if (match !== null) return textOfBytes(match[1]!);
   if (known !== undefined) {
-    context.warn(`could not get HEAD ref for repository '${url}'; using expired cached ref '${known}'`);
+    context.warn(
+      `could not get HEAD ref for repository '${shownUrl(url)}'; using expired cached ref '${known}'`,
+    );
     return known;
   }
-  context.warn(`could not read HEAD ref from repo at '${url}', using 'master'`);
+  context.warn(`could not read HEAD ref from repo at '${shownUrl(url)}', using 'master'`);
   return "master";
 }
 

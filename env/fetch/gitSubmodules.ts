@@ -1,4 +1,4 @@
-import { DevshellError, bytesOfText, type ByteString } from "../../core/index.ts";
+import { DevshellError, bytesOfText, type ByteString, shownUrl } from "../../core/index.ts";
 import { runGit, tryGit } from "./runGit.ts";
 
 export interface Submodule {
@@ -13,6 +13,8 @@ export interface Submodule {
 export async function submodulesOf(
   directory: string,
   rev: string,
+  /** What their relative addresses are resolved against, if not what the repository's own `origin` says. */
+  from: string | undefined,
   signal: AbortSignal,
 ): Promise<Submodule[]> {
   const config = await tryGit(["-C", directory, "config", "--blob", `${rev}:.gitmodules`, "--list", "-z"], {
@@ -25,7 +27,7 @@ export async function submodulesOf(
     if (match !== null) links.set(match[2]!, match[1]!);
   }
   if (links.size === 0 || config === undefined) return [];
-  const origin = await originOf(directory, signal);
+  const origin = from === undefined ? await originOf(directory, signal) : bytesOfText(from);
   const submodules: Submodule[] = [];
   for (const { path, url, branch } of parseModules(config)) {
     const linked = links.get(path);
@@ -79,7 +81,10 @@ export function resolveUrl(origin: ByteString, url: ByteString): ByteString {
     if (rest === ".." || rest.startsWith("../")) {
       const at = Math.max(base.lastIndexOf("/"), base.lastIndexOf(":"));
       if (at < 0 || separator === ":")
-        throw new DevshellError("FETCH_GIT", `Cannot find submodule '${url}' beside '${origin}'`);
+        throw new DevshellError(
+          "FETCH_GIT",
+          `Cannot find submodule '${shownUrl(url)}' beside '${shownUrl(origin)}'`,
+        );
       separator = base.charAt(at); // `host:path` keeps its colon
       base = base.slice(0, at);
       rest = rest.slice(3);

@@ -1,6 +1,7 @@
 export { downloadRecordFile, readDownload, writeDownload } from "./downloadRecord.ts";
 export { fetchTree, fetchTreeNow } from "./fetchTree.ts";
 export { countRevisions, locate } from "./git.ts";
+export { gitAddress, type GitAddress } from "./gitLogin.ts";
 export { mercurialDirectory } from "./mercurial.ts";
 export { prefetchFile, type PrefetchRequest } from "./prefetchFile.ts";
 export { gitEnvironment } from "./runGit.ts";

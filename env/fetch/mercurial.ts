@@ -11,13 +11,17 @@ import {
   hashBytes,
   textOfBytes,
   type ByteString,
+  shownUrl,
+  withoutLogins,
 } from "../../core/index.ts";
-import { findProgram, shownUrl } from "../../io/index.ts";
+import { findProgram } from "../../io/index.ts";
 import { parseUrl } from "../../lang/index.ts";
 import { deleteTree, type StorePath } from "../../store/index.ts";
 import { cacheDirectory } from "../cache/recordPaths.ts";
 import { workTreeFilter } from "./gitWorkTree.ts";
+import { serveMercurial } from "./mercurialServer.ts";
 import { NETWORK_TIMEOUT_MS, gitPath } from "./runGit.ts";
+import { splitLogin } from "./splitLogin.ts";
 import { stringOf, tell, ttlMs, type FetchContext, type FetchedTree, type InputAttributes } from "./types.ts";
 
 const DEFAULT_BRANCH = "default";
@@ -190,8 +194,20 @@ async function runHg(args: readonly string[], { signal }: FetchContext): Promise
     );
   signal.throwIfAborted();
   try {
-    const { stdout } = await execute(program, ["--noninteractive", ...args], {
-      env: { ...process.env, HGPLAIN: "+strictflags", HGRCSKIPREPO: "1", LC_ALL: "C.UTF-8" },
+    const hasLogin = args.some((word) => splitLogin(word).login !== undefined);
+    const words = ["--noninteractive", ...(hasLogin ? args : args.map((word) => splitLogin(word).url))];
+    const env = { ...process.env, HGPLAIN: "+strictflags", HGRCSKIPREPO: "1", LC_ALL: "C.UTF-8" };
+    if (hasLogin) {
+      const { status, said } = await serveMercurial(program, words, {
+        env,
+        timeoutMs: NETWORK_TIMEOUT_MS,
+        signal,
+      });
+      if (status !== 0) throw Object.assign(new Error(), { code: status, stderr: said });
+      return "";
+    }
+    const { stdout } = await execute(program, words, {
+      env,
       encoding: "latin1",
       maxBuffer: MAX_OUTPUT_BYTES,
       timeout: NETWORK_TIMEOUT_MS,
@@ -201,7 +217,7 @@ async function runHg(args: readonly string[], { signal }: FetchContext): Promise
   } catch (error) {
     signal.throwIfAborted();
     const { code, stderr = "" } = error as { readonly code?: number | string; readonly stderr?: string };
-    const said = textOfBytes(stderr).trim().split("\n").slice(-4).join("; ");
+    const said = withoutLogins(textOfBytes(stderr)).trim().split("\n").slice(-4).join("; ");
     throw new DevshellError(
       "FETCH_MERCURIAL",
       `program 'hg' failed with ${code ?? "a signal"}: ${said || "it did not say why"}`,

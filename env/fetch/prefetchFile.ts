@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DevshellError, bytesOfText, type Hash, type HashAlgorithm } from "../../core/index.ts";
+import { DevshellError, bytesOfText, type Hash, type HashAlgorithm, shownUrl } from "../../core/index.ts";
 import { downloadToFile } from "../../io/index.ts";
 import {
   deleteTree,
@@ -65,7 +65,7 @@ function nameOf(url: string): string {
     .split("/")
     .findLast((part) => part !== "");
   if (name === undefined || !/^[a-z+]+:/i.test(url))
-    throw new DevshellError("FETCH_NAME", `cannot figure out file name for '${url}'`, {
+    throw new DevshellError("FETCH_NAME", `cannot figure out file name for '${shownUrl(url)}'`, {
       hint: "give --name",
     });
   try {

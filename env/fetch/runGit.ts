@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
-import { DevshellError, bytesOfText, textOfBytes, type ByteString } from "../../core/index.ts";
+import { DevshellError, bytesOfText, textOfBytes, withoutLogins, type ByteString } from "../../core/index.ts";
 import { findProgram } from "../../io/index.ts";
 
 export interface GitOptions {
@@ -88,7 +88,10 @@ export async function runGit(args: readonly string[], options: GitOptions): Prom
   const status = await ended;
   options.onMessages?.(said);
   if (status === undefined) return output;
-  throw new DevshellError("FETCH_GIT", `program 'git' failed with ${status}: ${summary(said)}`);
+  throw new DevshellError(
+    "FETCH_GIT",
+    `program 'git' failed with ${status}: ${withoutLogins(summary(said))}`,
+  );
 }
 
 /** As {@link runGit}; `undefined` where Git says no. */

@@ -9,8 +9,7 @@ import {
   statSync,
   statfsSync,
 } from "node:fs";
-import { DevshellError, bytesOfText, fsPath, type ByteString } from "../../core/index.ts";
-import { shownUrl } from "../../io/index.ts";
+import { DevshellError, bytesOfText, fsPath, type ByteString, shownUrl } from "../../core/index.ts";
 
 export interface Unpacked {
   /** The archive's one directory, or where there is more than that, the whole. Its name may be no text. */

@@ -1,4 +1,4 @@
-import { textOfBytes } from "../../core/index.ts";
+import { textOfBytes, shownUrl } from "../../core/index.ts";
 import {
   allInputs,
   comparePaths,
@@ -61,5 +61,5 @@ function describe(edge: LockEdge): string {
     typeof lastModified === "bigint"
       ? ` (${new Date(Number(lastModified) * 1000).toISOString().slice(0, 10)})`
       : "";
-  return `'${textOfBytes(showReference(locked))}'${date}`;
+  return `'${textOfBytes(shownUrl(showReference(locked)))}'${date}`;
 }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { DevshellError, bytesOfText, fsPath, textOfBytes } from "../../core/index.ts";
+import { DevshellError, bytesOfText, fsPath, textOfBytes, shownUrl } from "../../core/index.ts";
 import {
   addFrame,
   attributesOf,
@@ -74,7 +74,11 @@ export function lockFlake(
     try {
       return lock(evaluation, reference, options, flake);
     } catch (error) {
-      throw addFrame(error, `while updating the lock file of flake '${showReference(flake.locked)}'`, 0);
+      throw addFrame(
+        error,
+        `while updating the lock file of flake '${shownUrl(showReference(flake.locked))}'`,
+        0,
+      );
     }
   });
 }

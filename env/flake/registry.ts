@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
-import { DevshellError, bytesOfText, textOfBytes } from "../../core/index.ts";
+import { DevshellError, bytesOfText, textOfBytes, shownUrl } from "../../core/index.ts";
 import {
   attributesOf,
   fetchInput,
@@ -260,5 +260,5 @@ export function withRevision(
 }
 
 function show(attributes: FlakeAttributes): string {
-  return textOfBytes(formatFlakeReference(attributes));
+  return textOfBytes(shownUrl(formatFlakeReference(attributes)));
 }

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { DevshellError } from "../../core/index.ts";
+import { DevshellError, shownUrl } from "../../core/index.ts";
 import { cacheDirectory } from "../cache/recordPaths.ts";
 
 export interface RegistryDownload {
@@ -36,7 +36,7 @@ export function readRemoteRegistry(url: string, { ttlMs, download, warn }: Regis
     const reason = error instanceof Error ? error.message : String(error);
     const message = reason.startsWith("unable to download")
       ? reason
-      : `unable to download '${url}': ${reason}`;
+      : `unable to download '${shownUrl(url)}': ${reason}`;
     const known = statSync(copy, { throwIfNoEntry: false });
     if (known === undefined) throw new DevshellError("FLAKE_REGISTRY", message, { cause: error });
     warn(`${message}; using cached version`);

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, lstatSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { DevshellError, textOfBytes, type ByteString } from "../../core/index.ts";
+import { DevshellError, textOfBytes, type ByteString, shownUrl } from "../../core/index.ts";
 import { findProgram } from "../../io/index.ts";
 import { showReference, type FlakeReference } from "../../lang/index.ts";
 import { locate, mercurialDirectory } from "../fetch/index.ts";
@@ -35,7 +35,7 @@ export function writeFlakeFile(
   if (directory === undefined)
     throw new DevshellError(
       "FLAKE_WRITE",
-      `input '${textOfBytes(showReference(reference))}' does not support modifying file '${name}'`,
+      `input '${textOfBytes(shownUrl(showReference(reference)))}' does not support modifying file '${name}'`,
     );
   const file = join(directory, name);
   refuseLinkOut(directory, file);

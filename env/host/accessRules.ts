@@ -1,4 +1,4 @@
-import { DevshellError, type ByteString } from "../../core/index.ts";
+import { DevshellError, type ByteString, shownUrl } from "../../core/index.ts";
 
 /** What evaluation may reach: everything, only the search path (restricted), or only what the store holds (pure). */
 export type EvaluationMode = "impure" | "restricted" | "pure";
@@ -66,6 +66,9 @@ export class AccessRules {
         uri === prefix || (uri.startsWith(prefix) && (/[/:]$/.test(prefix) || uri[prefix.length] === "/")),
     );
     if (!isAllowed)
-      throw new DevshellError("EVAL_RESTRICTED", `access to URI '${uri}' is forbidden in restricted mode`);
+      throw new DevshellError(
+        "EVAL_RESTRICTED",
+        `access to URI '${shownUrl(uri)}' is forbidden in restricted mode`,
+      );
   }
 }

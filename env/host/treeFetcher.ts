@@ -1,5 +1,12 @@
 import { lstatSync } from "node:fs";
-import { DevshellError, bytesOfText, fsPath, textOfBytes, type ByteString } from "../../core/index.ts";
+import {
+  DevshellError,
+  bytesOfText,
+  fsPath,
+  textOfBytes,
+  type ByteString,
+  shownUrl,
+} from "../../core/index.ts";
 import { formatFlakeReference, type FetchRequest, type FetchResult } from "../../lang/index.ts";
 import { typeOf, type InputTracker } from "../inputTracker.ts";
 import { locate, type FetchedTree, type InputAttributes } from "../fetch/index.ts";
@@ -145,7 +152,7 @@ function fetching<T>(reference: ByteString, run: () => T): T {
     return run();
   } catch (error) {
     if (error instanceof DevshellError)
-      error.trace.push({ message: `while fetching the input '${reference}'` });
+      error.trace.push({ message: `while fetching the input '${shownUrl(reference)}'` });
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { formatHash, type ByteString, type Hash } from "../../core/index.ts";
+import { formatHash, type ByteString, type Hash, shownUrl } from "../../core/index.ts";
 import type { ContextElement, FetchRequest, FetchResult } from "../host.ts";
 import {
   AttrSet,
@@ -108,7 +108,7 @@ function fetchFile(runtime: Runtime, argument: Slot, who: "fetchurl" | "fetchTar
         : value instanceof AttrSet
           ? `Please add a valid 'name' attribute to the argument for '${who}', so that it can create a valid store path.`
           : `Please pass an attribute set with 'url' and 'name' attributes to '${who}',  so that it can create a valid store path.`;
-    throw failure(`invalid store path name when fetching URL '${url}': ${problem}. ${remedy}`);
+    throw failure(`invalid store path name when fetching URL '${shownUrl(url)}': ${problem}. ${remedy}`);
   }
   if (runtime.settings.isPure && sha256 === undefined)
     throw failure(`in pure evaluation mode, '${who}' requires a 'sha256' argument`);
@@ -151,15 +151,17 @@ export function treeRequest(runtime: Runtime, given: FlakeAttributes, who: strin
   if (attributes.get("type") !== "git" && typeof url === "string" && /^file:(?!\/)/.test(url))
     throw evalError(
       "eval",
-      `tarball '${url}' must use an absolute path. The 'file' scheme does not support relative paths.`,
+      `tarball '${shownUrl(url)}' must use an absolute path. The 'file' scheme does not support relative paths.`,
       NO_POS,
-      { frame: `while fetching the input '${reference}'` },
+      { frame: `while fetching the input '${shownUrl(reference)}'` },
     );
   if (runtime.settings.isPure && !isLocked) {
     if (!attributes.has("narHash"))
-      throw failure(`in pure evaluation mode, '${who}' doesn't fetch unlocked input '${reference}'`);
+      throw failure(
+        `in pure evaluation mode, '${who}' doesn't fetch unlocked input '${shownUrl(reference)}'`,
+      );
     runtime.host.warn(
-      `Input '${reference}' is unlocked (e.g. lacks a Git revision) but is checked by NAR hash. This is not reproducible and will break after garbage collection or when shared.`,
+      `Input '${shownUrl(reference)}' is unlocked (e.g. lacks a Git revision) but is checked by NAR hash. This is not reproducible and will break after garbage collection or when shared.`,
     );
   }
   return { kind: attributes.get("type") === "git" ? "git" : "tree", attributes, reference };
@@ -331,7 +333,8 @@ function fetchClosure(runtime: Runtime, argument: Slot): Value {
   const url = String(attributes.get("fromStore"));
   if (!/^(?:https?|file):\/\//.test(url))
     throw failure("'fetchClosure' only supports http:// and https:// stores");
-  if (url.includes("?")) throw failure(`'fetchClosure' does not support URL query parameters (in '${url}')`);
+  if (url.includes("?"))
+    throw failure(`'fetchClosure' does not support URL query parameters (in '${shownUrl(url)}')`);
   return pathString(runtime.host.fetch({ kind: "closure", attributes }).storePath);
 }
 

@@ -1,3 +1,4 @@
+import { shownUrl } from "../../core/index.ts";
 import type { ByteString } from "../../core/index.ts";
 import { failure } from "../builtins/define.ts";
 import { addFrame, canonicalPath, evalError, type Runtime } from "../value/index.ts";
@@ -136,7 +137,9 @@ class Locker {
 
   #lock(task: Task): void {
     if (task.path.length > MAX_DEPTH)
-      throw failure(`the inputs of flake '${showReference(this.#flake.original)}' are nested too deeply`);
+      throw failure(
+        `the inputs of flake '${shownUrl(showReference(this.#flake.original))}' are nested too deeply`,
+      );
     const inputs = [...task.inputs].toSorted(([a], [b]) => (a < b ? -1 : 1));
     for (const [name, input] of inputs) this.#addOverrides(task, input, [...task.path, name]);
     this.#warnOfUnknown(task);

@@ -1,3 +1,4 @@
+import { shownUrl } from "../../core/index.ts";
 import type { ByteString } from "../../core/index.ts";
 import { failure } from "../builtins/define.ts";
 import { canonicalPath, type Runtime } from "../value/index.ts";
@@ -86,7 +87,9 @@ export function fetchFlake(
     attributes.set(name, value);
   }
   if (isSameAttributes(attributes, locked.attributes)) return flake;
-  runtime.host.debug?.(`refetching input '${formatFlakeReference(attributes)}' due to self attribute`);
+  runtime.host.debug?.(
+    `refetching input '${shownUrl(formatFlakeReference(attributes))}' due to self attribute`,
+  );
   attributes.delete("narHash");
   const again = fetchTree(runtime, attributes);
   return read({ attributes: again.attributes, dir: locked.dir }, again.storePath);

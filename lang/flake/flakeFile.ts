@@ -1,4 +1,4 @@
-import { bytesOfText, type ByteString } from "../../core/index.ts";
+import { bytesOfText, type ByteString, shownUrl } from "../../core/index.ts";
 import { failure } from "../builtins/define.ts";
 import { printJson } from "../print/index.ts";
 import type { Expr } from "../syntax/index.ts";
@@ -74,7 +74,8 @@ export function readFlake(runtime: Runtime, place: FlakePlace): Flake {
       ? { inputs: new Map<string, FlakeInput>(), self: new Map() }
       : reader.inputs(inputs, true);
   const outputs = parts.get("outputs");
-  if (outputs === undefined) throw failure(`flake '${showReference(resolved)}' lacks attribute 'outputs'`);
+  if (outputs === undefined)
+    throw failure(`flake '${shownUrl(showReference(resolved))}' lacks attribute 'outputs'`);
   for (const name of reader.outputsArguments(outputs))
     if (name !== "self" && !read.inputs.has(name))
       read.inputs.set(name, {
@@ -94,7 +95,7 @@ export function readFlake(runtime: Runtime, place: FlakePlace): Flake {
   for (const [name, { pos }] of parts)
     if (!PARTS.has(name))
       throw failure(
-        `flake '${showReference(resolved)}' has an unsupported attribute '${name}', at ${showPos(pos)}`,
+        `flake '${shownUrl(showReference(resolved))}' has an unsupported attribute '${name}', at ${showPos(pos)}`,
       );
   return flake;
 }

@@ -1,4 +1,4 @@
-import { bytesOfText, textOfBytes, type ByteString } from "../../core/index.ts";
+import { bytesOfText, textOfBytes, type ByteString, shownUrl } from "../../core/index.ts";
 import { failure } from "../builtins/define.ts";
 import { describeAttributes, type FlakeAttributes } from "./flakeReference.ts";
 import {
@@ -114,7 +114,7 @@ function pinOf(
         `Lock file contains unlocked input '${describeAttributes(locked.attributes)}'. Use '--allow-dirty-locks' to accept this lock file.`,
       );
     warn(
-      `Lock file entry '${showReference(locked)}' is unlocked (e.g. lacks a Git revision) but is checked by NAR hash. This is not reproducible and will break after garbage collection or when shared.`,
+      `Lock file entry '${shownUrl(showReference(locked))}' is unlocked (e.g. lacks a Git revision) but is checked by NAR hash. This is not reproducible and will break after garbage collection or when shared.`,
     );
   }
   return {

@@ -1,6 +1,13 @@
 import { readFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
-import { DevshellError, bytesOfText, formatHash, hashStream, parseHash } from "../../../core/index.ts";
+import {
+  DevshellError,
+  bytesOfText,
+  formatHash,
+  hashStream,
+  parseHash,
+  shownUrl,
+} from "../../../core/index.ts";
 import {
   DaemonStore,
   StoreEndpoint,
@@ -425,6 +432,6 @@ async function prefetch({ context, words, values, given }: StoreRequest): Promis
   });
   const shown = formatHash(hash, "sri");
   if (given.has("--json")) printLine(JSON.stringify({ hash: shown, storePath }));
-  else say(`Downloaded '${url}' to '${storePath}' (hash '${shown}').`);
+  else say(`Downloaded '${shownUrl(url)}' to '${storePath}' (hash '${shown}').`);
   return 0;
 }

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
-import { DevshellError } from "../../../core/index.ts";
+import { DevshellError, shownUrl } from "../../../core/index.ts";
 
 /** The channels that a user follows: name → URL, in the order of the names. */
 export type Channels = ReadonlyMap<string, string>;
@@ -37,7 +37,7 @@ export function writeChannels(file: string, channels: Channels): void {
 /** @throws {DevshellError} `CLI_CHANNEL` */
 export function checkChannel(url: string, name: string): void {
   if (!/^(file|http|https):\/\//.test(url))
-    throw new DevshellError("CLI_CHANNEL", `invalid channel URL '${url}'`);
+    throw new DevshellError("CLI_CHANNEL", `invalid channel URL '${shownUrl(url)}'`);
   if (!NAME.test(name)) throw new DevshellError("CLI_CHANNEL", `invalid channel identifier '${name}'`);
 }
 

@@ -2,7 +2,7 @@ import { lstatSync, mkdtempSync, readlinkSync, rmSync, statSync, unlinkSync, wri
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { DevshellError, bytesOfText } from "../../../core/index.ts";
+import { DevshellError, bytesOfText, shownUrl } from "../../../core/index.ts";
 import { prefetchFile, type StoreContext } from "../../../env/index.ts";
 import { followRedirects } from "../../../io/index.ts";
 import { makeDirectories, replaceSymlink, type StorePath } from "../../../store/index.ts";
@@ -87,7 +87,10 @@ function oldContent(name: string, url: string, profile: string): string {
 function versionedName(name: string, url: string): string {
   const version = /-\d.*$/.exec(baseNameOf(url))?.[0] ?? "";
   if (!/^[0-9A-Za-z+\-._?=]*$/.test(version))
-    throw new DevshellError("CLI_CHANNEL", `invalid version '${version}' at the end of channel URL '${url}'`);
+    throw new DevshellError(
+      "CLI_CHANNEL",
+      `invalid version '${version}' at the end of channel URL '${shownUrl(url)}'`,
+    );
   return name + version;
 }
 

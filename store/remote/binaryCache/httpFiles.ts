@@ -1,7 +1,7 @@
 import { createReadStream, statSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { Readable } from "node:stream";
-import { DevshellError, fsPath, hashBytes, type ByteString } from "../../../core/index.ts";
+import { DevshellError, fsPath, hashBytes, type ByteString, shownUrl } from "../../../core/index.ts";
 import {
   compress,
   downloadToFile,
@@ -110,7 +110,7 @@ export class HttpFiles implements CacheFiles {
 
   async download(wanted: WantedFile, options: TransferOptions): Promise<DownloadedFile> {
     try {
-      options.onUrl?.(withoutLogin(this.#urlOf(wanted.url)));
+      options.onUrl?.(shownUrl(this.#urlOf(wanted.url)));
       const isSmall = wanted.sizeBytes !== undefined && wanted.sizeBytes <= SMALL_BYTES;
       return isSmall
         ? await this.#downloadSmall(wanted, options)
@@ -275,11 +275,6 @@ export class HttpFiles implements CacheFiles {
       ? undefined
       : this.#headers;
   }
-}
-
-/** Others may be told, too. */
-function withoutLogin(url: string): string {
-  return url.replace(/^([a-z]+:\/\/)[^/]*@/, "$1");
 }
 
 async function compressed(

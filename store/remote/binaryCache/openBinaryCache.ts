@@ -1,4 +1,4 @@
-import { shownUrl } from "../../../io/index.ts";
+import { shownUrl } from "../../../core/index.ts";
 import { downloadsDir } from "../../local/layout.ts";
 import type { StoreSettings } from "../../types.ts";
 import { BinaryCache } from "./binaryCache.ts";

@@ -1,4 +1,4 @@
-import { DevshellError } from "../../../core/index.ts";
+import { DevshellError, shownUrl } from "../../../core/index.ts";
 import { sendContent, upload, type UploadContent, type UploadRequest } from "../../../io/index.ts";
 import type { StoreAddress } from "../storeAddress.ts";
 
@@ -34,7 +34,7 @@ export function s3Put(address: StoreAddress): (request: UploadRequest) => Promis
     if (sizeBytes > MOST_PART_BYTES)
       throw new DevshellError(
         "UPLOAD_REFUSED",
-        `unable to upload to '${request.url}': its ${sizeBytes} bytes are more than S3 takes at once`,
+        `unable to upload to '${shownUrl(request.url)}': its ${sizeBytes} bytes are more than S3 takes at once`,
         { hint: "add `multipart-upload=true` to the address of the store" },
       );
     await upload(request);
@@ -105,7 +105,7 @@ async function putInParts(
 
 function refused(url: string, why: string, body: string): DevshellError {
   const said = /<Message>([^<]*)<\/Message>/.exec(body)?.[1];
-  return new DevshellError("UPLOAD_REFUSED", `unable to upload to '${url}': ${why}`, {
+  return new DevshellError("UPLOAD_REFUSED", `unable to upload to '${shownUrl(url)}': ${why}`, {
     hint: said === undefined ? "does the server know S3's multipart uploads?" : `it says: ${said}`,
   });
 }

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { DevshellError, bytesOfText, textOfBytes } from "../../../../core/index.ts";
+import { gitAddress } from "../../../../env/index.ts";
 import { findProgram } from "../../../../io/index.ts";
 import { narChunks, parseStorePath, restoreNar } from "../../../../store/index.ts";
 import { fetchReference, type FlakeReference } from "../../../../lang/index.ts";
@@ -50,7 +51,11 @@ function cloneRepository({ attributes }: FlakeReference, url: string, target: st
     throw new DevshellError("FLAKE_CLONE", "cloning a specific revision is not implemented");
   const ref = attributes.get("ref");
   const branch = typeof ref === "string" ? ["--branch", textOfBytes(ref).replace(/^refs\/heads\//, "")] : [];
-  const result = spawnSync(program, ["clone", ...branch, "--", url, target], { stdio: "inherit" });
+  const address = gitAddress(url);
+  const result = spawnSync(program, ["clone", ...branch, "--", address.url, target], {
+    stdio: "inherit",
+    env: { ...process.env, ...address.env },
+  });
   if (result.error !== undefined) throw result.error;
   if (result.status !== 0)
     throw new DevshellError("FLAKE_CLONE", `program 'git' failed with exit code ${result.status}`);

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { bytesOfText } from "../../../../core/index.ts";
+import { bytesOfText, shownUrl } from "../../../../core/index.ts";
 import {
   attributesOf,
   fetchReference,
@@ -37,7 +37,7 @@ export function prefetch(argv: readonly string[]): number {
       ["locked", attributesOf(tree.locked)],
     ]);
     printJsonLine(printLockJson(fields, "compact"), layout);
-  } else say(`Downloaded '${showReference(tree.locked)}' to '${tree.storePath}' (hash '${hash}').`);
+  } else say(`Downloaded '${shownUrl(showReference(tree.locked))}' to '${tree.storePath}' (hash '${hash}').`);
   if (outLink !== undefined)
     context.store.addRoot(
       bytesOfText(resolve(outLink)),

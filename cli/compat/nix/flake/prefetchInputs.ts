@@ -1,4 +1,4 @@
-import { DevshellError } from "../../../../core/index.ts";
+import { DevshellError, shownUrl } from "../../../../core/index.ts";
 import {
   fetchInput,
   isFollowed,
@@ -16,7 +16,7 @@ export function prefetchInputs(argv: readonly string[]): number {
   const { lock } = command.lock();
   let failed = 0;
   for (const { locked } of pinsOf(lock)) {
-    say(`fetching '${showReference(locked)}'...`);
+    say(`fetching '${shownUrl(showReference(locked))}'...`);
     try {
       fetchLocked(command, locked);
     } catch (error) {
