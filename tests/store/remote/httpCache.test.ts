@@ -189,12 +189,12 @@ describe("a binary cache on a web server", () => {
     };
     const address = server.url.replace("//", "//me:s3cret@");
     await expect(openRemoteStore(t.settings, address)).rejects.toMatchObject({
-      message: `unable to download '${server.url.replace("//", "//")}/nix-cache-info': HTTP error 401 ('Unauthorized')`,
+      message: `unable to download '${server.url}/nix-cache-info': HTTP error 401 ('Unauthorized')`,
     });
     expect(told).toEqual([`Basic ${Buffer.from("me:s3cret").toString("base64")}`]);
     server.intercept = () => false;
     await using cache = await openRemoteStore(t.settings, address);
-    expect(cache.url).toBe(server.url.replace("//", "//"));
+    expect(cache.url).toBe(server.url);
   });
 
   it("needs the certificates that the settings name", async () => {
