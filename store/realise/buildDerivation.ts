@@ -167,6 +167,7 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
   const clean = external === undefined ? (chunk: Buffer): Buffer => chunk : withoutMark();
   const exit = await runBuilder(launch, {
     start: await confined,
+    onBegun: request.onBegun,
     signal: AbortSignal.any([request.signal, tooLong.signal]),
     timeoutMs: settings.config.buildTimeoutSeconds * 1000,
     maxSilentMs: settings.config.maxSilentSeconds * 1000,

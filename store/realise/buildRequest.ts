@@ -26,6 +26,8 @@ export interface BuildRequest {
   readonly serveBuilder: ServeBuilder | undefined;
   readonly mode: BuildMode;
   readonly signal: AbortSignal;
+  /** Told once the builder is started. */
+  readonly onBegun: (() => void) | undefined;
   readonly onLine: (line: string) => void;
   /** Told what is wrong beside the build itself. */
   readonly onWarn: (problem: string) => void;

@@ -32,6 +32,8 @@ export interface BuilderLaunch {
 }
 
 export interface BuilderRun {
+  /** Told once it is started. */
+  readonly onBegun?: (() => void) | undefined;
   readonly onOutput: (chunk: Buffer) => void;
   readonly signal: AbortSignal;
   readonly start: StartBuilder;
@@ -76,6 +78,7 @@ export async function runBuilder(launch: BuilderLaunch, run: BuilderRun): Promis
   run.signal.addEventListener("abort", kill, { once: true });
   if (run.signal.aborted) kill();
   let setup = "";
+  run.onBegun?.();
   try {
     const { stdout, stderr } = child;
     stdout.on("data", (chunk: Buffer) => {

@@ -38,6 +38,7 @@ import { repairClosure } from "../repair.ts";
 import type { ServeBuilder } from "../builder/restriction.ts";
 import type { Semaphore } from "./semaphore.ts";
 import type { SubstituterSet } from "./substituterSet.ts";
+import { Turns } from "./turns.ts";
 import { Cancelled, Goals, Unavailable, isFailure, type Work } from "./work.ts";
 
 /** How many of each may run at once. */
@@ -81,6 +82,7 @@ export class BuildGoals {
   readonly #goals: Goals<OutputPaths>;
   readonly #elsewhere: Elsewhere;
   readonly #builds = new Map<StorePath, Promise<OutputPaths>>();
+  readonly #beginnings = new Turns();
   readonly #infos = new Map<StorePath, ValidPathInfo>();
 
   constructor(options: BuildGoalsOptions) {
@@ -353,7 +355,7 @@ export class BuildGoals {
           options,
           isPossibleHere: obstacle === undefined,
           hasRoomHere: () => this.#options.slots.foreign.hasRoom,
-          begin: this.#beginner(goal, inputs, { options, builtin }),
+          begin: this.#beginner(goal, inputs, { options, builtin, onBegun: undefined }),
         });
         if (built !== undefined) return built;
       }
@@ -371,7 +373,7 @@ export class BuildGoals {
         // A failure is noted before the slot is free: what waits for it shall not begin.
         const outputs = await slots.run(
           () =>
-            this.#buildLocked(goal, inputs, { options, builtin }).catch((error: unknown) => {
+            this.#buildInTurn(goal, inputs, { options, builtin }).catch((error: unknown) => {
               throw this.#work.settle(error);
             }),
           this.#work.signal,
@@ -386,11 +388,23 @@ export class BuildGoals {
     }
   }
 
-  /** @returns `undefined` where another process holds the locks */
-  async #buildLocked(
+  /**
+   * Builders begin one after the other, as in Nix: of those that fail at once it is the first whose failure is told.
+   * @returns `undefined` where another process holds the locks
+   */
+  #buildInTurn(
     goal: BuildGoal,
     inputs: InputPaths,
     how: Pick<BuildRequest, "options" | "builtin">,
+  ): Promise<OutputPaths | undefined> {
+    if (how.builtin !== undefined) return this.#buildLocked(goal, inputs, { ...how, onBegun: undefined });
+    return this.#beginnings.take((onBegun) => this.#buildLocked(goal, inputs, { ...how, onBegun }));
+  }
+
+  async #buildLocked(
+    goal: BuildGoal,
+    inputs: InputPaths,
+    how: Pick<BuildRequest, "options" | "builtin" | "onBegun">,
   ): Promise<OutputPaths | undefined> {
     const { drvPath, derivation, mode } = goal;
     const { store, activities } = this.#work;
@@ -418,7 +432,7 @@ export class BuildGoals {
   #beginner(
     { drvPath, derivation, mode }: BuildGoal,
     inputs: InputPaths,
-    { options, builtin }: Pick<BuildRequest, "options" | "builtin">,
+    { options, builtin, onBegun }: Pick<BuildRequest, "options" | "builtin" | "onBegun">,
   ): (id: number) => BuildRequest {
     const { store, signal, activities } = this.#work;
     return (id) => ({
@@ -429,6 +443,7 @@ export class BuildGoals {
       inputPaths: this.#inputClosure(derivation, inputs),
       pathInfo: (path) => this.#info(path),
       builtin,
+      onBegun,
       isForStranger: this.#options.isForStranger,
       serveBuilder: this.#options.serveBuilder,
       mode,

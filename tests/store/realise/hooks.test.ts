@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -82,6 +83,23 @@ describe("pre-build-hook", () => {
     expect(report.exitStatus).toBe(100);
     expect(report.failures[0]?.message).toMatch(message);
   });
+});
+
+it("builders begin one after the other, by name, and run side by side", async () => {
+  const raw = new Map<string, string>();
+  await using t = TestStore.create({ maxJobs: 3, raw });
+  const log = join(t.dir, "hooked");
+  // Before a builder runs.
+  raw.set("pre-build-hook", program(t, `echo "{ $1" >> ${log}; sleep 0.05; echo "} $1" >> ${log}`));
+  const pipe = join(t.dir, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  const names = ["a", "b", "c"];
+  const drvs = names.map((name) => {
+    const meets = { a: `read x < ${pipe}`, b: `echo x > ${pipe}`, c: ":" }[name] ?? "";
+    return t.derivation({ name, script: `${meets}; echo > $out` });
+  });
+  expect((await t.build(drvs.toReversed())).failures).toEqual([]);
+  expect(readFileSync(log, "utf8")).toBe(drvs.map((drv) => `{ ${drv}\n} ${drv}\n`).join(""));
 });
 
 describe.skipIf(obstacle !== undefined)("sandbox paths", () => {
