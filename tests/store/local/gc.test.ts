@@ -505,11 +505,14 @@ describe("a kill at any moment", () => {
         mkdirSync(source + "/d", { recursive: true });
         for (let f = 0; f < 20; f++) writeFileSync(source + "/d/" + f, a + i + f);
         store.addPath(source, { name: "tree", method: "nar", candidates: [a] });
+        if (i === 0) say("added");
       }`;
     let total = 0;
     for (let round = 0; round < 6; round++) {
       const { child, lines } = startPeer(dir, work);
       await lines.next();
+      // Half of the rounds may have added nothing, on a loaded machine all of them.
+      if (round % 2 === 1) await lines.next();
       await new Promise((resolve) => setTimeout(resolve, 5 + round * 17));
       await stop(child);
       using store = dir.open();
