@@ -115,6 +115,7 @@ export class TreeFetcher {
     this.#tracked.add(path);
     const stat = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
     const type = stat === undefined ? undefined : typeOf(stat);
+    tracker.way(path);
     tracker.copying(() => {
       tracker.type(path, type);
       if (type === "regular") tracker.file(path);
