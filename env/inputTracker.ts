@@ -152,6 +152,15 @@ export class InputTracker {
       this.#inputs.set(`direct ${at}`, { kind: "direct", path: at });
   }
 
+  /** Records that what leads to a path is no link, as far up as that is so. */
+  way(path: ByteString): void {
+    if (!this.#isRecording) return;
+    for (let at = parentOf(path); at.length > 1 && !this.#inputs.has(`direct ${at}`); at = parentOf(at)) {
+      if (statOf(at)?.isSymbolicLink() !== false) return;
+      this.#inputs.set(`direct ${at}`, { kind: "direct", path: at });
+    }
+  }
+
   /** Records whether a directory may be written. */
   access(path: ByteString): void {
     this.#inputs.set(`access ${path}`, { kind: "access", path, isWritable: isWritable(path) });
@@ -221,6 +230,10 @@ export class InputTracker {
       this.impure(`"${path}", which changed meanwhile`);
     this.#inputs.set(`${kind} ${path}`, { kind, path, content, stat: inputStat(stat) });
   }
+}
+
+function parentOf(path: ByteString): ByteString {
+  return path.slice(0, path.lastIndexOf("/"));
 }
 
 function withoutTypesOfRead(inputs: readonly TrackedInput[]): TrackedInput[] {

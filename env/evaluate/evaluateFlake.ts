@@ -40,6 +40,7 @@ export function openFlakeSpec(
   const locked = lockFlake(within, reference, {
     isWritten: !context.isReadOnly,
     isRecreated: options.isUpdate,
+    isReread: true,
   });
   // A tree that must be clean counts whole.
   if (context.settings.config.raw.get("allow-dirty") !== "false")

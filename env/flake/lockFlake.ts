@@ -57,6 +57,8 @@ export interface LockOptions {
   readonly ask?: ((question: string) => boolean) | undefined;
   /** Paths of inputs to lock anew (`nix flake update INPUT`). */
   readonly updates?: ReadonlySet<string> | undefined;
+  /** What was written is read again, so that inputs within the flake's tree lie where they will lie next time. */
+  readonly isReread?: boolean | undefined;
 }
 
 /**
@@ -186,6 +188,8 @@ function lock(
   const rev = again.locked.attributes.get("rev");
   if (options.isCommitted === true && rev !== undefined && rev !== flake.locked.attributes.get("rev"))
     context.message("warning", `committed new revision '${String(rev)}'`);
+  if (options.isReread === true)
+    return lock(evaluation, reference, { usesRegistries: options.usesRegistries }, again);
   // the root's tree has the new lock file in it
   computed.directories.set(computed.lock, again.directory);
   return { ...done, flake: again };
