@@ -1,0 +1,336 @@
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import type { Random } from "../evalCache/random.ts";
+import { flakeProgram } from "./flakeProgram.ts";
+
+const FILES = ["data/a", "data/b", "data2/a", "data2/c", "src/x", "src/skip", "src/sub/y", "dir/p", "other"];
+const NIX_FILES = ["used.nix", "sub/one.nix", "dep/v.nix", "tree/t", "../outside/a"];
+const LINKS: readonly (readonly [string, readonly string[]])[] = [
+  ["link.nix", ["used.nix", "sub/one.nix", "second.nix"]],
+  ["second.nix", ["sub/one.nix", "used.nix"]],
+  ["through", ["sub", "linked"]],
+  ["linked", ["sub"]],
+  ["linkdir", ["data", "data2", "sub/data"]],
+  ["sub/data", ["../data", "../data2"]],
+  ["dangling", ["nowhere", "dir", "data/a"]],
+];
+const DIRECTORIES = ["sub", "data", "dir", "src", "dep", "tree"];
+const NEW = ["dir/new", "src/new", "src/skip", "data/z", "other2", "sub/z", "data.keep", ".gitattributes"];
+const CONTENTS = ["1", "2", "3"];
+
+/** A flake on disk that changes at random; it may be a Git work tree. */
+export class FlakeWorld {
+  readonly root: string;
+  readonly #random: Random;
+  readonly #kinds: readonly Mutation[];
+  /** Names of what was done, for messages. */
+  readonly history: string[] = [];
+  #commits = 0;
+
+  constructor(root: string, random: Random, isGit: boolean) {
+    this.root = root;
+    this.#random = random;
+    const possible = isGit ? MUTATIONS : MUTATIONS.filter((name) => !name.startsWith("git"));
+    // Without these two little could be evaluated for long.
+    this.#kinds = [...random.some(possible, 7), "fill", ...(isGit ? (["gitAddAll"] as const) : [])];
+    this.#fill();
+    this.#program();
+    if (!isGit) return;
+    this.#git("init", "-q");
+    this.#git("add", ".");
+    if (random.below(2) === 0) this.#commit();
+  }
+
+  /** What an output asks, for messages. */
+  asked(output: string): string {
+    const lines = readFileSync(this.#path("flake.nix"), "utf8").split("\n");
+    return lines.find((line) => line.includes(`.${output} = `))?.trim() ?? "";
+  }
+
+  /** Does one thing to the world. */
+  mutate(): void {
+    const mutation = this.#random.pick(this.#kinds);
+    this.history.push(`${mutation} ${this.#mutations[mutation]()}`);
+  }
+
+  readonly #mutations: Record<Mutation, () => string> = {
+    edit: () => this.#eachFile((name, contents) => this.#write(name, contents)),
+    // With the size and the time that the file had.
+    editUnseen: () =>
+      this.#eachFile((name, contents) => {
+        const time = this.#stat(name)?.mtime ?? new Date(0);
+        this.#write(name, contents);
+        utimesSync(this.#path(name), time, time);
+      }),
+    // As an editor does, or Git.
+    replace: () =>
+      this.#eachFile((name, contents) => {
+        const scratch = join(dirname(this.root), "scratch");
+        writeFileSync(scratch, contents);
+        mkdirSync(dirname(this.#path(name)), { recursive: true });
+        renameSync(scratch, this.#path(name));
+      }),
+    fill: () => {
+      this.#fill();
+      return "";
+    },
+    program: () => {
+      this.#program();
+      return "";
+    },
+    touch: () => {
+      const name = this.#existing();
+      const time = new Date(Date.now() + 1000 * this.#random.below(5000));
+      if (name !== undefined) utimesSync(this.#path(name), time, time);
+      return name ?? "";
+    },
+    makeExecutable: () => {
+      const name = this.#existing();
+      if (name !== undefined && this.#stat(name)?.isFile() === true)
+        chmodSync(this.#path(name), this.#random.pick([0o644, 0o755]));
+      return name ?? "";
+    },
+    add: () => {
+      const name = this.#random.pick(NEW);
+      this.#write(name, name.startsWith(".") ? "other export-ignore\n" : this.#random.pick(CONTENTS));
+      return name;
+    },
+    addDirectory: () => {
+      const name = this.#random.pick(["empty", "src/empty", "dir/new"]);
+      if (this.#stat(name) === undefined) mkdirSync(this.#path(name), { recursive: true });
+      return name;
+    },
+    remove: () => {
+      const name = this.#random.pick([
+        ...FILES,
+        ...NIX_FILES,
+        ...NEW,
+        "dir",
+        "src/empty",
+        "empty",
+        "second.nix",
+      ]);
+      rmSync(this.#path(name), { recursive: true, force: true });
+      return name;
+    },
+    rename: () => {
+      const [from, to] = [this.#random.pick(FILES), this.#random.pick([...FILES, ...NEW])];
+      if (this.#stat(from) !== undefined && existsSync(dirname(this.#path(to))) && from !== to) {
+        rmSync(this.#path(to), { recursive: true, force: true });
+        renameSync(this.#path(from), this.#path(to));
+      }
+      return `${from} ${to}`;
+    },
+    retarget: () => {
+      const [name, targets] = this.#random.pick(LINKS);
+      const target = this.#random.pick(targets);
+      this.#link(name, target);
+      return `${name} ${target}`;
+    },
+    // A directory becomes a link to itself elsewhere, and back.
+    moveDirectory: () => {
+      const name = this.#random.pick(DIRECTORIES);
+      const moved = this.#path(`moved-${name}`);
+      const stat = this.#stat(name);
+      if (stat === undefined) return name;
+      if (stat.isSymbolicLink()) {
+        rmSync(this.#path(name));
+        renameSync(moved, this.#path(name));
+      } else {
+        renameSync(this.#path(name), moved);
+        symlinkSync(`moved-${name}`, this.#path(name));
+      }
+      return name;
+    },
+    // A file becomes a link to itself elsewhere.
+    moveFile: () => {
+      const name = this.#random.pick(["data/a", "used.nix", "sub/one.nix", "dep/v.nix"]);
+      if (this.#stat(name)?.isFile() !== true) return name;
+      rmSync(this.#path(`${name}.moved`), { recursive: true, force: true });
+      renameSync(this.#path(name), this.#path(`${name}.moved`));
+      symlinkSync(`${name.slice(name.lastIndexOf("/") + 1)}.moved`, this.#path(name));
+      return name;
+    },
+    typeChange: () => {
+      const path = this.#path("maybe");
+      rmSync(path, { recursive: true, force: true });
+      const type = this.#random.pick(["file", "directory", "link", "nothing"]);
+      if (type === "file") writeFileSync(path, "x");
+      else if (type === "directory") mkdirSync(path);
+      else if (type === "link") symlinkSync("nowhere", path);
+      return type;
+    },
+    lock: () => {
+      const what = this.#random.pick(["gone", "empty", "damaged"]);
+      if (what === "gone") rmSync(this.#path("flake.lock"), { force: true });
+      else
+        this.#write("flake.lock", what === "empty" ? '{"nodes":{"root":{}},"root":"root","version":7}' : "{");
+      return what;
+    },
+    nothing: () => "",
+    gitAdd: () => this.#gitSome("add", "--"),
+    gitAddIntent: () => this.#gitSome("add", "--intent-to-add", "--"),
+    gitAddAll: () => this.#gitAll("add", "--all"),
+    gitForget: () => this.#gitSome("rm", "-q", "-r", "--cached", "-f", "--"),
+    gitRemove: () => this.#gitSome("rm", "-q", "-r", "-f", "--"),
+    gitRestore: () => this.#gitSome("checkout", "-q", "--"),
+    gitReset: () => this.#gitAll("reset", "-q", "--hard"),
+    gitCommit: () => {
+      if (existsSync(this.#path(".git"))) this.#commit();
+      return "";
+    },
+    gitInit: () => {
+      if (existsSync(this.#path(".git"))) rmSync(this.#path(".git"), { recursive: true });
+      else {
+        this.#git("init", "-q");
+        if (this.#random.below(2) === 0) this.#git("add", ".");
+      }
+      return "";
+    },
+    gitIgnore: () => {
+      this.#write(".gitignore", this.#random.pick(["other\n", "data\n", "*.nix\n", ""]));
+      return "";
+    },
+  };
+
+  /** Makes all that is to be there, as it was at first. */
+  #fill(): void {
+    const isNew = (name: string): boolean => this.#stat(name) === undefined;
+    for (const name of [...FILES, ...NIX_FILES].filter(isNew)) this.#write(name, CONTENTS[0]!);
+    this.#write("sub/default.nix", "{ v = import ./one.nix; }");
+    this.#write("dep/flake.nix", "{ outputs = { self }: { v = import ./v.nix; data = ./v.nix; }; }");
+    for (const [name, targets] of LINKS.filter(([link]) => isNew(link))) this.#link(name, targets[0]!);
+  }
+
+  #program(): void {
+    this.#write("flake.nix", flakeProgram(this.#random, join(dirname(this.root), "outside")));
+  }
+
+  #gitSome(...words: string[]): string {
+    const name = this.#random.pick([
+      ...FILES,
+      ...NIX_FILES.slice(0, 4),
+      ...NEW,
+      "data",
+      "src",
+      "flake.nix",
+      "flake.lock",
+    ]);
+    return this.#gitAll(...words, name);
+  }
+
+  #gitAll(...words: string[]): string {
+    if (existsSync(this.#path(".git"))) this.#git(...words);
+    return words.join(" ");
+  }
+
+  #commit(): void {
+    const date = `@${1_000_000_000 + this.#commits++} +0000`;
+    const who = { name: "x", email: "x@x" };
+    this.#git(
+      "-c",
+      `user.name=${who.name}`,
+      "-c",
+      `user.email=${who.email}`,
+      "commit",
+      "-q",
+      "-a",
+      "-m",
+      "x",
+      "--date",
+      date,
+    );
+  }
+
+  /** What Git refuses is no change. */
+  #git(...words: string[]): void {
+    try {
+      execFileSync("git", ["-C", this.root, ...words], { stdio: "ignore" });
+    } catch {
+      this.history.push("(refused)");
+    }
+  }
+
+  #eachFile(write: (name: string, contents: string) => void): string {
+    const name = this.#random.pick(this.#random.below(2) === 0 ? NIX_FILES : FILES);
+    const stat = this.#stat(name);
+    if (stat === undefined || stat.isFile()) write(name, this.#random.pick(CONTENTS));
+    return name;
+  }
+
+  #existing(): string | undefined {
+    const name = this.#random.pick([...FILES, ...NIX_FILES, ...DIRECTORIES, "flake.nix"]);
+    return existsSync(this.#path(name)) ? name : undefined;
+  }
+
+  #path(name: string): string {
+    return join(this.root, name);
+  }
+
+  #stat(name: string): ReturnType<typeof lstatSync> | undefined {
+    try {
+      return lstatSync(this.#path(name), { throwIfNoEntry: false });
+    } catch {
+      return undefined;
+    }
+  }
+
+  #write(name: string, contents: string): void {
+    const path = this.#path(name);
+    const above = dirname(path);
+    if (lstatSync(above, { throwIfNoEntry: false })?.isFile() === true) rmSync(above);
+    mkdirSync(above, { recursive: true });
+    if (this.#stat(name)?.isDirectory() === true) rmSync(path, { recursive: true });
+    writeFileSync(path, contents);
+  }
+
+  #link(name: string, target: string): void {
+    mkdirSync(dirname(this.#path(name)), { recursive: true });
+    rmSync(this.#path(name), { force: true, recursive: true });
+    symlinkSync(target, this.#path(name));
+  }
+}
+
+type Mutation = (typeof MUTATIONS)[number];
+
+const MUTATIONS = [
+  "edit",
+  "editUnseen",
+  "replace",
+  "fill",
+  "program",
+  "touch",
+  "makeExecutable",
+  "add",
+  "addDirectory",
+  "remove",
+  "rename",
+  "retarget",
+  "moveDirectory",
+  "moveFile",
+  "typeChange",
+  "lock",
+  "nothing",
+  "gitAdd",
+  "gitAddIntent",
+  "gitAddAll",
+  "gitForget",
+  "gitRemove",
+  "gitRestore",
+  "gitReset",
+  "gitCommit",
+  "gitInit",
+  "gitIgnore",
+] as const;
