@@ -1,6 +1,7 @@
 import { derivationLabel, type BuildRequest } from "../realise/buildRequest.ts";
 import { knownOutputPathsOf, outputPathsOf, type OutputPaths } from "../realise/outputs/outputPaths.ts";
 import type { Work } from "../realise/goals/work.ts";
+import { BuildHook, foreignHook } from "./buildHook.ts";
 import { buildOnMachine } from "./buildOnMachine.ts";
 import { RemoteBuilders } from "./remoteBuilders.ts";
 import type { Realise } from "./types.ts";
@@ -13,11 +14,13 @@ export interface ElsewhereRequest extends Pick<BuildRequest, "drvPath" | "deriva
   readonly begin: (id: number) => BuildRequest;
 }
 
-/** The scheduler's way to the machines of the option `builders`. */
+/** The scheduler's way to the machines of the option `builders`, or to the program of `build-hook`. */
 export class Elsewhere {
   readonly #work: Work;
   readonly #realise: Realise;
   #builders: RemoteBuilders | undefined;
+  /** The program of `build-hook` has said that it builds nothing. */
+  #isHookDone = false;
 
   constructor(work: Work, realise: Realise) {
     this.#work = work;
@@ -31,10 +34,13 @@ export class Elsewhere {
   async build(request: ElsewhereRequest): Promise<OutputPaths | undefined> {
     const { drvPath, derivation, options, isPossibleHere, hasRoomHere } = request;
     const { store, signal, activities } = this.#work;
-    this.#builders ??= new RemoteBuilders(store.settings, this.#realise, (problem) =>
-      activities.warn(problem),
-    );
-    if (this.#builders.isEmpty || (options.preferLocalBuild && isPossibleHere)) return undefined;
+    const program = foreignHook(store.settings);
+    if (program === undefined)
+      this.#builders ??= new RemoteBuilders(store.settings, this.#realise, (problem) =>
+        activities.warn(problem),
+      );
+    const isNobody = this.#builders === undefined ? this.#isHookDone : this.#builders.isEmpty;
+    if (isNobody || (options.preferLocalBuild && isPossibleHere)) return undefined;
     // Nothing is known of some outputs beforehand: the derivation stands for them.
     const locked = outputPathsOf(derivation, "*")?.values() ?? [drvPath];
     using locks = await store.lockPaths(locked, { signal });
@@ -44,15 +50,21 @@ export class Elsewhere {
       locks.discard();
       return known;
     }
-    await using machine = await this.#builders.claim({
+    const asked = {
       drvPath,
       system: derivation.system,
       features: options.requiredSystemFeatures,
       isPossibleHere,
       hasRoomHere,
       signal,
-    });
-    if (machine === undefined) return undefined;
+    };
+    const claimed =
+      program === undefined
+        ? await this.#builders?.claim(asked)
+        : await BuildHook.claim(program, store.settings, asked, (line) => activities.warn(line));
+    if (claimed === "never") this.#isHookDone = true;
+    if (claimed === undefined || claimed === "never") return undefined;
+    await using machine = claimed;
     const outputs = await activities.run(
       {
         kind: "build",
@@ -61,7 +73,10 @@ export class Elsewhere {
         builder: derivation.builder,
         machine: machine.url,
       },
-      (id) => buildOnMachine(request.begin(id), machine),
+      (id) => {
+        const whole = request.begin(id);
+        return machine instanceof BuildHook ? machine.build(whole) : buildOnMachine(whole, machine);
+      },
     );
     locks.discard();
     return outputs;

@@ -42,14 +42,9 @@ export class RemoteBuilders {
     this.#realise = realise;
     this.#warn = warn;
     this.#slots = new MachineSlots(settings.stateDir);
-    const hook = raw.get("build-hook")?.trim();
     const machines = raw.get("builders") ?? `@${settings.confDir}/machines`;
     // An empty one means that nothing is built elsewhere.
-    this.#machines = hook === "" ? [] : parseMachines(machines, system);
-    if (hook !== undefined && hook !== "" && !/^(?:\S*\/)?nix\s+__build-remote$/.test(hook))
-      warn(
-        `the program of the option 'build-hook' is not run ('${hook}'): 'builders' says what builds for us`,
-      );
+    this.#machines = raw.get("build-hook")?.trim() === "" ? [] : parseMachines(machines, system);
   }
 
   get isEmpty(): boolean {
