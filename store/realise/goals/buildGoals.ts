@@ -370,12 +370,8 @@ export class BuildGoals {
       const slots = isDownload(derivation) ? downloads : builtin === undefined ? foreign : builtinSlots;
       const paths = [...lockedPaths(drvPath, derivation)];
       for (;;) {
-        // A failure is noted before the slot is free: what waits for it shall not begin.
         const outputs = await slots.run(
-          () =>
-            this.#buildInTurn(goal, inputs, { options, builtin }).catch((error: unknown) => {
-              throw this.#work.settle(error);
-            }),
+          () => this.#buildInTurn(goal, inputs, { options, builtin }),
           this.#work.signal,
         );
         if (outputs !== undefined) return outputs;
@@ -397,8 +393,16 @@ export class BuildGoals {
     inputs: InputPaths,
     how: Pick<BuildRequest, "options" | "builtin">,
   ): Promise<OutputPaths | undefined> {
-    if (how.builtin !== undefined) return this.#buildLocked(goal, inputs, { ...how, onBegun: undefined });
-    return this.#beginnings.take((onBegun) => this.#buildLocked(goal, inputs, { ...how, onBegun }));
+    const build = async (onBegun?: () => void): Promise<OutputPaths | undefined> => {
+      try {
+        this.#work.throwIfStopped();
+        return await this.#buildLocked(goal, inputs, { ...how, onBegun });
+      } catch (error) {
+        // Noted before the slot is free and the turn over: what waits for them shall not begin.
+        throw this.#work.settle(error);
+      }
+    };
+    return how.builtin === undefined ? this.#beginnings.take(build) : build();
   }
 
   async #buildLocked(

@@ -102,6 +102,18 @@ it("builders begin one after the other, by name, and run side by side", async ()
   expect(readFileSync(log, "utf8")).toBe(drvs.map((drv) => `{ ${drv}\n} ${drv}\n`).join(""));
 });
 
+it("a builder whose turn comes after a failure is not begun", async () => {
+  const raw = new Map<string, string>();
+  await using t = TestStore.create({ maxJobs: 3, raw });
+  raw.set("pre-build-hook", program(t, `echo "$1" >> ${t.dir}/hooked; exit 1`));
+  const drvs = ["a", "b", "c"].map((name) => t.derivation({ name, script: "echo > $out" }));
+  const { results } = await t.build(drvs);
+  expect(results.map(({ status }) => status)).toEqual(["failed", "cancelled", "cancelled"]);
+  expect(readFileSync(join(t.dir, "hooked"), "utf8")).toBe(`${drvs[0]}\n`);
+  const begun = t.events.filter((event) => event.kind === "start");
+  expect(begun).toHaveLength(1);
+});
+
 describe.skipIf(obstacle !== undefined)("sandbox paths", () => {
   it.each([
     ["/../escape", /escapes the chroot/],
