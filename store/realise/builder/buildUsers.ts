@@ -11,6 +11,16 @@ import { asUser, type BuilderUser } from "./sandboxMethod.ts";
 const FIRST_PAUSE_MS = 20;
 const LAST_PAUSE_MS = 500;
 
+/** Whether builders are other users than we. */
+export function hasBuildUsers({ config }: StoreSettings): boolean {
+  return groupOf(config) !== undefined;
+}
+
+function groupOf({ raw }: StoreSettings["config"]): string | undefined {
+  const group = raw.get("build-users-group")?.trim() ?? "";
+  return group === "" || process.geteuid?.() !== 0 ? undefined : group;
+}
+
 /** A user of the group that the option `build-users-group` names, for one build; no other build has it meanwhile. */
 export class BuildUser implements BuilderUser, Disposable {
   readonly uid: number;
@@ -35,8 +45,8 @@ export class BuildUser implements BuilderUser, Disposable {
     { config, stateDir }: StoreSettings,
     { signal, onWait }: { readonly signal: AbortSignal; readonly onWait: () => void },
   ): Promise<BuildUser | undefined> {
-    const group = config.raw.get("build-users-group")?.trim() ?? "";
-    if (group === "" || process.geteuid?.() !== 0) return undefined;
+    const group = groupOf(config);
+    if (group === undefined) return undefined;
     users ??= new Map();
     let members = users.get(group);
     if (members === undefined) {

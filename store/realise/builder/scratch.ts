@@ -23,7 +23,7 @@ import { tryLock } from "../../local/fileLock.ts";
 import { deleteLargeTree } from "../../local/files.ts";
 import { openIfThere } from "../../local/layout.ts";
 import type { OutputName, StorePath } from "../../types.ts";
-import { BuildUser, shareStoreDir } from "./buildUsers.ts";
+import { BuildUser, hasBuildUsers, shareStoreDir } from "./buildUsers.ts";
 import { derivationLabel, hasNetwork, type BuildRequest } from "../buildRequest.ts";
 import { externalBuilderFor } from "./externalBuilders.ts";
 import { sandboxedPath } from "./sandbox.ts";
@@ -71,11 +71,15 @@ export class Scratch implements AsyncDisposable {
     const { store, drvPath, derivation, mode } = request;
     const { settings } = store;
     const isSandboxed = await wantsSandbox(request);
-    if (!isSandboxed && request.isForStranger && request.builtin === undefined)
+    const isExternal = externalBuilderFor(settings, derivation.system) !== undefined;
+    const isOwnUsers = !isSandboxed && (isExternal || !hasBuildUsers(settings));
+    if (isOwnUsers && request.isForStranger && request.builtin === undefined)
       throw new DevshellError(
         "BUILD_REJECTED",
         `Cannot build '${drvPath}' for an untrusted user without a sandbox: its builder would run as the daemon's own user`,
-        { hint: "set sandbox = true in the daemon's settings, or add the user to `trusted-users`" },
+        {
+          hint: "set sandbox = true or build-users-group in the daemon's settings, or add the user to `trusted-users`",
+        },
       );
     const chrootDir = isSandboxed ? `${store.realPath(drvPath)}.chroot` : undefined;
     const outputs = new Map<OutputName, StorePath>();

@@ -117,6 +117,13 @@ describe.skipIf(process.geteuid?.() !== 0)("build users", () => {
     expect(answers).toEqual([true]);
   });
 
+  it("build for strangers, too, in no sandbox", async () => {
+    create("off");
+    const drv = t.derivation({ name: "code", script: "PATH=/usr/bin; id -u; echo > $out" });
+    expect((await t.build(drv, { isForStranger: true })).failures).toEqual([]);
+    expect(UIDS).toContain(Number(t.logLines()[0]));
+  });
+
   it("are missed where the group is not there", async () => {
     create("off", "no-such-group");
     const { failures } = await t.build(t.derivation({ name: "none", script: "echo > $out" }));
