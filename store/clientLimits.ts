@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { TurnLimits } from "./turns.ts";
+import type { TurnLimits } from "./clientTurns.ts";
 
 /** A process takes some 50 MB: nobody is to fill the machine with them. */
 const RUNNING = 64;
@@ -8,7 +8,7 @@ const MOST_WAITING = 4096;
 const USUAL_FILES = 1024;
 
 /**
- * What the daemon's clients may have. A connection that waits is an open file of ours: a user may have an eighth of
+ * What those may have who ask for our store, users of a daemon and builders. A connection that waits is an open file of ours: each may have an eighth of
  * what we may open, all together half, so that there is room for whoever comes next.
  */
 export function clientLimits(limits = readLimits()): TurnLimits {

@@ -13,7 +13,7 @@ interface User {
 }
 
 /** Gives each user's clients their turn: one user's many leave the others theirs. */
-export class Turns {
+export class ClientTurns {
   readonly #limits: TurnLimits;
   readonly #users = new Map<number | undefined, User>();
   #waiting = 0;

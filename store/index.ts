@@ -63,6 +63,8 @@ export { localStore, openStore, realise } from "./anyStore.ts";
 export { authorise } from "./daemon/authorise.ts";
 export { forwardToDaemon } from "./daemon/forward.ts";
 export { listen } from "./daemon/listen.ts";
+export { clientLimits } from "./clientLimits.ts";
+export { ClientTurns } from "./clientTurns.ts";
 export { serveConnection } from "./daemon/serveConnection.ts";
 export { LocalStore } from "./local/localStore.ts";
 export type { PeerCredentials } from "./local/socketCalls.ts";

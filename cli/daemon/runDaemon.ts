@@ -4,6 +4,8 @@ import { fileURLToPath } from "node:url";
 import { DevshellError } from "../../core/index.ts";
 import { debianBuilders } from "../../packages/index.ts";
 import {
+  ClientTurns,
+  clientLimits,
   authorise,
   forwardToDaemon,
   listen,
@@ -13,8 +15,6 @@ import {
   type PeerCredentials,
   type StoreSettings,
 } from "../../store/index.ts";
-import { clientLimits } from "./clientLimits.ts";
-import { Turns } from "./turns.ts";
 
 export interface DaemonRequest {
   readonly settings: ReadonlyMap<string, string>;
@@ -121,7 +121,7 @@ function accept(
  * else is harmed. One is kept ready, since starting takes longer than most requests.
  */
 class Workers implements Disposable {
-  readonly #turns = new Turns(clientLimits());
+  readonly #turns = new ClientTurns(clientLimits());
   #spare: ChildProcess | undefined = startWorker();
 
   serve(socket: Socket, uid: number | undefined, message: ServeMessage): void {

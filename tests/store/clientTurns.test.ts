@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { clientLimits } from "../../cli/daemon/clientLimits.ts";
-import { Turns } from "../../cli/daemon/turns.ts";
+import { clientLimits } from "../../store/clientLimits.ts";
+import { ClientTurns } from "../../store/clientTurns.ts";
 
 describe("a daemon's clients", () => {
   it("of one user come one after the other where there are many, and do not keep others out", () => {
-    const turns = new Turns({ running: 2, waiting: 1000, waitingInAll: 5000 });
+    const turns = new ClientTurns({ running: 2, waiting: 1000, waitingInAll: 5000 });
     const ends: (() => void)[] = [];
     const begun: string[] = [];
     const come = (uid: number, name: string) =>
@@ -28,7 +28,7 @@ describe("a daemon's clients", () => {
   });
 
   it("of many users wait in bounds, too", () => {
-    const turns = new Turns({ running: 1, waiting: 4, waitingInAll: 6 });
+    const turns = new ClientTurns({ running: 1, waiting: 4, waitingInAll: 6 });
     let end: (() => void) | undefined;
     const come = (uid: number) => turns.take(uid, (done) => (end ??= done));
     for (let i = 0; i < 5; i++) expect(come(1000)).toBe(true);

@@ -3,6 +3,8 @@ import { chmod, chown, lstat, rename } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { DevshellError, fsPath, textOfBytes, type ByteString } from "../../../core/index.ts";
+import { clientLimits } from "../../clientLimits.ts";
+import { ClientTurns } from "../../clientTurns.ts";
 import { narChunks } from "../../format/nar.ts";
 import { restoreNar } from "../../format/narRestore.ts";
 import { storePathBaseName } from "../../format/storePath.ts";
@@ -15,6 +17,10 @@ import { sandboxedPath } from "./sandbox.ts";
 import type { Scratch } from "./scratch.ts";
 
 const SOCKET = ".nix-socket";
+
+/** Of the builders of this process. */
+let turns: ClientTurns | undefined;
+let builders = 0;
 
 /** A socket in a build's directory through which its builder adds to the store and builds in it. */
 export class BuilderService implements AsyncDisposable {
@@ -71,16 +77,35 @@ export class BuilderService implements AsyncDisposable {
       request.isForStranger || scratch.chrootDir !== undefined || scratch.builderUser !== undefined;
     const connections = new Map<Socket, Promise<void>>();
     const ended = new AbortController();
+    const builder = ++builders;
+    turns ??= new ClientTurns(clientLimits());
+    const turn = turns;
+    const serve = async (socket: Socket): Promise<void> => {
+      // One that waited may have gone.
+      if (!socket.destroyed && !ended.signal.aborted)
+        await serveBuilder(socket, { restriction, isStranger, signal: ended.signal });
+    };
     const server = createServer((socket) => {
       socket.on("error", () => undefined);
-      const served = serveBuilder(socket, { restriction, isStranger, signal: ended.signal })
-        // What it says that makes no sense is its own affair: it is hung up on.
-        .catch(() => undefined)
-        .finally(() => {
-          socket.destroy();
-          connections.delete(socket);
-        });
-      connections.set(socket, served);
+      const { promise: closed, resolve } = Promise.withResolvers<void>();
+      connections.set(socket, closed);
+      const close = (): void => {
+        socket.destroy();
+        connections.delete(socket);
+        resolve();
+      };
+      const isTaken = turn.take(
+        builder,
+        (done) =>
+          void serve(socket)
+            // What it says that makes no sense is its own affair: it is hung up on.
+            .catch(() => undefined)
+            .finally(() => {
+              close();
+              done();
+            }),
+      );
+      if (!isTaken) close();
     });
     const service = new BuilderService(addressOf(join(buildDir, SOCKET)), {
       server,

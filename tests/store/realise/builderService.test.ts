@@ -1,6 +1,7 @@
 import { once } from "node:events";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { describe, expect, it, vi } from "vitest";
 import { sandboxObstacle, type RealiseRequestOptions } from "../../../store/realise/index.ts";
 import type { StorePath } from "../../../store/types.ts";
 import { TestStore, type TestDerivation } from "../realiseFixture.ts";
@@ -100,6 +101,46 @@ describe("builders that use the store", () => {
     expect(failures).toEqual([]);
     expect(isTold).toBe(true);
     expect(t.store.pathInfo(t.output(drv)).references).toEqual([added]);
+  });
+
+  it("are served a bounded number of connections at once, the others when these end", async () => {
+    await using t = createStore("off");
+    const end = `${t.dir}/end`;
+    const script = `while [ ! -e ${end} ]; do read -t 0.05 -r x <> <(:); done; echo > $out`;
+    const drv = t.derivation({
+      name: "many",
+      builder: "/bin/bash",
+      args: ["-c", script],
+      env: { requiredSystemFeatures: "recursive-nix" },
+    });
+    const served: Socket[] = [];
+    const building = t.build(drv, {
+      serveBuilder: async (socket) => {
+        served.push(socket);
+        await once(socket, "close");
+      },
+    });
+    const builds = `${t.dir}/state/builds`;
+    const place = await vi.waitFor(
+      () => {
+        const socket = `${builds}/${readdirSync(builds)[0] ?? ""}/.nix-socket`;
+        expect(existsSync(socket)).toBe(true);
+        return socket;
+      },
+      { timeout: 8000 },
+    );
+    const clients = Array.from({ length: 70 }, () => connect(place));
+    await Promise.all(clients.map((client) => once(client, "connect")));
+    await vi.waitFor(() => expect(served).toHaveLength(64), { timeout: 8000 });
+    // One that has gone by its turn is not served, and keeps nobody out.
+    clients[64]?.destroy();
+    served[0]?.destroy();
+    served[1]?.destroy();
+    await vi.waitFor(() => expect(served.length).toBeGreaterThanOrEqual(66), { timeout: 8000 });
+    writeFileSync(end, "");
+    expect((await building).failures).toEqual([]);
+    expect(served.every((socket) => socket.destroyed)).toBe(true);
+    for (const client of clients) client.destroy();
   });
 
   it("are refused where the feature is off, whatever the machine is said to have", async () => {
