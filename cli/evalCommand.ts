@@ -37,6 +37,11 @@ const NIX_COMMANDS: Readonly<Record<string, NixCommand>> = {
 
 /** Runs the process's command line; ends the process. */
 export function runEvalCommand(): void {
+  // The launcher's, for this process's own malloc: neither for `getEnv` nor for what is started.
+  if (process.env["DEVSHELL_OWN_TUNABLES"] !== undefined) {
+    delete process.env["DEVSHELL_OWN_TUNABLES"];
+    delete process.env["GLIBC_TUNABLES"];
+  }
   const [, , ...words] = process.argv;
   void runToExit(words, () => {
     const name = process.env["DEVSHELL_ARGV0"] ?? "devshell";

@@ -67,6 +67,21 @@ it("is what the checkout's own start takes", () => {
   expect(found.stderr).toContain("--snapshot-blob");
 });
 
+it("hides from programs what the launcher sets for its own memory, and leaves what the caller set", () => {
+  const value = (env: Record<string, string>): string =>
+    spawnSync(
+      join(ROOT, "cli/devshell"),
+      ["eval", "-E", 'map builtins.getEnv [ "GLIBC_TUNABLES" "DEVSHELL_OWN_TUNABLES" ]', "--json"],
+      {
+        env: { PATH: "/usr/bin:/bin", HOME: root, DEVSHELL_EVAL_CACHE: "off", ...env },
+        encoding: "utf8",
+      },
+    ).stdout.trim();
+  expect(value({})).toBe('["",""]');
+  const own = "glibc.malloc.arena_max=1";
+  expect(value({ GLIBC_TUNABLES: own })).toBe(`["${own}",""]`);
+});
+
 it("is what commands that ask the store start from, with the answers of the program without it", () => {
   const bin = join(root, "bin");
   mkdirSync(bin);
