@@ -36,8 +36,8 @@ export class CaseHackedFiles implements NarHandler {
     this.#handler.file(this.#placeOf(path), sizeBytes, isExecutable, offset);
   }
 
-  data(chunk: Buffer): void {
-    this.#handler.data(chunk);
+  data(bytes: Buffer, start: number, end: number): void {
+    this.#handler.data(bytes, start, end);
   }
 
   fileEnd(): void {

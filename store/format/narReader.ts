@@ -8,11 +8,25 @@ const OPEN_ENTRY = NAR_TOKENS.openEntry;
 const NODE = NAR_TOKENS.node;
 const CLOSE = NAR_TOKENS.close;
 
+/** The same in words, as far as it lies around a file's name, its size and its content. */
+const OPEN_ENTRY_WORDS = words(OPEN_ENTRY);
+const OPEN_FILE_WORDS = words(Buffer.concat([NODE, OPEN_CONTENTS]));
+const OPEN_PROGRAM_WORDS = words(Buffer.concat([NODE, OPEN_EXECUTABLE]));
+const FILE_END_WORDS = words(Buffer.concat([CLOSE, CLOSE]));
+
 /** Longest keyword is 13 bytes; the slack keeps messages about garbage useful. */
 const MAX_TAG_BYTES = 32;
 
+/** For less than this the words are not worth an array of their own. */
+const WORTH_WORDS_BYTES = 256;
+
 /** Of a new chunk so much is looked at together with what the last one left: more than any unit of the format takes. */
 const JOINED_BYTES = 16 << 10;
+
+function words(bytes: Buffer): Int32Array {
+  const copy = new Uint8Array(bytes);
+  return new Int32Array(copy.buffer);
+}
 
 /** Told what a NAR holds, in its order. Paths are relative to the root, which is "". */
 export interface NarHandler {
@@ -21,8 +35,8 @@ export interface NarHandler {
   symlink(path: ByteString, target: ByteString): void;
   /** @param offset where the content starts in the NAR, in bytes */
   file(path: ByteString, sizeBytes: number, isExecutable: boolean, offset: number): void;
-  /** A piece of the current file's content, only valid during the call. */
-  data(chunk: Buffer): void;
+  /** A piece of the current file's content, from `start` to `end` of bytes that are only valid during the call. */
+  data(bytes: Buffer, start: number, end: number): void;
   fileEnd(): void;
 }
 
@@ -49,6 +63,8 @@ export class NarReader {
   /** Bytes not yet read, starting at `#at`. */
   #bytes: Buffer = Buffer.alloc(0);
   #at = 0;
+  /** The same bytes in words, where they lie on their boundaries and are worth it. */
+  #words: Int32Array | undefined;
   /** Offset in the NAR of `#bytes[0]`. */
   #base = 0;
   #state: State = STATE.start;
@@ -86,16 +102,16 @@ export class NarReader {
     const kept = this.#bytes.subarray(this.#at);
     this.#base += this.#at;
     this.#at = 0;
-    this.#bytes = chunk;
+    this.#use(chunk);
     if (kept.length > 0) {
       // Not all of the chunk: a copy of a megabyte costs more than reading what is in it.
-      this.#bytes = Buffer.concat([kept, chunk.subarray(0, JOINED_BYTES)]);
+      this.#use(Buffer.concat([kept, chunk.subarray(0, JOINED_BYTES)]));
       if (chunk.length > JOINED_BYTES) {
         this.#steps(kept.length);
         if (this.#at < kept.length) throw new Error("a unit of a NAR is longer than it can be");
         this.#base += kept.length;
         this.#at -= kept.length;
-        this.#bytes = chunk;
+        this.#use(chunk);
       }
     }
     this.#steps(Number.POSITIVE_INFINITY);
@@ -105,6 +121,7 @@ export class NarReader {
       const rest = Buffer.from(this.#bytes.subarray(this.#at));
       this.#base += this.#at;
       this.#bytes = rest;
+      this.#words = undefined;
       this.#at = 0;
     }
     return chunk.length;
@@ -113,6 +130,14 @@ export class NarReader {
   /** @throws {DevshellError} `NAR_TRUNCATED` unless the whole NAR has been read */
   end(): void {
     if (this.#state !== STATE.done) throw this.#error("NAR_TRUNCATED", "unexpected end", this.#bytes.length);
+  }
+
+  #use(bytes: Buffer): void {
+    this.#bytes = bytes;
+    this.#words =
+      bytes.length >= WORTH_WORDS_BYTES && bytes.byteOffset % 4 === 0
+        ? new Int32Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / 4))
+        : undefined;
   }
 
   /** Reads units until one begins at `end` or later, or more bytes are needed for it. */
@@ -150,7 +175,7 @@ export class NarReader {
         return true;
       }
       case STATE.entryOrClose:
-        this.#entryOrClose();
+        if (!this.#wholeFile()) this.#entryOrClose();
         return true;
       case STATE.entryEnd:
         if (!this.#pass(CLOSE)) this.#tag(")");
@@ -220,12 +245,39 @@ export class NarReader {
     if (this.#contentLeft > 0) {
       const count = Math.min(this.#contentLeft, this.#bytes.length - this.#at);
       if (count === 0) return false;
-      this.#handler.data(this.#bytes.subarray(this.#at, this.#at + count));
+      this.#handler.data(this.#bytes, this.#at, this.#at + count);
       this.#at += count;
       this.#contentLeft -= count;
     }
     if (this.#contentLeft > 0) return false;
     this.#state = STATE.contentPadding;
+    return true;
+  }
+
+  /**
+   * Reads an entry that is a file and lies in the buffer whole, as most do.
+   * @returns false where the next entry is anything else, or not as it should be: it is to be read part by part then
+   */
+  #wholeFile(): boolean {
+    const bytes = this.#bytes;
+    const words = this.#words;
+    if (words === undefined || !isAt(words, this.#at, OPEN_ENTRY_WORDS)) return false;
+    const nameAt = this.#at + OPEN_ENTRY.length + 8;
+    const nameSize = sizeAt(bytes, nameAt - 8);
+    let at = skipZeros(bytes, nameAt, nameSize);
+    if (at < 0 || nameSize > NAR_MAX_NAME_BYTES) return false;
+    const isExecutable = !isAt(words, at, OPEN_FILE_WORDS);
+    if (isExecutable && !isAt(words, at, OPEN_PROGRAM_WORDS)) return false;
+    at += 4 * (isExecutable ? OPEN_PROGRAM_WORDS : OPEN_FILE_WORDS).length;
+    const size = sizeAt(bytes, at);
+    const contentAt = at + 8;
+    at = skipZeros(bytes, contentAt, size);
+    if (at < 0 || !isAt(words, at, FILE_END_WORDS)) return false;
+    this.#enter(bytes.toString("latin1", nameAt, nameAt + nameSize), nameAt - 8);
+    this.#handler.file(this.#path, size, isExecutable, this.#base + contentAt);
+    if (size > 0) this.#handler.data(bytes, contentAt, contentAt + size);
+    this.#handler.fileEnd();
+    this.#at = at + 4 * FILE_END_WORDS.length;
     return true;
   }
 
@@ -249,6 +301,14 @@ export class NarReader {
     const at = this.#at;
     const name = this.#string(NAR_MAX_NAME_BYTES);
     if (!this.#pass(NODE)) this.#tag("node");
+    this.#enter(name, at);
+    this.#state = STATE.nodeBody;
+  }
+
+  /** Goes on to the entry of this name, which is written at `at`. */
+  #enter(name: ByteString, at: number): void {
+    const directory = this.#directories.at(-1);
+    if (directory === undefined) throw new Error("no open directory");
     if (name === "" || name === "." || name === ".." || name.includes("/") || name.includes("\0"))
       throw this.#error("NAR_NAME", `entry name ${show(name)} is not possible`, at);
     if (name === directory.previousName)
@@ -261,7 +321,6 @@ export class NarReader {
       );
     directory.previousName = name;
     this.#path = `${directory.path}/${name}`;
-    this.#state = STATE.nodeBody;
   }
 
   #nodeEnd(): void {
@@ -326,6 +385,31 @@ export class NarReader {
   #error(code: string, why: string, at: number): DevshellError {
     return new DevshellError(code, `Cannot read NAR at byte ${this.#base + at}: ${why}`);
   }
+}
+
+/** Whether these words stand at a byte. */
+function isAt(text: Int32Array, at: number, expected: Int32Array): boolean {
+  const first = at >> 2;
+  if ((at & 3) !== 0 || first + expected.length > text.length) return false;
+  for (let i = 0; i < expected.length; i++) if (text[first + i] !== expected[i]) return false;
+  return true;
+}
+
+/** The size at a byte; -1 where so much does not follow. */
+function sizeAt(bytes: Buffer, at: number): number {
+  if (at + 8 > bytes.length) return -1;
+  if ((bytes[at + 4]! | bytes[at + 5]! | bytes[at + 6]! | bytes[at + 7]!) !== 0) return -1;
+  const size = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+  return size <= bytes.length - at - 8 ? size : -1;
+}
+
+/** @returns the place behind a string's padding; -1 where that is not there or not zero */
+function skipZeros(bytes: Buffer, start: number, size: number): number {
+  let at = start + size;
+  const end = start + ((size + 7) & ~7);
+  if (size < 0 || end > bytes.length) return -1;
+  while (at < end) if (bytes[at++] !== 0) return -1;
+  return at;
 }
 
 function show(text: ByteString): string {

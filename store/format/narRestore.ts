@@ -1,6 +1,7 @@
 import {
   chmodSync,
   closeSync,
+  constants,
   fchmodSync,
   fstatSync,
   fsyncSync,
@@ -106,6 +107,9 @@ export function asBuffer(chunk: Uint8Array): Buffer {
   return Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
 }
 
+/** As "wx": with a number Node need not look up what the letters mean. */
+const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
+
 class FileWriter implements NarHandler {
   readonly #root: ByteString;
   readonly #isCanonical: boolean;
@@ -155,17 +159,34 @@ class FileWriter implements NarHandler {
     const full = this.#root + path;
     this.#mode = this.#isCanonical ? (isExecutable ? 0o555 : 0o444) : isExecutable ? 0o777 : 0o666;
     this.#path = full;
-    this.#fd = writing(full, () => openSync(fsPath(full), "wx", this.#mode));
+    try {
+      this.#fd = openSync(fsPath(full), NEW_FILE, this.#mode);
+    } catch (error) {
+      throw writeError(full, error);
+    }
   }
 
-  data(chunk: Buffer): void {
-    writing(this.#path, () => {
-      for (let at = 0; at < chunk.length;) at += writeSync(this.#fd, chunk, at);
-    });
+  data(bytes: Buffer, start: number, end: number): void {
+    try {
+      for (let at = start; at < end;) at += writeSync(this.#fd, bytes, at, end - at);
+    } catch (error) {
+      throw writeError(this.#path, error);
+    }
   }
 
   fileEnd(): void {
-    writing(this.#path, () => this.#endFile());
+    const fd = this.#fd;
+    try {
+      if (this.#isCanonical) {
+        this.#giveMode(fd);
+        futimesSync(fd, STORE_MTIME, STORE_MTIME);
+      }
+      if (this.#isSynced) fsyncSync(fd);
+      this.#fd = -1;
+      closeSync(fd);
+    } catch (error) {
+      throw writeError(this.#path, error);
+    }
   }
 
   close(): void {
@@ -173,20 +194,10 @@ class FileWriter implements NarHandler {
     this.#fd = -1;
   }
 
-  #endFile(): void {
-    const fd = this.#fd;
-    writing(this.#path, () => {
-      if (this.#isCanonical) {
-        if (!this.#modesKept.has(this.#mode)) {
-          if ((fstatSync(fd).mode & 0o7777) === this.#mode) this.#modesKept.add(this.#mode);
-          else fchmodSync(fd, this.#mode);
-        }
-        futimesSync(fd, STORE_MTIME, STORE_MTIME);
-      }
-      if (this.#isSynced) fsyncSync(fd);
-    });
-    this.#fd = -1;
-    closeSync(fd);
+  #giveMode(fd: number): void {
+    if (this.#modesKept.has(this.#mode)) return;
+    if ((fstatSync(fd).mode & 0o7777) === this.#mode) this.#modesKept.add(this.#mode);
+    else fchmodSync(fd, this.#mode);
   }
 }
 

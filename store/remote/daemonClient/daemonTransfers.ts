@@ -22,9 +22,9 @@ export function receiveText(client: BlockingClient, path: StorePath): ByteString
     directoryEnd: refuse,
     symlink: refuse,
     file: (_, sizeBytes) => void (sizeBytes > MAX_DERIVATION_BYTES && refuse()),
-    data: (chunk) => {
-      size += chunk.length;
-      parts.push(Buffer.from(chunk));
+    data: (bytes, start, end) => {
+      size += end - start;
+      parts.push(Buffer.from(bytes.subarray(start, end)));
     },
     fileEnd: () => undefined,
   });

@@ -43,7 +43,7 @@ function corpus(): Buffer[] {
   const file = (text: string, isExecutable = false): Buffer =>
     archive((handler, path) => {
       handler.file(path, text.length, isExecutable, 0);
-      if (text !== "") handler.data(Buffer.from(text));
+      if (text !== "") handler.data(Buffer.from(text), 0, text.length);
       handler.fileEnd();
     });
   const link = archive((handler, path) => handler.symlink(path, "../elsewhere"));
@@ -51,7 +51,7 @@ function corpus(): Buffer[] {
     handler.directory("");
     for (const name of ["/a", "/b", "/c.d"]) {
       handler.file(name, 3, name === "/b", 0);
-      handler.data(Buffer.from("abc"));
+      handler.data(Buffer.from("abc"), 0, 3);
       handler.fileEnd();
     }
     handler.directory("/sub");
@@ -164,9 +164,9 @@ class Rebuilder implements NarHandler {
     [this.#path, this.#left, this.#sizeBytes] = [path, sizeBytes, sizeBytes];
   }
 
-  data(chunk: Buffer): void {
-    this.#left -= chunk.length;
-    this.#parts.push(Buffer.from(chunk));
+  data(bytes: Buffer, start: number, end: number): void {
+    this.#left -= end - start;
+    this.#parts.push(Buffer.from(bytes.subarray(start, end)));
   }
 
   fileEnd(): void {
