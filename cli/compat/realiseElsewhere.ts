@@ -43,7 +43,8 @@ export async function realiseElsewhere(
     }));
     return { results, plan: NOTHING, failures: [], exitStatus: 0 };
   }
-  useBuilders(context);
+  // What would be built is told without anybody who could.
+  if (options?.dryRun !== true) useBuilders(context);
   const report = await context.tryRealise(targets, options);
   if (report.failures.length > 0 || options?.dryRun === true) return report;
   const { paths, realisations } = realisedTargets(context.store, targets);

@@ -76,10 +76,39 @@ describe("nix commands on a binary cache", () => {
     expect(failure("store", "info", "--store", "file:///absent")[0]).toBe(1);
   });
 
+  it("add texts to it as to any store", () => {
+    const file = t.write("words", "a text");
+    const path = output("nix-instantiate", "--eval", "-E", 'builtins.toFile "words" "a text"').slice(1, -1);
+    const add = ["store", "add", "--mode", "text", file];
+    expect(output("nix", ...add, "--dry-run")).toBe(path);
+    const texts = `file://${join(t.root, "texts")}`;
+    expect(output("nix", ...add, "--store", texts)).toBe(path);
+    const json = JSON.parse(
+      output("nix", "path-info", "--store", texts, "--json", "--json-format", "1", path),
+    );
+    expect(json[path].ca).toMatch(/^text:sha256:/);
+    expect(output("nix", ...add)).toBe(path);
+    expect(failure(...add, "--hash-algo", "sha1")).toEqual([
+      1,
+      expect.stringContaining("only sha256 is possible"),
+    ]);
+  });
+
   it("build for it only on machines", () => {
     const target = `file://${join(t.root, "filled")}`;
     const words = ["-A", "user", "--store", target];
     expect(t.run("nix-build", words).err).toContain("Unable to build with a primary store");
+    t.write(
+      "new.nix",
+      `derivation {
+      name = "new";
+      system = builtins.currentSystem;
+      builder = "/bin/sh";
+      args = [ "-c" "echo > $out" ];
+    }`,
+    );
+    const dry = t.run("nix", ["build", "-f", "new.nix", "--dry-run", "--store", target]);
+    expect([dry.status, dry.err]).toEqual([0, expect.stringMatching(/will be built:\n.*-new\.drv/)]);
     expect(output("nix-build", ...words, "--builders", "auto - - 1 1", "-j0")).toBe(user);
     expect(output("nix", "path-info", "--store", target, user)).toBe(user);
     expect(existsSync(join(t.root, "result"))).toBe(false);

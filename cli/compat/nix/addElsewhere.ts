@@ -17,7 +17,7 @@ import { printLine } from "../output.ts";
 
 interface AddRequest {
   readonly storeDir: string;
-  readonly method: "flat" | "nar";
+  readonly method: "flat" | "nar" | "text";
   readonly algorithm: HashAlgorithm;
   /** Instead of the files' own. */
   readonly name: string | undefined;
@@ -36,8 +36,8 @@ export async function addToAsked(
 ): Promise<number> {
   const { action, words, values, given } = request;
   const mode = action === "add" ? (values.get("--mode") ?? "nar") : "nar";
-  if (mode !== "flat" && mode !== "nar")
-    throw usageError("nix store add", `content address method '${mode}' is not built for other stores`);
+  if (mode !== "flat" && mode !== "nar" && mode !== "text")
+    throw usageError("nix store add", `content address method '${mode}' is not built yet`);
   await addElsewhere(store, words, {
     storeDir: store.storeDir ?? context.settings.storeDir,
     method: action === "add-file" || given.has("--flat") ? "flat" : mode,
@@ -46,6 +46,13 @@ export async function addToAsked(
     isDryRun: given.has("--dry-run"),
   });
   return 0;
+}
+
+/** @throws {DevshellError} `STORE_NOT_A_FILE` */
+export function readRegular(file: string): Buffer {
+  if (!statSync(file).isFile())
+    throw new DevshellError("STORE_NOT_A_FILE", `Cannot add '${file}' as a file: it is none`);
+  return readFileSync(file);
 }
 
 /** Without a copy in a store of this machine. */
@@ -57,10 +64,8 @@ async function addElsewhere(
   for (const word of words) {
     const file = resolve(word);
     const path = bytesOfText(file);
-    if (method === "flat" && !statSync(file).isFile())
-      throw new DevshellError("STORE_NOT_A_FILE", `Cannot add '${file}' as a file: it is none`);
     // Whether it may be executed is not part of a file's bytes.
-    const flat = method === "flat" ? narOfBytes(readFileSync(file)) : undefined;
+    const flat = method === "nar" ? undefined : narOfBytes(readRegular(file));
     const hash = flat === undefined ? hashNar(path, { algorithm }).hash : hashFlat(path, algorithm);
     const storePath = makeFixedOutputPath(storeDir, name ?? basename(file), { method, hash, references: [] });
     const nar =

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import {
   DevshellError,
@@ -7,6 +6,7 @@ import {
   hashStream,
   parseHash,
   shownUrl,
+  hashBytes,
 } from "../../../core/index.ts";
 import {
   DaemonStore,
@@ -19,6 +19,7 @@ import {
   splitStorePath,
   type DerivedPath,
   type StorePath,
+  makeFixedOutputPath,
 } from "../../../store/index.ts";
 import { prefetchFile, type StoreContext } from "../../../env/index.ts";
 import { allPathsOf, openAskedStore, pathsOfTargets, unsupported, type AskedStore } from "../askedStore.ts";
@@ -30,7 +31,7 @@ import { printDeadCount, readFreedBytes, runCollection } from "../nixStore/garba
 import { printLine, say, writeStandardOutput } from "../output.ts";
 import { reportFailures } from "../reportFailures.ts";
 import { inStore, storePathOf } from "../storeArgument.ts";
-import { addToAsked } from "./addElsewhere.ts";
+import { addToAsked, readRegular } from "./addElsewhere.ts";
 import { builtPathsOf } from "./builtPaths.ts";
 import { printClosureDiff } from "./closureDiff.ts";
 import { deleteBuildTraces, printBuildTrace } from "./buildTrace.ts";
@@ -230,6 +231,7 @@ function add({ context, words, values, given }: StoreRequest, mode: string): num
   if (mode !== "flat" && mode !== "nar" && mode !== "text")
     throw usageError("nix store add", `content address method '${mode}' is not built yet`);
   const algorithm = algorithmOf(values.get("--hash-algo") ?? "sha256");
+  const isDryRun = given.has("--dry-run");
   for (const word of words) {
     const path = resolve(word);
     const name = values.get("--name") ?? basename(path);
@@ -238,14 +240,15 @@ function add({ context, words, values, given }: StoreRequest, mode: string): num
       printLine(serverOf(context, "--scan").addScanned(bytesOfText(path), request));
       continue;
     }
-    if (mode === "text") {
-      printLine(context.store.addText(name, readFileSync(path).toString("latin1"), []));
+    if (mode === "text" && !given.has("--flat")) {
+      const text = readRegular(path).toString("latin1");
+      const hash = hashBytes(algorithm, text);
+      const storePath = makeFixedOutputPath(context.settings.storeDir, name, { method: "text", hash });
+      printLine(isDryRun ? storePath : context.store.addText(name, text, []));
       continue;
     }
-    const method = given.has("--flat") ? "flat" : mode;
-    printLine(
-      context.store.addPath(bytesOfText(path), { name, method, algorithm, isDryRun: given.has("--dry-run") }),
-    );
+    const method = given.has("--flat") || mode === "text" ? "flat" : mode;
+    printLine(context.store.addPath(bytesOfText(path), { name, method, algorithm, isDryRun }));
   }
   return 0;
 }
