@@ -108,7 +108,7 @@ export class FileLock implements Disposable {
     const there = lstatSync(fsPath(this.path), { throwIfNoEntry: false });
     if (there === undefined || there.dev !== dev || there.ino !== ino) return true;
     // A power cut brought it back.
-    ftruncateSync(this.#fd);
+    truncate(this.#fd, 0, this.path);
     return false;
   }
 
@@ -117,7 +117,7 @@ export class FileLock implements Disposable {
     if (this.#fd < 0) return;
     try {
       tryUnlink(this.path);
-      markDiscarded(this.#fd);
+      markDiscarded(this.#fd, this.path);
     } finally {
       this[Symbol.dispose]();
     }
@@ -246,9 +246,17 @@ export function tryUnlink(path: ByteString): void {
 }
 
 /** Tells who waits for the lock of a deleted file that it is worth nothing; Nix looks at nothing else. */
-export function markDiscarded(fd: number): void {
+export function markDiscarded(fd: number, path: ByteString): void {
   // A size, not a byte: it takes no room on a full disk.
-  ftruncateSync(fd, 1);
+  truncate(fd, 1, path);
+}
+
+function truncate(fd: number, size: number, path: ByteString): void {
+  try {
+    ftruncateSync(fd, size);
+  } catch (error) {
+    throw writeError(path, error);
+  }
 }
 
 function lockFilesOf(paths: Iterable<ByteString>): string[] {

@@ -200,7 +200,7 @@ export function readTempRoots({ storeDir, stateDir }: TempRootsPaths): Map<Store
     try {
       if (!isOwn && tryLock(fd, "exclusive")) {
         tryUnlink(path);
-        markDiscarded(fd);
+        markDiscarded(fd, path);
         continue;
       }
       for (const root of readFileSync(fd, "latin1").split("\0"))

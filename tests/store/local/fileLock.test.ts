@@ -1,6 +1,6 @@
-import { existsSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { FileLock, PathLocks } from "../../../store/local/fileLock.ts";
+import { FileLock, PathLocks, markDiscarded } from "../../../store/local/fileLock.ts";
 import { TestDirectory } from "../testStore.ts";
 
 describe("a path's lock", () => {
@@ -27,4 +27,18 @@ describe("a path's lock", () => {
     expect(statSync(file).size).toBe(0);
     expect(FileLock.tryAcquire(file, "exclusive")).toBeUndefined();
   });
+});
+
+it("a lock's file that cannot be marked is named", () => {
+  using dir = new TestDirectory();
+  const path = `${dir.path}/x.lock`;
+  writeFileSync(path, "");
+  const fd = openSync(path, "r");
+  try {
+    expect(() => markDiscarded(fd, path)).toThrow(
+      expect.objectContaining({ code: "STORE_WRITE_FAILED", message: expect.stringContaining(path) }),
+    );
+  } finally {
+    closeSync(fd);
+  }
 });
