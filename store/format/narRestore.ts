@@ -301,6 +301,13 @@ export function writeError(path: ByteString, error: unknown): unknown {
           "the store belongs to another user. This command may have been run as non-root in a single-user Nix installation: use the store's daemon, or a store of your own",
         ),
       );
+    case "EMFILE":
+    case "ENFILE":
+      return new DevshellError(
+        "STORE_WRITE_FAILED",
+        `Cannot open "${path}": too many files are open`,
+        options("`ulimit -n` shows this process's limit; fewer builds at once (`--max-jobs`) need fewer"),
+      );
     case "ENAMETOOLONG":
       return new DevshellError(
         "STORE_WRITE_FAILED",

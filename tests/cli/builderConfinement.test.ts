@@ -33,3 +33,14 @@ it.each([
   const unfiltered = t.run(command, [...args, ...file, "--option", "filter-syscalls", "false", "--rebuild"]);
   expect(unfiltered.out + unfiltered.err).toContain("ESCAPED: set-user-id");
 });
+
+it("an inherited file that a limit leaves out of reach is told as such", () => {
+  t.write(
+    "limited.nix",
+    'derivation { name = "limited"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo > $out" ]; }',
+  );
+  const script = "exec 200>/dev/null; ulimit -n 128; exec bin/nix-build --no-out-link limited.nix";
+  const { status, err } = t.run("/usr/bin/env", ["bash", "-c", script]);
+  expect(err).toContain("its number is 200, the limit of open files is 128");
+  expect(status).not.toBe(0);
+});

@@ -81,8 +81,12 @@ export class BuilderStarter {
 
   /** @param order its standard output and standard error are read in the thread that asks */
   async launch({ stdio, ...order }: ChildOrder): Promise<BuilderChild> {
-    const [stdout, stderr] = [openPipe(), openPipe()];
-    if (stdout === undefined || stderr === undefined) throw new Error("There is no filter without koffi");
+    const stdout = openPipe();
+    const stderr = stdout === undefined ? undefined : openPipe();
+    if (stdout === undefined || stderr === undefined) {
+      stdout?.forEach(closeDescriptor);
+      throw Object.assign(new Error("EMFILE: no pipe could be opened"), { code: "EMFILE" });
+    }
     const [out, err] = [readerOf(stdout[0]), readerOf(stderr[0])];
     const id = this.#nextId++;
     const exit = Promise.withResolvers<ChildExit>();
