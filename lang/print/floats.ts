@@ -50,8 +50,16 @@ export function formatJsonFloat(value: number): string {
 }
 
 function formatSpecial(value: number): string {
-  if (Number.isNaN(value)) return "nan";
+  if (Number.isNaN(value)) return isNegative(value) ? "-nan" : "nan";
   return value < 0 ? "-inf" : "inf";
+}
+
+const bytes = new DataView(new ArrayBuffer(8));
+
+/** By the sign that the processor gave it: of what is no number, too, as in C. */
+function isNegative(value: number): boolean {
+  bytes.setFloat64(0, value);
+  return bytes.getUint8(0) >= 128;
 }
 
 /** Six significant digits, rounded half to even as C does; 40 digits show every double's tie for what it is. */

@@ -120,6 +120,7 @@ describe("floats", () => {
     [999999.5, "1e+06", "999999.500000", "999999.5"],
     [Infinity, "inf", "inf", "null"],
     [NaN, "nan", "nan", "null"],
+    [-NaN, "-nan", "-nan", "null"],
   ])("%d", (value, short, fixed, json) => {
     expect([formatFloat(value), formatFixed(value), formatJsonFloat(value)]).toEqual([short, fixed, json]);
   });
