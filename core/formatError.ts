@@ -5,6 +5,8 @@ export interface FormatErrorOptions {
   readonly showTrace?: boolean;
   readonly colour?: boolean;
   readonly level?: "error" | "warning";
+  /** `false`: not what we add to what Nix says. */
+  readonly hasHint?: boolean;
   /** Source lines byte for byte, for a reader that is no terminal: to be written with `bytesOfShown`. */
   readonly isRaw?: boolean;
 }
@@ -35,7 +37,8 @@ export function formatError(error: unknown, options: FormatErrorOptions = {}): s
   body += formatPos(error.pos, "", paint, showLine);
   const suggestions = formatSuggestions(error.suggestions, paint);
   if (suggestions !== "") body += `${suggestions}\n`;
-  if (error.hint !== undefined) body += `${paint.cyan("hint:")} ${shownText(error.hint)}\n`;
+  if (error.hint !== undefined && options.hasHint !== false)
+    body += `${paint.cyan("hint:")} ${shownText(error.hint)}\n`;
   const margin = " ".repeat(`${level}: `.length);
   // A quoted text's last line feed stands, as in Nix: an empty line ends it.
   const last = error.message.endsWith("\n") ? `\n${margin}` : "";

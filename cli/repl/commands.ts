@@ -66,7 +66,8 @@ const COMMANDS: ReadonlyMap<string, ReplCommand> = new Map<string, ReplCommand>(
 
 function showLastLoaded({ lastLoaded, options }: ReplSession): void {
   if (lastLoaded === undefined) throw new DevshellError("REPL_NOTHING", "nothing has been loaded yet");
-  const names = lastLoaded.sortedNames().map((name) => `${name}\n`);
+  // As they were written, as far as that is known: Nix shows them in the order in which it met the names.
+  const names = lastLoaded.flatten().shape.names.map((name) => `${name}\n`);
   options.print(`${names.join("")}\n`);
 }
 

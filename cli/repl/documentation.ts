@@ -5,6 +5,7 @@ import {
   NO_POS,
   PrimOp,
   addFrame,
+  deeper,
   evalError,
   docCommentAt,
   parseAttrPath,
@@ -23,10 +24,23 @@ const DEFINED_AT = bytesOfText("  … defined at ");
 
 /** `:doc`: what a builtin or the comment before a function says, in Markdown. */
 export function showDocumentation(session: ReplSession, expression: string): void {
-  const value = session.evaluate(expression);
-  const text = documentationOf(session.evaluator, value) ?? attributeDocumentation(session, expression);
+  const value = evaluated(session, expression);
+  const { evaluator } = session;
+  const text =
+    evaluator.run(() => documentationOf(evaluator, value)) ?? attributeDocumentation(session, expression);
   if (text === undefined) throw new DevshellError("REPL_NO_DOC", "value does not have documentation");
   session.options.print(`${text.trim()}\n\n`);
+}
+
+function evaluated(session: ReplSession, expression: string): Value {
+  try {
+    return session.evaluate(expression);
+  } catch (error) {
+    // Where a set is missing, not only its attribute, that is what Nix says.
+    const set = SELECTION.exec(expression)?.[1];
+    if (set !== undefined) session.evaluate(set, expression);
+    throw error;
+  }
 }
 
 function documentationOf(evaluator: Evaluator, value: Value, level = 0): ByteString | undefined {
@@ -43,7 +57,8 @@ function documentationOf(evaluator: Evaluator, value: Value, level = 0): ByteStr
   if (functor === undefined) return undefined;
   try {
     if (level > MAX_FUNCTORS) throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded");
-    return documentationOf(evaluator, evaluator.call(functor, value), level + 1);
+    const applied = evaluator.call(functor, value);
+    return deeper(() => documentationOf(evaluator, applied, level + 1));
   } catch (error) {
     throw addFrame(error, "while partially calling '__functor' to retrieve documentation", NO_POS);
   }
@@ -52,7 +67,7 @@ function documentationOf(evaluator: Evaluator, value: Value, level = 0): ByteStr
 function attributeDocumentation(session: ReplSession, expression: string): ByteString | undefined {
   const match = SELECTION.exec(expression);
   if (match === null) return undefined;
-  const set = session.evaluate(match[1]!);
+  const set = session.evaluate(match[1]!, expression);
   const [name] = parseAttrPath(match[2]!);
   const pos = set instanceof AttrSet && name !== undefined ? set.posOf(name) : NO_POS;
   if (pos === NO_POS || name === undefined) return undefined;

@@ -97,13 +97,11 @@ export class ReplSession {
     return bindings !== undefined;
   }
 
-  /** The value of an expression among the names. */
-  evaluate(text: string): Value {
-    const bytes = bytesOfText(text);
-    return this.evaluator.evalTextIn(this.#names, bytes, bytesOfText(this.options.directory), {
-      kind: "string",
-      text: bytes,
-    });
+  /** The value of an expression among the names. @param shown what was typed, where that is more */
+  evaluate(text: string, shown: string = text): Value {
+    const base = bytesOfText(this.options.directory);
+    const origin = { kind: "string", text: bytesOfText(shown) } as const;
+    return this.evaluator.evalTextIn(this.#names, bytesOfText(text), base, origin);
   }
 
   /** The derivations that an expression stands for; their files are written. */
@@ -153,7 +151,11 @@ export class ReplSession {
   showError(error: unknown): void {
     const { isNix = false } = this.options;
     if (isNix && error instanceof DevshellError)
-      this.options.notice(bytesOfText(`${formatError(error, { showTrace: this.hasTrace })}\n`));
+      this.options.notice(
+        bytesOfText(
+          `${formatError(error, { showTrace: this.hasTrace, hasHint: !(error instanceof EvalError) })}\n`,
+        ),
+      );
     else printError(error, { hasTrace: this.hasTrace });
   }
 

@@ -12,6 +12,14 @@ export function enterLevel(pos: Pos): void {
   enterCall(calls.limit, pos);
 }
 
+/** Runs something a level deeper. */
+export function deeper<T>(run: () => T): T {
+  enterLevel(NO_POS);
+  const result = run();
+  calls.depth--;
+  return result;
+}
+
 /** @throws EvalError past the limit, as Nix's `max-call-depth` */
 export function enterCall(limit: number, pos: Pos): void {
   if (calls.depth > limit) throw tooDeep(pos);

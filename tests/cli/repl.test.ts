@@ -81,11 +81,24 @@ describe("nix repl", () => {
   });
 
   it("prints strings as they are with :p, lists what was added, and shows whole traces on demand", () => {
-    expect(repl(':p "a\\tb"\n:a { b = 1; "a b" = 2; }\n:ll\n').out).toBe("a\tb\n\na b\nb\n\n");
+    expect(repl(':p "a\\tb"\n:a { b = 1; "a b" = 2; }\n:ll\n').out).toBe("a\tb\n\nb\na b\n\n");
     expect(repl(":ll\n").err).toContain("nothing has been loaded yet");
     const { out, err } = repl(":te\n:te maybe\n:te false\n");
     expect(out).toBe("showing error traces\n\nnot showing error traces\n\n");
     expect(err).toContain("unexpected argument 'maybe'");
+  });
+
+  it("says for :doc what is missing, and where functors never end", () => {
+    const input =
+      "s.sets.a = 1\nnamed = 1\n:doc s.set.a\n:doc name\n:doc let f = x: { __functor = self: f (x + 1); }; in f 0\n";
+    const { err } = repl(input, "--max-call-depth", "30", "--option", "show-trace", "true");
+    expect(err).toContain(
+      "while evaluating the attribute 'set'\n         at «string»:1:1:\n            1| s.set.a\n",
+    );
+    expect(err).toContain("undefined variable 'name'");
+    expect(err).not.toContain("did you mean 'named'");
+    expect(err).toContain("(30 duplicate frames omitted)");
+    expect(err).toContain("stack overflow; max-call-depth exceeded");
   });
 
   it("loads flakes, and again those that changed", () => {

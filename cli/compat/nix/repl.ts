@@ -43,7 +43,7 @@ export async function repl(argv: readonly string[]): Promise<number> {
           ]
         : words.map((word) => ({ name: word, evaluate: () => flakeValue(evaluation, word, open) })),
     isNix: true,
-    hasTrace: flags.settings.get("show-trace") === "true",
+    hasTrace: context.settings.config.raw.get("show-trace") === "true",
   });
   if (file !== undefined) session.load(file);
   session.loadGiven();
