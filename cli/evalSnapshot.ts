@@ -5,24 +5,31 @@ import { dirname } from "node:path";
 import { startupSnapshot } from "node:v8";
 import { hashBytes, packageRoot } from "../core/index.ts";
 import { runEvalCommand } from "./evalCommand.ts";
-import { warmUp } from "./warmUp.ts";
+import { rehearse } from "./rehearse.ts";
 
-warmUp();
+/**
+ * The bundle is a function that scripts/build.ts calls twice: bytecode belongs to both, all else to one. So what is
+ * run to have it compiled leaves nothing behind.
+ */
+declare const devshellIsRehearsal: boolean;
 
-// Nearly all that evaluates hashes something, and loading Node's module for it takes as long as all the rest (8 ms).
-hashBytes("sha256", "");
+if (devshellIsRehearsal) void rehearse();
+else {
+  // Nearly all that evaluates hashes something, and loading Node's module for it takes as long as all the rest (8 ms).
+  hashBytes("sha256", "");
 
-// What else is loaded only when it is asked for.
-void import("./compat/nixStore/archive.ts");
-void import("./compat/nixStore/query.ts");
-void import("./compat/nixStore/realise.ts");
+  // What else is loaded only when it is asked for.
+  void import("./compat/nixStore/archive.ts");
+  void import("./compat/nixStore/query.ts");
+  void import("./compat/nixStore/realise.ts");
 
-startupSnapshot.setDeserializeMainFunction(() => {
-  // Places of the package's own files are part of the snapshot.
-  const program = process.argv[1]!;
-  if (realpathSync.native(dirname(dirname(program))) === packageRoot) runEvalCommand();
-  else startAfresh(program);
-});
+  startupSnapshot.setDeserializeMainFunction(() => {
+    // Places of the package's own files are part of the snapshot.
+    const program = process.argv[1]!;
+    if (realpathSync.native(dirname(dirname(program))) === packageRoot) runEvalCommand();
+    else startAfresh(program);
+  });
+}
 
 /** Becomes the same program without the snapshot: the package was moved since. */
 function startAfresh(program: string): void {

@@ -37,7 +37,7 @@ export interface Keeper {
   keep(context: StoreContext, links?: readonly EvalLink[]): void;
 }
 
-const NO_KEEPER: Keeper = {
+export const NO_KEEPER: Keeper = {
   isKeeping: false,
   part: (_context, { print }) => print(),
   endMessages: () => undefined,

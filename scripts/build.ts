@@ -97,11 +97,8 @@ await build({ ...common, entryPoints, splitting: true });
 // On its own, with only what it uses: shared chunks would bring the evaluator into every open shell.
 await build({ ...common, entryPoints: { session: join(ROOT, "cli/session.ts") } });
 // `devshell eval` is one file, and CommonJS: an ES module for each of fifteen chunks takes Node 12 ms.
-await build({
+const alone: BuildOptions = {
   ...common,
-  entryPoints: Object.fromEntries(
-    ["evalMain", "evalProcess", "evalSnapshot"].map((name) => [name, join(ROOT, `cli/${name}.ts`)]),
-  ),
   format: "cjs",
   // Every closure made by the evaluator's compiler would be given its name at run time.
   keepNames: false,
@@ -109,6 +106,16 @@ await build({
   define: { ...common.define, "import.meta.url": "devshellUrl" },
   // The directive must come before all else, or the bundle is sloppy.
   banner: { js: '"use strict";const devshellUrl=require("node:url").pathToFileURL(__filename).href;' },
+};
+await build({
+  ...alone,
+  entryPoints: { evalMain: join(ROOT, "cli/evalMain.ts"), evalProcess: join(ROOT, "cli/evalProcess.ts") },
+});
+await build({
+  ...alone,
+  entryPoints: { evalSnapshot: join(ROOT, "cli/evalSnapshot.ts") },
+  banner: { js: `${alone.banner!["js"]!}function devshellBundle(devshellIsRehearsal){` },
+  footer: { js: "}devshellBundle(true);devshellBundle(false);" },
 });
 // File by file, chunks before the entries that name them: a shell that is running meanwhile still finds its own.
 mkdirSync(DIST, { recursive: true });

@@ -12,7 +12,7 @@ import {
 } from "../../lang/index.ts";
 import type { Value } from "../../lang/index.ts";
 import { StoreEndpoint, copyPaths, isWholeAddress } from "../../store/index.ts";
-import { keepEvaluation, type Keeper } from "../keepEvaluation.ts";
+import { NO_KEEPER, keepEvaluation, type Keeper } from "../keepEvaluation.ts";
 import { openAskedStore } from "./askedStore.ts";
 import { parseCommandLine, type CommonFlags } from "./commandLine.ts";
 import { openContext } from "./context.ts";
@@ -82,6 +82,21 @@ function run(request: Request, argv: readonly string[], keeper: Keeper): number 
     isReadOnly: request.isReadOnly,
     isRecording: keeper.isKeeping,
   });
+  return runIn(context, request, argv, keeper);
+}
+
+/** The same, keeping nothing, where V8 has no `using` yet: while a start-up snapshot is made. */
+export function rehearseNixInstantiate(argv: readonly string[]): number {
+  const request = parse(argv);
+  const context = openContext(request.flags, { isReadOnly: request.isReadOnly });
+  try {
+    return runIn(context, request, argv, NO_KEEPER);
+  } finally {
+    context[Symbol.dispose]();
+  }
+}
+
+function runIn(context: StoreContext, request: Request, argv: readonly string[], keeper: Keeper): number {
   const evaluation = openCompatEvaluation(context, request.flags);
   if (request.action === "findFile") {
     for (const word of request.words) printLine(evaluation.evaluator.findFile(bytesOfText(word)));
