@@ -40,8 +40,8 @@ const isAble = await canBeOthers();
 
 describe.skipIf(process.geteuid?.() !== 0)("build users", () => {
   let t: TestStore;
-  const create = (sandbox: "on" | "off", group = GROUP): void => {
-    const paths = "/usr /lib=/usr/lib /lib64=/usr/lib64?";
+  const create = (sandbox: "on" | "off", group = GROUP, more = ""): void => {
+    const paths = `/usr /lib=/usr/lib /lib64=/usr/lib64? ${more}`;
     const raw = new Map([
       ["build-users-group", group],
       ["extra-sandbox-paths", paths],
@@ -79,13 +79,20 @@ describe.skipIf(process.geteuid?.() !== 0)("build users", () => {
   });
 
   it.skipIf(!isAble)("are who builders in the sandbox are outside", async () => {
-    create("on");
-    const drv = t.derivation({ name: "inside", script: "PATH=/usr/bin; id -u; sleep 0.5; echo > $out" });
-    const built = t.build(drv);
-    await vi.waitFor(() => expect(usersOfProcesses().some((uid) => UIDS.includes(uid))).toBe(true), {
-      timeout: 8000,
-    });
+    const gate = temporaryDirectory();
+    chmodSync(gate, 0o755);
+    create("on", GROUP, gate);
+    const script = `PATH=/usr/bin; id -u; while [ ! -e ${gate}/seen ]; do sleep 0.1; done; echo > $out`;
+    const built = t.build(t.derivation({ name: "inside", script }));
+    try {
+      await vi.waitFor(() => expect(usersOfProcesses().some((uid) => UIDS.includes(uid))).toBe(true), {
+        timeout: 30_000,
+      });
+    } finally {
+      writeFileSync(join(gate, "seen"), "");
+    }
     expect((await built).failures).toEqual([]);
+    rmSync(gate, { recursive: true });
     expect(t.logLines()).toEqual(["1000"]);
   });
 
