@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 const exclude = ["tests/bench/**", "**/fixtures/**", "node_modules/**"];
@@ -15,6 +16,8 @@ export default defineConfig({
           pool: "forks",
           testTimeout: 60_000,
           hookTimeout: 120_000,
+          // Threads and programs that run from source begin with types stripped and code compiled: .2 s instead of .8.
+          env: { NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/devshell-tests") },
           sequence: { groupOrder: 0 },
         },
       },

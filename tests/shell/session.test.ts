@@ -30,6 +30,7 @@ function environmentOf(extra: Record<string, string> = {}): Record<string, strin
     TMPDIR: root,
     XDG_RUNTIME_DIR: root,
     DEVSHELL_CACHE_DIR: join(root, "cache"),
+    NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? "",
     ...extra,
   };
 }
