@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
@@ -16,6 +17,8 @@ export default defineConfig({
           pool: "forks",
           testTimeout: 60_000,
           hookTimeout: 120_000,
+          // Much of the time they wait for programs: vitest's own choice, one where there are two cores, is too few.
+          maxWorkers: availableParallelism() + 1,
           // Threads and programs that run from source begin with types stripped and code compiled: .2 s instead of .8.
           env: { NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/devshell-tests") },
           sequence: { groupOrder: 0 },
