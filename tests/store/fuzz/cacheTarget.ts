@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseNarInfo } from "../../../store/format/narInfo.ts";
 import { LocalStore, deleteTree, realise } from "../../../store/index.ts";
-import { DOC, FIXTURES, PUBLIC_KEY } from "../remote/cacheFixture.ts";
+import { DOC, FIXTURES, PUBLIC_KEY } from "../remote/binaryCache/cacheFixture.ts";
 import { testSettings } from "../realiseFixture.ts";
 import type { FuzzTarget } from "./target.ts";
 

@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { decompress, type Compression } from "../../../io/decompress.ts";
-import { FIXTURES } from "../remote/cacheFixture.ts";
+import { FIXTURES } from "../remote/binaryCache/cacheFixture.ts";
 import type { FuzzTarget } from "./target.ts";
 
 /** Those that are read within this process. */

@@ -7,7 +7,7 @@ import { parseDrvOutput, parseRealisation, printRealisation } from "../../../sto
 import { parseStorePath } from "../../../store/format/storePath.ts";
 import { parseCacheInfo } from "../../../store/remote/binaryCache/cacheInfo.ts";
 import type { StorePath } from "../../../store/types.ts";
-import { FIXTURES, PUBLIC_KEY } from "../remote/cacheFixture.ts";
+import { FIXTURES, PUBLIC_KEY } from "../remote/binaryCache/cacheFixture.ts";
 import type { FuzzTarget } from "./target.ts";
 
 const STORE_DIR = "/nix/store";

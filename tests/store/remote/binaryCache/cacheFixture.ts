@@ -1,16 +1,16 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { join } from "node:path";
-import { LocalStore } from "../../../store/local/localStore.ts";
-import { removeTree } from "../../../store/realise/builder/scratch.ts";
-import { StoreEndpoint } from "../../../store/remote/storeEndpoint.ts";
-import type { StoreConfig, StorePath, StoreSettings } from "../../../store/types.ts";
-import { temporaryDirectory, testSettings } from "../realiseFixture.ts";
+import { LocalStore } from "../../../../store/local/localStore.ts";
+import { removeTree } from "../../../../store/realise/builder/scratch.ts";
+import { StoreEndpoint } from "../../../../store/remote/storeEndpoint.ts";
+import type { StoreConfig, StorePath, StoreSettings } from "../../../../store/types.ts";
+import { temporaryDirectory, testSettings } from "../../realiseFixture.ts";
 
 /*
  * The caches were written by Nix 2.34 (`nix copy --to 'file://…?compression=…&secret-key=…'`), one for each compression,
  * and hold three paths of /nix/store: a tree, a file that refers to the tree, and a text that the tree refers to.
  */
-export const FIXTURES = join(import.meta.dirname, "../fixtures");
+export const FIXTURES = join(import.meta.dirname, "../../fixtures");
 export const PUBLIC_KEY = "golden-1:br40dF3QSDDe5uGgih13HF13um40KlVwMo0IlPNNPS0=";
 export const DOC = "/nix/store/ncn0hkynlzd1ndnrdj7yk8s382ly7rm6-golden-doc" as StorePath;
 export const TREE = "/nix/store/phiafs0kwpymg1jf2n7qyd3q8fmjkda8-golden" as StorePath;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { syscallFilter, type FilteredArchitecture } from "../../../store/realise/builder/syscallFilter.ts";
+import { syscallFilter, type FilteredArchitecture } from "../../../../store/realise/builder/syscallFilter.ts";
 
 const ALLOWED = "allowed";
 

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import { formatHash, hashBytes } from "../../core/index.ts";
-import { hashNar, narChunks } from "../../store/format/nar.ts";
-import type { StorePath } from "../../store/types.ts";
-import { TestStore, sendBytes, serve, type TestDerivation } from "./realiseFixture.ts";
+import { formatHash, hashBytes } from "../../../core/index.ts";
+import { hashNar, narChunks } from "../../../store/format/nar.ts";
+import type { StorePath } from "../../../store/types.ts";
+import { TestStore, sendBytes, serve, type TestDerivation } from "../realiseFixture.ts";
 
 const CONTENT = Buffer.alloc(3 << 20, "0123456789abcdef\n");
 const SRI = formatHash(hashBytes("sha256", CONTENT), "sri");

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { externalBuilderFor } from "../../../store/realise/builder/externalBuilders.ts";
-import { TestStore, temporaryDirectory, testSettings } from "../realiseFixture.ts";
+import { externalBuilderFor } from "../../../../store/realise/builder/externalBuilders.ts";
+import { TestStore, temporaryDirectory, testSettings } from "../../realiseFixture.ts";
 
 const SYSTEM = "riscv64-plan9";
 

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { describe, expect, it, vi } from "vitest";
-import { sandboxObstacle, type RealiseRequestOptions } from "../../../store/realise/index.ts";
-import type { StorePath } from "../../../store/types.ts";
-import { TestStore, type TestDerivation } from "../realiseFixture.ts";
+import { sandboxObstacle, type RealiseRequestOptions } from "../../../../store/realise/index.ts";
+import type { StorePath } from "../../../../store/types.ts";
+import { TestStore, type TestDerivation } from "../../realiseFixture.ts";
 
 const obstacle = await sandboxObstacle();
 

@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { expect, it } from "vitest";
-import { Semaphore } from "../../../store/realise/goals/semaphore.ts";
+import { Semaphore } from "../../../../store/realise/goals/semaphore.ts";
 
 it("runs so many at once, first come, first served", async () => {
   const slots = new Semaphore(2);

@@ -2,8 +2,8 @@ import { chmodSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync }
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { canBeOthers } from "../../../store/realise/builder/sandboxMethod.ts";
-import { TestStore, temporaryDirectory } from "../realiseFixture.ts";
+import { canBeOthers } from "../../../../store/realise/builder/sandboxMethod.ts";
+import { TestStore, temporaryDirectory } from "../../realiseFixture.ts";
 
 const GROUP = "devshell-test-builders";
 const GID = 872_500_100;

@@ -17,11 +17,11 @@ import {
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { canScopeSockets } from "../../../store/realise/builder/filterCalls.ts";
-import { canDropGroups } from "../../../store/realise/builder/sandboxMethod.ts";
-import { sandboxObstacle, type RealiseReport } from "../../../store/realise/index.ts";
-import type { StorePath } from "../../../store/types.ts";
-import { TestStore, type TestDerivation } from "../realiseFixture.ts";
+import { canScopeSockets } from "../../../../store/realise/builder/filterCalls.ts";
+import { canDropGroups } from "../../../../store/realise/builder/sandboxMethod.ts";
+import { sandboxObstacle, type RealiseReport } from "../../../../store/realise/index.ts";
+import type { StorePath } from "../../../../store/types.ts";
+import { TestStore, type TestDerivation } from "../../realiseFixture.ts";
 
 const obstacle = await sandboxObstacle();
 

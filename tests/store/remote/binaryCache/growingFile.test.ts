@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { GrowingFile } from "../../../store/remote/binaryCache/growingFile.ts";
+import { GrowingFile } from "../../../../store/remote/binaryCache/growingFile.ts";
 
 let dir = "";
 beforeAll(() => {

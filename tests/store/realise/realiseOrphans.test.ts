@@ -11,9 +11,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { downloadsDir } from "../../store/local/layout.ts";
-import { builderLimits } from "../../store/realise/builder/builderProcess.ts";
-import { removeOrphanedDownloads } from "../../store/realise/orphanedDownloads.ts";
+import { downloadsDir } from "../../../store/local/layout.ts";
+import { builderLimits } from "../../../store/realise/builder/builderProcess.ts";
+import { removeOrphanedDownloads } from "../../../store/realise/orphanedDownloads.ts";
 
 describe("downloads of killed processes", () => {
   let stateDir: string;

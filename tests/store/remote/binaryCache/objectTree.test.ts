@@ -2,14 +2,14 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { expect, it, vi } from "vitest";
-import { narOfBytes } from "../../../store/index.ts";
+import { narOfBytes } from "../../../../store/index.ts";
 import {
   openNarTree,
   openObjectTree,
   type ObjectTree,
-} from "../../../store/remote/binaryCache/objectTree.ts";
-import { openRemoteStore } from "../../../store/remote/openRemoteStore.ts";
-import { copyPaths } from "../../../store/remote/copyPaths.ts";
+} from "../../../../store/remote/binaryCache/objectTree.ts";
+import { openRemoteStore } from "../../../../store/remote/openRemoteStore.ts";
+import { copyPaths } from "../../../../store/remote/copyPaths.ts";
 import { TestPlace } from "./cacheFixture.ts";
 
 async function textIn(tree: ObjectTree): Promise<string> {

@@ -11,10 +11,10 @@ import { getEventListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execFileSync } from "node:child_process";
 import { describe, expect, it, vi } from "vitest";
-import { DevshellError } from "../../core/index.ts";
-import { describePlan, renderSize } from "../../store/realise/index.ts";
-import type { StorePath } from "../../store/types.ts";
-import { TestStore } from "./realiseFixture.ts";
+import { DevshellError } from "../../../core/index.ts";
+import { describePlan, renderSize } from "../../../store/realise/index.ts";
+import type { StorePath } from "../../../store/types.ts";
+import { TestStore } from "../realiseFixture.ts";
 
 describe("realise: builds", () => {
   it("builds a chain, records references and keeps the log", async () => {

@@ -9,11 +9,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { formatKey, generateSecretKey, publicKeyOf } from "../../../store/format/narInfo.ts";
-import { copyPaths } from "../../../store/remote/copyPaths.ts";
-import { openRemoteStore } from "../../../store/remote/openRemoteStore.ts";
-import { SpoolFile } from "../../../store/remote/binaryCache/spoolFile.ts";
-import type { StorePath } from "../../../store/types.ts";
+import { formatKey, generateSecretKey, publicKeyOf } from "../../../../store/format/narInfo.ts";
+import { copyPaths } from "../../../../store/remote/copyPaths.ts";
+import { openRemoteStore } from "../../../../store/remote/openRemoteStore.ts";
+import { SpoolFile } from "../../../../store/remote/binaryCache/spoolFile.ts";
+import type { StorePath } from "../../../../store/types.ts";
 import { DOC, FIXTURES, PUBLIC_KEY, TEXT, TREE, TestPlace } from "./cacheFixture.ts";
 
 const NONE = `file://${FIXTURES}/cache-none`;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { WaitCycle, WaitGraph } from "../../../store/realise/goals/waitGraph.ts";
+import { WaitCycle, WaitGraph } from "../../../../store/realise/goals/waitGraph.ts";
 
 /** Runs one work for each key; each waits for the others that it names. @returns how each ended */
 async function runAll(needs: Readonly<Record<string, string>>): Promise<Record<string, string>> {

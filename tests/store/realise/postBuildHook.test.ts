@@ -1,7 +1,7 @@
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { TestStore } from "./realiseFixture.ts";
+import { TestStore } from "../realiseFixture.ts";
 
 function hook(dir: string, script: string): ReadonlyMap<string, string> {
   const program = join(dir, "hook");

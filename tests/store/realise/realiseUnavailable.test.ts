@@ -1,11 +1,11 @@
 import { readdirSync, rmSync, truncateSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { removeTree } from "../../store/realise/builder/scratch.ts";
-import { realise, type RealiseReport } from "../../store/realise/index.ts";
-import { StoreEndpoint, copyPaths, openRemoteStore } from "../../store/remote/index.ts";
-import type { StoreConfig, StorePath } from "../../store/types.ts";
-import { TestStore, temporaryDirectory, testSettings } from "./realiseFixture.ts";
-import { LocalStore } from "../../store/local/localStore.ts";
+import { removeTree } from "../../../store/realise/builder/scratch.ts";
+import { realise, type RealiseReport } from "../../../store/realise/index.ts";
+import { StoreEndpoint, copyPaths, openRemoteStore } from "../../../store/remote/index.ts";
+import type { StoreConfig, StorePath } from "../../../store/types.ts";
+import { TestStore, temporaryDirectory, testSettings } from "../realiseFixture.ts";
+import { LocalStore } from "../../../store/local/localStore.ts";
 
 /** A store whose derivation "user" refers to "input", and a binary cache of both, which the store has forgotten. */
 async function builtElsewhere() {

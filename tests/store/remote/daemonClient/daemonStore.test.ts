@@ -9,12 +9,12 @@ import {
   type RealiseEvent,
   type StorePath,
   type StoreSettings,
-} from "../../../store/index.ts";
-import { hashBytes } from "../../../core/index.ts";
-import { makeStorePath } from "../../../store/format/storePath.ts";
-import { TestDirectory } from "../testStore.ts";
-import { shellDerivation } from "./daemonFixture.ts";
-import { TestDaemon } from "./testDaemon.ts";
+} from "../../../../store/index.ts";
+import { hashBytes } from "../../../../core/index.ts";
+import { makeStorePath } from "../../../../store/format/storePath.ts";
+import { TestDirectory } from "../../testStore.ts";
+import { shellDerivation } from "../../daemon/daemonFixture.ts";
+import { TestDaemon } from "../../daemon/testDaemon.ts";
 
 describe("a store that a daemon holds", () => {
   it("takes texts, sources and derivations of an evaluation", async () => {

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { fetchClosure, settingsForClosure, type ClosureRequest } from "../../store/realise/index.ts";
-import type { StorePath } from "../../store/types.ts";
-import { sendBytes, serve } from "./realiseFixture.ts";
-import { DOC, FIXTURES, PUBLIC_KEY, TEXT, TestPlace } from "./remote/cacheFixture.ts";
+import { fetchClosure, settingsForClosure, type ClosureRequest } from "../../../store/realise/index.ts";
+import type { StorePath } from "../../../store/types.ts";
+import { sendBytes, serve } from "../realiseFixture.ts";
+import { DOC, FIXTURES, PUBLIC_KEY, TEXT, TestPlace } from "../remote/binaryCache/cacheFixture.ts";
 
 const CACHE = `${FIXTURES}/cache-zstd`;
 /* What `nix store make-content-addressed` of Nix 2.34 prints. */

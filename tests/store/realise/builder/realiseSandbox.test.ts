@@ -3,9 +3,9 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { bytesOfText, textOfBytes } from "../../core/index.ts";
-import { sandboxObstacle } from "../../store/realise/index.ts";
-import { TestStore } from "./realiseFixture.ts";
+import { bytesOfText, textOfBytes } from "../../../../core/index.ts";
+import { sandboxObstacle } from "../../../../store/realise/index.ts";
+import { TestStore } from "../../realiseFixture.ts";
 
 const obstacle = await sandboxObstacle();
 
@@ -209,7 +209,7 @@ describe("builds of other processes", () => {
 
 /** Another process that builds in the same store. */
 function spawnRealiser(dir: string, sandbox: string, drvPath: string): ReturnType<typeof spawn> {
-  const fixture = resolve(import.meta.dirname, "realiseFixture.ts");
+  const fixture = resolve(import.meta.dirname, "../../realiseFixture.ts");
   const code = `
     const { TestStore } = await import(${JSON.stringify(fixture)});
     const t = TestStore.create({ sandbox: ${JSON.stringify(sandbox)} }, ${JSON.stringify(dir)});

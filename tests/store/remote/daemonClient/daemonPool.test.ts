@@ -2,10 +2,10 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { serveConnection } from "../../../store/daemon/serveConnection.ts";
-import { DaemonPool } from "../../../store/remote/daemonClient/daemonPool.ts";
-import type { DaemonPlace } from "../../../store/types.ts";
-import { TestDirectory } from "../testStore.ts";
+import { serveConnection } from "../../../../store/daemon/serveConnection.ts";
+import { DaemonPool } from "../../../../store/remote/daemonClient/daemonPool.ts";
+import type { DaemonPlace } from "../../../../store/types.ts";
+import { TestDirectory } from "../../testStore.ts";
 
 /** What listens where a daemon would. */
 class TestSocket implements AsyncDisposable {

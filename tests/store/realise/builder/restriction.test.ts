@@ -1,7 +1,7 @@
 // What builders that use the store may see of it, several of whose connections add to it at a time.
 import { describe, expect, it } from "vitest";
-import { Restriction } from "../../../store/realise/builder/restriction.ts";
-import type { StorePath } from "../../../store/types.ts";
+import { Restriction } from "../../../../store/realise/builder/restriction.ts";
+import type { StorePath } from "../../../../store/types.ts";
 
 const [INPUT, ADDED] = ["input", "added"].map(
   (name) => `/nix/store/${"a".repeat(32)}-${name}` as StorePath,

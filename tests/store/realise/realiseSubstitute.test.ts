@@ -1,10 +1,10 @@
 import { chmodSync, cpSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { describe, expect, it, vi } from "vitest";
-import { realise, type RealiseReport } from "../../store/realise/index.ts";
-import type { RealiseEvent, StoreConfig, StorePath } from "../../store/types.ts";
-import { removeTree } from "../../store/realise/builder/scratch.ts";
-import { sendBytes, serve, temporaryDirectory } from "./realiseFixture.ts";
-import { DOC, FIXTURES, TEXT, TREE, TestPlace } from "./remote/cacheFixture.ts";
+import { realise, type RealiseReport } from "../../../store/realise/index.ts";
+import type { RealiseEvent, StoreConfig, StorePath } from "../../../store/types.ts";
+import { removeTree } from "../../../store/realise/builder/scratch.ts";
+import { sendBytes, serve, temporaryDirectory } from "../realiseFixture.ts";
+import { DOC, FIXTURES, TEXT, TREE, TestPlace } from "../remote/binaryCache/cacheFixture.ts";
 
 /** A store that takes from caches. */
 class EmptyStore extends TestPlace {

@@ -3,13 +3,13 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { copyPaths } from "../../../store/remote/copyPaths.ts";
-import { NarInfoDiskCache } from "../../../store/remote/binaryCache/narInfoDiskCache.ts";
-import { openObjectTree } from "../../../store/remote/binaryCache/objectTree.ts";
-import { openRemoteStore } from "../../../store/remote/openRemoteStore.ts";
-import type { NarDownload } from "../../../store/remote/types.ts";
-import type { StorePath, StoreSettings } from "../../../store/types.ts";
-import { sendBytes } from "../realiseFixture.ts";
+import { copyPaths } from "../../../../store/remote/copyPaths.ts";
+import { NarInfoDiskCache } from "../../../../store/remote/binaryCache/narInfoDiskCache.ts";
+import { openObjectTree } from "../../../../store/remote/binaryCache/objectTree.ts";
+import { openRemoteStore } from "../../../../store/remote/openRemoteStore.ts";
+import type { NarDownload } from "../../../../store/remote/types.ts";
+import type { StorePath, StoreSettings } from "../../../../store/types.ts";
+import { sendBytes } from "../../realiseFixture.ts";
 import { DOC, FIXTURES, FileServer, TEXT, TREE, TestPlace } from "./cacheFixture.ts";
 
 const ABSENT = `/nix/store/${"a".repeat(32)}-x` as StorePath;

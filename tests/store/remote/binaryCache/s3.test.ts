@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { signAwsRequest } from "../../../store/remote/binaryCache/awsSignature.ts";
-import { copyPaths } from "../../../store/remote/copyPaths.ts";
-import { openRemoteStore } from "../../../store/remote/openRemoteStore.ts";
-import { placeOfS3 } from "../../../store/remote/binaryCache/s3Address.ts";
-import { parseStoreAddress } from "../../../store/remote/storeAddress.ts";
+import { signAwsRequest } from "../../../../store/remote/binaryCache/awsSignature.ts";
+import { copyPaths } from "../../../../store/remote/copyPaths.ts";
+import { openRemoteStore } from "../../../../store/remote/openRemoteStore.ts";
+import { placeOfS3 } from "../../../../store/remote/binaryCache/s3Address.ts";
+import { parseStoreAddress } from "../../../../store/remote/storeAddress.ts";
 import { DOC, FIXTURES, FileServer, TestPlace } from "./cacheFixture.ts";
 
 const CREDENTIALS = {
