@@ -146,6 +146,10 @@ const OPEN_ENTRY = strings("entry", "(", "name");
 const NODE = narString("node");
 const CLOSE = narString(")");
 
+/** What begins a file up to its content's size, in one. */
+const OPEN_FILE = Buffer.concat([OPEN_REGULAR, CONTENTS]);
+const OPEN_PROGRAM = Buffer.concat([OPEN_REGULAR, EXECUTABLE, CONTENTS]);
+
 /** What stands around contents and names, encoded. */
 export const NAR_TOKENS = {
   magic: MAGIC,
@@ -274,9 +278,7 @@ class NarWriter {
     try {
       const stats = fstatSync(fd);
       if (!stats.isFile()) throw changedWhileRead(path);
-      this.#put(OPEN_REGULAR);
-      if ((stats.mode & 0o100) !== 0) this.#put(EXECUTABLE);
-      this.#put(CONTENTS);
+      this.#put((stats.mode & 0o100) === 0 ? OPEN_FILE : OPEN_PROGRAM);
       this.#size(stats.size);
       const content = { path, fd, sizeBytes: stats.size };
       if (this.#hasRoom(content)) this.#content(content);
@@ -322,7 +324,8 @@ class NarWriter {
   }
 
   #put(bytes: Buffer): void {
-    bytes.copy(this.#buffer, this.#at);
+    // Not `copy`, which checks more than its work takes.
+    this.#buffer.set(bytes, this.#at);
     this.#at += bytes.length;
   }
 
@@ -338,9 +341,12 @@ class NarWriter {
   }
 
   #size(size: number): void {
-    this.#buffer.writeUInt32LE(size % 0x1_0000_0000, this.#at);
-    this.#buffer.writeUInt32LE(Math.floor(size / 0x1_0000_0000), this.#at + 4);
-    this.#at += 8;
+    const buffer = this.#buffer;
+    let left = size;
+    for (let i = 0; i < 8; i++) {
+      buffer[this.#at++] = left % 0x100;
+      left = left < 0x100 ? 0 : Math.floor(left / 0x100);
+    }
   }
 
   #take(): Buffer {
