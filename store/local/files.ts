@@ -56,8 +56,9 @@ function canonicaliseTree(path: ByteString, options: CanonicaliseOptions, depth:
     );
   takeOver(path, stats, options);
   if (stats.isDirectory()) {
-    // Readable and writable for us first: a builder may have left it 0000.
-    if ((stats.mode & 0o700) !== 0o700) chmodSync(fsPath(path), 0o755);
+    // Ours to read and write first, and nobody else's: a builder may have left it 0000, or others could put links into
+    // it while we look.
+    if ((stats.mode & 0o722) !== 0o700) chmodSync(fsPath(path), 0o755);
     for (const { name } of readEntries(path)) canonicaliseTree(`${path}/${name}`, options, depth + 1);
   }
   canonicaliseEntry(path, stats);

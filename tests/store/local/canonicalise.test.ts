@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { chmodSync, chownSync, linkSync, lstatSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -41,5 +42,15 @@ describe("what a builder that is another user wrote", () => {
     for (const path of [out, dev, join(out, "a")]) chownSync(path, BUILDER, BUILDER);
     for (const output of outputs) canonicalise(output, { builderUid: BUILDER, takenOver });
     expect(lstatSync(join(dev, "c"))).toMatchObject({ uid: 0, mode: 0o100_444 });
+  });
+
+  it("is closed to others before what is in it is looked at", () => {
+    using directory = new TestDirectory();
+    const output = join(directory.path, "out");
+    mkdirSync(join(output, "open"), { recursive: true });
+    chmodSync(join(output, "open"), 0o777);
+    execFileSync("mkfifo", [join(output, "open/pipe")]);
+    expect(() => canonicalise(output)).toThrow("only files, directories and symlinks");
+    expect(statSync(join(output, "open")).mode & 0o777).toBe(0o755);
   });
 });
