@@ -182,6 +182,7 @@ async function runForeign(request: BuildRequest, scratch: Scratch, log: BuildLog
         );
     },
   });
+  await scratch.endBuilder();
   if (exit.kind !== "exited" || exit.status !== 0) throw builderFailure(request, exit, log, scratch);
   if (scratch.chrootDir !== undefined) checkSandboxStore(scratch.chrootDir, settings.storeDir);
   return { added: service?.added() ?? new Set(), submitted: service?.submitted() };

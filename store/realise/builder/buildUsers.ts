@@ -72,9 +72,14 @@ export class BuildUser implements BuilderUser, Disposable {
     }
   }
 
+  /** Ends all that the user runs. */
+  async endProcesses(): Promise<void> {
+    await killProcessesOf(this);
+  }
+
   /** Nothing of the build's lives on when the next one gets the user. */
   async release(): Promise<void> {
-    await killProcessesOf(this);
+    await this.endProcesses();
     this[Symbol.dispose]();
   }
 

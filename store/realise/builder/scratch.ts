@@ -117,6 +117,17 @@ export class Scratch implements AsyncDisposable {
       : sandboxedPath(this.chrootDir, path);
   }
 
+  /** What the builder left running could write to its outputs while they are read. */
+  async endBuilder(): Promise<void> {
+    if (this.chrootDir === undefined && this.builderUser instanceof BuildUser)
+      await this.builderUser.endProcesses();
+  }
+
+  /** Others than the builder could reach its outputs while it ran, and hold their files open. */
+  get isReachable(): boolean {
+    return this.chrootDir === undefined && this.builderUser !== undefined;
+  }
+
   async keepIfWanted(tell: (line: string) => void): Promise<void> {
     if (!this.#request.store.settings.config.keepFailed) return;
     this.#isKept = true;

@@ -81,8 +81,8 @@ async function register(
       candidates: [...inputPaths, ...finalPaths(derivation)],
       deriver: drvPath,
       isRepair: request.mode === "repair",
-      // Who had the host's network may have handed open files to others.
-      isCopied: request.builtin === undefined && hasNetwork(derivation),
+      // Who had the host's network, or its files, may have handed open files to others.
+      isCopied: scratch.isReachable || (request.builtin === undefined && hasNetwork(derivation)),
       discardReferences: options.unsafeDiscardReferences,
       check: (infos) => checkOutputs({ storeDir, drvPath, options, infos, pathInfo }),
     });

@@ -1,4 +1,14 @@
-import { chmodSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
@@ -129,6 +139,34 @@ describe.skipIf(process.geteuid?.() !== 0)("build users", () => {
     const drv = t.derivation({ name: "code", script: "PATH=/usr/bin; id -u; echo > $out" });
     expect((await t.build(drv, { isForStranger: true })).failures).toEqual([]);
     expect(UIDS).toContain(Number(t.logLines()[0]));
+  });
+
+  it("leave nothing running that writes to what is registered", async () => {
+    create("off");
+    const drv = t.derivation({
+      name: "lingering",
+      script:
+        "PATH=/usr/bin; mkdir $out; : > $out/file; " +
+        "setsid sh -c 'exec 3>>$0; : > $1; while :; do echo more >&3; done' $out/file $TMPDIR/begun </dev/null >/dev/null 2>&1 & " +
+        "while ! [ -e $TMPDIR/begun ]; do sleep 0.01; done",
+    });
+    expect((await t.build(drv)).failures).toEqual([]);
+    expect((await t.store.verify({ checkContents: true })).problems).toEqual([]);
+  });
+
+  it("write no longer to what is registered where others hold their files open", async () => {
+    create("off");
+    const drv = t.derivation({ name: "held", script: "echo mine > $out; PATH=/usr/bin; sleep 0.5" });
+    const building = t.build(drv);
+    const output = t.output(drv);
+    const fd = await vi.waitFor(() => openSync(output, "r+"), { timeout: 8000 });
+    try {
+      expect((await building).failures).toEqual([]);
+      writeSync(fd, "evil", 0);
+      expect((await t.store.verify({ checkContents: true })).problems).toEqual([]);
+    } finally {
+      closeSync(fd);
+    }
   });
 
   it("are missed where the group is not there", async () => {
