@@ -206,7 +206,11 @@ function genericClosure(argument: Slot): Value {
         "while evaluating the return value of the `operator` passed to builtins.genericClosure",
       );
       claimWords(WORDS_OF_ELEMENT + more.length);
-      for (let j = 0; j < more.length; j++) work.push(force(more[j]!));
+      for (let j = 0; j < more.length; j++) {
+        const next = force(more[j]!);
+        // Most of what is found has been met: it need not wait for its turn to be told so.
+        if (!(next instanceof AttrSet && keys.knows(next.get("key")))) work.push(next);
+      }
     } catch (error) {
       throw addFrame(error, `while calling operator on genericClosure element ${describeValue(element)}`);
     }
@@ -236,6 +240,12 @@ class KeySet {
     else if (this.#kind !== kind) return this.#fail(key, element);
     if (kind === "other") return this.#addSorted(key, element);
     return this.#isNew(plainKey(key));
+  }
+
+  /** Whether it is known without evaluation that the key of a slot would not be new. */
+  knows(slot: Slot | undefined): boolean {
+    const kind = typeof slot;
+    return (kind === "number" || kind === "string") && kind === this.#kind && this.#plain.has(slot as string);
   }
 
   /** What is not a number is no less than anything and nothing is less than it, so it equals all other numbers. */
