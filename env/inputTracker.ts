@@ -180,6 +180,14 @@ export class InputTracker {
       this.#inputs.set(`program ${path}`, { kind: "program", path, stat: inputStat(stat) });
   }
 
+  /** Records when something was last written, as it was when it was read. */
+  touched(path: ByteString): void {
+    const key = ["file", "directory", "symlink"].find((kind) => this.#inputs.has(`${kind} ${path}`));
+    const known = key === undefined ? undefined : this.#inputs.get(`${key} ${path}`);
+    if (known === undefined || !("stat" in known)) this.program(path);
+    else this.#inputs.set(`program ${path}`, { kind: "program", path, stat: known.stat });
+  }
+
   /** Records a file whose content somebody else reads. */
   file(path: ByteString): void {
     this.#touch(`file ${path}`);

@@ -376,6 +376,7 @@ export class StoreContext implements Disposable {
       resolveFlake: (attributes, scope) => this.registries.resolve(new Map(attributes), scope),
       trees: this.#treeDisplay,
       onPathUse: this.#options.followsTrees === true ? (path) => this.tracker.trees.use(path) : undefined,
+      onTimeUse: (storePath) => this.#trees.useTime(storePath),
       onDebug: this.#options.onDebug,
       onMessage: (level, text) => {
         if (options.isSilent !== true) this.message(level, textOfBytes(text));

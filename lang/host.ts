@@ -68,6 +68,8 @@ export interface EvalHost {
   explainMissing?(path: ByteString): ByteString | undefined;
   /** That a path's own text becomes part of what is computed, or decides it. */
   usePath?(path: ByteString): void;
+  /** That when a fetched tree was last changed becomes part of what is computed. */
+  useTime?(storePath: ByteString): void;
   /** What only who debugs wants to know. */
   debug?(message: ByteString): void;
   /** What a setting asked to be told, as it is. */

@@ -46,6 +46,7 @@ export interface StoreHostOptions {
   readonly onDebug?: EvalHost["debug"];
   /** Told of paths whose own text decides the result. */
   readonly onPathUse?: EvalHost["usePath"];
+  readonly onTimeUse?: EvalHost["useTime"];
   /** Where trees of the store came from. */
   readonly trees?: TreeDisplay | undefined;
   readonly onMessage: (level: MessageLevel, text: ByteString) => void;
@@ -65,6 +66,7 @@ export class StoreHost implements EvalHost {
   readonly resolveFlake?: NonNullable<EvalHost["resolveFlake"]>;
   readonly debug?: NonNullable<EvalHost["debug"]>;
   readonly usePath?: NonNullable<EvalHost["usePath"]>;
+  readonly useTime?: NonNullable<EvalHost["useTime"]>;
   readonly #options: StoreHostOptions;
   readonly #hasher: DerivationHasher;
   readonly #realStoreDir: string;
@@ -90,6 +92,7 @@ export class StoreHost implements EvalHost {
     if (options.resolveFlake !== undefined) this.resolveFlake = options.resolveFlake;
     if (options.onDebug !== undefined) this.debug = options.onDebug;
     if (options.onPathUse !== undefined) this.usePath = options.onPathUse;
+    if (options.onTimeUse !== undefined) this.useTime = options.onTimeUse;
     this.#hasher = new DerivationHasher(this.storeDir, (drvPath) => options.store.readDerivation(drvPath));
   }
 

@@ -33,6 +33,8 @@ export class TreeFetcher {
   readonly #known = new Map<string, FetchResult>();
   /** What trees were read from. */
   readonly #tracked = new Set<ByteString>();
+  /** Trees whose time is the newest of their files', and those. */
+  readonly #timed = new Map<ByteString, readonly ByteString[]>();
 
   constructor(options: TreeFetcherOptions) {
     this.#options = options;
@@ -44,6 +46,12 @@ export class TreeFetcher {
     this.#options.tracker.forget(this.#tracked);
     this.#options.tracker.trees.forget();
     this.#tracked.clear();
+    this.#timed.clear();
+  }
+
+  /** That when a tree was last changed matters: a file that was only touched then does, too. */
+  useTime(storePath: ByteString): void {
+    for (const path of this.#timed.get(storePath) ?? []) this.#options.tracker.touched(path);
   }
 
   fetch({ kind, attributes, reference = "", isFinal = false, isLocking = false }: FetchRequest): FetchResult {
@@ -101,6 +109,8 @@ export class TreeFetcher {
   #noteCopy(given: ReadonlyMap<string, unknown>, storePath: ByteString, inputs: readonly ByteString[]): void {
     const root = rootOf(given);
     if (root !== undefined) this.#options.tracker.trees.add(storePath, root, inputs);
+    if (given.get("type") === "path" && inputs.length > 0)
+      this.#timed.set(storePath, [...(this.#timed.get(storePath) ?? []), ...inputs]);
   }
 
   #count(directory: string, rev: string): bigint {

@@ -141,7 +141,9 @@ function fetchTree(runtime: Runtime, argument: Slot, who: "fetchGit" | "fetchTre
   }
   if (isGit && !attributes.has("exportIgnore") && attributes.get("submodules") !== true)
     attributes.set("exportIgnore", true);
-  return treeValue(runtime.host.fetch(treeRequest(runtime, attributes, who)), isGit, pos);
+  const tree = runtime.host.fetch(treeRequest(runtime, attributes, who));
+  runtime.host.useTime?.(tree.storePath);
+  return treeValue(tree, isGit, pos);
 }
 
 /** What the host is asked for a tree; only what is locked, where evaluation is pure. @throws EvalError */

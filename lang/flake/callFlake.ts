@@ -110,7 +110,7 @@ class FlakeGraph {
       attributes.set("submodules", false);
     if (node.pin === undefined && isUnwritten)
       for (const name of ["rev", "revCount"]) attributes.delete(name);
-    return { sourceInfo: treeSet({ storePath, attributes }), storePath, outPath: directory };
+    return { sourceInfo: this.#treeSet({ storePath, attributes }), storePath, outPath: directory };
   }
 
   #pinnedTree(node: LockNode): FlakeTree {
@@ -127,7 +127,21 @@ class FlakeGraph {
     const result = this.#runtime.host.fetch({ ...request, isFinal: true });
     const { storePath } = result;
     const outPath = locked.dir === "" ? storePath : `${storePath}/${locked.dir}`;
-    return { sourceInfo: treeSet(result), storePath, outPath };
+    return { sourceInfo: this.#treeSet(result), storePath, outPath };
+  }
+
+  #treeSet(result: Parameters<typeof treeValue>[0]): AttrSet {
+    const value = treeValue(result, false);
+    if (!(value instanceof AttrSet)) throw new Error("a fetched tree is no set");
+    const { storePath } = result;
+    const { host } = this.#runtime;
+    return value.mapSlots((name, slot) => {
+      if (!name.startsWith("lastModified") || host.useTime === undefined) return toldOf(storePath, slot);
+      return new Thunk(() => {
+        host.useTime?.(storePath);
+        return force(toldOf(storePath, slot));
+      }, null);
+    });
   }
 }
 
@@ -138,13 +152,6 @@ function inTree(parent: FlakeTree, path: ByteString, dir: ByteString): FlakeTree
   if (real !== parent.storePath && !real.startsWith(`${parent.storePath}/`))
     throw failure(`relative path '${path}' points outside of its flake's tree '${parent.storePath}'`);
   return { ...parent, outPath: dir === "" ? base : `${base}/${dir}` };
-}
-
-function treeSet(result: Parameters<typeof treeValue>[0]): AttrSet {
-  const value = treeValue(result, false);
-  if (!(value instanceof AttrSet)) throw new Error("a fetched tree is no set");
-  const { storePath } = result;
-  return value.mapSlots((_, slot) => toldOf(storePath, slot));
 }
 
 /** What tells which tree a flake is; where that is asked, who asks is told of. */

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -153,6 +153,12 @@ describe("a flake as the spec", { timeout: 120_000 }, () => {
       await makeEnvironment(request());
       write("other", "new");
       expect(loadCachedEnvironment(project, [])?.changed).not.toEqual([]);
+      await makeEnvironment(request());
+      expect(loadCachedEnvironment(project, [])?.changed).toEqual([]);
+      utimesSync(join(project, "other"), 2_000_000_000, 2_000_000_000);
+      // Only who asks for the time depends on a file that was but touched.
+      const isStale = loadCachedEnvironment(project, [])?.changed.length !== 0;
+      expect(isStale).toBe(asked.includes("lastModified"));
     },
   );
 

@@ -46,7 +46,6 @@ export class FlakeWorld {
     // Without these two little could be evaluated for long.
     this.#kinds = [...random.some(possible, 7), "fill", ...(isGit ? (["gitAddAll"] as const) : [])];
     this.#fill();
-    this.#program();
     if (!isGit) return;
     this.#git("init", "-q");
     this.#git("add", ".");
@@ -55,6 +54,7 @@ export class FlakeWorld {
 
   /** What an output asks, for messages. */
   asked(output: string): string {
+    if (this.#stat("flake.nix") === undefined) return `${output} of nothing`;
     const lines = readFileSync(this.#path("flake.nix"), "utf8").split("\n");
     return lines.find((line) => line.includes(`.${output} = `))?.trim() ?? "";
   }
@@ -207,6 +207,7 @@ export class FlakeWorld {
 
   /** Makes all that is to be there, as it was at first. */
   #fill(): void {
+    if (this.#stat("flake.nix") === undefined) this.#program();
     const isNew = (name: string): boolean => this.#stat(name) === undefined;
     for (const name of [...FILES, ...NIX_FILES].filter(isNew)) this.#write(name, CONTENTS[0]!);
     this.#write("sub/default.nix", "{ v = import ./one.nix; }");
