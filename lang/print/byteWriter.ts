@@ -16,6 +16,11 @@ ESCAPES[10] = 110;
 ESCAPES[13] = 114;
 ESCAPES[9] = 116;
 
+/** What a JSON string cannot hold as it is, or only where it is UTF-8. */
+const NOT_JSON = new Uint8Array(256).fill(1, 128).fill(1, 0, 32);
+NOT_JSON[34] = 1;
+NOT_JSON[92] = 1;
+
 let spare: Buffer | undefined;
 
 /** A text that grows by many small pieces: as bytes, since each piece that is added to a string is an object more. */
@@ -79,6 +84,25 @@ export class ByteWriter {
     }
     bytes[at++] = 34;
     this.#at = at;
+  }
+
+  /**
+   * A string of JSON, where all of it may stand as it is.
+   * @returns whether it was written
+   */
+  plainJson(text: ByteString): boolean {
+    const { length } = text;
+    const bytes = this.#room(length + 2);
+    let at = this.#at;
+    bytes[at++] = 34;
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (NOT_JSON[code] !== 0) return false;
+      bytes[at++] = code;
+    }
+    bytes[at++] = 34;
+    this.#at = at;
+    return true;
   }
 
   #check(): void {

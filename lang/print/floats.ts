@@ -37,7 +37,10 @@ export function formatFixed(value: number): string {
 export function formatJsonFloat(value: number): string {
   if (!Number.isFinite(value)) return "null";
   if (value === 0) return Object.is(value, -0) ? "-0.0" : "0.0";
-  const [mantissa = "", power = ""] = Math.abs(value).toExponential().split("e");
+  const size = Math.abs(value);
+  // Here JavaScript writes the same, but for what is whole.
+  if (size >= 1e-4 && size < 1e15) return Number.isInteger(value) ? `${value}.0` : String(value);
+  const [mantissa = "", power = ""] = size.toExponential().split("e");
   const digits = mantissa.replace(".", "");
   const sign = value < 0 ? "-" : "";
   const point = Number(power) + 1;

@@ -27,6 +27,7 @@ import {
   type Slot,
   type Value,
 } from "../value/index.ts";
+import { ByteWriter } from "./byteWriter.ts";
 import { formatJsonFloat } from "./floats.ts";
 
 /**
@@ -44,15 +45,12 @@ export function printJson(
   return new JsonPrinter(runtime, context).run(slot, pos, copyToStore);
 }
 
-const CHUNK_PIECES = 4096;
 const MAX_KEPT_NAMES = 64;
 
 class JsonPrinter {
   readonly #runtime: Runtime;
   readonly #context: Set<ContextElement>;
-  /** What is printed: pieces are joined to chunks while they are still in the young generation. */
-  readonly #chunks: string[] = [];
-  #pieces: string[] = [];
+  readonly #to = new ByteWriter();
   readonly #keys = new Map<Layout, readonly string[]>();
   readonly #met = new Set<Layout>();
 
@@ -63,15 +61,11 @@ class JsonPrinter {
 
   run(slot: Slot, pos: Pos, copyToStore: boolean): ByteString {
     this.#print(slot, pos, copyToStore);
-    if (this.#chunks.length === 0 && this.#pieces.length === 1) return this.#pieces[0]!;
-    this.#chunks.push(this.#pieces.join(""));
-    return this.#chunks.join("");
+    return this.#to.finish();
   }
 
-  #put(piece: string): void {
-    if (this.#pieces.push(piece) < CHUNK_PIECES) return;
-    this.#chunks.push(this.#pieces.join(""));
-    this.#pieces = [];
+  #string(text: ByteString): void {
+    if (!this.#to.plainJson(text)) this.#to.text(quoteJson(text));
   }
 
   #print(slot: Slot, pos: Pos, copyToStore: boolean): void {
@@ -79,47 +73,47 @@ class JsonPrinter {
     const value = force(slot, pos);
     if (value instanceof AttrSet) this.#peel(value, pos, copyToStore, false);
     else if (isList(value)) this.#list(value, pos, copyToStore);
-    else this.#put(this.#scalar(value, pos, copyToStore));
+    else this.#scalar(value, pos, copyToStore);
     calls.depth--;
   }
 
-  #scalar(value: Value, pos: Pos, copyToStore: boolean): ByteString {
+  #scalar(value: Value, pos: Pos, copyToStore: boolean): void {
     switch (typeof value) {
       case "string":
-        return quoteJson(value);
+        return this.#string(value);
       case "number":
       case "bigint":
-        return String(value);
+        return this.#to.text(String(value));
       case "boolean":
-        return value ? "true" : "false";
+        return this.#to.text(value ? "true" : "false");
       default:
         break;
     }
-    if (value === null) return "null";
+    if (value === null) return this.#to.text("null");
     if (value instanceof ContextString) {
       for (const element of value.context) this.#context.add(element);
-      return quoteJson(value.text);
+      return this.#string(value.text);
     }
-    if (value instanceof Float) return formatJsonFloat(value.value);
+    if (value instanceof Float) return this.#to.text(formatJsonFloat(value.value));
     if (value instanceof PathValue) {
       pathUse.tell?.(value.path);
-      return quoteJson(copyToStore ? this.#runtime.copyToStore(value.path, this.#context) : value.path);
+      return this.#string(copyToStore ? this.#runtime.copyToStore(value.path, this.#context) : value.path);
     }
     const at = value instanceof Lambda ? value.code.pos : pos;
     throw evalError("type", `cannot convert ${showType(value)} to JSON`, at);
   }
 
   #list(items: readonly Slot[], pos: Pos, copyToStore: boolean): void {
-    this.#put("[");
+    this.#to.text("[");
     for (let i = 0; i < items.length; i++) {
-      if (i > 0) this.#put(",");
+      if (i > 0) this.#to.text(",");
       try {
         this.#print(items[i]!, pos, copyToStore);
       } catch (error) {
         throw addFrame(error, `while evaluating list element at index ${i}`, pos);
       }
     }
-    this.#put("]");
+    this.#to.text("]");
   }
 
   /** A set is what its `__toString` or `outPath` gives, if it has one; else an object. */
@@ -179,19 +173,19 @@ class JsonPrinter {
     const flat = set.flatten();
     const { names, positions } = flat.shape;
     const order = flat.shape.order();
-    this.#put("{");
+    this.#to.text("{");
     const keys = this.#keysOf(flat.shape.layout);
     for (let k = 0; k < order.length; k++) {
       const i = order[k]!;
       const at = positions?.[i] ?? NO_POS;
-      this.#put(keys === undefined ? quoteKey(names[i]!, k) : keys[k]!);
+      this.#to.text(keys === undefined ? quoteKey(names[i]!, k) : keys[k]!);
       try {
         this.#print(flat.values[i]!, at, copyToStore);
       } catch (error) {
         throw addFrame(error, `while evaluating attribute '${quoteAttrName(names[i]!)}'`, at);
       }
     }
-    this.#put("}");
+    this.#to.text("}");
   }
 
   /** The quoted names of a layout met before, in order: records of a kind share them. */
