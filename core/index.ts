@@ -21,6 +21,7 @@ export {
   type HashAlgorithm,
   type HashEncoding,
 } from "./hash.ts";
+export { importModule } from "./importModule.ts";
 export { NIX_VERSION } from "./nixVersion.ts";
 export { packageRoot } from "./packageRoot.ts";
 export { quoteForShell } from "./quoteForShell.ts";

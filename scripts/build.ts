@@ -46,7 +46,7 @@ const lazyNode: Plugin = {
     // What every start needs, or runs often.
     const eager = new Set(["node:module", "node:path"]);
     hooks.onResolve({ filter: /^node:/ }, ({ path, pluginData, kind }) =>
-      eager.has(path) || pluginData === lazyNode || kind !== "import-statement"
+      eager.has(path) || pluginData === lazyNode || !/^(?:import-statement|dynamic-import)$/.test(kind)
         ? { path, external: true }
         : { path, namespace: "lazy-node" },
     );
@@ -111,12 +111,16 @@ await build({
   ...alone,
   entryPoints: { evalMain: join(ROOT, "cli/evalMain.ts"), evalProcess: join(ROOT, "cli/evalProcess.ts") },
 });
-await build({
+const { metafile } = await build({
   ...alone,
+  metafile: true,
   entryPoints: { evalSnapshot: join(ROOT, "cli/evalSnapshot.ts") },
   banner: { js: `${alone.banner!["js"]!}function devshellBundle(devshellIsRehearsal){` },
   footer: { js: "}devshellBundle(true);devshellBundle(false);" },
 });
+for (const { path, kind } of Object.values(metafile.outputs).flatMap(({ imports }) => imports))
+  if (kind === "dynamic-import")
+    throw new Error(`Cannot bundle: a process from a snapshot has no import(), which "${path}" is loaded by`);
 // File by file, chunks before the entries that name them: a shell that is running meanwhile still finds its own.
 mkdirSync(DIST, { recursive: true });
 const entries = new Set([

@@ -55,6 +55,18 @@ const extensionImports = extensionSources.flatMap(importsOf);
 const folderOf = (file: string): string => file.split("/")[0] ?? "";
 
 describe("architecture", () => {
+  it("imports by name only, and Node's modules by statements: a process from a snapshot has no import()", () => {
+    const pattern = /\bimport\((?!\s*"(?!node:))[^)]*/g;
+    const found = sources.flatMap((file) =>
+      [...readFileSync(join(ROOT, file), "utf8").matchAll(pattern)].map(([text]) => `${file}: ${text}`),
+    );
+    expect(found).toEqual([
+      "core/importModule.ts: import(",
+      "core/importModule.ts: import(url.href",
+      "core/importModule.ts: import(url",
+    ]);
+  });
+
   it("has sources to check", () => {
     expect(sources.length).toBeGreaterThan(5);
   });

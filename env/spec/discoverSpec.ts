@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, lstatSync, statSync } from "node:fs"
 import { homedir } from "node:os";
 import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { DevshellError, bytesOfText } from "../../core/index.ts";
+import { DevshellError, bytesOfText, importModule } from "../../core/index.ts";
 import type { InputTracker } from "../inputTracker.ts";
 import type { DataSpec, DevSpec, EnvironmentRequest } from "../types.ts";
 import type { DataSpecSyntax } from "./parseDataSpec.ts";
@@ -279,7 +279,7 @@ async function loadModule(path: string): Promise<unknown> {
   const url = pathToFileURL(path);
   url.search = `?${statSync(path, { bigint: true }).mtimeNs}`;
   try {
-    const loaded = (await import(url.href)) as { default?: unknown };
+    const loaded = (await importModule(url)) as { default?: unknown };
     return loaded.default;
   } catch (error) {
     throw new DevshellError("SPEC_SYNTAX", `Cannot run spec "${path}": ${(error as Error).message}`, {

@@ -67,6 +67,30 @@ it("is what the checkout's own start takes", () => {
   expect(found.stderr).toContain("--snapshot-blob");
 });
 
+it("runs specs that are modules, whatever they wait for at their top", () => {
+  const run = (name: string, text: string) => {
+    const directory = join(root, name);
+    mkdirSync(directory);
+    writeFileSync(join(directory, "devshell.ts"), text);
+    return spawnSync(join(ROOT, "cli/devshell"), ["eval"], {
+      cwd: directory,
+      env: { PATH: "/usr/bin:/bin", HOME: root, DEVSHELL_EVAL_CACHE: "off" },
+      encoding: "utf8",
+    });
+  };
+  const answers = [
+    run("plain", 'const name: string = "hello"; export default { packages: [name] };'),
+    run("waiting", 'const name = await Promise.resolve("hello"); export default { packages: [name] };'),
+  ];
+  for (const { stdout, stderr, status } of answers)
+    expect({ stdout, stderr, status }).toEqual({
+      stdout: expect.stringContaining("lambda"),
+      stderr: "",
+      status: 0,
+    });
+  expect(run("broken", "throw new Error('mine');").stderr).toContain('devshell.ts": mine');
+});
+
 it("hides from programs what the launcher sets for its own memory, and leaves what the caller set", () => {
   const value = (env: Record<string, string>): string =>
     spawnSync(
