@@ -48,6 +48,8 @@ export class Scratch implements AsyncDisposable {
   /** Files of the builder's that became ours, by device and inode. */
   readonly takenOver = new Set<string>();
   readonly #request: BuildRequest;
+  /** What is deleted in the end: the build directory, or the closed one that it lies in. */
+  readonly #topDir: string;
   /** Locked for as long as we live, so that other processes know a dead one's directory. */
   readonly #lockFd: number;
   #isKept = false;
@@ -55,6 +57,7 @@ export class Scratch implements AsyncDisposable {
   private constructor(
     request: BuildRequest,
     place: Pick<Scratch, "buildDir" | "chrootDir" | "builderUser" | "outputs" | "rewrites"> & {
+      readonly topDir: string;
       readonly lockFd: number;
     },
   ) {
@@ -64,6 +67,7 @@ export class Scratch implements AsyncDisposable {
     this.builderUser = place.builderUser;
     this.outputs = place.outputs;
     this.rewrites = place.rewrites;
+    this.#topDir = place.topDir;
     this.#lockFd = place.lockFd;
   }
 
@@ -100,13 +104,16 @@ export class Scratch implements AsyncDisposable {
       await mkdir(fsPath(chrootDir), { mode: 0o700 });
     }
     const parent = settings.config.raw.get("build-dir") ?? buildsDir(settings.stateDir);
-    const { path: buildDir, lockFd } = createLockedDirectory(parent, derivationLabel(drvPath));
+    const { path: topDir, lockFd } = createLockedDirectory(parent, derivationLabel(drvPath));
+    // Whatever a builder lets others do in its directory, they do not get there: what it leaves is deleted as us.
+    const buildDir = isSandboxed ? join(topDir, "build") : topDir;
+    if (isSandboxed) await mkdir(fsPath(buildDir), { mode: RUNNING_MODE });
     const builderUser = await userFor(request, isSandboxed);
     if (builderUser !== undefined) {
       await chown(fsPath(buildDir), builderUser.uid, builderUser.gid);
       if (!isSandboxed) shareStoreDir(store.realPath(settings.storeDir), builderUser.gid);
     }
-    return new Scratch(request, { buildDir, lockFd, chrootDir, builderUser, outputs, rewrites });
+    return new Scratch(request, { buildDir, topDir, lockFd, chrootDir, builderUser, outputs, rewrites });
   }
 
   /** Where an output appears on the host. */
@@ -134,13 +141,13 @@ export class Scratch implements AsyncDisposable {
     // Others may read it from now on; nothing in it shall run as us.
     await dropSetuid(this.buildDir);
     // It stays where it is: what the builder wrote may name it.
-    await chmod(fsPath(this.buildDir), KEPT_MODE);
+    for (const directory of new Set([this.buildDir, this.#topDir])) await chmod(fsPath(directory), KEPT_MODE);
     tell(`note: keeping build directory "${this.buildDir}"`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.builderUser instanceof BuildUser) await this.builderUser.release();
-    if (!this.#isKept) await removeTree(this.buildDir);
+    if (!this.#isKept) await removeTree(this.#topDir);
     closeSync(this.#lockFd);
     if (this.chrootDir !== undefined) {
       await removeTree(this.chrootDir);

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { createServer } from "node:net";
 import {
   chmodSync,
@@ -14,7 +15,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { canScopeSockets } from "../../../../store/realise/builder/filterCalls.ts";
@@ -240,8 +241,37 @@ describe.skipIf(obstacle !== undefined)(
       expect(statSync(join(t.output(drv), "true")).mode & 0o7777).toBe(0o555);
       await attempt(t, { script: "cp /usr/bin/true /build/true; chmod 6755 /build/true; exit 1" });
       const builds = join(t.dir, "state", "builds");
-      const kept = readdirSync(builds).map((name) => join(builds, name, "true"));
+      const kept = readdirSync(builds).map((name) => join(builds, name, "build", "true"));
       expect(kept.map((file) => statSync(file).mode & 0o7777)).toEqual([0o755]);
+    });
+
+    it.runIf(process.geteuid?.() === 0)("lets nobody of the host into its directory", async () => {
+      await using t = createStore();
+      chmodSync(t.dir, 0o755);
+      const builds = join(t.dir, "state", "builds");
+      const attempted = attempt(t, {
+        script:
+          "mkdir /build/open; chmod 777 /build /build/open; while ! [ -e /build/go ]; do sleep 0.02; done; echo > $out",
+      });
+      const open = await vi.waitFor(
+        () => {
+          const place = readdirSync(builds, { recursive: true, encoding: "utf8" }).find(
+            (name) => basename(name) === "open",
+          );
+          const path = join(builds, place ?? "none yet");
+          expect(statSync(path).mode & 0o777).toBe(0o777);
+          return path;
+        },
+        { timeout: 10_000 },
+      );
+      const canList = (path: string): boolean => {
+        const asNobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "ls", path];
+        return spawnSync("setpriv", asNobody, { stdio: "ignore" }).status === 0;
+      };
+      const seen = [canList(builds), canList(open)];
+      writeFileSync(join(open, "../go"), "");
+      expect((await attempted).report.failures).toEqual([]);
+      expect(seen).toEqual([true, false]);
     });
 
     it("gets no set-id bit and no extended attribute from the kernel", async () => {
@@ -385,7 +415,7 @@ describe.skipIf(obstacle !== undefined)(
         modes.push(statSync(`${drv}.chroot`).mode & 0o077);
         await sleep(20);
       }
-      for (const name of readdirSync(builds)) writeFileSync(join(builds, name, "go"), "");
+      for (const name of readdirSync(builds)) writeFileSync(join(builds, name, "build/go"), "");
       expect((await building).failures).toEqual([]);
       expect(new Set(modes)).toEqual(new Set([0]));
     });
@@ -405,7 +435,7 @@ describe.skipIf(obstacle !== undefined)(
       // As the process would that was handed the file.
       const smuggled = openSync(inside, "r+");
       const builds = join(t.dir, "state", "builds");
-      for (const name of readdirSync(builds)) writeFileSync(join(builds, name, "go"), "");
+      for (const name of readdirSync(builds)) writeFileSync(join(builds, name, "build/go"), "");
       expect((await building).failures).toEqual([]);
       chmodSync(output, 0o644);
       writeSync(smuggled, "no", 0);
