@@ -83,6 +83,11 @@ export interface Store extends Disposable {
     source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
     options?: AddStreamOptions,
   ): Promise<ValidPathInfo>;
+  /** The same for one whose NAR comes before its name and references, where the store can take that. */
+  addToStoreNamedLater?(
+    source: AsyncIterable<Uint8Array>,
+    describe: () => Promise<Omit<IncomingPathInfo, "narHash" | "narSizeBytes">>,
+  ): Promise<ValidPathInfo>;
   /** Registers paths whose files are in place; a daemon lets nobody do that. */
   registerValidPaths(infos: readonly ValidPathInfo[]): void;
   addSignatures(path: StorePath, signatures: readonly string[]): void;

@@ -2,6 +2,7 @@ import { DevshellError, hashStream, type ByteString, type Hash } from "../../cor
 import { parseContentAddress } from "../format/contentAddress.ts";
 import { NarRestorer, asBuffer } from "../format/narRestore.ts";
 import { isDerivationPath, makeFixedOutputPath, sortedPaths, storePathName } from "../format/storePath.ts";
+import type { NarDigest } from "../format/nar.ts";
 import type { ValidPathInfo } from "../types.ts";
 import type { StoreAccess } from "./access.ts";
 import { hashMismatch, hashWithoutSelf, importMismatch } from "./contentHash.ts";
@@ -18,7 +19,54 @@ export async function addStream(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   options: AddStreamOptions,
 ): Promise<ValidPathInfo> {
-  const { signal, isRepair = false, onProgress } = options;
+  const { signal, isRepair = false } = options;
+  holdReferences(store, info);
+  using locks = options.isLocked === true ? undefined : await store.lockPaths([info.path], { signal });
+  const existing = isRepair ? undefined : store.queryPathInfo(info.path);
+  if (existing !== undefined) {
+    locks?.discard();
+    return existing;
+  }
+  const scratch = store.makeScratchPath();
+  try {
+    const nar = await unpack(scratch, source, options, (sizeBytes) => {
+      if (info.narSizeBytes > 0 && sizeBytes > info.narSizeBytes) throw sizeMismatch(info, sizeBytes);
+    });
+    if (info.narSizeBytes > 0 && nar.sizeBytes !== info.narSizeBytes) throw sizeMismatch(info, nar.sizeBytes);
+    if (!nar.hash.digest.equals(info.narHash.digest)) throw importMismatch(info.path, info.narHash, nar.hash);
+    const valid = register(store, info, scratch, nar, isRepair);
+    locks?.discard();
+    return valid;
+  } finally {
+    deleteTree(scratch);
+  }
+}
+
+/**
+ * Adds a path whose NAR comes before its name and references, which `describe` is asked for once that has been read.
+ * What is there already is read and dropped.
+ * @throws {DevshellError} `NAR_…`, `STORE_REFERENCE_INVALID`; then nothing is registered
+ */
+export async function addStreamNamedLater(
+  store: StoreAccess,
+  source: AsyncIterable<Uint8Array>,
+  describe: () => Promise<Omit<IncomingPathInfo, "narHash" | "narSizeBytes">>,
+): Promise<ValidPathInfo> {
+  const scratch = store.makeScratchPath();
+  try {
+    const nar = await unpack(scratch, source, {});
+    const info = { ...(await describe()), narHash: nar.hash, narSizeBytes: nar.sizeBytes };
+    holdReferences(store, info);
+    using locks = await store.lockPaths([info.path], {});
+    const valid = store.queryPathInfo(info.path) ?? register(store, info, scratch, nar, false);
+    locks.discard();
+    return valid;
+  } finally {
+    deleteTree(scratch);
+  }
+}
+
+function holdReferences(store: StoreAccess, info: IncomingPathInfo): void {
   // What it refers to stays until it is registered itself, whoever collects meanwhile.
   store.addTempRoots([info.path, ...info.references]);
   // Known before anything is downloaded: registering would fail at the end.
@@ -28,50 +76,54 @@ export async function addStream(
         "STORE_REFERENCE_INVALID",
         `Cannot import "${info.path}": it refers to "${reference}", which is not valid`,
       );
-  using locks = options.isLocked === true ? undefined : await store.lockPaths([info.path], { signal });
-  const existing = isRepair ? undefined : store.queryPathInfo(info.path);
-  if (existing !== undefined) {
-    locks?.discard();
-    return existing;
+}
+
+async function unpack(
+  scratch: ByteString,
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  { signal, onProgress }: Pick<AddStreamOptions, "signal" | "onProgress">,
+  checkSize?: (sizeBytes: number) => void,
+): Promise<NarDigest> {
+  const running = hashStream("sha256");
+  let sizeBytes = 0;
+  using restorer = new NarRestorer(scratch, { isCanonical: true });
+  for await (const part of source) {
+    signal?.throwIfAborted();
+    const chunk = asBuffer(part);
+    sizeBytes += chunk.length;
+    checkSize?.(sizeBytes);
+    running.update(chunk);
+    restorer.push(chunk);
+    onProgress?.(sizeBytes);
   }
-  const scratch = store.makeScratchPath();
-  try {
-    const running = hashStream("sha256");
-    let sizeBytes = 0;
-    using restorer = new NarRestorer(scratch, { isCanonical: true });
-    for await (const part of source) {
-      signal?.throwIfAborted();
-      const chunk = asBuffer(part);
-      sizeBytes += chunk.length;
-      if (info.narSizeBytes > 0 && sizeBytes > info.narSizeBytes) throw sizeMismatch(info, sizeBytes);
-      running.update(chunk);
-      restorer.push(chunk);
-      onProgress?.(sizeBytes);
-    }
-    restorer.end();
-    if (info.narSizeBytes > 0 && sizeBytes !== info.narSizeBytes) throw sizeMismatch(info, sizeBytes);
-    const narHash = running.digest();
-    if (!narHash.digest.equals(info.narHash.digest)) throw importMismatch(info.path, info.narHash, narHash);
-    if (info.contentAddress !== undefined) checkContentAddress(store.storeDir, info, scratch, narHash);
-    if (isDerivationPath(info.path)) store.checkDerivation(info.path, scratch);
-    const valid: ValidPathInfo = {
-      path: info.path,
-      deriver: info.deriver,
-      narHash,
-      narSizeBytes: sizeBytes,
-      references: sortedPaths(info.references),
-      registrationTime: 0,
-      isUltimate: info.isUltimate ?? false,
-      signatures: info.signatures ?? [],
-      contentAddress: info.contentAddress,
-    };
-    store.moveIntoPlace(scratch, info.path, isRepair);
-    store.registerValidPaths([valid], isRepair);
-    locks?.discard();
-    return valid;
-  } finally {
-    deleteTree(scratch);
-  }
+  restorer.end();
+  return { hash: running.digest(), sizeBytes };
+}
+
+/** Checks what was unpacked, as far as its NAR does not tell, and makes it the path. */
+function register(
+  store: StoreAccess,
+  info: IncomingPathInfo,
+  scratch: ByteString,
+  nar: NarDigest,
+  isRepair: boolean,
+): ValidPathInfo {
+  if (info.contentAddress !== undefined) checkContentAddress(store.storeDir, info, scratch, nar.hash);
+  if (isDerivationPath(info.path)) store.checkDerivation(info.path, scratch);
+  const valid: ValidPathInfo = {
+    path: info.path,
+    deriver: info.deriver,
+    narHash: nar.hash,
+    narSizeBytes: nar.sizeBytes,
+    references: sortedPaths(info.references),
+    registrationTime: 0,
+    isUltimate: info.isUltimate ?? false,
+    signatures: info.signatures ?? [],
+    contentAddress: info.contentAddress,
+  };
+  store.moveIntoPlace(scratch, info.path, isRepair);
+  store.registerValidPaths([valid], isRepair);
+  return valid;
 }
 
 function checkContentAddress(

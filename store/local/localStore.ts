@@ -18,7 +18,7 @@ import type {
 } from "../types.ts";
 import type { StoreAccess } from "./access.ts";
 import { addPath } from "./addPath.ts";
-import { addStream } from "./addStream.ts";
+import { addStream, addStreamNamedLater } from "./addStream.ts";
 import { addDerivations, addText } from "./addTexts.ts";
 import { closureOf } from "./closure.ts";
 import { queryOutput, queryOutputs } from "./derivationOutputs.ts";
@@ -261,6 +261,14 @@ export class LocalStore implements StoreAccess, Disposable {
     options: AddStreamOptions = {},
   ): Promise<ValidPathInfo> {
     return await addStream(this, info, source, options);
+  }
+
+  /** Adds a path whose NAR comes before its name and references. */
+  async addToStoreNamedLater(
+    source: AsyncIterable<Uint8Array>,
+    describe: () => Promise<Omit<IncomingPathInfo, "narHash" | "narSizeBytes">>,
+  ): Promise<ValidPathInfo> {
+    return await addStreamNamedLater(this, source, describe);
   }
 
   /** Makes what a builder wrote store paths: canonical, scanned, hashed, in place, registered in one transaction. */

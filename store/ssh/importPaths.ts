@@ -9,7 +9,7 @@ import type { ByteSource } from "../protocol/byteSource.ts";
 import { readOptionalPath, readPath, readPaths } from "../protocol/values.ts";
 import { readNumber, readString, type Decoder } from "../protocol/wire.ts";
 import type { Store } from "../store.ts";
-import type { StorePath } from "../types.ts";
+import type { StorePath, ValidPathInfo } from "../types.ts";
 import { readNar } from "../protocol/readNar.ts";
 import { commonWire } from "./serveProtocol.ts";
 
@@ -21,40 +21,55 @@ import { commonWire } from "./serveProtocol.ts";
 export const EXPORT_MAGIC = 0x4558494e;
 
 /**
- * Adds what `nix-store --export` wrote, without asking for signatures. A NAR comes before its name and references, so
- * it is kept in a file until they are known.
+ * Adds what `nix-store --export` wrote, without asking for signatures.
  * @throws {DevshellError} `IMPORT_INVALID`, `NAR_…`, `STORE_REFERENCE_INVALID`
  */
 export async function* importPaths(store: Store, source: ByteSource): AsyncGenerator<StorePath> {
-  const directory = await mkdtemp(join(tmpdir(), "devshell-import-"));
   try {
-    const file = join(directory, "nar");
     for (;;) {
       const more = await source.decode(readNumber());
       if (more === 0) return;
       if (more !== 1) throw importError(NO_EXPORT);
-      const running = hashStream("sha256");
-      let narSizeBytes = 0;
-      await pipeline(async function* () {
-        for await (const chunk of readNar(source)) {
-          running.update(chunk);
-          narSizeBytes += chunk.length;
-          yield chunk;
-        }
-      }, createWriteStream(file));
-      const about = await source.decode(readTrailer(store.storeDir));
-      const info: IncomingPathInfo = { ...about, narHash: running.digest(), narSizeBytes };
-      await store.addToStoreFromStream(info, createReadStream(file, { highWaterMark: 1 << 20 }));
-      yield info.path;
+      const describe = (): Promise<Trailer> => source.decode(readTrailer(store.storeDir));
+      const { path } =
+        store.addToStoreNamedLater === undefined
+          ? await addBySpool(store, readNar(source), describe)
+          : await store.addToStoreNamedLater(readNar(source), describe);
+      yield path;
     }
   } catch (error) {
     throw inWordsOfImport(error);
+  }
+}
+
+type Trailer = Pick<IncomingPathInfo, "path" | "references" | "deriver">;
+
+/** For a store that must be told the name first: the NAR is kept in a file until it is known. */
+async function addBySpool(
+  store: Store,
+  nar: AsyncIterable<Buffer>,
+  describe: () => Promise<Trailer>,
+): Promise<ValidPathInfo> {
+  const directory = await mkdtemp(join(tmpdir(), "devshell-import-"));
+  try {
+    const file = join(directory, "nar");
+    const running = hashStream("sha256");
+    let narSizeBytes = 0;
+    await pipeline(async function* () {
+      for await (const chunk of nar) {
+        running.update(chunk);
+        narSizeBytes += chunk.length;
+        yield chunk;
+      }
+    }, createWriteStream(file));
+    const info = { ...(await describe()), narHash: running.digest(), narSizeBytes };
+    return await store.addToStoreFromStream(info, createReadStream(file, { highWaterMark: 1 << 20 }));
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
 }
 
-function* readTrailer(storeDir: string): Decoder<Pick<IncomingPathInfo, "path" | "references" | "deriver">> {
+function* readTrailer(storeDir: string): Decoder<Trailer> {
   const wire = commonWire(storeDir);
   if ((yield* readNumber()) !== EXPORT_MAGIC)
     throw importError("Nix archive cannot be imported; wrong format");

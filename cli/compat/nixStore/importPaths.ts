@@ -1,3 +1,4 @@
+import { createReadStream, fstatSync } from "node:fs";
 import { ByteSource, importPaths as importExport } from "../../../store/index.ts";
 import { openContext } from "../context.ts";
 import { printLine } from "../output.ts";
@@ -8,7 +9,11 @@ export async function importPaths(operation: StoreOperation): Promise<number> {
   refuseWords(operation);
   switchesOf(operation, []);
   using context = openContext(operation.flags);
-  const source = new ByteSource(process.stdin);
+  // A file is read in larger pieces than Node's own standard input takes.
+  const isFile = fstatSync(0).isFile();
+  const source = new ByteSource(
+    isFile ? createReadStream("", { fd: 0, autoClose: false, highWaterMark: 1 << 20 }) : process.stdin,
+  );
   try {
     for await (const path of importExport(context.store, source)) printLine(path);
   } finally {
