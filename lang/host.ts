@@ -60,6 +60,9 @@ export interface EvalHost {
     scope: "all" | "limited",
   ): ResolvedFlake;
 
+  /** Runs a program for `builtins.exec`. @returns what it prints */
+  runProgram?(program: ByteString, args: readonly ByteString[]): ByteString;
+
   /** `builtins.trace`'s message, without the "trace: " before it. */
   trace(message: ByteString): void;
   /** What messages call a path that was copied into the store; `undefined`: the path itself. */

@@ -184,6 +184,7 @@ function evalSettings(context: StoreContext, showTrace = false): EvalSettings {
     allowedUris: words("allowed-uris"),
     abortOnWarn:
       raw.get("abort-on-warn") === "true" || /^(1|true|yes)$/.test(process.env["NIX_ABORT_ON_WARN"] ?? ""),
+    allowsNativeCode: raw.get("allow-unsafe-native-code-during-evaluation") === "true",
     traceVerbose: raw.get("trace-verbose") === "true",
     traceFunctionCalls: raw.get("trace-function-calls") === "true",
     lints: lintsOf(raw),

@@ -24,6 +24,7 @@ import {
 import { entriesOf, statOf, typeOf, typeOfEntry, variableBytes, type InputTracker } from "../inputTracker.ts";
 import { readSharedBytes } from "../readSharedBytes.ts";
 import type { MessageLevel } from "../types.ts";
+import { runProgram } from "./runProgram.ts";
 import type { TreeDisplay } from "./treeDisplay.ts";
 import type { AccessRules } from "./accessRules.ts";
 import type { EvaluationStore } from "./evaluationStore.ts";
@@ -218,6 +219,11 @@ export class StoreHost implements EvalHost {
     const stat = statOf(physical);
     this.#looked = stat === undefined ? undefined : { path: physical, stat };
     return stat?.isSymbolicLink() === false;
+  }
+
+  runProgram(program: ByteString, args: readonly ByteString[]): ByteString {
+    this.#options.tracker.impure(`what "${program}" prints`);
+    return runProgram(this.#physical(program), args);
   }
 
   environmentVariable(name: ByteString): ByteString | undefined {

@@ -12,6 +12,7 @@ import { fileBuiltins } from "./files.ts";
 import { flakeBuiltins } from "./flakes.ts";
 import { hashBuiltins } from "./hashes.ts";
 import { LIST_BUILTINS } from "./lists.ts";
+import { nativeBuiltins } from "./native.ts";
 import { stringBuiltins } from "./strings.ts";
 import { TYPE_BUILTINS } from "./types.ts";
 
@@ -91,6 +92,7 @@ function definitions(runtime: Runtime): Definition[] {
     ...derivationBuiltins(runtime),
     ...fetchBuiltins(runtime),
     ...flakeBuiltins(runtime),
+    ...nativeBuiltins(runtime),
   ];
 }
 

@@ -1,4 +1,4 @@
-import type { ByteString } from "../../core/index.ts";
+import type { ByteString, SourceOrigin } from "../../core/index.ts";
 import type { ContextElement, EvalHost } from "../host.ts";
 import type { Expr } from "../syntax/index.ts";
 import type { Pos } from "./position.ts";
@@ -22,6 +22,8 @@ export interface EvalSettings {
   /** Makes `builtins.abort` and warnings fail, as `abort-on-warn`. */
   readonly abortOnWarn: boolean;
   readonly traceVerbose: boolean;
+  /** Whether there are `builtins.exec` and `importNative`. */
+  readonly allowsNativeCode: boolean;
   /** Tells the host when each call begins and ends, as `trace-function-calls`. */
   readonly traceFunctionCalls: boolean;
   /** Delays all that Nix delays, cheap as it may be: for printing what is not evaluated as Nix prints it. */
@@ -41,6 +43,7 @@ export const DEFAULT_SETTINGS: EvalSettings = {
   allowedUris: [],
   abortOnWarn: false,
   traceVerbose: false,
+  allowsNativeCode: false,
   traceFunctionCalls: false,
   isFullyLazy: false,
   lints: new Map(),
@@ -58,6 +61,9 @@ export interface Runtime {
   readonly settings: EvalSettings;
   readonly searchPath: readonly SearchPathEntry[];
 
+  /** @throws EvalError */
+  parse(text: ByteString, baseDir: ByteString, origin: SourceOrigin): Expr;
+  evalExpr(expr: Expr): Value;
   /** A file's expression, not evaluated. */
   parseFile(path: ByteString): Expr;
   /** Evaluates a file once; directories mean their `default.nix`. */

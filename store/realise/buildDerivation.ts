@@ -8,12 +8,12 @@ import { BuildLog } from "./buildLog.ts";
 import { BuilderService } from "./builder/builderService.ts";
 import { hasNetwork, knownOutputsText, knownPath, type BuildRequest } from "./buildRequest.ts";
 import {
-  describeExit,
   launchDirectly,
   runBuilder,
   type BuilderExit,
   type BuilderLaunch,
 } from "./builder/builderProcess.ts";
+import { describeExit } from "./builder/describeExit.ts";
 import { startChild } from "./builder/builderChild.ts";
 import { confineBuilder } from "./builder/confineBuilder.ts";
 import { externalBuilderFor } from "./builder/externalBuilders.ts";

@@ -6,6 +6,7 @@ export { fetchClosure, settingsForClosure, type ClosureRequest } from "./fetchCl
 export { makeContentAddressed, type ObjectSource } from "./outputs/makeContentAddressed.ts";
 export { FileConflict, linkPackages, type LinkedPackage } from "./builtins/linkPackages.ts";
 export { builderInput } from "./builder/buildEnvironment.ts";
+export { describeExit } from "./builder/describeExit.ts";
 export { readDerivationOptions } from "./derivationOptions.ts";
 export { printJson } from "./builder/structuredAttrs.ts";
 export { sandboxObstacle } from "./builder/sandboxMethod.ts";

@@ -1,5 +1,4 @@
 import { closeSync, openSync } from "node:fs";
-import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import {
   DevshellError,
@@ -190,33 +189,6 @@ export function envWords(odd: ReadonlyMap<string, string>): string {
 export function exportLines(variables: ReadonlyMap<string, string>): string {
   return [...variables].map(([name, value]) => `export ${name}=${quoteForShell(value)}\n`).join("");
 }
-
-/** As Nix words it: `failed with exit code 1`. */
-export function describeExit(exit: BuilderExit): string {
-  switch (exit.kind) {
-    case "exited":
-      return `failed with exit code ${exit.status}`;
-    case "signalled":
-      return `failed due to signal ${constants.signals[exit.signal]} (${SIGNAL_TEXT[exit.signal] ?? exit.signal})`;
-    case "timedOut":
-      return `timed out after ${exit.afterMs / 1000} seconds${exit.isSilence ? " of silence" : ""}`;
-    case "setupFailed":
-      return exit.message;
-  }
-}
-
-const SIGNAL_TEXT: Partial<Record<NodeJS.Signals, string>> = {
-  SIGHUP: "Hangup",
-  SIGINT: "Interrupt",
-  SIGQUIT: "Quit",
-  SIGILL: "Illegal instruction",
-  SIGABRT: "Aborted",
-  SIGFPE: "Floating point exception",
-  SIGKILL: "Killed",
-  SIGSEGV: "Segmentation fault",
-  SIGPIPE: "Broken pipe",
-  SIGTERM: "Terminated",
-};
 
 /** Variables that would act on the host's own programs on the way to the builder. */
 const WITHHELD = /^(?:LD_.*|GLIBC_TUNABLES|MALLOC_.*|ENV|BASH_ENV|GCONV_PATH|LOCPATH)$/;

@@ -1,0 +1,26 @@
+import { spawnSync } from "node:child_process";
+import { DevshellError, textOfBytes, type ByteString } from "../../core/index.ts";
+import { describeExit } from "../../store/index.ts";
+
+/** Of what is evaluated then. */
+const MAX_OUTPUT_BYTES = 1 << 30;
+
+/**
+ * Runs a program for `builtins.exec`, looked up in PATH, and waits for it; it shares our standard input and error.
+ * @returns what it prints
+ */
+export function runProgram(program: ByteString, args: readonly ByteString[]): ByteString {
+  const name = textOfBytes(program);
+  const { status, signal, stdout, error } = spawnSync(name, args.map(textOfBytes), {
+    stdio: ["inherit", "pipe", "inherit"],
+    maxBuffer: MAX_OUTPUT_BYTES,
+  });
+  const failed = (how: string): DevshellError =>
+    new DevshellError("EVAL_EXEC", `program "${name}" ${how}`, { cause: error });
+  if (error !== undefined && "code" in error && error.code === "ENOBUFS")
+    throw failed(`printed more than ${MAX_OUTPUT_BYTES} bytes`);
+  if (error !== undefined) throw failed(`cannot be executed: ${error.message}`);
+  if (signal !== null) throw failed(describeExit({ kind: "signalled", signal }));
+  if (status !== 0) throw failed(describeExit({ kind: "exited", status: status ?? 1 }));
+  return stdout.toString("latin1");
+}
