@@ -294,6 +294,18 @@ export class StoreDb implements Disposable {
     };
   }
 
+  /** Derivations that realisations are known of, those registered after the one of a number. */
+  realisedDerivations(after: number): { id: number; baseName: string }[] {
+    if (!this.#buildTraceExists()) return [];
+    return this.#db.all(
+      "select id, drvPath as baseName from BuildTraceV3 where id > ? order by id",
+      after,
+    ) as {
+      id: number;
+      baseName: string;
+    }[];
+  }
+
   /** @throws {DevshellError} `STORE_REALISATION_CONFLICT` when another path is known for the output */
   registerRealisation({ drvPath, output, outputPath, signatures }: Realisation): void {
     if (!this.#buildTraceExists()) {

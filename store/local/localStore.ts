@@ -152,6 +152,13 @@ export class LocalStore implements StoreAccess, Disposable {
     return this.db.queryRealisation(drvPath, output);
   }
 
+  /** @param after the number of the last one that is known; later ones have greater ones */
+  realisedDerivations(after: number): { id: number; drvPath: StorePath }[] {
+    return this.db
+      .realisedDerivations(after)
+      .map(({ id, baseName }) => ({ id, drvPath: `${this.storeDir}/${baseName}` as StorePath }));
+  }
+
   /** @throws {DevshellError} `STORE_REALISATION_CONFLICT` */
   registerRealisation(realisation: Realisation): void {
     this.db.registerRealisation(realisation);

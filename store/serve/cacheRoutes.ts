@@ -4,15 +4,17 @@ import { DevshellError, formatHash, fsPath, hashBytes, type ByteString } from ".
 import { decompress, type Compression } from "../../io/index.ts";
 import { narBytes, type ReadGate } from "../format/narPieces.ts";
 import { printNarInfo, signPathInfo, type SecretKey } from "../format/narInfo.ts";
+import { printOlderRealisation } from "../format/olderRealisation.ts";
 import { printRealisation, signRealisation } from "../format/realisation.ts";
 import { isDerivationPath, parseStorePathBaseName, storePathHashPart } from "../format/storePath.ts";
 import type { OutputName, Realisation, StorePath, ValidPathInfo } from "../types.ts";
 import { FOR_EVER, isKnown, notFound, rangeHeader, textAnswer, type Answer } from "./answer.ts";
 import { readByteRange } from "./byteRange.ts";
+import { OlderRealisations, type RealisedDerivations } from "./olderRealisations.ts";
 import { SERVED_COMPRESSIONS, throughTransform, type ServedCompression } from "./compressBody.ts";
 
 /** What is served; `LocalStore` is one. */
-export interface ServedStore {
+export interface ServedStore extends RealisedDerivations {
   readonly storeDir: string;
   queryPathInfo(path: StorePath): ValidPathInfo | undefined;
   queryPathFromHashPart(hashPart: string): StorePath | undefined;
@@ -38,9 +40,11 @@ const NARINFO_MAX_AGE = "public, max-age=3600";
 export class CacheRoutes {
   readonly #options: CacheRoutesOptions;
   readonly #signatures = new Map<string, readonly string[]>();
+  readonly #older: OlderRealisations;
 
   constructor(options: CacheRoutesOptions) {
     this.#options = options;
+    this.#older = new OlderRealisations(options.store);
   }
 
   answer(request: IncomingMessage): Answer {
@@ -62,6 +66,10 @@ export class CacheRoutes {
         address,
       ) ?? [];
     if (drvName !== undefined && output !== undefined) return this.#realisation(drvName, output);
+    const [, drvHash, olderOutput] =
+      /^\/realisations\/sha256:([0-9a-f]{64})(?:!|%21)([0-9A-Za-z+\-._?=]{1,211})\.doi$/.exec(address) ?? [];
+    if (drvHash !== undefined && olderOutput !== undefined)
+      return this.#olderRealisation(drvHash, olderOutput);
     return notFound("no such file");
   }
 
@@ -138,6 +146,18 @@ export class CacheRoutes {
       return notFound("no such realisation");
     const own = secretKeys.map((key) => signRealisation(known, key));
     const text = printRealisation({ ...known, signatures: [...new Set([...known.signatures, ...own])] });
+    return textAnswer(200, text, { "cache-control": NARINFO_MAX_AGE }, "application/json");
+  }
+
+  /** As Nix up to 2.34 asks for it. */
+  #olderRealisation(drvHash: string, output: OutputName): Answer {
+    const { store, secretKeys } = this.#options;
+    const drvPath = this.#older.derivationOf(drvHash);
+    const known = drvPath === undefined ? undefined : store.queryRealisation(drvPath, output);
+    if (known === undefined || store.queryPathInfo(known.outputPath) === undefined)
+      return notFound("no such realisation");
+    const { outputPath } = known;
+    const text = printOlderRealisation({ id: `sha256:${drvHash}!${output}`, outputPath }, secretKeys);
     return textAnswer(200, text, { "cache-control": NARINFO_MAX_AGE }, "application/json");
   }
 

@@ -28,6 +28,8 @@ import {
   type ServedRequest,
   type StorePath,
 } from "../../../store/index.ts";
+import { printDerivation } from "../../../store/format/printDerivation.ts";
+import { verifyText } from "../../../store/format/narInfo.ts";
 import { isRealisationTrusted } from "../../../store/format/realisation.ts";
 import type { CacheServerOptions } from "../../../store/serve/cacheServer.ts";
 import { TestStore } from "../realiseFixture.ts";
@@ -183,6 +185,34 @@ describe("a store served as a binary cache", () => {
     expect(await cache.queryRealisation?.({ drvPath, output: "man" })).toBeUndefined();
     for (const place of ["x.drv/out.doi", `${hashPart(drvPath)}-x.drv/../out.doi`])
       expect((await ask(server, `/build-trace-v2/${place}`)).status).toBe(404);
+  });
+
+  it("tells it by the hash of the derivation, too, as Nix up to 2.34 asks", async () => {
+    await using served = await Served.start({ secretKeys: [KEY] });
+    const { t, server, store, small } = served;
+    const place = (drvPath: StorePath, output: string): string => {
+      const text = printDerivation(store.readDerivation(drvPath));
+      const blank = text.replace(/\("out","\/[0-9a-z]{52}"\)/, '("out","")');
+      expect(blank).not.toBe(text);
+      return `/realisations/sha256:${formatHash(hashBytes("sha256", blank), "base16")}!${output}.doi`;
+    };
+    const first = t.derivation({ name: "first", floating: "contentAddressed" });
+    expect((await ask(server, place(first, "out"))).status).toBe(404);
+    for (const name of ["first", "second"]) {
+      const drvPath = t.derivation({ name, floating: "contentAddressed" });
+      store.registerRealisation({ drvPath, output: "out", outputPath: small, signatures: ["other:AAAA"] });
+      const { status, body } = await ask(server, place(drvPath, "out").replace("!", "%21"));
+      expect(status).toBe(200);
+      const { signatures, ...value } = JSON.parse(body.toString());
+      expect(value).toEqual({
+        dependentRealisations: {},
+        id: place(drvPath, "out").slice(14, -4),
+        outPath: small.slice(store.storeDir.length + 1),
+      });
+      expect(signatures).toHaveLength(1);
+      expect(verifyText(JSON.stringify(value), signatures[0], [publicKeyOf(KEY)])).toBe(true);
+    }
+    expect((await ask(server, place(first, "doc"))).status).toBe(404);
   });
 
   it("listens where a killed one did, and not where another one does", async () => {
