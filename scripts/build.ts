@@ -4,6 +4,7 @@ import {
   existsSync,
   globSync,
   mkdirSync,
+  readFileSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -14,6 +15,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { basename, join, resolve } from "node:path";
 import { build, type BuildOptions, type Plugin } from "esbuild";
 import { buildExtension } from "./buildExtension.ts";
+import { withoutModuleCode } from "./trimSnapshot.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const DIST = join(ROOT, "dist");
@@ -152,7 +154,7 @@ function makeSnapshot(name: string): string[] {
   const blob = `${name}.blob`;
   const unfinished = join(DIST, `${blob}.tmp-${process.pid}`);
   const config = join(STAGING, `${name}.json`);
-  // Without a "code cache" Node also leaves out the bytecode of what has run.
+  // Without a "code cache" Node also leaves out the bytecode of what has run; it is cut off below.
   writeFileSync(config, JSON.stringify({ builder: join(DIST, `${name}.cjs`), withoutCodeCache: false }));
   const { status, stderr } = spawnSync(
     process.execPath,
@@ -166,9 +168,23 @@ function makeSnapshot(name: string): string[] {
     );
     return [];
   }
+  const trimmed = withoutModuleCode(readFileSync(unfinished));
+  if (trimmed !== undefined) {
+    const short = `${unfinished}.trimmed`;
+    writeFileSync(short, trimmed);
+    if (starts(short)) renameSync(short, unfinished);
+    else rmSync(short);
+  }
   writeFileSync(join(DIST, node), `${process.execPath}\n`);
   // To the nanosecond, which Node's own utimes has not.
   execFileSync("touch", ["-r", process.execPath, join(DIST, node)]);
   renameSync(unfinished, join(DIST, blob));
   return [node, blob];
+}
+
+/** Whether a process that starts from a snapshot evaluates. */
+function starts(blob: string): boolean {
+  const words = ["--snapshot-blob", blob, join(DIST, "evalMain.cjs"), "eval", "-E", "1 + 1"];
+  const env = { ...process.env, NODE_OPTIONS: "", DEVSHELL_ARGV0: "devshell", DEVSHELL_EVAL_CACHE: "off" };
+  return spawnSync(process.execPath, words, { encoding: "utf8", env }).stdout === "2\n";
 }

@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { withoutModuleCode } from "../../scripts/trimSnapshot.ts";
 
 // The start-up snapshot of the bundle (`npm test` makes both first), and that it is not used where it does not fit.
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -89,6 +90,28 @@ it("runs specs that are modules, whatever they wait for at their top", () => {
       status: 0,
     });
   expect(run("broken", "throw new Error('mine');").stderr).toContain('devshell.ts": mine');
+});
+
+it("is without the compiled forms of Node's modules, which are told by all of them up to the end", () => {
+  const size = (value: number): Buffer => {
+    const bytes = Buffer.alloc(8);
+    bytes.writeUInt32LE(value);
+    return bytes;
+  };
+  const entry = (name: string, content: Buffer): Buffer[] => [
+    size(name.length),
+    Buffer.from(name),
+    size(content.length),
+    content,
+  ];
+  const head = Buffer.concat([Buffer.from("before it"), size(1), size(2), Buffer.from("no list")]);
+  const modules = [...entry("fs", Buffer.alloc(300, 7)), ...entry("internal/util", Buffer.alloc(0))];
+  const whole = Buffer.concat([head, size(2), ...modules]);
+  expect(withoutModuleCode(whole)).toEqual(Buffer.concat([head, size(0)]));
+  expect(withoutModuleCode(Buffer.concat([head, size(3), ...modules]))).toBeUndefined();
+  expect(withoutModuleCode(Buffer.concat([whole, Buffer.alloc(1)]))).toBeUndefined();
+  expect(withoutModuleCode(whole.subarray(0, -1))).toBeUndefined();
+  expect(readFileSync(join(ROOT, "dist/evalSnapshot.blob")).subarray(-8)).toEqual(size(0));
 });
 
 it("hides from programs what the launcher sets for its own memory, and leaves what the caller set", () => {
