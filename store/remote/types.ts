@@ -1,6 +1,7 @@
 import type { Hash } from "../../core/index.ts";
 import type { TransferOptions } from "../../io/index.ts";
 import type { IncomingPathInfo } from "../local/types.ts";
+import type { OlderRealisation } from "../format/olderRealisation.ts";
 import type { Realisation, StorePath, ValidPathInfo } from "../types.ts";
 
 /** A store that is reached by messages: a binary cache, a daemon, a store on another machine. */
@@ -48,6 +49,8 @@ export interface RemoteStore extends AsyncDisposable {
     key: Pick<Realisation, "drvPath" | "output">,
     signal?: AbortSignal,
   ): Promise<Realisation | undefined>;
+  /** As it was told up to Nix 2.34; `undefined` where it is not known there. */
+  queryOlderRealisation?(id: string, signal?: AbortSignal): Promise<OlderRealisation | undefined>;
   /** Adds what an output turned out to be, once its path is there. */
   addRealisation?(realisation: Realisation, options?: AddRealisationOptions): Promise<void>;
 }

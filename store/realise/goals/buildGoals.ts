@@ -244,7 +244,7 @@ export class BuildGoals {
     if (!maySubstitute(derivation, store.settings.config)) return undefined;
     const names = wanted === "*" ? [...derivation.outputs.keys()] : wanted;
     const found = await Promise.all(
-      names.map((output) => this.#options.substituters.findRealisation(drvPath, output)),
+      names.map((output) => this.#options.substituters.findRealisation(drvPath, derivation, output)),
     );
     if (!found.every((realisation) => realisation !== undefined)) return undefined;
     const paths = new Map(found.map(({ output, outputPath }) => [output, outputPath]));

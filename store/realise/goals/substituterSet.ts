@@ -1,11 +1,17 @@
 import { isAcceptable, trustedKeysOf } from "../../format/acceptance.ts";
 import { pathOfContentAddress, type ContentAddress } from "../../format/contentAddress.ts";
+import {
+  isOlderRealisationTrusted,
+  olderDerivationHash,
+  olderRealisationId,
+  type OlderRealisation,
+} from "../../format/olderRealisation.ts";
 import { isRealisationTrusted } from "../../format/realisation.ts";
 import { storePathName } from "../../format/storePath.ts";
 import { endlessClosure, maxClosurePaths } from "../../remote/closureBound.ts";
 import { openRemoteStore } from "../../remote/openRemoteStore.ts";
 import type { RemotePathInfo, RemoteStore } from "../../remote/types.ts";
-import type { OutputName, Realisation, StorePath, StoreSettings } from "../../types.ts";
+import type { Derivation, OutputName, Realisation, StorePath, StoreSettings } from "../../types.ts";
 import { Semaphore } from "./semaphore.ts";
 
 /** A path that a substituter has, by information that may be believed. */
@@ -90,24 +96,36 @@ export class SubstituterSet implements AsyncDisposable {
   }
 
   /** What an output of a derivation turned out to be, as one says who may be believed. */
-  async findRealisation(drvPath: StorePath, output: OutputName): Promise<Realisation | undefined> {
+  async findRealisation(
+    drvPath: StorePath,
+    derivation: Derivation,
+    output: OutputName,
+  ): Promise<Realisation | undefined> {
     const { config } = this.#settings;
+    const olderId = olderRealisationId(olderDerivationHash(derivation), output);
     if (!config.substitute || config.substituters.length === 0) return undefined;
     this.#opened ??= this.#open();
     for (const substituter of await this.#opened) {
       if (substituter.storeDir !== undefined && substituter.storeDir !== this.#settings.storeDir) continue;
       let found: Realisation | undefined;
+      let older: OlderRealisation | undefined;
       try {
         found = await substituter.queryRealisation?.({ drvPath, output }, this.#signal);
+        if (found === undefined) older = await substituter.queryOlderRealisation?.(olderId, this.#signal);
       } catch (error) {
         this.#signal.throwIfAborted();
         this.#warn(error);
       }
-      if (found === undefined) continue;
       const isTrusted = !config.requireSignatures || substituter.isTrusted;
-      if (isTrusted || isRealisationTrusted(found, trustedKeysOf(config))) return found;
+      const keys = trustedKeysOf(config);
+      if (found !== undefined && (isTrusted || isRealisationTrusted(found, keys))) return found;
+      // Its signatures sign its older form.
+      if (older !== undefined && (isTrusted || isOlderRealisationTrusted(older, keys)))
+        return { drvPath, output, outputPath: older.outputPath, signatures: [] };
+      const outputPath = found?.outputPath ?? older?.outputPath;
+      if (outputPath === undefined) continue;
       this.#warn(
-        `ignoring substitute for build trace '${drvPath}^${output}' -> '${found.outputPath}' from '${substituter.url}', as it's not signed by any of the keys in 'trusted-public-keys'`,
+        `ignoring substitute for build trace '${drvPath}^${output}' -> '${outputPath}' from '${substituter.url}', as it's not signed by any of the keys in 'trusted-public-keys'`,
       );
     }
     return undefined;

@@ -8,6 +8,11 @@ import {
   sortedSignatures,
   type NarInfo,
 } from "../../format/narInfo.ts";
+import {
+  olderRealisationPlace,
+  parseOlderRealisation,
+  type OlderRealisation,
+} from "../../format/olderRealisation.ts";
 import { parseRealisation, printRealisation, realisationPlace } from "../../format/realisation.ts";
 import { sortedPaths, storePathBaseName, storePathHashPart } from "../../format/storePath.ts";
 import type { IncomingPathInfo } from "../../local/types.ts";
@@ -226,6 +231,14 @@ export class BinaryCache implements RemoteStore {
         : parseRealisation(settings.storeDir, key, bytes.toString("utf8"), `${this.url}/${name}`);
     disk?.insertRealisation(key, realisation);
     return realisation;
+  }
+
+  async queryOlderRealisation(id: string, signal?: AbortSignal): Promise<OlderRealisation | undefined> {
+    const { files, settings } = this.#parts;
+    const name = olderRealisationPlace(id);
+    const bytes = await files.read(name, { maxBytes: MAX_INFO_BYTES, signal });
+    if (bytes === undefined) return undefined;
+    return parseOlderRealisation(settings.storeDir, id, bytes.toString("utf8"), `${this.url}/${name}`);
   }
 
   async addRealisation(realisation: Realisation, { signal }: AddRealisationOptions = {}): Promise<void> {

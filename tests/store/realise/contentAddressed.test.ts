@@ -2,6 +2,11 @@ import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { formatKey, generateSecretKey, publicKeyOf } from "../../../store/format/narInfo.ts";
+import {
+  olderDerivationHash,
+  olderRealisationId,
+  printOlderRealisation,
+} from "../../../store/format/olderRealisation.ts";
 import { realise, type RealiseReport } from "../../../store/realise/index.ts";
 import { StoreEndpoint, copyPaths, openRemoteStore } from "../../../store/remote/index.ts";
 import type { StorePath } from "../../../store/types.ts";
@@ -165,6 +170,7 @@ describe("what others found out", () => {
   async function cached(keys: {
     readonly isSigned: boolean;
     readonly isTrusted: boolean;
+    readonly isOlder?: boolean;
   }): Promise<{ report: RealiseReport; runs: string[]; out: string; log: string[] }> {
     const dir = temporaryDirectory();
     const key = generateSecretKey("key-1");
@@ -185,7 +191,13 @@ describe("what others found out", () => {
     await copyPaths({ source: new StoreEndpoint(t.store), target, paths: [out], isRecursive: true });
     const realisation = t.store.queryRealisation(root, "out");
     if (realisation === undefined) throw new Error("nothing is known of what was built");
-    await target.addRealisation?.(realisation);
+    if (keys.isOlder === true) {
+      const hash = olderDerivationHash(t.store.readDerivation(root));
+      const older = { id: olderRealisationId(hash, "out"), outputPath: out };
+      mkdirSync(`${dir}/cache/realisations`);
+      const text = printOlderRealisation(older, keys.isSigned ? [key] : []);
+      writeFileSync(`${dir}/cache/realisations/${older.id}.doi`, text);
+    } else await target.addRealisation?.(realisation);
     t.store.deleteRealisation(root, "out");
     t.store.db.invalidatePath(out);
     rmSync(out);
@@ -193,21 +205,23 @@ describe("what others found out", () => {
     return { report, runs: runs(t), out, log: t.logLines() };
   }
 
-  it("is taken from a binary cache, and not built", async () => {
-    const { report, runs: ran, out } = await cached({ isSigned: true, isTrusted: true });
-    expect(report.failures).toEqual([]);
-    expect(outputOf(report)).toBe(out);
-    expect(ran).toEqual(["root"]);
-  });
+  describe.each([{ isOlder: false }, { isOlder: true }])("told of by a binary cache, %o", (form) => {
+    it("is taken from it, and not built", async () => {
+      const { report, runs: ran, out } = await cached({ isSigned: true, isTrusted: true, ...form });
+      expect(report.failures).toEqual([]);
+      expect(outputOf(report)).toBe(out);
+      expect(ran).toEqual(["root"]);
+    });
 
-  it.each([
-    { isSigned: false, isTrusted: true },
-    { isSigned: true, isTrusted: false },
-  ])("is believed only where it is signed by a trusted key: %o", async (keys) => {
-    const { report, runs: ran, log } = await cached(keys);
-    expect(report.failures).toEqual([]);
-    expect(ran).toEqual(["root", "root"]);
-    expect(log.join("\n")).toContain("warning: ignoring substitute for build trace");
+    it.each([
+      { isSigned: false, isTrusted: true },
+      { isSigned: true, isTrusted: false },
+    ])("is believed only where it is signed by a trusted key: %o", async (keys) => {
+      const { report, runs: ran, log } = await cached({ ...keys, ...form });
+      expect(report.failures).toEqual([]);
+      expect(ran).toEqual(["root", "root"]);
+      expect(log.join("\n")).toContain("warning: ignoring substitute for build trace");
+    });
   });
 });
 
