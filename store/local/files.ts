@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  constants,
   fsyncSync,
   closeSync,
   lchownSync,
@@ -219,9 +220,13 @@ function takeOver(path: ByteString, stats: Stats, { builderUid, takenOver }: Can
 
 /** Below the tree that is deleted: names grow slow with their length, and the system takes 4095 bytes. */
 const LONGEST_NAME_BYTES = 700;
+/** Each is an open file. */
+const DEEPEST = 64;
 
-interface Opened {
+interface Opened extends Disposable {
   readonly path: ByteString;
+  /** What leads to its entries: the open directory itself where others may put a link in its place. */
+  readonly inside: ByteString;
   readonly stats: Stats;
   names: readonly ByteString[];
   next: number;
@@ -236,27 +241,34 @@ function* deletion(top: ByteString): Generator<undefined, number> {
   if (topStats === undefined) return 0;
   if (!topStats.isDirectory()) return deleteFile(top, topStats);
   let freed = 0;
-  const stack = [openForDeletion(top, topStats)];
-  for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
-    yield;
-    const name = frame.names[frame.next++];
-    if (name !== undefined) {
-      const entry = `${frame.path}/${name}`;
-      const stats = lstatSync(fsPath(entry), { throwIfNoEntry: false });
-      if (stats === undefined) continue;
-      if (!stats.isDirectory()) freed += deleteFile(entry, stats);
-      else if (entry.length - top.length > LONGEST_NAME_BYTES) moveUp(entry, stats, top);
-      else stack.push(openForDeletion(entry, stats));
-      continue;
+  const first = openForDeletion(top, topStats);
+  const stack = [first];
+  try {
+    for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
+      yield;
+      const name = frame.names[frame.next++];
+      if (name !== undefined) {
+        const entry = `${frame.inside}/${name}`;
+        const stats = lstatSync(fsPath(entry), { throwIfNoEntry: false });
+        if (stats === undefined) continue;
+        const isDeep = stack.length >= DEEPEST || entry.length - top.length > LONGEST_NAME_BYTES;
+        if (!stats.isDirectory()) freed += deleteFile(entry, stats);
+        else if (isDeep) moveUp(entry, stats, first.inside);
+        else stack.push(openForDeletion(entry, stats));
+        continue;
+      }
+      if (frame === first) {
+        // What was moved up meanwhile.
+        frame.names = namesInside(frame);
+        frame.next = 0;
+        if (frame.names.length > 0) continue;
+      }
+      frame[Symbol.dispose]();
+      if (isDone(() => rmdirSync(fsPath(frame.path)))) freed += freedBy(frame.stats);
+      stack.pop();
     }
-    if (frame.path === top) {
-      // What was moved up meanwhile.
-      frame.names = openForDeletion(top, frame.stats).names;
-      frame.next = 0;
-      if (frame.names.length > 0) continue;
-    }
-    if (isDone(() => rmdirSync(fsPath(frame.path)))) freed += freedBy(frame.stats);
-    stack.pop();
+  } finally {
+    for (const frame of stack) frame[Symbol.dispose]();
   }
   return freed;
 }
@@ -271,12 +283,34 @@ function freedBy(stats: Stats): number {
 }
 
 function openForDeletion(path: ByteString, stats: Stats): Opened {
-  let names: readonly ByteString[] = [];
+  let fd: number | undefined;
+  let inside = path;
   isDone(() => {
-    if ((stats.mode & 0o700) !== 0o700) chmodSync(fsPath(path), stats.mode | 0o700);
-    names = namesIn(path);
+    if (process.geteuid?.() === 0) {
+      // In what builders made that are other users somebody may be at work still.
+      fd = openSync(fsPath(path), constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+      inside = `/proc/self/fd/${fd}`;
+    } else if ((stats.mode & 0o700) !== 0o700) chmodSync(fsPath(path), stats.mode | 0o700);
   });
-  return { path, stats, names, next: 0 };
+  const opened: Opened = {
+    path,
+    inside,
+    stats,
+    names: [],
+    next: 0,
+    [Symbol.dispose]: () => {
+      if (fd !== undefined) closeSync(fd);
+      fd = undefined;
+    },
+  };
+  opened.names = namesInside(opened);
+  return opened;
+}
+
+function namesInside({ inside }: Opened): readonly ByteString[] {
+  let names: readonly ByteString[] = [];
+  isDone(() => (names = namesIn(inside)));
+  return names;
 }
 
 /** Whether it is this process that did it: a collector and the owner of a scratch directory may delete it at once. */
@@ -292,7 +326,7 @@ function isDone(step: () => void): boolean {
 
 /** A directory is moved by who may write to it: its entry `..` changes. */
 function moveUp(directory: ByteString, stats: Stats, top: ByteString): void {
-  chmodSync(fsPath(directory), stats.mode | 0o700);
+  if (process.geteuid?.() !== 0) chmodSync(fsPath(directory), stats.mode | 0o700);
   for (let index = 0; ; index++) {
     const place = `${top}/.deep-${index}`;
     if (entryExists(place)) continue;
