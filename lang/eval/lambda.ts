@@ -5,7 +5,16 @@ import { forceAttrs } from "../value/force.ts";
 import { NO_POS, type Pos } from "../value/position.ts";
 import type { Layout } from "../value/shape.ts";
 import { suggest } from "../value/suggest.ts";
-import { AttrSet, Lambda, Thunk, type Env, type LambdaCode, type Slot, type Value } from "../value/value.ts";
+import {
+  AttrSet,
+  Lambda,
+  Thunk,
+  type Env,
+  type Formal,
+  type LambdaCode,
+  type Slot,
+  type Value,
+} from "../value/value.ts";
 import { compileAppended } from "./append.ts";
 import type { Compiler, Delay, LazyCode } from "./code.ts";
 import { frameMaker } from "./frame.ts";
@@ -166,25 +175,66 @@ function lambdaCode(
 ): LambdaCode {
   const { traceFunctionCalls } = compiler.runtime.settings;
   const isPlain = !compiler.showTrace && !compiler.isDebugged && !traceFunctionCalls;
-  return {
-    get name() {
-      return expr.name;
-    },
-    pos: expr.pos,
-    argument: expr.argument,
-    formals: expr.formals?.map((formal) => ({
+  return new ClosureCode(
+    expr,
+    guardCall(call1, expr, compiler),
+    // Each argument's call leaves frames of its own, as in Nix.
+    isPlain && call2 !== undefined ? guardCall2(call2, compiler) : undefined,
+    isPlain ? delay1 : undefined,
+    isPlain ? delay2 : undefined,
+    isPlain ? appended : undefined,
+  );
+}
+
+/** A class, not a literal: V8 keeps objects with accessors of their own as hash tables, which every call would search. */
+class ClosureCode implements LambdaCode {
+  readonly call1: LambdaCode["call1"];
+  readonly call2: LambdaCode["call2"];
+  readonly delay1: LambdaCode["delay1"];
+  readonly delay2: LambdaCode["delay2"];
+  readonly appended: LambdaCode["appended"];
+  readonly #expr: LambdaExpr;
+  #formals: readonly Formal[] | undefined = undefined;
+
+  constructor(
+    expr: LambdaExpr,
+    call1: LambdaCode["call1"],
+    call2: LambdaCode["call2"],
+    delay1: LambdaCode["delay1"],
+    delay2: LambdaCode["delay2"],
+    appended: LambdaCode["appended"],
+  ) {
+    this.#expr = expr;
+    this.call1 = call1;
+    this.call2 = call2;
+    this.delay1 = delay1;
+    this.delay2 = delay2;
+    this.appended = appended;
+  }
+
+  get name(): string | undefined {
+    return this.#expr.name;
+  }
+
+  get pos(): Pos {
+    return this.#expr.pos;
+  }
+
+  get argument(): string | undefined {
+    return this.#expr.argument;
+  }
+
+  get formals(): readonly Formal[] | undefined {
+    return (this.#formals ??= this.#expr.formals?.map((formal) => ({
       name: formal.name,
       hasDefault: formal.fallback !== undefined,
       pos: formal.pos,
-    })),
-    hasEllipsis: expr.hasEllipsis,
-    call1: guardCall(call1, expr, compiler),
-    // Each argument's call leaves frames of its own, as in Nix.
-    call2: isPlain && call2 !== undefined ? guardCall2(call2, compiler) : undefined,
-    delay1: isPlain ? delay1 : undefined,
-    delay2: isPlain ? delay2 : undefined,
-    appended: isPlain ? appended : undefined,
-  };
+    })));
+  }
+
+  get hasEllipsis(): boolean {
+    return this.#expr.hasEllipsis;
+  }
 }
 
 /** Adds what only some runs want: frames for calls, and a limit of calls within calls. */
