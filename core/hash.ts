@@ -22,10 +22,9 @@ export function isHashAlgorithm(name: string): name is HashAlgorithm {
 
 /** Hashes bytes at once; a string is taken as a byte string (latin1). */
 export function hashBytes(algorithm: HashAlgorithm, data: string | Uint8Array): Hash {
-  return {
-    algorithm,
-    digest: hashOnce(algorithm, typeof data === "string" ? bytesOf(data) : data, "buffer"),
-  };
+  if (typeof data === "string" && data.length > SCRATCH_BYTES) return hashLongText(algorithm, data);
+  const bytes = typeof data === "string" ? scratchOf(data) : data;
+  return { algorithm, digest: hashOnce(algorithm, bytes, "buffer") };
 }
 
 /** Where strings are put to be hashed: an allocation for each costs more than hashing it. */
@@ -34,10 +33,17 @@ const SCRATCH_BYTES = 1 << 16;
 /** As much as a message shows: what is no hash may be of any length. */
 const MAX_SHOWN_LENGTH = 1000;
 
-function bytesOf(text: string): Buffer {
-  if (text.length > SCRATCH_BYTES) return Buffer.from(text, "latin1");
+function scratchOf(text: string): Buffer {
   scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   return scratch.subarray(0, scratch.write(text, "latin1"));
+}
+
+/** Piece by piece: a copy of the whole would stay until V8 collects its old generation. */
+function hashLongText(algorithm: HashAlgorithm, text: string): Hash {
+  const running = createHash(algorithm);
+  for (let at = 0; at < text.length; at += SCRATCH_BYTES)
+    running.update(scratchOf(text.slice(at, at + SCRATCH_BYTES)));
+  return { algorithm, digest: running.digest() };
 }
 
 /** A running hash: feed it with `update`, end it with `digest`. */

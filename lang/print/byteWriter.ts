@@ -41,6 +41,7 @@ export class ByteWriter {
     this.#check();
     const text = this.#bytes.toString("latin1", 0, this.#at);
     if (this.#bytes.length <= MOST_BYTES) spare = this.#bytes;
+    else release(this.#bytes);
     return text;
   }
 
@@ -115,8 +116,14 @@ export class ByteWriter {
       this.#check();
       const larger = Buffer.allocUnsafeSlow(2 * needed);
       this.#bytes.copy(larger, 0, 0, this.#at);
+      release(this.#bytes);
       this.#bytes = larger;
     }
     return this.#bytes;
   }
+}
+
+/** Gives memory back now: V8 collects buffers with its old generation, which it may never do. */
+function release(bytes: Buffer): void {
+  (bytes.buffer as ArrayBuffer).transfer(0);
 }
