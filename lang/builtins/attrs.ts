@@ -17,6 +17,7 @@ import {
   getAttr,
   positionValue,
   shapeOf,
+  fitted,
   template,
   type FlatAttrSet,
   type Formal,
@@ -116,7 +117,8 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
     (_, e) => {
       const items = forceList(e, NO_POS, "while evaluating the argument passed to builtins.listToAttrs");
       claimWords(items.length * WORDS_OF_PAIR);
-      const index = new Map<string, number>();
+      // A few names are found as fast without, and share their layout with other sets.
+      const index = items.length > FEW_NAMES ? new Map<string, number>() : undefined;
       const names: string[] = [];
       const values: Slot[] = [];
       const positions: Pos[] = [];
@@ -147,8 +149,8 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
                 shape.positions?.[nameAt] ?? NO_POS,
                 "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs",
               );
-        if (index.has(name)) continue;
-        index.set(name, names.length);
+        if (index === undefined ? names.includes(name) : index.has(name)) continue;
+        index?.set(name, names.length);
         names.push(name);
         if (valueAt < 0) withoutValue ??= pair;
         values.push(valueAt < 0 ? null : pair.slotAt(valueAt));
@@ -156,9 +158,8 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
       }
       // Nix looks at the values after all names.
       if (withoutValue !== undefined) getAttr(withoutValue, "value", PAIR);
-      return names.length === 0
-        ? EMPTY_SET
-        : new AttrSet(new Shape(new Layout(names, index), positions), values);
+      if (index === undefined) return setOf(fitted(names), fitted(values), fitted(positions));
+      return new AttrSet(new Shape(new Layout(fitted(names), index), fitted(positions)), fitted(values));
     },
   ),
   define2("intersectAttrs", "e1 e2", "The attributes of `e2` whose names are in `e1` too.", (_, e1, e2) => {
@@ -198,7 +199,7 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
         ).get(name);
         if (value !== undefined) found.push(value);
       }
-      return found;
+      return fitted(found);
     },
   ),
   define1(
@@ -268,6 +269,9 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
 /** An attribute with its place in an index. */
 const WORDS_OF_PAIR = 8;
 
+/** Up to so many items `listToAttrs` searches the names one by one. */
+const FEW_NAMES = 8;
+
 /** Up to this size mapped attributes are made at once; beyond, when asked for. */
 const EAGER_SIZE = 8;
 
@@ -299,7 +303,7 @@ function intersect(left: FlatAttrSet, right: AttrSet): AttrSet {
       positions.push(shape.positions?.[i] ?? NO_POS);
     }
   }
-  return setOf(names, values, positions);
+  return setOf(fitted(names), fitted(values), fitted(positions));
 }
 
 function setOf(names: string[], values: Slot[], positions?: readonly Pos[]): AttrSet {

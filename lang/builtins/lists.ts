@@ -9,6 +9,7 @@ import {
   call2,
   claimWords,
   equalValues,
+  fitted,
   force,
   forceBool,
   forceFunction,
@@ -105,7 +106,7 @@ export const LIST_BUILTINS: readonly Definition[] = [
           "while evaluating the return value of the filtering function passed to builtins.filter",
         );
     }
-    return kept.length === items.length ? items : kept;
+    return kept.length === items.length ? items : fitted(kept);
   }),
   define3("foldl'", "op nul list", "Reduces a list from the left, strictly.", (_, op, nul, list) => {
     const fn = forceFunction(
@@ -192,23 +193,12 @@ export const LIST_BUILTINS: readonly Definition[] = [
       NO_POS,
       "while evaluating the first argument passed to builtins.concatLists",
     );
-    const joined: Slot[] = [];
-    let only: readonly Slot[] | undefined;
-    for (let i = 0; i < outer.length; i++) {
-      const inner = forceList(
-        outer[i]!,
-        NO_POS,
-        "while evaluating a value of the list passed to builtins.concatLists",
+    const joined = new JoinedLists();
+    for (let i = 0; i < outer.length; i++)
+      joined.add(
+        forceList(outer[i]!, NO_POS, "while evaluating a value of the list passed to builtins.concatLists"),
       );
-      if (inner.length === 0) continue;
-      if (only === undefined && joined.length === 0) only = inner;
-      else {
-        if (only !== undefined) append(joined, only);
-        only = undefined;
-        append(joined, inner);
-      }
-    }
-    return only ?? joined;
+    return joined.finish();
   }),
   define2("concatMap", "f list", "Joins the lists that `f` returns for each element.", (_, f, list) => {
     const fn = forceFunction(f, NO_POS, "while evaluating the first argument passed to builtins.concatMap");
@@ -218,11 +208,10 @@ export const LIST_BUILTINS: readonly Definition[] = [
       "while evaluating the second argument passed to builtins.concatMap",
     );
     const pos = functionPos(fn);
-    const joined: Slot[] = [];
+    const joined = new JoinedLists();
     for (let i = 0; i < items.length; i++) {
       const more = call1(fn, items[i]!, NO_POS);
-      append(
-        joined,
+      joined.add(
         forceList(
           more,
           more instanceof Lambda ? functionPos(more) : pos,
@@ -230,7 +219,7 @@ export const LIST_BUILTINS: readonly Definition[] = [
         ),
       );
     }
-    return joined;
+    return joined.finish();
   }),
   define2(
     "sort",
@@ -284,7 +273,7 @@ export const LIST_BUILTINS: readonly Definition[] = [
         );
         (verdict ? right : wrong).push(item);
       }
-      return new AttrSet(PARTITION_SHAPE, [right, wrong]);
+      return new AttrSet(PARTITION_SHAPE, [fitted(right), fitted(wrong)]);
     },
   ),
   define2("groupBy", "f list", "Groups elements by the string that `f` returns for them.", (_, f, list) => {
@@ -332,6 +321,26 @@ function foldAppends(
 
 /** A call that is put off: a thunk, and the environment of its argument. */
 const WORDS_OF_CALL = 8;
+
+/** Lists one after another; of several the only one that is not empty is given as it is. */
+class JoinedLists {
+  #list: readonly Slot[] = [];
+  /** The lists so far, once they are two. */
+  #own: Slot[] | undefined = undefined;
+
+  add(more: readonly Slot[]): void {
+    if (more.length === 0) return;
+    if (this.#list.length === 0) this.#list = more;
+    else {
+      this.#own ??= this.#list.slice();
+      append(this.#own, more);
+    }
+  }
+
+  finish(): readonly Slot[] {
+    return this.#own === undefined ? this.#list : fitted(this.#own);
+  }
+}
 
 function append(target: Slot[], items: readonly Slot[]): void {
   if (target.length + items.length > MAX_LIST_LENGTH) throw new RangeError("Invalid array length");

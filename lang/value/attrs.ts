@@ -1,7 +1,7 @@
 import { claimWords } from "./heap.ts";
 import { NO_POS, type Pos } from "./position.ts";
 import { EMPTY_SHAPE, Layout, Shape, shapeOf } from "./shape.ts";
-import { slotsLike } from "./slots.ts";
+import { fitted, slotsLike } from "./slots.ts";
 
 /**
  * An attribute set: a shape with values, on top of further layers when `//` put a small set over a big one.
@@ -138,7 +138,10 @@ export class AttrSetOf<S> {
       positions.push(shape.positions?.[i] ?? NO_POS);
     }
     if (names.length === values.length) return this;
-    return new AttrSetOf<S>(shapeOf(names, shape.positions === undefined ? undefined : positions), kept);
+    return new AttrSetOf<S>(
+      shapeOf(fitted(names), shape.positions === undefined ? undefined : fitted(positions)),
+      fitted(kept),
+    );
   }
 
   #makeAll(): void {
@@ -255,9 +258,10 @@ function stack<S>(base: AttrSetOf<S>, top: AttrSetOf<S>): AttrSetOf<S> {
 function mergeFlat<S>(left: AttrSetOf<S>, right: AttrSetOf<S>): AttrSetOf<S> {
   if (left.makeSlot !== null) for (let i = 0; i < left.values.length; i++) left.slotAt(i);
   if (right.makeSlot !== null) for (let i = 0; i < right.values.length; i++) right.slotAt(i);
-  const { layout, targets, empty } = left.shape.layout.planMerge(right.shape.layout);
-  const shape = left.shape.mergedWith(right.shape, layout);
-  claimWords(layout.names.length);
+  const plan = left.shape.layout.planMerge(right.shape.layout);
+  const { targets, empty } = plan;
+  const shape = left.shape.mergedWith(right.shape, plan);
+  claimWords(plan.layout.names.length);
   const leftSize = left.values.length;
   if (empty !== undefined && empty.length > leftSize) {
     const values = slotsLike<S | undefined>(empty);

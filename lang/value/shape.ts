@@ -140,22 +140,32 @@ export class Shape {
     return this.layout.order();
   }
 
-  /** The shape of `this // other`. @param layout as planned */
-  mergedWith(other: Shape, layout: Layout): Shape {
+  /** The shape of `this // other`. @param plan their layouts' */
+  mergedWith(other: Shape, plan: MergePlan): Shape {
     if (this.#other !== other) {
-      this.#merged = this.#mergeWith(other, layout);
+      this.#merged = this.#mergeWith(other, plan);
       this.#other = other;
     }
     return this.#merged!;
   }
 
-  #mergeWith(other: Shape, layout: Layout): Shape {
+  #mergeWith(other: Shape, { layout, targets }: MergePlan): Shape {
     if (!this.#hasPositions() && !other.#hasPositions()) return layout.bare;
+    // A loop that sets the same names again and again must not make a chain of shapes.
+    if (layout === this.layout && this.#hasPositionsOf(other, targets)) return this;
     const merged = new Shape(layout, undefined);
     merged.#left = this;
     merged.#right = other;
-    // A loop that sets the same names again and again must not make a chain of shapes.
-    return layout === this.layout && hasSame(this.positions, merged.positions) ? this : merged;
+    return merged;
+  }
+
+  /** Whether all that `other` names was written where it was. */
+  #hasPositionsOf(other: Shape, targets: readonly number[]): boolean {
+    const { positions } = this;
+    const others = other.positions;
+    for (let j = 0; j < targets.length; j++)
+      if ((positions?.[targets[j]!] ?? NO_POS) !== (others?.[j] ?? NO_POS)) return false;
+    return true;
   }
 
   #hasPositions(): boolean {
@@ -174,12 +184,6 @@ export class Shape {
     this.#left = undefined;
     this.#right = undefined;
   }
-}
-
-function hasSame(a: readonly Pos[] | undefined, b: readonly Pos[] | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  for (let i = 0; i < b.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }
 
 const MAX_SHARED_NAMES = 40;

@@ -13,3 +13,8 @@ export function template(length: number): undefined[] {
 export function slotsLike<S>(empty: readonly undefined[]): S[] {
   return empty.slice() as unknown as S[];
 }
+
+/** What grew by `push`, without the room for half as many again and sixteen that is left in it. */
+export function fitted<S>(grown: readonly S[]): S[] {
+  return grown.slice();
+}
