@@ -1,5 +1,5 @@
 import type { Expr, LambdaExpr } from "../syntax/index.ts";
-import { calls, enterCall } from "../value/callDepth.ts";
+import { calls, checkDepth, enterCall } from "../value/callDepth.ts";
 import { addFrame, evalError, type EvalErrorOptions } from "../value/error.ts";
 import { forceAttrs } from "../value/force.ts";
 import { NO_POS, type Pos } from "../value/position.ts";
@@ -55,40 +55,10 @@ function compileCurried(expr: LambdaExpr, compiler: Compiler): LambdaCode {
       body,
       compiler,
     );
-  const afterOne = codes[1];
-  const call1 =
-    afterOne !== undefined
-      ? (env: Env, a: Slot): Value => new Lambda(afterOne, frame1(env, a))
-      : size === 2
-        ? (env: Env, a: Slot): Value => body.run([env, a])
-        : size === 3
-          ? (env: Env, a: Slot): Value => body.run([env, a, undefined])
-          : size === 4
-            ? (env: Env, a: Slot): Value => body.run([env, a, undefined, undefined])
-            : (env: Env, a: Slot): Value => body.run(frame1(env, a));
-  const afterTwo = codes[2];
-  const call2 =
-    arity === 1
-      ? undefined
-      : afterTwo === undefined
-        ? size === 3
-          ? (env: Env, a: Slot, b: Slot): Value => body.run([env, a, b])
-          : size === 4
-            ? (env: Env, a: Slot, b: Slot): Value => body.run([env, a, b, undefined])
-            : (env: Env, a: Slot, b: Slot): Value => {
-                const frame = frame1(env, a);
-                frame[2] = b;
-                return body.run(frame);
-              }
-        : (env: Env, a: Slot, b: Slot): Value => {
-            const frame = frame1(env, a);
-            frame[2] = b;
-            return new Lambda(afterTwo, frame);
-          };
-  let eager: Delay | undefined;
-  const limit = compiler.maxCallDepth;
+  // Each of these counts the call itself: a function around it would be one more for every call.
+  const limit = compiler.maxCallDepth ?? Infinity;
   const limited =
-    limit === undefined
+    compiler.maxCallDepth === undefined
       ? undefined
       : (frame: Env): Value => {
           enterCall(limit, NO_POS);
@@ -96,6 +66,53 @@ function compileCurried(expr: LambdaExpr, compiler: Compiler): LambdaCode {
           calls.depth--;
           return value;
         };
+  const afterOne = codes[1];
+  const call1 =
+    afterOne !== undefined
+      ? (env: Env, a: Slot, pos: Pos): Value => {
+          checkDepth(limit, pos);
+          return new Lambda(afterOne, frame1(env, a));
+        }
+      : size === 2
+        ? (env: Env, a: Slot, pos: Pos): Value => {
+            enterCall(limit, pos);
+            const value = body.run([env, a]);
+            calls.depth--;
+            return value;
+          }
+        : (env: Env, a: Slot, pos: Pos): Value => {
+            enterCall(limit, pos);
+            const value = body.run(frame1(env, a));
+            calls.depth--;
+            return value;
+          };
+  const afterTwo = codes[2];
+  const call2 =
+    arity === 1
+      ? undefined
+      : afterTwo === undefined
+        ? size === 3
+          ? (env: Env, a: Slot, b: Slot, pos: Pos): Value => {
+              enterCall(limit, pos);
+              const value = body.run([env, a, b]);
+              calls.depth--;
+              return value;
+            }
+          : (env: Env, a: Slot, b: Slot, pos: Pos): Value => {
+              enterCall(limit, pos);
+              const frame = frame1(env, a);
+              frame[2] = b;
+              const value = body.run(frame);
+              calls.depth--;
+              return value;
+            }
+        : (env: Env, a: Slot, b: Slot, pos: Pos): Value => {
+            checkDepth(limit, pos);
+            const frame = frame1(env, a);
+            frame[2] = b;
+            return new Lambda(afterTwo, frame);
+          };
+  let eager: Delay | undefined;
   const { isFullyLazy } = compiler;
   const delayBody = (frame: Env, isEager: boolean): Slot =>
     isEager && !isFullyLazy
@@ -149,17 +166,28 @@ function heldArguments(
   body: LazyCode,
   compiler: Compiler,
 ): LambdaCode {
+  const limit = compiler.maxCallDepth ?? Infinity;
+  const run = (frame: Env, after: LambdaCode | undefined, pos: Pos): Value => {
+    if (after !== undefined) {
+      checkDepth(limit, pos);
+      return new Lambda(after, frame);
+    }
+    enterCall(limit, pos);
+    const value = body.run(frame);
+    calls.depth--;
+    return value;
+  };
   // The held environment may be used again: each call works on its own.
-  const call1 = (env: Env, argument: Slot): Value => {
+  const call1 = (env: Env, argument: Slot, pos: Pos): Value => {
     const frame = env.slice();
     frame[slot] = argument;
-    return afterOne === undefined ? body.run(frame) : new Lambda(afterOne, frame);
+    return run(frame, afterOne, pos);
   };
-  const call2 = (env: Env, first: Slot, second: Slot): Value => {
+  const call2 = (env: Env, first: Slot, second: Slot, pos: Pos): Value => {
     const frame = env.slice();
     frame[slot] = first;
     frame[slot + 1] = second;
-    return afterTwo === undefined ? body.run(frame) : new Lambda(afterTwo, frame);
+    return run(frame, afterTwo, pos);
   };
   return lambdaCode(expr, compiler, call1, left > 1 ? call2 : undefined);
 }
@@ -177,9 +205,9 @@ function lambdaCode(
   const isPlain = !compiler.showTrace && !compiler.isDebugged && !traceFunctionCalls;
   return new ClosureCode(
     expr,
-    guardCall(call1, expr, compiler),
+    compiler.showTrace ? traceCall(call1, expr, compiler) : call1,
     // Each argument's call leaves frames of its own, as in Nix.
-    isPlain && call2 !== undefined ? guardCall2(call2, compiler) : undefined,
+    isPlain ? call2 : undefined,
     isPlain ? delay1 : undefined,
     isPlain ? delay2 : undefined,
     isPlain ? appended : undefined,
@@ -237,48 +265,20 @@ class ClosureCode implements LambdaCode {
   }
 }
 
-/** Adds what only some runs want: frames for calls, and a limit of calls within calls. */
-function guardCall(
-  call: (env: Env, argument: Slot, pos: Pos) => Value,
-  expr: LambdaExpr,
-  compiler: Compiler,
-): (env: Env, argument: Slot, pos: Pos) => Value {
-  let guarded = call;
-  if (compiler.showTrace) {
-    const inside = guarded;
-    guarded = (env, argument, pos) => {
-      try {
-        return inside(env, argument, pos);
-      } catch (error) {
-        if (isArgumentError(error, expr)) throw error;
-        const what = expr.name === undefined ? "anonymous lambda" : `'${expr.name}'`;
-        const framed = addFrame(error, `while calling ${what}`, expr.pos);
-        throw pos === NO_POS ? framed : addFrame(framed, CALL_SITE, pos);
-      }
-    };
-  }
-  const limit = compiler.maxCallDepth;
-  if (limit === undefined) return guarded;
-  const inside = guarded;
+/** Adds frames for calls, which only some runs want. */
+function traceCall(call: LambdaCode["call1"], expr: LambdaExpr, compiler: Compiler): LambdaCode["call1"] {
+  const limit = compiler.maxCallDepth ?? Infinity;
   return (env, argument, pos) => {
-    enterCall(limit, pos);
-    const value = inside(env, argument, pos);
-    calls.depth--;
-    return value;
-  };
-}
-
-function guardCall2(
-  call: NonNullable<LambdaCode["call2"]>,
-  compiler: Compiler,
-): NonNullable<LambdaCode["call2"]> {
-  const limit = compiler.maxCallDepth;
-  if (limit === undefined) return call;
-  return (env, first, second, pos) => {
-    enterCall(limit, pos);
-    const value = call(env, first, second, pos);
-    calls.depth--;
-    return value;
+    // Past the limit there is no call yet, and no frame.
+    checkDepth(limit, pos);
+    try {
+      return call(env, argument, pos);
+    } catch (error) {
+      if (isArgumentError(error, expr)) throw error;
+      const what = expr.name === undefined ? "anonymous lambda" : `'${expr.name}'`;
+      const framed = addFrame(error, `while calling ${what}`, expr.pos);
+      throw pos === NO_POS ? framed : addFrame(framed, CALL_SITE, pos);
+    }
   };
 }
 
@@ -321,7 +321,9 @@ function compileFormals(expr: LambdaExpr, compiler: Compiler): LambdaCode {
   let layout: Layout | undefined;
   let indexes: number[] = [];
   let isComplete = false;
+  const limit = compiler.maxCallDepth ?? Infinity;
   const call1 = (env: Env, argument: Slot, pos: Pos): Value => {
+    enterCall(limit, pos);
     let set: AttrSet;
     if (argument instanceof AttrSet) set = argument;
     else {
@@ -343,7 +345,9 @@ function compileFormals(expr: LambdaExpr, compiler: Compiler): LambdaCode {
           if (slot === undefined) missing = true;
         }
         if (missing) fillDefaults(frame, pos);
-        return body.run(frame);
+        const value = body.run(frame);
+        calls.depth--;
+        return value;
       }
     }
     const found = set.shape.layout;
@@ -373,7 +377,9 @@ function compileFormals(expr: LambdaExpr, compiler: Compiler): LambdaCode {
       }
     }
     if (!isComplete) fillDefaults(frame, pos);
-    return body.run(frame);
+    const value = body.run(frame);
+    calls.depth--;
+    return value;
   };
   const fillDefaults = (frame: Env, pos: Pos): void => {
     for (let i = 0; i < defaults.length; i++) {

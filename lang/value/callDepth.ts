@@ -22,8 +22,13 @@ export function deeper<T>(run: () => T): T {
 
 /** @throws EvalError past the limit, as Nix's `max-call-depth` */
 export function enterCall(limit: number, pos: Pos): void {
-  if (calls.depth > limit) throw tooDeep(pos);
+  checkDepth(limit, pos);
   calls.depth++;
+}
+
+/** For a call that ends at once, as one that gives a function that takes the next argument. */
+export function checkDepth(limit: number, pos: Pos): void {
+  if (calls.depth > limit) throw tooDeep(pos);
 }
 
 /** @param pos of a call; one that a builtin makes is told by the builtin's own */
