@@ -2,8 +2,8 @@ import { nameLambda, type AttrDef, type AttrsExpr, type LetExpr, type WithExpr }
 import { addFrame, evalError } from "../value/error.ts";
 import { force, forceAttrs, forceStringNoContext, runThunk } from "../value/force.ts";
 import { showPos, type Pos } from "../value/position.ts";
-import { Layout, Shape, shapeOf } from "../value/shape.ts";
-import { slotsLike, template } from "../value/slots.ts";
+import { Layout, Shape, shapeOf, shapeOfPlaced } from "../value/shape.ts";
+import { sharedTemplate, slotsLike, template } from "../value/slots.ts";
 import { suggest } from "../value/suggest.ts";
 import { AttrSet, EMPTY_SET, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
 import { delayed, type Code, type Compiler, type Delay } from "./code.ts";
@@ -19,31 +19,34 @@ type MakeSlot = (inner: Env, outer: Env, sources: readonly Slot[]) => Slot;
 
 const NO_SOURCES: readonly Slot[] = [];
 
-function compileDefs(attrs: AttrsExpr, compiler: Compiler): MakeSlot[] {
-  return attrs.defs.map((def) => compileDef(def, compiler));
+/** @param isNested whether the definitions see an environment of their own, and what they inherit the one around */
+function compileDefs(attrs: AttrsExpr, compiler: Compiler, isNested: boolean): MakeSlot[] {
+  return attrs.defs.map((def) => compileDef(def, compiler, isNested));
 }
 
-function compileDef(def: AttrDef, compiler: Compiler): MakeSlot {
+function compileDef(def: AttrDef, compiler: Compiler, isNested: boolean): MakeSlot {
   switch (def.kind) {
     case "plain":
       return compiler.delay(def.value);
     case "inherited": {
       const delay = compiler.delay(def.value);
-      return (_inner, outer) => delay(outer);
+      return isNested ? (_inner, outer) => delay(outer) : delay;
     }
     case "inheritedFrom": {
       const index =
         def.value.kind === "select" && def.value.object.kind === "inheritFrom" ? def.value.object.index : 0;
-      const select = selector(def.name);
-      const code = inheritCode(def.name, def.pos);
-      if (compiler.isFullyLazy) return (_inner, _outer, sources) => new Thunk(code, sources[index]);
+      const { name, pos } = def;
+      let code: Code | undefined;
+      if (compiler.isFullyLazy)
+        return (_inner, _outer, sources) => new Thunk((code ??= inheritCode(name, pos)), sources[index]);
+      const select = selector(name);
       return (_inner, _outer, sources) => {
         const source = sources[index]!;
         if (source instanceof AttrSet) {
           const slot = select(source);
           if (slot !== undefined) return slot;
         }
-        return new Thunk(code, source);
+        return new Thunk((code ??= inheritCode(name, pos)), source);
       };
     }
   }
@@ -94,7 +97,7 @@ function compileSources(attrs: AttrsExpr, compiler: Compiler): ((env: Env) => re
 }
 
 export function compileLet(expr: LetExpr, compiler: Compiler): Code {
-  const makers = compileDefs(expr.attrs, compiler);
+  const makers = compileDefs(expr.attrs, compiler, true);
   const sourcesOf = compileSources(expr.attrs, compiler);
   const body = compiler.compile(expr.body);
   const { slot, frameSize } = expr;
@@ -135,10 +138,10 @@ export function compileWith(expr: WithExpr, compiler: Compiler): Code {
 
 export function compileAttrs(expr: AttrsExpr, compiler: Compiler): Code {
   if (expr.isRecursive) return compileRecursive(expr, compiler);
-  const shape = shapeOfDefs(expr);
+  const shape = shapeOfPlaced(expr.defs);
   const count = expr.defs.length;
   if (expr.dynamic.length > 0) {
-    const makers = compileDefs(expr, compiler);
+    const makers = compileDefs(expr, compiler, false);
     const sourcesOf = compileSources(expr, compiler);
     const addDynamic = compileDynamic(expr, compiler);
     return (env) => {
@@ -153,44 +156,62 @@ export function compileAttrs(expr: AttrsExpr, compiler: Compiler): Code {
     };
   }
   if (count > EAGER_NAMES) return compileBig(expr, shape, compiler);
-  const makers = compileDefs(expr, compiler);
-  if (expr.inheritFrom.length > 0) {
-    const sourcesOf = compileSources(expr, compiler)!;
-    const empty = template(count);
-    return (env) => {
-      const sources = sourcesOf(env);
-      const values = slotsLike<Slot>(empty);
-      for (let i = 0; i < count; i++) values[i] = makers[i]!(env, env, sources);
-      return new AttrSet(shape, values);
-    };
-  }
-  const [m0, m1, m2] = makers;
-  switch (count) {
+  const makers = compileDefs(expr, compiler, false);
+  return expr.inheritFrom.length > 0
+    ? setWithSources(shape, makers, compileSources(expr, compiler)!)
+    : plainSet(shape, makers);
+}
+
+// Functions of their own, so that what they give holds no more than it needs.
+function setWithSources(
+  shape: Shape,
+  makers: readonly MakeSlot[],
+  sourcesOf: (env: Env) => readonly Slot[],
+): Code {
+  const empty = sharedTemplate(makers.length);
+  return (env) => {
+    const sources = sourcesOf(env);
+    const values = slotsLike<Slot>(empty);
+    for (let i = 0; i < makers.length; i++) values[i] = makers[i]!(env, env, sources);
+    return new AttrSet(shape, values);
+  };
+}
+
+function plainSet(shape: Shape, makers: readonly MakeSlot[]): Code {
+  switch (makers.length) {
     case 0:
       return () => EMPTY_SET;
     case 1:
-      return (env) => new AttrSet(shape, [m0!(env, env, NO_SOURCES)]);
+      return setOf1(shape, makers[0]!);
     case 2:
-      return (env) => new AttrSet(shape, [m0!(env, env, NO_SOURCES), m1!(env, env, NO_SOURCES)]);
+      return setOf2(shape, makers[0]!, makers[1]!);
     case 3:
-      return (env) =>
-        new AttrSet(shape, [m0!(env, env, NO_SOURCES), m1!(env, env, NO_SOURCES), m2!(env, env, NO_SOURCES)]);
-    default: {
-      const empty = template(count);
-      return (env) => {
-        const values = slotsLike<Slot>(empty);
-        for (let i = 0; i < count; i++) values[i] = makers[i]!(env, env, NO_SOURCES);
-        return new AttrSet(shape, values);
-      };
-    }
+      return setOf3(shape, makers[0]!, makers[1]!, makers[2]!);
+    default:
+      return setOfMany(shape, makers);
   }
 }
 
-function shapeOfDefs(expr: AttrsExpr): Shape {
-  return shapeOf(
-    expr.defs.map((def) => def.name),
-    expr.defs.map((def) => def.pos),
-  );
+function setOf1(shape: Shape, m0: MakeSlot): Code {
+  return (env) => new AttrSet(shape, [m0(env, env, NO_SOURCES)]);
+}
+
+function setOf2(shape: Shape, m0: MakeSlot, m1: MakeSlot): Code {
+  return (env) => new AttrSet(shape, [m0(env, env, NO_SOURCES), m1(env, env, NO_SOURCES)]);
+}
+
+function setOf3(shape: Shape, m0: MakeSlot, m1: MakeSlot, m2: MakeSlot): Code {
+  return (env) =>
+    new AttrSet(shape, [m0(env, env, NO_SOURCES), m1(env, env, NO_SOURCES), m2(env, env, NO_SOURCES)]);
+}
+
+function setOfMany(shape: Shape, makers: readonly MakeSlot[]): Code {
+  const empty = sharedTemplate(makers.length);
+  return (env) => {
+    const values = slotsLike<Slot>(empty);
+    for (let i = 0; i < makers.length; i++) values[i] = makers[i]!(env, env, NO_SOURCES);
+    return new AttrSet(shape, values);
+  };
 }
 
 /** A set whose slots are compiled and made when first asked for. */
@@ -201,21 +222,21 @@ function compileBig(expr: AttrsExpr, shape: Shape, compiler: Compiler): Code {
   return (env) => {
     const sources = sourcesOf === undefined ? NO_SOURCES : sourcesOf(env);
     return new AttrSet(shape, empty.slice(), null, (index) => {
-      const make = (makers[index] ??= compileDef(expr.defs[index]!, compiler));
+      const make = (makers[index] ??= compileDef(expr.defs[index]!, compiler, false));
       return make(env, env, sources);
     });
   };
 }
 
 function compileRecursive(expr: AttrsExpr, compiler: Compiler): Code {
-  const shape = shapeOfDefs(expr);
+  const shape = shapeOfPlaced(expr.defs);
   const overrides = expr.defs.findIndex((def) => def.name === "__overrides");
   // What may yet be overridden must not be read while the set is made.
   const makers =
     overrides < 0
-      ? compileDefs(expr, compiler)
+      ? compileDefs(expr, compiler, true)
       : expr.defs.map((def) =>
-          def.kind === "plain" ? delayed(def.value, compiler) : compileDef(def, compiler),
+          def.kind === "plain" ? delayed(def.value, compiler) : compileDef(def, compiler, true),
         );
   const sourcesOf = compileSources(expr, compiler);
   const addDynamic = expr.dynamic.length === 0 ? undefined : compileDynamic(expr, compiler);

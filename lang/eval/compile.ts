@@ -1,7 +1,7 @@
 import { GLOBAL, expand, pathOf, type Expr, type SelectExpr } from "../syntax/index.ts";
 import { positionValue } from "../value/positionValue.ts";
 import type { Runtime } from "../value/runtime.ts";
-import { slotsLike, template } from "../value/slots.ts";
+import { sharedTemplate, slotsLike } from "../value/slots.ts";
 import { AttrSet, Float, PathValue, PrimOp, Thunk, type Slot, type Value } from "../value/value.ts";
 import { compileAttrs, compileLet, compileWith } from "./bindings.ts";
 import { LazyCode, delayed, type Code, type Compiler, type Delay } from "./code.ts";
@@ -113,15 +113,8 @@ export class ClosureCompiler implements Compiler {
       case "attrs":
         return compileAttrs(expr, this);
       case "list": {
-        const items = expr.items.map((item) => this.delay(item));
-        const count = items.length;
-        if (count === 0) return () => NO_ITEMS;
-        const empty = template(count);
-        return (env) => {
-          const list = slotsLike<Slot>(empty);
-          for (let i = 0; i < count; i++) list[i] = items[i]!(env);
-          return list;
-        };
+        if (expr.items.length === 0) return () => NO_ITEMS;
+        return listOf(expr.items.map((item) => this.delay(item)));
       }
       case "not":
         return compileNot(expr, this);
@@ -195,14 +188,14 @@ export class ClosureCompiler implements Compiler {
     const peek = peeker(expr.object, this);
     if (peek === undefined) return undefined;
     const select = selector(name);
-    const later = delayed(expr, this);
+    let later: Delay | undefined;
     return (env) => {
       const object = peek(env);
       if (object instanceof AttrSet) {
         const slot = select(object);
         if (slot !== undefined) return slot;
       }
-      return later(env);
+      return (later ??= delayed(expr, this))(env);
     };
   }
 
@@ -297,6 +290,15 @@ export class ClosureCompiler implements Compiler {
 }
 
 const NO_ITEMS: readonly Slot[] = [];
+
+function listOf(items: readonly Delay[]): Code {
+  const empty = sharedTemplate(items.length);
+  return (env) => {
+    const list = slotsLike<Slot>(empty);
+    for (let i = 0; i < items.length; i++) list[i] = items[i]!(env);
+    return list;
+  };
+}
 
 function literal(expr: Extract<Expr, { kind: "int" | "float" | "string" | "path" }>): Value {
   switch (expr.kind) {

@@ -429,37 +429,53 @@ export function compileCall(
     return compileBuiltinCall(known, expr.args, pos, compiler);
   const args = expr.args.map((argument) => delayArgument(argument, compiler));
   const fn = compiler.compile(expr.fn);
-  const [a0, a1, a2] = args as [Delay, Delay, Delay];
   switch (args.length) {
     case 1:
-      return (env) => {
-        const f = fn(env);
-        return f instanceof Lambda ? f.code.call1(f.env, a0(env), pos) : apply1(f, a0(env), pos);
-      };
+      return callOf1(fn, args[0]!, pos);
     case 2:
-      return (env) => {
-        const f = fn(env);
-        if (f instanceof Lambda) {
-          const both = f.code.call2;
-          if (both !== undefined) return both(f.env, a0(env), a1(env), pos);
-          // Both arguments' slots are made before the call, as in Nix.
-          const second = a1(env);
-          return apply1(f.code.call1(f.env, a0(env), pos), second, pos);
-        }
-        return apply2(f, a0(env), a1(env), pos);
-      };
+      return callOf2(fn, args[0]!, args[1]!, pos);
     case 3:
-      return (env) => apply3(fn(env), a0(env), a1(env), a2(env), pos);
+      return callOf3(fn, args[0]!, args[1]!, args[2]!, pos);
     default:
-      return (env) => {
-        const slots = args.map((argument) => argument(env));
-        let result = fn(env);
-        let i = 0;
-        for (; i + 2 <= slots.length; i += 2) result = apply2(result, slots[i]!, slots[i + 1]!, pos);
-        if (i < slots.length) result = apply1(result, slots[i]!, pos);
-        return result;
-      };
+      return callOfMany(fn, args, pos);
   }
+}
+
+// Functions of their own, so that what they give holds no more than it needs.
+function callOf1(fn: Code, a0: Delay, pos: Pos): Code {
+  return (env) => {
+    const f = fn(env);
+    return f instanceof Lambda ? f.code.call1(f.env, a0(env), pos) : apply1(f, a0(env), pos);
+  };
+}
+
+function callOf2(fn: Code, a0: Delay, a1: Delay, pos: Pos): Code {
+  return (env) => {
+    const f = fn(env);
+    if (f instanceof Lambda) {
+      const both = f.code.call2;
+      if (both !== undefined) return both(f.env, a0(env), a1(env), pos);
+      // Both arguments' slots are made before the call, as in Nix.
+      const second = a1(env);
+      return apply1(f.code.call1(f.env, a0(env), pos), second, pos);
+    }
+    return apply2(f, a0(env), a1(env), pos);
+  };
+}
+
+function callOf3(fn: Code, a0: Delay, a1: Delay, a2: Delay, pos: Pos): Code {
+  return (env) => apply3(fn(env), a0(env), a1(env), a2(env), pos);
+}
+
+function callOfMany(fn: Code, args: readonly Delay[], pos: Pos): Code {
+  return (env) => {
+    const slots = args.map((argument) => argument(env));
+    let result = fn(env);
+    let i = 0;
+    for (; i + 2 <= slots.length; i += 2) result = apply2(result, slots[i]!, slots[i + 1]!, pos);
+    if (i < slots.length) result = apply1(result, slots[i]!, pos);
+    return result;
+  };
 }
 
 /** A call that tells when it begins and ends: all of its arguments are one call. */

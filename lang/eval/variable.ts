@@ -88,9 +88,11 @@ export function peeker(expr: VarExpr, compiler: Compiler): ((env: Env) => Value 
     return value instanceof Thunk ? undefined : () => value;
   }
   if (expr.depth < 0) return undefined;
-  const read = slotReader(expr.depth, expr.slot);
+  const { depth, slot } = expr;
   return (env) => {
-    const x = read(env);
+    let at = env;
+    for (let k = depth; k > 0; k--) at = at[0] as Env;
+    const x = at[slot] as Slot | undefined;
     return x instanceof Thunk ? (x.code === null ? (x.data as Value) : undefined) : x;
   };
 }
@@ -104,20 +106,28 @@ export function delayVariable(expr: VarExpr, compiler: Compiler): Delay {
     const code = compileVariable(expr, compiler);
     return (env) => new Thunk(code, env);
   }
-  const read = slotReader(expr.depth, expr.slot);
-  // Only a definition that comes before what it reads needs it.
-  let code: Code | undefined;
+  // One function for all depths, that holds little: there are tens of thousands.
+  const { depth, slot } = expr;
+  let later: Code | undefined;
   return (env) => {
-    const x = read(env);
+    let at = env;
+    for (let k = depth; k > 0; k--) at = at[0] as Env;
+    const x = at[slot] as Slot | undefined;
     if (x instanceof Thunk) return x.code === null ? (x.data as Value) : x;
-    if (x !== undefined) return x;
-    if (code === undefined) {
-      code = compileVariable(expr, compiler);
-      if (!compiler.isFullyLazy) variableReaders.set(code, read);
-    }
-    return new Thunk(code, env);
+    return x === undefined ? new Thunk((later ??= readLater(expr, compiler)), env) : x;
   };
 }
+
+/** Reads a variable that was not made yet when it was named: a definition that comes after what names it. */
+function readLater(expr: VarExpr, compiler: Compiler): Code {
+  const code = compileVariable(expr, compiler);
+  if (!compiler.isFullyLazy) variableReaders.set(code, slotReader(expr.depth, expr.slot));
+  return code;
+}
+
+const WITH = "while evaluating the first subexpression of a with expression";
+
+type Place = Pick<WithPlace, "depth" | "slot">;
 
 /** One `with` that may have a variable, and where the last set's layout had it. Kept flat: lookups go through several. */
 class WithSite {
@@ -136,6 +146,8 @@ class WithSite {
 
 function compileWithLookup(expr: VarExpr): Code {
   const { name, pos } = expr;
+  const [site, another] = expr.withs ?? [];
+  if (site !== undefined && another === undefined) return compileOneWithLookup(expr, site);
   const sites = (expr.withs ?? []).map((place) => new WithSite(place));
   return (env) => {
     for (let i = 0; i < sites.length; i++) {
@@ -144,7 +156,7 @@ function compileWithLookup(expr: VarExpr): Code {
       for (let k = site.depth; k > 0; k--) at = at[0] as Env;
       let set = at[site.slot] as Slot;
       if (!(set instanceof AttrSet)) {
-        set = forceAttrs(set, site.pos, "while evaluating the first subexpression of a with expression");
+        set = forceAttrs(set, site.pos, WITH);
         at[site.slot] = set;
       }
       let found: Slot | undefined;
@@ -161,15 +173,50 @@ function compileWithLookup(expr: VarExpr): Code {
       }
       if (found !== undefined) return found instanceof Thunk ? force(found, pos) : found;
     }
-    throw evalError("undefinedVariable", `undefined variable '${quoteAttrName(name)}'`, pos, {
-      suggestions: suggest(name, namesOf(sites, env)),
-    });
+    throw notFound(expr, sites, env);
   };
 }
 
+/** As `compileWithLookup`, where there is one `with`, as there mostly is. */
+function compileOneWithLookup(expr: VarExpr, site: WithPlace): Code {
+  const { depth, slot } = site;
+  let layout: Layout | undefined;
+  let index = -1;
+  return (env) => {
+    let at = env;
+    for (let k = depth; k > 0; k--) at = at[0] as Env;
+    let set = at[slot] as Slot;
+    if (!(set instanceof AttrSet)) {
+      set = forceAttrs(set, site.pos, WITH);
+      at[slot] = set;
+    }
+    let found: Slot | undefined;
+    if (set.base !== null) found = set.get(expr.name);
+    else {
+      const its = set.shape.layout;
+      if (its !== layout) {
+        layout = its;
+        index = its.find(expr.name);
+      }
+      if (index >= 0) {
+        found = set.values[index];
+        if (found === undefined) found = set.slotAt(index);
+      }
+    }
+    if (found === undefined) throw notFound(expr, [site], env);
+    return found instanceof Thunk ? force(found, expr.pos) : found;
+  };
+}
+
+function notFound({ name, pos }: VarExpr, places: readonly Place[], env: Env): unknown {
+  return evalError("undefinedVariable", `undefined variable '${quoteAttrName(name)}'`, pos, {
+    suggestions: suggest(name, namesOf(places, env)),
+  });
+}
+
 /** All that the sets of these `with`s have: they are forced by now. */
-function namesOf(sites: readonly WithSite[], env: Env): string[] {
-  return sites.flatMap(({ depth, slot }) => {
+function namesOf(places: readonly Place[], env: Env): string[] {
+  return places.flatMap(({ depth, slot }) => {
     const set = ancestor(depth)(env)[slot];
     return set instanceof AttrSet ? set.flatten().shape.names : [];
   });

@@ -12,9 +12,8 @@ export class AttrSetOf<S> {
   shape: Shape;
   /** Parallel to `shape.names`; `undefined` where `makeSlot` has yet to make it. */
   values: (S | undefined)[];
-  /** The layer below; names found there are hidden by ours. */
-  base: AttrSetOf<S> | null;
-  makeSlot: ((index: number) => S) | null;
+  /** What few sets have: one field, since there are so many sets. */
+  rest: Rest<S> | null;
 
   constructor(
     shape: Shape,
@@ -24,8 +23,16 @@ export class AttrSetOf<S> {
   ) {
     this.shape = shape;
     this.values = values;
-    this.base = base;
-    this.makeSlot = makeSlot;
+    this.rest = base === null && makeSlot === null ? null : { base, makeSlot };
+  }
+
+  /** The layer below; names found there are hidden by ours. */
+  get base(): AttrSetOf<S> | null {
+    return this.rest === null ? null : this.rest.base;
+  }
+
+  get makeSlot(): ((index: number) => S) | null {
+    return this.rest === null ? null : this.rest.makeSlot;
   }
 
   /** Names must be distinct. */
@@ -148,7 +155,7 @@ export class AttrSetOf<S> {
     const makeSlot = this.makeSlot!;
     const values = this.values;
     for (let i = 0; i < values.length; i++) if (values[i] === undefined) values[i] = makeSlot(i);
-    this.makeSlot = null;
+    this.rest = this.base === null ? null : { base: this.base, makeSlot: null };
   }
 
   #compact(): void {
@@ -182,8 +189,13 @@ export class AttrSetOf<S> {
     }
     this.shape = new Shape(new Layout(names, index), positions);
     this.values = values;
-    this.base = null;
+    this.rest = null;
   }
+}
+
+interface Rest<S> {
+  readonly base: AttrSetOf<S> | null;
+  readonly makeSlot: ((index: number) => S) | null;
 }
 
 /** A set whose layers are one and whose slots are all made. */

@@ -1,5 +1,5 @@
 import { NO_POS, type Pos } from "./position.ts";
-import { template } from "./slots.ts";
+import { sharedTemplate } from "./slots.ts";
 
 /** Up to this many names are searched one by one. Measured: 6 to 10 are alike. */
 const LINEAR_NAMES = 8;
@@ -83,7 +83,12 @@ export class Layout {
     }
     const layout = added.length === 0 ? this : layoutOf(this.names.concat(added));
     const { length } = layout.names;
-    const plan = { other, layout, targets, empty: length <= MAX_PLAN_NAMES ? template(length) : undefined };
+    const plan = {
+      other,
+      layout,
+      targets,
+      empty: length <= MAX_PLAN_NAMES ? sharedTemplate(length) : undefined,
+    };
     if (plan.empty === undefined) return plan;
     if (this.#plan === undefined) this.#plan = plan;
     else {
@@ -104,10 +109,16 @@ export interface MergePlan {
   readonly empty: readonly undefined[] | undefined;
 }
 
+interface Placed {
+  readonly pos: Pos;
+}
+
 /** A layout, and where each attribute was written; shared by all sets made in the same place. */
 export class Shape {
   readonly layout: Layout;
   #positions: readonly Pos[] | undefined;
+  /** What the positions are taken from when they are asked for, as most never are. */
+  #placed: readonly Placed[] | undefined;
   /** What this was merged from, until its positions are asked for: most never are. */
   #left: Shape | undefined = undefined;
   #right: Shape | undefined = undefined;
@@ -115,9 +126,10 @@ export class Shape {
   #other: Shape | undefined = undefined;
   #merged: Shape | undefined = undefined;
 
-  constructor(layout: Layout, positions: readonly Pos[] | undefined) {
+  constructor(layout: Layout, positions: readonly Pos[] | undefined, placed?: readonly Placed[]) {
     this.layout = layout;
     this.#positions = positions;
+    this.#placed = placed;
   }
 
   get names(): readonly string[] {
@@ -127,6 +139,10 @@ export class Shape {
   /** Parallel to `names`; `undefined` when no attribute has a position. */
   get positions(): readonly Pos[] | undefined {
     if (this.#left !== undefined) this.#mergePositions(this.#left, this.#right!);
+    if (this.#placed !== undefined) {
+      this.#positions = this.#placed.map(({ pos }) => pos);
+      this.#placed = undefined;
+    }
     return this.#positions;
   }
 
@@ -169,7 +185,7 @@ export class Shape {
   }
 
   #hasPositions(): boolean {
-    return this.#positions !== undefined || this.#left !== undefined;
+    return this.#positions !== undefined || this.#placed !== undefined || this.#left !== undefined;
   }
 
   #mergePositions(left: Shape, right: Shape): void {
@@ -210,6 +226,12 @@ export function layoutOf(names: readonly string[]): Layout {
 export function shapeOf(names: readonly string[], positions?: readonly Pos[]): Shape {
   const layout = layoutOf(names);
   return positions === undefined ? layout.bare : new Shape(layout, positions);
+}
+
+/** The shape of sets with these attributes. */
+export function shapeOfPlaced(attributes: readonly (Placed & { readonly name: string })[]): Shape {
+  const layout = layoutOf(attributes.map(({ name }) => name));
+  return new Shape(layout, undefined, attributes);
 }
 
 export const EMPTY_SHAPE = EMPTY_LAYOUT.bare;

@@ -9,6 +9,15 @@ export function template(length: number): undefined[] {
   return array.slice();
 }
 
+const TEMPLATES = 64;
+const templates: (readonly undefined[] | undefined)[] = [];
+
+/** A template that is only copied: one for all of a length, where it is short. */
+export function sharedTemplate(length: number): readonly undefined[] {
+  if (length > TEMPLATES) return template(length);
+  return (templates[length] ??= template(length));
+}
+
 /** An array for slots that are all about to be set. */
 export function slotsLike<S>(empty: readonly undefined[]): S[] {
   return empty.slice() as unknown as S[];
