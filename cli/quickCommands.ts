@@ -36,7 +36,7 @@ const NIX_COMMANDS: Readonly<Record<string, NixCommand>> = {
 };
 
 /** Runs the process's command line; ends the process. */
-export function runEvalCommand(): void {
+export function runQuickCommand(): void {
   // The launcher's, for this process's own malloc: neither for `getEnv` nor for what is started.
   if (process.env["DEVSHELL_OWN_TUNABLES"] !== undefined) {
     delete process.env["DEVSHELL_OWN_TUNABLES"];

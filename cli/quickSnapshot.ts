@@ -1,10 +1,10 @@
-// evalSnapshot - evalProcess as it is once loaded: scripts/build.ts makes a start-up snapshot of V8's from it, and the
+// quickSnapshot - quickProcess as it is once loaded: scripts/build.ts makes a start-up snapshot of V8's from it, and the
 // launcher starts Node with that where it fits.
 import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import { startupSnapshot } from "node:v8";
 import { hashBytes, packageRoot } from "../core/index.ts";
-import { runEvalCommand } from "./evalCommand.ts";
+import { runQuickCommand } from "./quickCommands.ts";
 import { rehearse } from "./rehearse.ts";
 
 /**
@@ -26,7 +26,7 @@ else {
   startupSnapshot.setDeserializeMainFunction(() => {
     // Places of the package's own files are part of the snapshot.
     const program = process.argv[1]!;
-    if (realpathSync.native(dirname(dirname(program))) === packageRoot) runEvalCommand();
+    if (realpathSync.native(dirname(dirname(program))) === packageRoot) runQuickCommand();
     else startAfresh(program);
   });
 }

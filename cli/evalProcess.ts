@@ -1,3 +1,0 @@
-import { runEvalCommand } from "./evalCommand.ts";
-
-runEvalCommand();

@@ -1,0 +1,3 @@
+import { runQuickCommand } from "./quickCommands.ts";
+
+runQuickCommand();
