@@ -250,7 +250,7 @@ async function fetchWorkTree(
   const inputs = [
     ...(await refFiles(directory, "HEAD", context)),
     ...work.indexFiles,
-    ...[...work.files].map((path) => `${root}/${path}`),
+    ...[...work.files, ...work.missing].map((path) => `${root}/${path}`),
   ];
   return {
     storePath,

@@ -9,6 +9,8 @@ import { gitPath, runGit, tryGit } from "./runGit.ts";
 export interface WorkTree {
   /** What Git tracks and the work tree holds, relative to its root; as it is on disk, committed or not. */
   readonly files: ReadonlySet<ByteString>;
+  /** What Git tracks and the work tree does not hold: it may come back without a word to Git. */
+  readonly missing: readonly ByteString[];
   readonly isDirty: boolean;
   /** `undefined` before the first commit. */
   readonly head: string | undefined;
@@ -36,12 +38,14 @@ export async function readWorkTree(directory: string, options: WorkTreeOptions):
   const listing = await runGit(["-C", directory, "ls-files", "-z", "--cached", "--stage"], { signal });
   const root = bytesOfText(directory);
   let files = new Set<ByteString>();
+  const missing: ByteString[] = [];
   for (const line of listing.split("\0")) {
     const match = /^(\d{6}) [0-9a-f]+ \d\t(.+)$/s.exec(line);
     if (match === null || match[1] === "160000") continue;
     const path = match[2]!;
     const stat = lstatSync(fsPath(`${root}/${path}`), { throwIfNoEntry: false });
     if (stat !== undefined && !stat.isDirectory()) files.add(path);
+    else missing.push(path);
   }
   if (options.exportIgnore && [...files].some((path) => /(?:^|\/)\.gitattributes$/.test(path))) {
     const ignored = await exportIgnored(directory, undefined, withDirectories(files), signal);
@@ -56,10 +60,11 @@ export async function readWorkTree(directory: string, options: WorkTreeOptions):
       if (path.split("/").includes("..") || !existsSync(join(inner, ".git"))) continue;
       const module = await readWorkTree(inner, options);
       for (const file of module.files) files.add(`${path}/${file}`);
+      for (const file of module.missing) missing.push(`${path}/${file}`);
       isDirty ||= module.isDirty;
       indexFiles.push(...module.indexFiles);
     }
-  return { files, isDirty, head: head?.trim(), indexFiles };
+  return { files, missing, isDirty, head: head?.trim(), indexFiles };
 }
 
 /** Lets in the files of a work tree and the directories that lead to them. */

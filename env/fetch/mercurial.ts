@@ -1,6 +1,15 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -8,6 +17,7 @@ import {
   DevshellError,
   bytesOfText,
   encodeNix32,
+  fsPath,
   hashBytes,
   textOfBytes,
   type ByteString,
@@ -158,11 +168,15 @@ interface WorkTree {
 async function readWorkTree(directory: string, context: FetchContext): Promise<WorkTree> {
   const status = ["-R", directory, "status"];
   const changes = await runHg([...status, "--modified", "--added", "--removed"], context);
-  const listing = [...status, "--clean", "--modified", "--added", "--no-status", "--print0"];
-  const files = new Set((await runHg(listing, context)).split("\0").filter((file) => file !== ""));
+  const listing = [...status, "--clean", "--modified", "--added", "--deleted", "--no-status", "--print0"];
+  const tracked = (await runHg(listing, context)).split("\0").filter((file) => file !== "");
   const root = bytesOfText(directory);
+  const isThere = (file: ByteString): boolean =>
+    lstatSync(fsPath(`${root}/${file}`), { throwIfNoEntry: false }) !== undefined;
+  // What is gone may come back without a word to Mercurial.
+  const files = new Set(tracked.filter(isThere));
   const own = [".hg/dirstate", ".hg/branch", ".hg/bookmarks", ".hg/store/00changelog.i"];
-  const inputs = [...own, ...files].map((file) => `${root}/${file}`);
+  const inputs = [...own, ...tracked].map((file) => `${root}/${file}`);
   return { directory, files, isDirty: changes !== "", inputs };
 }
 
