@@ -270,8 +270,8 @@ async function dropSetuid(path: ByteString): Promise<void> {
   const { mode } = await lstat(fsPath(path));
   const isDirectory = (mode & constants.S_IFMT) === constants.S_IFDIR;
   const isLink = (mode & constants.S_IFMT) === constants.S_IFLNK;
-  // A directory that its owner may not enter may still be open to others.
-  const wanted = (mode & 0o1777) | (isDirectory ? 0o700 : 0);
+  // A directory that its owner may not enter may still be open to others, who could put links into it meanwhile.
+  const wanted = isDirectory ? (mode & 0o755) | 0o700 : mode & 0o1777;
   if (!isLink && wanted !== (mode & 0o7777)) await chmod(fsPath(path), wanted);
   if (!isDirectory) return;
   for (const name of await readdir(fsPath(path), "latin1")) await dropSetuid(join(path, name));

@@ -388,12 +388,19 @@ describe("realise: builds", () => {
 
   it("keeps the directory of a failed build where asked to", async () => {
     await using t = TestStore.create({ keepFailed: true });
-    await t.build(t.derivation({ name: "bad", script: "pwd > here; exit 1" }));
+    await t.build(
+      t.derivation({
+        name: "bad",
+        script: "pwd > here; PATH=/usr/bin:/bin; mkdir open; chmod 777 open; exit 1",
+      }),
+    );
     const builds = `${t.dir}/state/builds`;
     const [kept] = readdirSync(builds);
     // Where the builder saw it: what it wrote may name it.
     expect(["/build", `${builds}/${kept}`]).toContain(readFileSync(`${builds}/${kept}/here`, "utf8").trim());
     expect(t.logLines().join()).toContain(`keeping build directory "${builds}/${kept}"`);
+    // Others could put links there while it is walked.
+    expect(statSync(`${builds}/${kept}/open`).mode & 0o777).toBe(0o755);
     mkdirSync(`${builds}/nix-build-killed-1`, { mode: 0o700 });
     await t.build(t.derivation({ name: "good", script: "echo > $out" }));
     expect(readdirSync(builds)).toEqual([kept]);
