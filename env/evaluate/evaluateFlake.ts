@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { DevshellError, bytesOfText, textOfBytes } from "../../core/index.ts";
 import { AttrSet, EMPTY_SET, force, showReference, type Evaluator, type Slot } from "../../lang/index.ts";
 import { PACKAGE_PLACES, SHELL_PLACES, findFlakeOutput, outputPathsOf } from "../flake/flakeOutputs.ts";
@@ -36,6 +38,7 @@ export function openFlakeSpec(
       "SPEC_CONFLICT",
       `Cannot enter "${spec.installable}": a shell is of a derivation, not of its outputs`,
     );
+  trackMissingRepository(context, spec.root);
   const within = { context, evaluator };
   const locked = lockFlake(within, reference, {
     isWritten: !context.isReadOnly,
@@ -52,6 +55,16 @@ export function openFlakeSpec(
     shown: textOfBytes(showReference(reference)),
     fragment: textOfBytes(fragment),
   };
+}
+
+/** A Git repository that comes to be around a flake makes it one of another kind. */
+function trackMissingRepository({ tracker }: StoreContext, root: string): void {
+  for (let at = root; ; at = dirname(at)) {
+    const repository = join(at, ".git");
+    if (existsSync(repository)) return;
+    tracker.type(bytesOfText(repository), undefined);
+    if (at === dirname(at)) return;
+  }
 }
 
 /** The outputs that `-A` or the word's fragment name, else the default. */
