@@ -1,9 +1,9 @@
-import { isatty } from "node:tty";
 import { NIX_VERSION, bytesOfText, formatError, formatPlace } from "../../core/index.ts";
 import type { StoreContext } from "../../env/index.ts";
 import type { DebugAnswer, DebugStop, DebugTrace } from "../../lang/index.ts";
-import { standardInput, writeStandardOutput } from "../compat/output.ts";
+import { writeStandardOutput } from "../compat/output.ts";
 import { DEBUGGER_HELP } from "./help.ts";
+import { InputLines, type InputLine } from "./inputLines.ts";
 import { ReplSession, type ReplEvaluation } from "./replSession.ts";
 import { runInput, runInputNow, type ReplOutcome } from "./runInput.ts";
 import { PROMPT, PROMPT_MORE, isInputEchoed } from "./runRepl.ts";
@@ -44,12 +44,12 @@ export async function runDebuggedRepl(session: ReplSession, isQuiet: boolean): P
   greet(isQuiet);
   let pending = "";
   for (;;) {
-    const line = readLine(pending !== "");
-    if (line === undefined) {
+    const line = readLine(session, pending !== "");
+    if (line.kind === "end") {
       if (pending !== "") await runShown(session, pending, true);
       return;
     }
-    const input = `${pending}${line}\n`;
+    const input = line.kind === "abandoned" ? "" : `${pending}${line.text}\n`;
     const outcome = await runShown(session, input, false);
     if (outcome === "quit") return;
     pending = outcome === "more" ? input : "";
@@ -97,12 +97,12 @@ class Conversation {
   run(): DebugAnswer {
     let pending = "";
     for (;;) {
-      const line = readLine(pending !== "");
-      if (line === undefined) {
+      const line = readLine(this.#session, pending !== "");
+      if (line.kind === "end") {
         print("\n");
         return "quit";
       }
-      const input = `${pending}${line}\n`;
+      const input = line.kind === "abandoned" ? "" : `${pending}${line.text}\n`;
       const outcome = this.#take(input);
       if (outcome === "continue" || outcome === "step" || outcome === "quit") return outcome;
       pending = outcome === "more" ? input : "";
@@ -174,38 +174,15 @@ function showTrace({ message, place, isError }: DebugTrace): string {
   return place === undefined ? line : `${line}${bytesOfText(formatPlace(place))}\n`;
 }
 
-/** A line of standard input without its end; `undefined` past the last one. */
-function readLine(isMore: boolean): string | undefined {
+/** One for all stops: what was read ahead at one is for the next. */
+const lines = new InputLines();
+
+function readLine(session: ReplSession, isMore: boolean): InputLine {
   const prompt = isMore ? PROMPT_MORE : PROMPT;
-  if (isatty(0) && isatty(1)) print(prompt);
-  const line = lines.next();
-  if (line !== undefined && isInputEchoed()) print(`${prompt}${bytesOfText(line)}\n`);
+  const line = lines.next(prompt, (text) => session.complete(text));
+  if (line.kind === "line" && isInputEchoed()) print(`${prompt}${bytesOfText(line.text)}\n`);
   return line;
 }
-
-/** Standard input line by line, read while nothing else can run; what was read ahead is kept for the next stop. */
-class InputLines {
-  readonly #chunks = standardInput();
-  #bytes = "";
-
-  next(): string | undefined {
-    for (;;) {
-      const end = this.#bytes.indexOf("\n");
-      if (end >= 0) return this.#take(end, end + 1);
-      const chunk = this.#chunks.next();
-      if (chunk.done === true) return this.#bytes === "" ? undefined : this.#take(this.#bytes.length);
-      this.#bytes += chunk.value.toString("latin1");
-    }
-  }
-
-  #take(end: number, next: number = end): string {
-    const line = Buffer.from(this.#bytes.slice(0, end), "latin1").toString("utf8");
-    this.#bytes = this.#bytes.slice(next);
-    return line;
-  }
-}
-
-const lines = new InputLines();
 
 /** At once: what waits to be written would come after what is typed. */
 function print(bytes: string): void {

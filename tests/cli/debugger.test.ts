@@ -1,7 +1,8 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { NIX_VERSION } from "../../core/index.ts";
+import { Screen } from "../shell/screen.ts";
 import { TestCommands, type CommandResult } from "./testCommands.ts";
 
 let commands: TestCommands;
@@ -121,5 +122,54 @@ describe("nix eval --debugger", () => {
     expect(debug(text, ":c\n").err).toContain("breakpoint");
     expect(debug(text, ":c\n").err).toContain("breakpoint");
     expect(commands.run("nix", ["eval", "--file", "./debugged.nix"])).toMatchObject({ out: "9\n", err: "" });
+  });
+});
+
+describe("the debugger at a terminal", () => {
+  /** The debugger at a breakpoint; then its status, and `same` where the terminal is as it was. */
+  async function stopped(name: string): Promise<Screen> {
+    writeFileSync(join(root, "stopped.nix"), "let alpha = 20; in builtins.break alpha + 1");
+    const nix = `sh -c 'echo $$ >${name}; exec ./bin/nix eval --file ./stopped.nix --debugger'`;
+    const script = `trap : INT; stty -g >${name}-before; ${nix}; echo "status=$?"; stty -g | cmp - ${name}-before && echo same`;
+    const screen = new Screen("/bin/sh", ["-c", script], { cwd: root, env: commands.environment() });
+    await screen.waitFor("nix-repl>");
+    return screen;
+  }
+
+  it("edits lines, with history and completion, and gives them up on Ctrl-C", async () => {
+    await using screen = await stopped("edited");
+    screen.type("alpha * 3\x1b[D\x7f\x7f");
+    await screen.waitFor(/^nix-repl> alpha 3$/m);
+    screen.type("+ ");
+    await screen.waitFor(/^nix-repl> alpha \+ 3$/m);
+    screen.type("\r");
+    await screen.waitFor(/^nix-repl> alpha \+ 3\n23$/m);
+    screen.type("\x1b[A");
+    await screen.waitFor(/^23\n\nnix-repl> alpha \+ 3$/m);
+    screen.type("3\r");
+    await screen.waitFor(/^53$/m);
+    screen.type("(1 +\rgone\x031 + 1\r");
+    await screen.waitFor(/^nix-repl> \(1 \+\n {8}> gone\nnix-repl> 1 \+ 1\n2$/m);
+    screen.type("al\t");
+    await screen.waitFor(/^nix-repl> alpha$/m);
+    screen.type(" + 7\r");
+    await screen.waitFor(/^27$/m);
+    screen.type(":c\r");
+    await screen.waitFor(/^21\nstatus=0\nsame$/m);
+  });
+
+  it("leaves the terminal as it was when it is left, killed, or interrupted in an evaluation", async () => {
+    await using left = await stopped("left");
+    await using killed = await stopped("killed");
+    await using interrupted = await stopped("interrupted");
+    const sum = "builtins.foldl' (a: b: builtins.foldl' (c: d: c + d) 0 xs) 0 xs";
+    interrupted.type(`let xs = builtins.genList (x: x) 100000; in builtins.trace "begun" (${sum})\r`);
+    left.type("\x04");
+    process.kill(Number(readFileSync(join(root, "killed"), "utf8")), "SIGTERM");
+    await left.waitFor(/status=1\nsame$/);
+    await killed.waitFor(/status=143\nsame$/);
+    await interrupted.waitFor(/^trace: begun$/m);
+    interrupted.type("\x03");
+    await interrupted.waitFor(/status=130\nsame$/);
   });
 });
