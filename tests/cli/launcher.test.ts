@@ -33,6 +33,7 @@ while [ "\${1#--}" != "$1" ]; do shift; done
 shift
 if [ -n "\${FAKE_REPLY-}" ] && [ -n "\${DEVSHELL_REPLY_FD-}" ]; then printf '%s\\n' "$FAKE_REPLY" >&3; exit 0; fi
 echo "node: $*"
+[ -z "\${SHOWN-}" ] || eval "echo \\$$SHOWN"
 exit "\${FAKE_STATUS:-0}"
 `,
     { mode: 0o755 },
@@ -165,6 +166,22 @@ describe("launcher, warm", () => {
       env: { PATH: `${root}/bin:/usr/bin:/bin` },
     });
     expect(viaPath.out).toBe("node: --version\n");
+  });
+
+  it("follows links of any name, and says what the limit of the stack was, whatever its caller's variables", () => {
+    const strange = join(root, '12 a\n"$b\n3');
+    mkdirSync(strange);
+    symlinkSync(launcher, join(strange, "7\n8 c"));
+    symlinkSync(join('12 a\n"$b\n3', "7\n8 c"), join(root, "devshell"));
+    const env = { SHOWN: "DEVSHELL_STACK", devshell_stack: "64" };
+    const script =
+      'ulimit -S -s "$([ "$1" = hard ] && ulimit -H -s || echo "$1")" && ulimit -S -s && exec "$0" --version';
+    for (const limit of ["4096", "hard"])
+      for (const file of [launcher, join(root, "devshell")]) {
+        const [set, ...told] = run(["-c", script, file, limit], { file: "/bin/sh", env }).out.split("\n");
+        expect(set).toMatch(limit === "hard" ? /^[0-9a-z]+$/ : /^4096$/);
+        expect(told).toEqual(["node: --version", set, ""]);
+      }
   });
 });
 

@@ -127,6 +127,7 @@ it("hides from programs what the launcher sets for its own memory, and leaves wh
   expect(value({})).toBe('["",""]');
   const own = "glibc.malloc.arena_max=1";
   expect(value({ GLIBC_TUNABLES: own })).toBe(`["${own}",""]`);
+  expect(value({ GLIBC_TUNABLES: own, DEVSHELL_OWN_TUNABLES: "1" })).toBe(`["${own}",""]`);
 });
 
 it("is what commands that ask the store start from, with the answers of the program without it", () => {
