@@ -25,6 +25,8 @@ export interface Compiler {
   /** Says whose code thunks hold, for a debugger. */
   remember(code: Code, expr: Expr): void;
   global(index: number): Slot;
+  /** Code that gives a global variable's slot. */
+  globalReader(index: number): () => Slot;
   /** A builtin's own value, whatever the program calls by its name. */
   builtin(name: string): Value;
 }
@@ -64,12 +66,20 @@ function compileAndRun(this: LazyCode, env: Env): Value {
 
 /** Makes thunks for an expression, whose code is compiled when the first of them is forced. */
 export function delayed(expr: Expr, compiler: Compiler): Delay {
-  let code: Code | undefined;
+  let pending: Expr | undefined = expr;
   // Thunks made before the first run hold this function, not what replaces it.
-  const first: Code = (env) => {
-    code ??= compiler.compile(expr);
+  let code: Code = (env) => {
+    if (pending !== undefined) {
+      code = compiler.compile(pending);
+      pending = undefined;
+    }
     return code(env);
   };
-  compiler.remember(first, expr);
-  return (env) => new Thunk(code ?? first, env);
+  compiler.remember(code, expr);
+  return (env) => new Thunk(code, env);
+}
+
+/** Code for what is known. A function of its own, so that what it gives holds no more than that. */
+export function constant<T>(value: T): () => T {
+  return () => value;
 }

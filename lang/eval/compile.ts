@@ -1,10 +1,11 @@
 import { GLOBAL, expand, pathOf, type Expr, type SelectExpr } from "../syntax/index.ts";
+import type { Pos } from "../value/position.ts";
 import { positionValue } from "../value/positionValue.ts";
 import type { Runtime } from "../value/runtime.ts";
 import { sharedTemplate, slotsLike } from "../value/slots.ts";
 import { AttrSet, Float, PathValue, PrimOp, Thunk, type Slot, type Value } from "../value/value.ts";
 import { compileAttrs, compileLet, compileWith } from "./bindings.ts";
-import { LazyCode, delayed, type Code, type Compiler, type Delay } from "./code.ts";
+import { LazyCode, constant, delayed, type Code, type Compiler, type Delay } from "./code.ts";
 import { compileLambda } from "./lambda.ts";
 import {
   compileAssert,
@@ -16,7 +17,7 @@ import {
   peekArithmetic,
   type Peek,
 } from "./operators.ts";
-import { compileHasAttr, compileSelect, selector } from "./select.ts";
+import { compileHasAttr, compileSelect, delaySelect, selector } from "./select.ts";
 import { compileVariable, delayVariable, peeker } from "./variable.ts";
 
 /** What the compiler needs of the evaluator. */
@@ -38,6 +39,7 @@ const MAX_PEEK_LEVEL = 3;
  */
 export class ClosureCompiler implements Compiler {
   readonly #context: CompileContext;
+  readonly #globalReaders: (() => Slot)[] = [];
 
   constructor(context: CompileContext) {
     this.#context = context;
@@ -67,6 +69,10 @@ export class ClosureCompiler implements Compiler {
     return this.#context.globalValues[index]!;
   }
 
+  globalReader(index: number): () => Slot {
+    return (this.#globalReaders[index] ??= constant(this.global(index)));
+  }
+
   builtin(name: string): Value {
     const value = this.#context.runtime.getBuiltin(name);
     if (value instanceof Thunk) throw new Error(`builtin is no function: ${name}`);
@@ -81,20 +87,19 @@ export class ClosureCompiler implements Compiler {
     // No debugger asks.
   }
 
+  // No closures are made here and in `delay`: they would hold the expression and this.
   compile(expr: Expr): Code {
     switch (expr.kind) {
       case "int":
       case "float":
       case "string":
-      case "path": {
-        const value = literal(expr);
-        return () => value;
-      }
+      case "path":
+        return constant(literal(expr));
       case "var":
         return compileVariable(expr, this);
       case "select": {
         const builtin = this.#knownBuiltin(expr);
-        return builtin === undefined ? compileSelect(expr, this) : () => builtin;
+        return builtin === undefined ? compileSelect(expr, this) : constant(builtin);
       }
       case "hasAttr":
         return compileHasAttr(expr, this);
@@ -112,10 +117,8 @@ export class ClosureCompiler implements Compiler {
         return compileAssert(expr, this);
       case "attrs":
         return compileAttrs(expr, this);
-      case "list": {
-        if (expr.items.length === 0) return () => NO_ITEMS;
-        return listOf(expr.items.map((item) => this.delay(item)));
-      }
+      case "list":
+        return expr.items.length === 0 ? giveNoItems : this.#compileItems(expr.items);
       case "not":
         return compileNot(expr, this);
       case "concat":
@@ -123,7 +126,7 @@ export class ClosureCompiler implements Compiler {
       case "binary":
         return compileBinary(expr, this);
       case "curPos":
-        return () => positionValue(expr.pos);
+        return placeOf(expr.pos);
       case "deferred":
         return this.compile(expand(expr));
       case "inheritFrom":
@@ -136,14 +139,12 @@ export class ClosureCompiler implements Compiler {
       case "int":
       case "float":
       case "string":
-      case "path": {
-        const value = literal(expr);
-        return () => value;
-      }
+      case "path":
+        return constant(literal(expr));
       case "var":
         return delayVariable(expr, this);
       case "list":
-        if (expr.items.length === 0) return () => NO_ITEMS;
+        if (expr.items.length === 0) return giveNoItems;
         break;
       case "deferred":
         return this.delay(expand(expr));
@@ -170,7 +171,7 @@ export class ClosureCompiler implements Compiler {
         break;
       case "select": {
         const builtin = this.#knownBuiltin(expr);
-        return builtin === undefined ? this.#delaySelect(expr) : () => builtin;
+        return builtin === undefined ? this.#delaySelect(expr) : constant(builtin);
       }
       case "call":
       case "concat":
@@ -184,19 +185,18 @@ export class ClosureCompiler implements Compiler {
   #delaySelect(expr: SelectExpr): Delay | undefined {
     const [name] = expr.path;
     if (expr.path.length !== 1 || typeof name !== "string" || expr.fallback !== undefined) return undefined;
-    if (expr.object.kind !== "var") return undefined;
-    const peek = peeker(expr.object, this);
-    if (peek === undefined) return undefined;
-    const select = selector(name);
-    let later: Delay | undefined;
-    return (env) => {
-      const object = peek(env);
-      if (object instanceof AttrSet) {
-        const slot = select(object);
-        if (slot !== undefined) return slot;
-      }
-      return (later ??= delayed(expr, this))(env);
-    };
+    const { object } = expr;
+    if (object.kind !== "var") return undefined;
+    if (object.depth === GLOBAL) {
+      const set = this.global(object.slot);
+      const slot = set instanceof AttrSet ? set.get(name) : undefined;
+      return slot === undefined ? undefined : constant(slot);
+    }
+    return object.depth < 0 ? undefined : delaySelect(object, name, expr, this);
+  }
+
+  #compileItems(items: readonly Expr[]): Code {
+    return listOf(items.map((item) => this.delay(item)));
   }
 
   /** `n - 1` of a number: the result where the operands are known, instead of a thunk. */
@@ -289,7 +289,11 @@ export class ClosureCompiler implements Compiler {
   }
 }
 
-const NO_ITEMS: readonly Slot[] = [];
+const giveNoItems = constant<readonly Slot[]>([]);
+
+function placeOf(pos: Pos): Code {
+  return () => positionValue(pos);
+}
 
 function listOf(items: readonly Delay[]): Code {
   const empty = sharedTemplate(items.length);

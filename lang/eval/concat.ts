@@ -65,10 +65,11 @@ export function addValues(
   runtime: Runtime,
   first: Value,
   second: () => Value,
-  positions: readonly Pos[],
+  parts: readonly { readonly pos: Pos }[],
   pos: Pos,
 ): Value {
-  const [firstPos = 0, secondPos = 0] = positions;
+  const firstPos = parts[0]!.pos;
+  const secondPos = parts[1]!.pos;
   if (isInteger(first) || first instanceof Float) return addNumbers(first, second(), secondPos);
   const joined = new Joined(runtime);
   if (first instanceof PathValue) {

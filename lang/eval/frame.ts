@@ -1,8 +1,18 @@
 import { template } from "../value/slots.ts";
 import type { Env } from "../value/value.ts";
 
-/** Makes environments of a size, with the surrounding one in place. */
-export function frameMaker(size: number): (up: Env) => Env {
+type FrameMaker = (up: Env) => Env;
+
+/** Those of more slots are not kept. */
+const MAKERS = 64;
+const makers: (FrameMaker | undefined)[] = [];
+
+/** Makes environments of a size, with the surrounding one in place: one function for all of a size. */
+export function frameMaker(size: number): FrameMaker {
+  return size > MAKERS ? makerOf(size) : (makers[size] ??= makerOf(size));
+}
+
+function makerOf(size: number): FrameMaker {
   switch (size) {
     case 1:
       return (up) => [up];

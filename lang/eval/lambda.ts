@@ -25,40 +25,139 @@ export function compileLambda(expr: LambdaExpr, compiler: Compiler): (env: Env) 
   return (env) => new Lambda(code, env);
 }
 
-/** `x: y: … body`: the arguments share one environment, made when the last one arrives. */
+/** `x: y: … body`: the functions whose arguments share one environment. */
+function curried(expr: LambdaExpr, compiler: Compiler): LambdaExpr[] {
+  const chain: LambdaExpr[] = [expr];
+  if (compiler.isDebugged) return chain;
+  for (let { body } = expr; body.kind === "lambda" && body.formals === undefined; body = body.body)
+    chain.push(body);
+  return chain;
+}
+
+/** The environment is made when the last argument arrives. */
 function compileCurried(expr: LambdaExpr, compiler: Compiler): LambdaCode {
-  const chain: LambdaExpr[] = [];
-  let last: LambdaExpr = expr;
-  for (;;) {
-    chain.push(last);
-    if (last.body.kind !== "lambda" || last.body.formals !== undefined || compiler.isDebugged) break;
-    last = last.body;
-  }
+  const chain = curried(expr, compiler);
+  const arity = chain.length;
+  const body = compiler.lazy(chain[arity - 1]!.body);
+  const limit = compiler.maxCallDepth ?? Infinity;
   const size = expr.frameSize;
+  if (arity === 1) return lambdaCode(expr, compiler, callOfOne(body, size, limit), undefined, body);
+  const codes = new HeldCodes(expr, arity, body, compiler);
+  const call2 = arity === 2 ? callOfTwo(body, size, limit) : callHoldingTwo(codes, size, limit);
+  return lambdaCode(expr, compiler, callHoldingOne(codes, size, limit), call2, body);
+}
+
+// Functions of their own, so that what they give holds no more than it needs. Each of these counts the call itself: a
+// function around it would be one more for every call.
+function callOfOne(body: LazyCode, size: number, limit: number): LambdaCode["call1"] {
+  if (size === 2)
+    return (env, a, pos) => {
+      enterCall(limit, pos);
+      const value = body.run([env, a]);
+      calls.depth--;
+      return value;
+    };
   const newFrame = frameMaker(size);
-  const frame1 = (env: Env, a: Slot): Env => {
+  return (env, a, pos) => {
+    enterCall(limit, pos);
     const frame = newFrame(env);
     frame[1] = a;
-    return frame;
+    const value = body.run(frame);
+    calls.depth--;
+    return value;
   };
-  const body = compiler.lazy(last.body);
-  const arity = chain.length;
-  // The code of the function that is left when so many arguments are held; each gives the next.
-  const codes: (LambdaCode | undefined)[] = Array.from({ length: arity + 1 });
-  for (let held = arity - 1; held >= 1; held--)
-    codes[held] = heldArguments(
-      chain[held]!,
+}
+
+function callOfTwo(body: LazyCode, size: number, limit: number): NonNullable<LambdaCode["call2"]> {
+  if (size === 3)
+    return (env, a, b, pos) => {
+      enterCall(limit, pos);
+      const value = body.run([env, a, b]);
+      calls.depth--;
+      return value;
+    };
+  const newFrame = frameMaker(size);
+  return (env, a, b, pos) => {
+    enterCall(limit, pos);
+    const frame = newFrame(env);
+    frame[1] = a;
+    frame[2] = b;
+    const value = body.run(frame);
+    calls.depth--;
+    return value;
+  };
+}
+
+function callHoldingOne(codes: HeldCodes, size: number, limit: number): LambdaCode["call1"] {
+  const newFrame = frameMaker(size);
+  return (env, a, pos) => {
+    checkDepth(limit, pos);
+    const frame = newFrame(env);
+    frame[1] = a;
+    return new Lambda(codes.after(1), frame);
+  };
+}
+
+function callHoldingTwo(codes: HeldCodes, size: number, limit: number): NonNullable<LambdaCode["call2"]> {
+  const newFrame = frameMaker(size);
+  return (env, a, b, pos) => {
+    checkDepth(limit, pos);
+    const frame = newFrame(env);
+    frame[1] = a;
+    frame[2] = b;
+    return new Lambda(codes.after(2), frame);
+  };
+}
+
+/** The code of the functions that are left when some arguments are held, made when they first are. */
+class HeldCodes {
+  readonly #expr: LambdaExpr;
+  readonly #arity: number;
+  readonly #body: LazyCode;
+  readonly #compiler: Compiler;
+  #codes: (LambdaCode | undefined)[] | undefined = undefined;
+
+  constructor(expr: LambdaExpr, arity: number, body: LazyCode, compiler: Compiler) {
+    this.#expr = expr;
+    this.#arity = arity;
+    this.#body = body;
+    this.#compiler = compiler;
+  }
+
+  /** @param held how many arguments there are, fewer than the function takes */
+  after(held: number): LambdaCode {
+    this.#codes ??= [];
+    return (this.#codes[held] ??= this.#make(held));
+  }
+
+  #make(held: number): LambdaCode {
+    const compiler = this.#compiler;
+    return heldArguments(
+      curried(this.#expr, compiler)[held]!,
       held + 1,
-      arity - held,
-      codes[held + 1],
-      codes[held + 2],
-      body,
+      this.#arity - held,
+      this,
+      this.#body,
       compiler,
     );
-  // Each of these counts the call itself: a function around it would be one more for every call.
-  const limit = compiler.maxCallDepth ?? Infinity;
+  }
+}
+
+interface Delays {
+  readonly delay1: LambdaCode["delay1"];
+  readonly delay2: LambdaCode["delay2"];
+  readonly appended: LambdaCode["appended"];
+}
+
+function makeDelays(expr: LambdaExpr, body: LazyCode, compiler: Compiler): Delays {
+  const chain = curried(expr, compiler);
+  const arity = chain.length;
+  const bodyExpr = chain[arity - 1]!.body;
+  const { frameSize: size, argument } = expr;
+  const newFrame = frameMaker(size);
+  const { isFullyLazy, maxCallDepth: limit } = compiler;
   const limited =
-    compiler.maxCallDepth === undefined
+    limit === undefined
       ? undefined
       : (frame: Env): Value => {
           enterCall(limit, NO_POS);
@@ -66,84 +165,46 @@ function compileCurried(expr: LambdaExpr, compiler: Compiler): LambdaCode {
           calls.depth--;
           return value;
         };
-  const afterOne = codes[1];
-  const call1 =
-    afterOne !== undefined
-      ? (env: Env, a: Slot, pos: Pos): Value => {
-          checkDepth(limit, pos);
-          return new Lambda(afterOne, frame1(env, a));
-        }
-      : size === 2
-        ? (env: Env, a: Slot, pos: Pos): Value => {
-            enterCall(limit, pos);
-            const value = body.run([env, a]);
-            calls.depth--;
-            return value;
-          }
-        : (env: Env, a: Slot, pos: Pos): Value => {
-            enterCall(limit, pos);
-            const value = body.run(frame1(env, a));
-            calls.depth--;
-            return value;
-          };
-  const afterTwo = codes[2];
-  const call2 =
-    arity === 1
-      ? undefined
-      : afterTwo === undefined
-        ? size === 3
-          ? (env: Env, a: Slot, b: Slot, pos: Pos): Value => {
-              enterCall(limit, pos);
-              const value = body.run([env, a, b]);
-              calls.depth--;
-              return value;
-            }
-          : (env: Env, a: Slot, b: Slot, pos: Pos): Value => {
-              enterCall(limit, pos);
-              const frame = frame1(env, a);
-              frame[2] = b;
-              const value = body.run(frame);
-              calls.depth--;
-              return value;
-            }
-        : (env: Env, a: Slot, b: Slot, pos: Pos): Value => {
-            checkDepth(limit, pos);
-            const frame = frame1(env, a);
-            frame[2] = b;
-            return new Lambda(afterTwo, frame);
-          };
   let eager: Delay | undefined;
-  const { isFullyLazy } = compiler;
   const delayBody = (frame: Env, isEager: boolean): Slot =>
     isEager && !isFullyLazy
-      ? (eager ??= compiler.delay(last.body))(frame)
+      ? (eager ??= compiler.delay(bodyExpr))(frame)
       : new Thunk(limited ?? body.pending(), frame);
-  const delay1: LambdaCode["delay1"] =
-    arity === 1 ? (env, a, isEager) => delayBody(size === 2 ? [env, a] : frame1(env, a), isEager) : undefined;
-  const delay2: LambdaCode["delay2"] =
-    arity === 2
-      ? (env, a, b, isEager) => {
-          const frame = frame1(env, a);
-          frame[2] = b;
-          return delayBody(frame, isEager);
-        }
-      : undefined;
-  const appended = arity === 2 ? appendedBy(chain[0]!.argument, last.body, frame1, compiler) : undefined;
-  return lambdaCode(chain[0]!, compiler, call1, call2, delay1, delay2, appended);
+  return {
+    delay1:
+      arity === 1
+        ? (env, a, isEager) => {
+            const frame = newFrame(env);
+            frame[1] = a;
+            return delayBody(frame, isEager);
+          }
+        : undefined,
+    delay2:
+      arity === 2
+        ? (env, a, b, isEager) => {
+            const frame = newFrame(env);
+            frame[1] = a;
+            frame[2] = b;
+            return delayBody(frame, isEager);
+          }
+        : undefined,
+    appended: arity === 2 ? appendedBy(argument, bodyExpr, newFrame, compiler) : undefined,
+  };
 }
 
 /** See `LambdaCode.appended`. */
 function appendedBy(
   list: string | undefined,
   body: Expr,
-  frame1: (env: Env, a: Slot) => Env,
+  newFrame: (env: Env) => Env,
   compiler: Compiler,
 ): LambdaCode["appended"] {
   const code = compileAppended(body, list, compiler);
   if (code === undefined) return undefined;
   const limit = compiler.maxCallDepth ?? Infinity;
   return (env, first, second) => {
-    const frame = frame1(env, first);
+    const frame = newFrame(env);
+    frame[1] = first;
     frame[2] = second;
     enterCall(limit, NO_POS);
     const value = code(frame);
@@ -161,16 +222,15 @@ function heldArguments(
   expr: LambdaExpr,
   slot: number,
   left: number,
-  afterOne: LambdaCode | undefined,
-  afterTwo: LambdaCode | undefined,
+  codes: HeldCodes,
   body: LazyCode,
   compiler: Compiler,
 ): LambdaCode {
   const limit = compiler.maxCallDepth ?? Infinity;
-  const run = (frame: Env, after: LambdaCode | undefined, pos: Pos): Value => {
-    if (after !== undefined) {
+  const run = (frame: Env, isLast: boolean, held: number, pos: Pos): Value => {
+    if (!isLast) {
       checkDepth(limit, pos);
-      return new Lambda(after, frame);
+      return new Lambda(codes.after(held), frame);
     }
     enterCall(limit, pos);
     const value = body.run(frame);
@@ -181,13 +241,13 @@ function heldArguments(
   const call1 = (env: Env, argument: Slot, pos: Pos): Value => {
     const frame = env.slice();
     frame[slot] = argument;
-    return run(frame, afterOne, pos);
+    return run(frame, left === 1, slot, pos);
   };
   const call2 = (env: Env, first: Slot, second: Slot, pos: Pos): Value => {
     const frame = env.slice();
     frame[slot] = first;
     frame[slot + 1] = second;
-    return run(frame, afterTwo, pos);
+    return run(frame, left === 2, slot + 1, pos);
   };
   return lambdaCode(expr, compiler, call1, left > 1 ? call2 : undefined);
 }
@@ -197,20 +257,17 @@ function lambdaCode(
   compiler: Compiler,
   call1: (env: Env, argument: Slot, pos: Pos) => Value,
   call2: LambdaCode["call2"],
-  delay1?: LambdaCode["delay1"],
-  delay2?: LambdaCode["delay2"],
-  appended?: LambdaCode["appended"],
+  body?: LazyCode,
 ): LambdaCode {
   const { traceFunctionCalls } = compiler.runtime.settings;
   const isPlain = !compiler.showTrace && !compiler.isDebugged && !traceFunctionCalls;
   return new ClosureCode(
     expr,
+    compiler,
     compiler.showTrace ? traceCall(call1, expr, compiler) : call1,
     // Each argument's call leaves frames of its own, as in Nix.
     isPlain ? call2 : undefined,
-    isPlain ? delay1 : undefined,
-    isPlain ? delay2 : undefined,
-    isPlain ? appended : undefined,
+    isPlain ? body : undefined,
   );
 }
 
@@ -218,26 +275,43 @@ function lambdaCode(
 class ClosureCode implements LambdaCode {
   readonly call1: LambdaCode["call1"];
   readonly call2: LambdaCode["call2"];
-  readonly delay1: LambdaCode["delay1"];
-  readonly delay2: LambdaCode["delay2"];
-  readonly appended: LambdaCode["appended"];
   readonly #expr: LambdaExpr;
+  readonly #compiler: Compiler;
+  /** What the delays are made of; `undefined` where there are none. */
+  readonly #body: LazyCode | undefined;
+  #delays: Delays | undefined = undefined;
   #formals: readonly Formal[] | undefined = undefined;
 
   constructor(
     expr: LambdaExpr,
+    compiler: Compiler,
     call1: LambdaCode["call1"],
     call2: LambdaCode["call2"],
-    delay1: LambdaCode["delay1"],
-    delay2: LambdaCode["delay2"],
-    appended: LambdaCode["appended"],
+    body: LazyCode | undefined,
   ) {
     this.#expr = expr;
+    this.#compiler = compiler;
     this.call1 = call1;
     this.call2 = call2;
-    this.delay1 = delay1;
-    this.delay2 = delay2;
-    this.appended = appended;
+    this.#body = body;
+  }
+
+  get delay1(): LambdaCode["delay1"] {
+    return this.#made()?.delay1;
+  }
+
+  get delay2(): LambdaCode["delay2"] {
+    return this.#made()?.delay2;
+  }
+
+  get appended(): LambdaCode["appended"] {
+    return this.#made()?.appended;
+  }
+
+  /** Only some builtins ask for these, of few functions. */
+  #made(): Delays | undefined {
+    if (this.#body === undefined) return undefined;
+    return (this.#delays ??= makeDelays(this.#expr, this.#body, this.#compiler));
   }
 
   get name(): string | undefined {
@@ -364,8 +438,9 @@ function compileFormals(expr: LambdaExpr, compiler: Compiler): LambdaCode {
         layout = undefined;
         // Nix finds missing arguments first.
         for (let i = 0; i < names.length; i++)
-          if (defaults[i] === undefined && found.find(names[i]!) < 0) throw missingArgument(i, pos);
-        throw unexpectedArgument(found, pos);
+          if (defaults[i] === undefined && found.find(names[i]!) < 0)
+            throw missingArgument(expr, names[i]!, pos);
+        throw unexpectedArgument(expr, found, names, pos);
       }
     }
     const values = set.values;
@@ -385,35 +460,41 @@ function compileFormals(expr: LambdaExpr, compiler: Compiler): LambdaCode {
     for (let i = 0; i < defaults.length; i++) {
       if (frame[firstSlot + i] !== undefined) continue;
       const fallback = defaults[i];
-      if (fallback === undefined) throw missingArgument(i, pos);
+      if (fallback === undefined) throw missingArgument(expr, names[i]!, pos);
       frame[firstSlot + i] = fallback(frame);
     }
   };
-  const functionName = (): string => expr.name ?? "anonymous lambda";
-  const missingArgument = (index: number, pos: Pos): unknown =>
-    noteArgumentError(
-      evalError(
-        "missingArgument",
-        `function '${functionName()}' called without required argument '${quoteAttrName(names[index]!)}'`,
-        lambdaPos,
-        fromCallSite(pos),
-      ),
-      expr,
-    );
-  const unexpectedArgument = (found: Layout, pos: Pos): unknown => {
-    const name = found
-      .order()
-      .map((i) => found.names[i]!)
-      .find((candidate) => !names.includes(candidate))!;
-    return noteArgumentError(
-      evalError(
-        "type",
-        `function '${functionName()}' called with unexpected argument '${quoteAttrName(name)}'`,
-        lambdaPos,
-        { suggestions: suggest(name, names), ...fromCallSite(pos) },
-      ),
-      expr,
-    );
-  };
   return lambdaCode(expr, compiler, call1, undefined);
+}
+
+function functionName(expr: LambdaExpr): string {
+  return expr.name ?? "anonymous lambda";
+}
+
+function missingArgument(expr: LambdaExpr, name: string, pos: Pos): unknown {
+  return noteArgumentError(
+    evalError(
+      "missingArgument",
+      `function '${functionName(expr)}' called without required argument '${quoteAttrName(name)}'`,
+      expr.pos,
+      fromCallSite(pos),
+    ),
+    expr,
+  );
+}
+
+function unexpectedArgument(expr: LambdaExpr, found: Layout, names: readonly string[], pos: Pos): unknown {
+  const name = found
+    .order()
+    .map((i) => found.names[i]!)
+    .find((candidate) => !names.includes(candidate))!;
+  return noteArgumentError(
+    evalError(
+      "type",
+      `function '${functionName(expr)}' called with unexpected argument '${quoteAttrName(name)}'`,
+      expr.pos,
+      { suggestions: suggest(name, names), ...fromCallSite(pos) },
+    ),
+    expr,
+  );
 }

@@ -5,6 +5,7 @@ import {
   type BinaryExpr,
   type CallExpr,
   type ConcatExpr,
+  type ConcatPart,
   type Expr,
   type IfExpr,
   type NotExpr,
@@ -19,6 +20,7 @@ import { equalValues } from "../value/compare.ts";
 import { addFrame, evalError } from "../value/error.ts";
 import { forceAttrs, forceBool, forceList } from "../value/force.ts";
 import type { Pos } from "../value/position.ts";
+import type { Runtime } from "../value/runtime.ts";
 import {
   AttrSet,
   Float,
@@ -36,7 +38,7 @@ import {
   type Value,
 } from "../value/value.ts";
 import { assertEqual } from "./assertEqual.ts";
-import type { Code, Compiler, Delay } from "./code.ts";
+import { constant, type Code, type Compiler, type Delay } from "./code.ts";
 import { Joined, addValues } from "./concat.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
@@ -228,86 +230,107 @@ function compileConcatLists(expr: BinaryExpr, pos: Pos, compiler: Compiler): Cod
   };
 }
 
+const OPERAND = "in an operand of '+'";
+
 export function compileConcat(expr: ConcatExpr, compiler: Compiler): Code {
-  const codes = expr.parts.map((part) => compiler.compile(part.expr));
-  const positions = expr.parts.map((part) => part.pos);
-  const operandPositions = expr.parts.map((part) => posOfExpr(part.expr));
-  const { isString, pos } = expr;
+  if (expr.isString) return compileInterpolation(expr, compiler);
+  return expr.parts.length === 2 ? compilePlus(expr, compiler) : compilePathInterpolation(expr, compiler);
+}
+
+/** `a + b`, and `/a/${b}`. */
+function compilePlus({ parts, pos }: ConcatExpr, compiler: Compiler): Code {
   const { runtime } = compiler;
-  const message = "in an operand of '+'";
-  if (!isString && codes.length === 2) {
-    const left = codes[0]!;
-    const right = codes[1]!;
-    const evalRight = (env: Env): Value => {
-      try {
-        return right(env);
-      } catch (error) {
-        throw addFrame(error, message, operandPositions[1]);
-      }
-    };
-    return (env) => {
-      let a: Value;
-      try {
-        a = left(env);
-      } catch (error) {
-        throw addFrame(error, message, operandPositions[0]);
-      }
-      if (typeof a !== "string" && typeof a !== "number")
-        return addValues(runtime, a, () => evalRight(env), positions, pos);
-      const b = evalRight(env);
-      if (typeof a === "string" && typeof b === "string") return a + b;
-      return tryAdd(a, b) ?? addValues(runtime, a, () => b, positions, pos);
-    };
-  }
-  const constants = expr.parts.map((part) => (part.expr.kind === "string" ? part.expr.text : undefined));
-  const count = codes.length;
-  const joinRest = (env: Env, joined: Joined, from: number): Joined => {
-    for (let i = from; i < count; i++) {
-      const constant = constants[i];
-      if (constant !== undefined) joined.text += constant;
-      else {
-        const value = evalOperand(codes[i]!, env, message, operandPositions[i]!);
-        joined.add(value, positions[i]!, isString);
-      }
+  const left = compiler.compile(parts[0]!.expr);
+  const right = compiler.compile(parts[1]!.expr);
+  return (env) => {
+    let a: Value;
+    try {
+      a = left(env);
+    } catch (error) {
+      throw addFrame(error, OPERAND, posOfExpr(parts[0]!.expr));
     }
-    return joined;
+    if (typeof a !== "string" && typeof a !== "number") return addLater(runtime, a, right, env, parts, pos);
+    const b = evalPart(right, env, parts[1]!);
+    if (typeof a === "string" && typeof b === "string") return a + b;
+    return tryAdd(a, b) ?? addValues(runtime, a, constant(b), parts, pos);
   };
-  if (!isString) {
-    // A path: its first part keeps its last slash.
-    return (env) => {
-      const first = evalOperand(codes[0]!, env, message, operandPositions[0]!) as PathValue;
-      const joined = new Joined(runtime);
-      joined.text = first.path;
-      return joinRest(env, joined, 1).toPath(pos);
-    };
-  }
+}
+
+/** In a function of its own: one that makes a closure of what it is given makes room for that in every call. */
+function addLater(
+  runtime: Runtime,
+  a: Value,
+  right: Code,
+  env: Env,
+  parts: readonly ConcatPart[],
+  pos: Pos,
+): Value {
+  return addValues(runtime, a, () => evalPart(right, env, parts[1]!), parts, pos);
+}
+
+/** The pieces of an interpolation: text as it is, code for the rest. */
+function piecesOf(parts: readonly ConcatPart[], compiler: Compiler): readonly (string | Code)[] {
+  return parts.map(({ expr }) => (expr.kind === "string" ? expr.text : compiler.compile(expr)));
+}
+
+function compileInterpolation({ parts }: ConcatExpr, compiler: Compiler): Code {
+  const { runtime } = compiler;
+  const pieces = piecesOf(parts, compiler);
   return (env) => {
     let text = "";
-    for (let i = 0; i < count; i++) {
-      const constant = constants[i];
-      if (constant !== undefined) {
-        text += constant;
+    for (let i = 0; i < pieces.length; i++) {
+      const piece = pieces[i]!;
+      if (typeof piece === "string") {
+        text += piece;
         continue;
       }
-      const value = evalOperand(codes[i]!, env, message, operandPositions[i]!);
+      const value = evalPart(piece, env, parts[i]!);
       if (typeof value === "string") {
         text += value;
         continue;
       }
       const joined = new Joined(runtime);
       joined.text = text;
-      joined.add(value, positions[i]!, true);
-      return joinRest(env, joined, i + 1).toStringValue();
+      joined.add(value, parts[i]!.pos, true);
+      return joinRest(joined, pieces, parts, i + 1, true, env).toStringValue();
     }
     return text;
   };
 }
 
-function evalOperand(code: Code, env: Env, message: string, pos: Pos): Value {
+/** A path: its first part keeps its last slash. */
+function compilePathInterpolation({ parts, pos }: ConcatExpr, compiler: Compiler): Code {
+  const { runtime } = compiler;
+  const pieces = piecesOf(parts, compiler);
+  return (env) => {
+    const first = evalPart(pieces[0] as Code, env, parts[0]!) as PathValue;
+    const joined = new Joined(runtime);
+    joined.text = first.path;
+    return joinRest(joined, pieces, parts, 1, false, env).toPath(pos);
+  };
+}
+
+function joinRest(
+  joined: Joined,
+  pieces: readonly (string | Code)[],
+  parts: readonly ConcatPart[],
+  from: number,
+  copiesPaths: boolean,
+  env: Env,
+): Joined {
+  for (let i = from; i < pieces.length; i++) {
+    const piece = pieces[i]!;
+    if (typeof piece === "string") joined.text += piece;
+    else joined.add(evalPart(piece, env, parts[i]!), parts[i]!.pos, copiesPaths);
+  }
+  return joined;
+}
+
+function evalPart(code: Code, env: Env, part: ConcatPart): Value {
   try {
     return code(env);
   } catch (error) {
-    throw addFrame(error, message, pos);
+    throw addFrame(error, OPERAND, posOfExpr(part.expr));
   }
 }
 
@@ -550,9 +573,6 @@ const COERCING: ReadonlySet<string> = new Set(["stringLength", "toString"]);
 
 /** A call of a builtin known when compiling, with all its arguments: straight to its implementation. */
 function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, compiler: Compiler): Code {
-  const { addsFrame } = builtin;
-  const message = `while calling the '${builtin.name}' builtin`;
-  const framed = (error: unknown): unknown => (addsFrame ? addFrame(error, message, pos) : error);
   const limit = compiler.maxCallDepth ?? Infinity;
   if (builtin.arity === 1) {
     const run = builtin.run as PrimOp1;
@@ -577,7 +597,7 @@ function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, co
           calls.depth--;
           return value;
         } catch (error) {
-          throw framed(error);
+          throw builtinFrame(error, builtin, pos);
         }
       };
     }
@@ -589,7 +609,7 @@ function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, co
         calls.depth--;
         return value;
       } catch (error) {
-        throw framed(error);
+        throw builtinFrame(error, builtin, pos);
       }
     };
   }
@@ -603,7 +623,7 @@ function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, co
         calls.depth--;
         return value;
       } catch (error) {
-        throw framed(error);
+        throw builtinFrame(error, builtin, pos);
       }
     };
   }
@@ -615,9 +635,13 @@ function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, co
       calls.depth--;
       return value;
     } catch (error) {
-      throw framed(error);
+      throw builtinFrame(error, builtin, pos);
     }
   };
+}
+
+function builtinFrame(error: unknown, builtin: PrimOp, pos: Pos): unknown {
+  return builtin.addsFrame ? addFrame(error, `while calling the '${builtin.name}' builtin`, pos) : error;
 }
 
 /** Gives a value that is known already, computing no more than arithmetic; else `undefined`. */

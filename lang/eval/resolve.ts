@@ -1,6 +1,4 @@
 import {
-  FROM_WITH,
-  GLOBAL,
   type AttrName,
   type AttrsExpr,
   type DeferredExpr,
@@ -236,20 +234,17 @@ class Resolver {
       }
       const slot = at.names.get(expr.name);
       if (slot !== undefined) {
-        expr.depth = frame.level - at.frame.level;
-        expr.slot = slot;
+        expr.placeLocal(frame.level - at.frame.level, slot);
         return;
       }
     }
     const global = this.#globals.indexOf.get(expr.name);
     if (global !== undefined) {
-      expr.depth = GLOBAL;
-      expr.slot = global;
+      expr.placeGlobal(global);
       return;
     }
     if (!isWithin) throw undefinedVariable(expr, scope, this.#globals);
-    expr.depth = FROM_WITH;
-    expr.withs = scope.withs ??= withsAround(scope);
+    expr.placeInWiths((scope.withs ??= withsAround(scope)));
   }
 }
 

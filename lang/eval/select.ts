@@ -1,4 +1,11 @@
-import { posOfExpr, printExpr, type AttrName, type HasAttrExpr, type SelectExpr } from "../syntax/index.ts";
+import {
+  posOfExpr,
+  printExpr,
+  type AttrName,
+  type HasAttrExpr,
+  type SelectExpr,
+  type VarExpr,
+} from "../syntax/index.ts";
 import { calls } from "../value/callDepth.ts";
 import { addFrame, evalError } from "../value/error.ts";
 import { isUnderEvaluation } from "../value/blackhole.ts";
@@ -8,7 +15,7 @@ import { quoteAttrName } from "../value/literal.ts";
 import type { Layout } from "../value/shape.ts";
 import { suggest } from "../value/suggest.ts";
 import { AttrSet, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
-import type { Code, Compiler } from "./code.ts";
+import { delayed, type Code, type Compiler, type Delay } from "./code.ts";
 import { INTERNAL_PREFIX } from "./internalFiles.ts";
 
 /** Finds an attribute, remembering where the last layout had it. */
@@ -25,6 +32,40 @@ export function selector(name: string): (set: AttrSet) => Slot | undefined {
     if (index < 0) return undefined;
     const slot = set.values[index];
     return slot === undefined ? set.slotAt(index) : slot;
+  };
+}
+
+/**
+ * `x.a` where `x` is evaluated already: what is there, else a thunk. One function that does all: there are tens of
+ * thousands.
+ */
+export function delaySelect(object: VarExpr, name: string, expr: SelectExpr, compiler: Compiler): Delay {
+  const { depth, slot } = object;
+  let layout: Layout | undefined;
+  let index = -1;
+  let later: Delay | undefined;
+  return (env) => {
+    let at = env;
+    for (let k = depth; k > 0; k--) at = at[0] as Env;
+    let set = at[slot] as Slot | undefined;
+    if (set instanceof Thunk && set.code === null) set = set.data as Value;
+    if (set instanceof AttrSet) {
+      let found: Slot | undefined;
+      if (set.base !== null) found = set.get(name);
+      else {
+        const its = set.shape.layout;
+        if (its !== layout) {
+          layout = its;
+          index = its.find(name);
+        }
+        if (index >= 0) {
+          found = set.values[index];
+          if (found === undefined) found = set.slotAt(index);
+        }
+      }
+      if (found !== undefined) return found;
+    }
+    return (later ??= delayed(expr, compiler))(env);
   };
 }
 

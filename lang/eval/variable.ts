@@ -14,10 +14,21 @@ export function compileVariable(expr: VarExpr, compiler: Compiler): Code {
   switch (depth) {
     case GLOBAL: {
       const value = compiler.global(slot);
-      return value instanceof Thunk ? () => force(value, pos) : () => value;
+      return value instanceof Thunk ? forcing(value, pos) : (compiler.globalReader(slot) as Code);
     }
     case FROM_WITH:
       return compileWithLookup(expr);
+    default:
+      return localReader(depth, slot, pos);
+  }
+}
+
+function forcing(thunk: Thunk, pos: Pos): Code {
+  return () => force(thunk, pos);
+}
+
+function localReader(depth: number, slot: number, pos: Pos): Code {
+  switch (depth) {
     case 0:
       return (env) => {
         const x = env[slot] as Slot;
@@ -36,13 +47,17 @@ export function compileVariable(expr: VarExpr, compiler: Compiler): Code {
         return x instanceof Thunk ? (at[slot] = x.code === null ? (x.data as Value) : runThunk(x, pos)) : x;
       };
     default:
-      return (env) => {
-        let at = env;
-        for (let k = depth; k > 0; k--) at = at[0] as Env;
-        const x = at[slot] as Slot;
-        return x instanceof Thunk ? (at[slot] = x.code === null ? (x.data as Value) : runThunk(x, pos)) : x;
-      };
+      return distantReader(depth, slot, pos);
   }
+}
+
+function distantReader(depth: number, slot: number, pos: Pos): Code {
+  return (env) => {
+    let at = env;
+    for (let k = depth; k > 0; k--) at = at[0] as Env;
+    const x = at[slot] as Slot;
+    return x instanceof Thunk ? (at[slot] = x.code === null ? (x.data as Value) : runThunk(x, pos)) : x;
+  };
 }
 
 /** The environment some levels up. */
@@ -98,15 +113,16 @@ export function peeker(expr: VarExpr, compiler: Compiler): ((env: Env) => Value 
 }
 
 export function delayVariable(expr: VarExpr, compiler: Compiler): Delay {
-  if (expr.depth === GLOBAL) {
-    const value = compiler.global(expr.slot);
-    return () => value;
-  }
-  if (expr.depth === FROM_WITH) {
-    const code = compileVariable(expr, compiler);
-    return (env) => new Thunk(code, env);
-  }
-  // One function for all depths, that holds little: there are tens of thousands.
+  if (expr.depth === GLOBAL) return compiler.globalReader(expr.slot);
+  return expr.depth === FROM_WITH ? thunksOf(compileVariable(expr, compiler)) : delayLocal(expr, compiler);
+}
+
+function thunksOf(code: Code): Delay {
+  return (env) => new Thunk(code, env);
+}
+
+/** One function for all depths, that holds little: there are tens of thousands. */
+function delayLocal(expr: VarExpr, compiler: Compiler): Delay {
   const { depth, slot } = expr;
   let later: Code | undefined;
   return (env) => {
@@ -146,9 +162,9 @@ class WithSite {
 
 function compileWithLookup(expr: VarExpr): Code {
   const { name, pos } = expr;
-  const [site, another] = expr.withs ?? [];
+  const [site, another] = expr.withs;
   if (site !== undefined && another === undefined) return compileOneWithLookup(expr, site);
-  const sites = (expr.withs ?? []).map((place) => new WithSite(place));
+  const sites = expr.withs.map((place) => new WithSite(place));
   return (env) => {
     for (let i = 0; i < sites.length; i++) {
       const site = sites[i]!;

@@ -60,16 +60,56 @@ export const UNRESOLVED = -1;
 export const GLOBAL = -2;
 export const FROM_WITH = -3;
 
-export interface VarExpr {
-  readonly kind: "var";
+/** More slots than any environment has. */
+const SLOTS = 2 ** 24;
+
+/** A class of few fields: a package tree has hundreds of thousands. */
+export class VarExpr {
+  declare readonly kind: "var";
   readonly name: string;
   readonly pos: Pos;
+  /** What `resolve` found: the depth and the slot in one, or the sets to look in. */
+  place: number | readonly WithPlace[];
+
+  constructor(name: string, pos: Pos) {
+    this.name = name;
+    this.pos = pos;
+    this.place = UNRESOLVED;
+  }
+
   /** Environments to go up, or one of `UNRESOLVED`, `GLOBAL`, `FROM_WITH`. */
-  depth: number;
-  slot: number;
+  get depth(): number {
+    const place = this.place;
+    if (typeof place !== "number") return FROM_WITH;
+    if (place >= 0) return Math.floor(place / SLOTS);
+    return place === UNRESOLVED ? UNRESOLVED : GLOBAL;
+  }
+
+  /** In the environment; for `GLOBAL` among the global variables. */
+  get slot(): number {
+    const place = this.place;
+    if (typeof place !== "number") return 0;
+    return place >= 0 ? place % SLOTS : GLOBAL - place;
+  }
+
   /** For `FROM_WITH`: the sets to look in, innermost first. */
-  withs: readonly WithPlace[] | undefined;
+  get withs(): readonly WithPlace[] {
+    return typeof this.place === "number" ? [] : this.place;
+  }
+
+  placeLocal(depth: number, slot: number): void {
+    this.place = depth * SLOTS + slot;
+  }
+
+  placeGlobal(index: number): void {
+    this.place = GLOBAL - index;
+  }
+
+  placeInWiths(withs: readonly WithPlace[]): void {
+    this.place = withs;
+  }
 }
+Object.defineProperty(VarExpr.prototype, "kind", { value: "var" });
 
 /** Where the set of an enclosing `with` lies. */
 export interface WithPlace {

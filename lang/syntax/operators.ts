@@ -1,5 +1,5 @@
 import type { Pos } from "../value/position.ts";
-import { UNRESOLVED, type Expr } from "./ast.ts";
+import { VarExpr, type Expr } from "./ast.ts";
 import * as Token from "./token.ts";
 
 /** How tightly an operator binds, by its token; 0 for what is none. `!` lies between `//` and `+`. */
@@ -31,7 +31,7 @@ export function isRightAssociative(level: number): boolean {
 }
 
 export function variable(name: string, pos: Pos): Expr {
-  return { kind: "var", name, pos, depth: UNRESOLVED, slot: 0, withs: undefined };
+  return new VarExpr(name, pos);
 }
 
 /** A call of a builtin that stands for an operator. */
