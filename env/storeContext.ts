@@ -11,8 +11,11 @@ import {
 import {
   DaemonStore,
   LocalStore,
+  TransientRoot,
   collectWhenFull,
+  isTransient,
   openStore,
+  placeTransient,
   realise,
   resolveStoreSettings,
   throwFailure,
@@ -77,6 +80,8 @@ export class StoreContext implements Disposable {
   readonly maxCallDepth: number | undefined;
   #store: Store | undefined;
   #evalStore: Store | undefined;
+  /** Holds what is in stores that go with us. */
+  #transientRoot: TransientRoot | undefined;
   /** `--store`, or what was decided instead. */
   #storeUri: string | undefined;
   readonly #options: StoreContextOptions;
@@ -94,18 +99,21 @@ export class StoreContext implements Disposable {
     this.#storeUri = options.store;
     const configFiles: string[] = [];
     this.#overrides = new Map(options.settings);
-    this.#settings = resolveStoreSettings(process.env, {
-      overrides: this.#overrides,
-      store: options.store,
-      onWarn: (text) => this.message("warning", text),
-      onFile: (path) => configFiles.push(path),
-    });
+    this.#settings = this.#place(
+      resolveStoreSettings(process.env, {
+        overrides: this.#overrides,
+        store: options.store,
+        onWarn: (text) => this.message("warning", text),
+        onFile: (path) => configFiles.push(path),
+      }),
+    );
     this.signal = options.signal;
     this.isReadOnly = options.isReadOnly ?? false;
     this.#mode = options.mode ?? modeOf(this.settings);
     this.maxCallDepth = Number(this.settings.config.raw.get("max-call-depth")) || options.maxCallDepth;
     this.tracker = new InputTracker(this.settings.storeDir, options.isRecording);
     if (options.evalStore !== undefined) this.tracker.impure("another store for evaluation");
+    if (this.#transientRoot !== undefined) this.tracker.impure("a store that goes with the process");
     this.#treeDisplay = new TreeDisplay(this.settings.storeDir);
     this.#tasks = new EvaluationTasks({
       settings: () => this.settings,
@@ -114,6 +122,7 @@ export class StoreContext implements Disposable {
         settings: [...this.#overrides],
         store: this.#storeUri,
         evalStore: options.evalStore,
+        transientRoot: this.#transientRoot?.path,
       }),
       store: () => this.evalStore,
       trees: () => this.#trees,
@@ -123,7 +132,7 @@ export class StoreContext implements Disposable {
     this.#trees = new TreeFetcher({
       run: (task) => this.#tasks.run(task),
       fetchNow: (attributes, reference, isFinal) =>
-        this.settings.rung === "dummy"
+        isEmpty(this.settings)
           ? undefined
           : fetchTreeNow(attributes, reference, {
               store: this.evalStore,
@@ -159,7 +168,9 @@ export class StoreContext implements Disposable {
   #evalSettings(): StoreSettings {
     const { evalStore } = this.#options;
     if (evalStore === undefined) return this.#settings;
-    const settings = resolveStoreSettings(process.env, { overrides: this.#overrides, store: evalStore });
+    const settings = this.#place(
+      resolveStoreSettings(process.env, { overrides: this.#overrides, store: evalStore }),
+    );
     if (settings.storeDir !== this.#settings.storeDir)
       throw new DevshellError(
         "STORE_DIRECTORY_DIFFERS",
@@ -200,16 +211,25 @@ export class StoreContext implements Disposable {
   }
 
   #resolveSettings(): void {
-    this.#settings = resolveStoreSettings(process.env, {
-      overrides: this.#overrides,
-      store: this.#storeUri,
-      onWarn: (text) => this.message("warning", text),
-    });
+    this.#settings = this.#place(
+      resolveStoreSettings(process.env, {
+        overrides: this.#overrides,
+        store: this.#storeUri,
+        onWarn: (text) => this.message("warning", text),
+      }),
+    );
     // opened anew when it is next needed
     this.#store?.[Symbol.dispose]();
     this.#store = undefined;
     this.#evalStore?.[Symbol.dispose]();
     this.#evalStore = undefined;
+  }
+
+  /** Finds a place for the files of a store that goes with us: one for all, so that it is the same store always. */
+  #place(settings: StoreSettings): StoreSettings {
+    if (!isTransient(settings)) return settings;
+    this.#transientRoot ??= TransientRoot.create();
+    return placeTransient(settings, this.#transientRoot.path);
   }
 
   get mode(): EvaluationMode {
@@ -359,10 +379,9 @@ export class StoreContext implements Disposable {
     };
     const evalSettings = this.#evalSettings();
     const host = new StoreHost({
-      store:
-        evalSettings.rung === "dummy"
-          ? emptyEvaluationStore(evalSettings, this.#options.evalStore)
-          : localEvaluationStore(evalSettings, () => this.evalStore),
+      store: isEmpty(evalSettings)
+        ? emptyEvaluationStore(evalSettings, this.#options.evalStore)
+        : localEvaluationStore(evalSettings, () => this.evalStore),
       tracker: this.tracker,
       rules,
       system: this.settings.config.raw.get("eval-system") || this.settings.config.system,
@@ -395,6 +414,7 @@ export class StoreContext implements Disposable {
     this.#collection?.close();
     this.#store?.[Symbol.dispose]();
     this.#evalStore?.[Symbol.dispose]();
+    this.#transientRoot?.[Symbol.dispose]();
   }
 
   /** The flake registries that the settings name. */
@@ -420,10 +440,6 @@ export class StoreContext implements Disposable {
   }
 
   #openStore(settings = this.settings): Store {
-    if (settings.rung === "dummy")
-      throw new DevshellError("STORE_DUMMY", 'Cannot use the store "dummy://": it holds nothing', {
-        hint: "unset NIX_REMOTE to use a store of your own",
-      });
     return openStore(settings, {
       onEvent: (event) => this.emit(event),
       onWait: (text) => this.message("warning", text),
@@ -482,6 +498,11 @@ export class StoreContext implements Disposable {
 
 export function createStoreContext(options: StoreContextOptions = {}): StoreContext {
   return new StoreContext(options);
+}
+
+/** Whether nothing is in the store, nor ever will be. */
+function isEmpty(settings: StoreSettings): boolean {
+  return settings.rung === "dummy" && !isTransient(settings);
 }
 
 function modeOf({ config }: StoreSettings): EvaluationMode {

@@ -101,6 +101,7 @@ export { serveSession } from "./ssh/serveSession.ts";
 export { ServeStore } from "./ssh/serveStore.ts";
 export { sshAddressOf } from "./ssh/sshAddress.ts";
 export type { Store } from "./store.ts";
+export { TransientRoot, isTransient, placeTransient } from "./transientRoot.ts";
 export type {
   BuiltinBuilder,
   BuiltinBuilderContext,

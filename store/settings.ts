@@ -157,7 +157,8 @@ function placeOfVariables(env: Environment, storeDir: string, confDir: string): 
 
 /**
  * A store named by address: a directory to live below, `local?root=…&store=…&real=…&state=…&log=…`, or `dummy://`,
- * which holds nothing and only tells paths.
+ * which holds nothing and only tells paths, unless it is `dummy://?read-only=false`: then it holds what it is given
+ * until its process ends.
  */
 function placeOfRemote(remote: string, env: Environment, confDir: string): Place {
   const at = remote.indexOf("?");
@@ -167,7 +168,14 @@ function placeOfRemote(remote: string, env: Environment, confDir: string): Place
   const parameters = parametersOf(at < 0 ? "" : remote.slice(at + 1));
   const storeDir = normalDirectory("NIX_STORE_DIR", parameters.get("store") ?? storeDirOf(env));
   if (address === "dummy://" || address === "dummy")
-    return { storeDir, stateDir: "/nix/var/nix", logDir: "/nix/var/log/nix", confDir, rung: "dummy" };
+    return {
+      storeDir,
+      isReadOnly: isDummyReadOnly(remote, parameters),
+      stateDir: "/nix/var/nix",
+      logDir: "/nix/var/log/nix",
+      confDir,
+      rung: "dummy",
+    };
   const isLocal = address === "local" || address === "local://";
   const given = isLocal ? parameters.get("root") : address;
   const root = given !== undefined && isRelativePath(given) ? resolve(given) : given;
@@ -197,6 +205,30 @@ function placeOfRemote(remote: string, env: Environment, confDir: string): Place
     confDir,
     rung: "given",
   };
+}
+
+/** What the address of a store in memory may say. */
+const DUMMY_PARAMETERS: ReadonlySet<string> = new Set([
+  "path-info-cache-size",
+  "priority",
+  "read-only",
+  "store",
+  "system-features",
+  "trusted",
+  "want-mass-query",
+]);
+
+/** @throws {DevshellError} `STORE_ADDRESS_INVALID` */
+function isDummyReadOnly(address: string, parameters: ReadonlyMap<string, string>): boolean {
+  const invalid = (why: string, hint: string): DevshellError =>
+    new DevshellError("STORE_ADDRESS_INVALID", `Cannot use the store "${address}": ${why}`, { hint });
+  for (const name of parameters.keys())
+    if (!DUMMY_PARAMETERS.has(name))
+      throw invalid(`it has no parameter "${name}"`, `it has ${[...DUMMY_PARAMETERS].join(", ")}`);
+  const value = parameters.get("read-only") ?? "true";
+  if (/^(?:true|yes|1)$/.test(value)) return true;
+  if (/^(?:false|no|0)$/.test(value)) return false;
+  throw invalid(`"${value}" is no value of "read-only"`, 'give "true" or "false"');
 }
 
 /** A daemon's store: its files lie where a local store's would, unless it is on another machine. */

@@ -82,6 +82,8 @@ export interface StoreSettings {
   readonly daemon?: DaemonPlace | undefined;
   /** `read-only=true` in its address: nothing is written, not even a lock. */
   readonly isReadOnly?: boolean | undefined;
+  /** Holds all of a store that goes with its process; see `TransientRoot`. */
+  readonly transientRoot?: string | undefined;
   /** Holds what Nix remembers of binary caches, as in `~/.cache/nix`; nothing is remembered where it is not given. */
   readonly cacheDir?: string | undefined;
   /** Which rung of the rootless ladder this is; `devshell doctor` says it. */

@@ -11,12 +11,14 @@ import {
   downstreamPlaceholder,
   dynamicPlaceholder,
   fetchClosure,
+  isTransient,
   knownOutputPaths,
   localStore,
   makeFixedOutputPath,
   openStore,
   parseBuiltTarget,
   parseStorePath,
+  placeTransient,
   realise,
   resolveStoreSettings,
   settingsForClosure,
@@ -44,9 +46,13 @@ const MAX_DOWNLOAD_BYTES = 8 * 2 ** 30;
 /** Does what a synchronous evaluation waits for. */
 export async function answerSyncTask(request: SyncTaskRequest, signal: AbortSignal): Promise<SyncTaskReply> {
   try {
-    const settingsOf = (store: string | undefined): StoreSettings =>
-      resolveStoreSettings(process.env, { overrides: new Map(request.settings), store });
-    const { task, evalStore } = request;
+    const { task, evalStore, transientRoot } = request;
+    const settingsOf = (store: string | undefined): StoreSettings => {
+      const settings = resolveStoreSettings(process.env, { overrides: new Map(request.settings), store });
+      return transientRoot !== undefined && isTransient(settings)
+        ? placeTransient(settings, transientRoot)
+        : settings;
+    };
     const settings = settingsOf(task.kind === "realise" ? request.store : (evalStore ?? request.store));
     using store = openStore(
       task.kind === "fetchClosure" ? settingsForClosure(settings, task.fromStore) : settings,

@@ -11,7 +11,10 @@ export interface EvaluationTasksOptions {
   readonly settings: () => StoreSettings;
   readonly mode: () => EvaluationMode;
   /** How another process opens the store as this one does. */
-  readonly place: () => Pick<Parameters<typeof runSyncTask>[0], "settings" | "store" | "evalStore">;
+  readonly place: () => Pick<
+    Parameters<typeof runSyncTask>[0],
+    "settings" | "store" | "evalStore" | "transientRoot"
+  >;
   /** Keeps what other processes made. */
   readonly store: () => Store;
   readonly trees: () => TreeFetcher;

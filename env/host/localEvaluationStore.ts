@@ -40,18 +40,16 @@ export function localEvaluationStore(settings: StoreSettings, open: () => Store)
 
 /**
  * A store that holds nothing (`dummy://`): evaluation learns paths from it, and that none is there.
- * @param evalStore its address where it is asked for by `--eval-store`: then nothing is written to it, as in Nix,
- *   unless its parameters allow that
+ * @param evalStore its address where it is asked for by `--eval-store`: then nothing is written to it, as in Nix
  */
 export function emptyEvaluationStore(settings: StoreSettings, evalStore?: string): EvaluationStore {
   const { storeDir } = settings;
-  const isWritable = evalStore === undefined || /[?&]read-only=(?:false|no|0)(?:&|$)/.test(evalStore);
   const write = (isDryRun = false): void => {
-    if (isWritable || isDryRun) return;
+    if (evalStore === undefined || isDryRun) return;
     throw new DevshellError(
       "STORE_DUMMY",
       `operation 'addToStore' is not supported by store '${evalStore}'`,
-      { hint: "`dummy://?read-only=false` computes paths and forgets what it is given" },
+      { hint: "`dummy://?read-only=false` holds what it is given until the command ends" },
     );
   };
   return {

@@ -45,6 +45,8 @@ export interface SyncTaskRequest {
   readonly store?: string | undefined;
   /** `--eval-store`: what is fetched is written there, and what is built is copied there. */
   readonly evalStore?: string | undefined;
+  /** Holds what is in those of them that go with us (`dummy://?read-only=false`). */
+  readonly transientRoot?: ByteString | undefined;
 }
 
 export type SyncTaskReply =

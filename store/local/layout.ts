@@ -135,7 +135,8 @@ export function openIfThere(path: ByteString): number | undefined {
   }
 }
 
-export function createScratchDirectory(realStoreDir: ByteString): {
+/** @param prefix what its path begins with */
+export function createScratchDirectory(prefix: ByteString): {
   path: ByteString;
   fd: number;
   next: number;
@@ -143,9 +144,9 @@ export function createScratchDirectory(realStoreDir: ByteString): {
   for (;;) {
     let path: ByteString;
     try {
-      path = bytesOfText(mkdtempSync(textOfBytes(`${realStoreDir}/tmp-${process.pid}-`)));
+      path = bytesOfText(mkdtempSync(textOfBytes(prefix)));
     } catch (error) {
-      throw writeError(realStoreDir, error);
+      throw writeError(dirname(prefix), error);
     }
     // A collector may take it before it is locked.
     const fd = openIfThere(path);

@@ -374,7 +374,7 @@ export class LocalStore implements StoreAccess, Disposable {
    */
   makeScratchPath(): ByteString {
     this.prepareToWrite();
-    this.#scratch ??= createScratchDirectory(this.realStoreDir);
+    this.#scratch ??= createScratchDirectory(`${this.realStoreDir}/tmp-${process.pid}-`);
     return `${this.#scratch.path}/${this.#scratch.next++}`;
   }
 

@@ -18,6 +18,7 @@ import type { LocalStoreOptions } from "./types.ts";
  * @throws {DevshellError} `STORE_ABSENT`, `STORE_SCHEMA_UNSUPPORTED`, `STORE_READ_ONLY`, `STORE_PERMISSION`, `STORE_SYMLINKED`, …
  */
 export function openStoreDb(settings: StoreSettings, options: LocalStoreOptions): StoreDb {
+  if (settings.rung === "dummy" && settings.transientRoot === undefined) throw nothingHeld(settings);
   const dbDir = `${settings.stateDir}/db`;
   const dbFile = `${dbDir}/db.sqlite`;
   const isSynced = !/^(?:false|no|0)$/.test(settings.config.raw.get("fsync-metadata") ?? "");
@@ -49,6 +50,19 @@ export function openStoreDb(settings: StoreSettings, options: LocalStoreOptions)
   db.sync();
   writeSchema(dbDir);
   return db;
+}
+
+/** The store `dummy://` where nothing can be looked for in it, nor kept. */
+function nothingHeld({ isReadOnly }: StoreSettings): DevshellError {
+  return isReadOnly === true
+    ? new DevshellError("STORE_DUMMY", 'Cannot use the store "dummy://": it holds nothing', {
+        hint: "unset NIX_REMOTE to use a store of your own; `dummy://?read-only=false` holds what it is given until the command ends",
+      })
+    : new DevshellError(
+        "STORE_DUMMY",
+        'Cannot use the store "dummy://?read-only=false" here: each command has one of its own, which is empty when it begins',
+        { hint: "unset NIX_REMOTE to use a store of your own" },
+      );
 }
 
 export function isOpenedReadOnly(settings: StoreSettings, options: LocalStoreOptions): boolean {

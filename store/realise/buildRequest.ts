@@ -43,6 +43,13 @@ export function buildObstacle(
   settings: RealiseStore["settings"],
 ): DevshellError | undefined {
   const { config } = settings;
+  // A store that goes with its process is told from others where it is asked for, as in Nix.
+  if (settings.transientRoot !== undefined)
+    return new DevshellError(
+      "BUILD_REJECTED",
+      "Unable to build with a primary store that isn't a local store; either pass a different '--store' or enable remote builds.\n\n" +
+        "For more information check 'man nix.conf' and search for '/machines'.",
+    );
   const reasons: string[] = [];
   const isBuiltin = derivation.builder.startsWith("builtin:");
   if (config.maxJobs === 0 && !isBuiltin)

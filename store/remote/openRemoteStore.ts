@@ -2,6 +2,7 @@ import { DevshellError } from "../../core/index.ts";
 import { LocalStore } from "../local/localStore.ts";
 import { resolveStoreSettings } from "../settings.ts";
 import { ServeStore } from "../ssh/serveStore.ts";
+import { TransientRoot, isTransient, placeTransient } from "../transientRoot.ts";
 import type { StoreSettings } from "../types.ts";
 import { openDaemonRemoteStore } from "./daemonClient/daemonRemoteStore.ts";
 import { DaemonStore } from "./daemonClient/daemonStore.ts";
@@ -35,6 +36,7 @@ export async function openRemoteStore(
       return await ServeStore.open(settings, url, options);
     case "auto":
     case "local":
+    case "dummy":
       return openWhole(settings, address);
     default:
       throw new DevshellError(
@@ -60,11 +62,22 @@ function openWhole(settings: StoreSettings, { text, parameters }: StoreAddress):
     ? { ...settings.config, requireSignatures: false }
     : settings.config;
   const whole = { ...place, config };
-  const store = place.daemon === undefined ? LocalStore.open(whole) : DaemonStore.open(whole);
+  const root = isTransient(whole) ? TransientRoot.create() : undefined;
+  const store = place.daemon === undefined ? openHere(whole, root) : DaemonStore.open(whole);
   return new StoreEndpoint(store, {
-    url: place.daemon === undefined ? undefined : text,
+    root,
+    url: place.daemon === undefined && root === undefined ? undefined : text,
     priority: Number(parameters.get("priority") ?? 0) || 0,
     isTrusted: /^(true|yes|1)$/.test(parameters.get("trusted") ?? ""),
     isOwned: true,
   });
+}
+
+function openHere(settings: StoreSettings, root: TransientRoot | undefined): LocalStore {
+  try {
+    return LocalStore.open(root === undefined ? settings : placeTransient(settings, root.path));
+  } catch (error) {
+    root?.[Symbol.dispose]();
+    throw error;
+  }
 }

@@ -21,6 +21,8 @@ export interface StoreEndpointOptions {
   readonly isTrusted?: boolean | undefined;
   /** Whether the store is closed with the endpoint. */
   readonly isOwned?: boolean | undefined;
+  /** What holds the store's files, where that goes with the endpoint. */
+  readonly root?: Disposable | undefined;
 }
 
 /**
@@ -35,6 +37,7 @@ export class StoreEndpoint implements RemoteStore {
   readonly wantsMassQuery = true;
   readonly store: Store;
   readonly #isOwned: boolean;
+  readonly #root: Disposable | undefined;
 
   constructor(store: Store, options: StoreEndpointOptions = {}) {
     this.store = store;
@@ -43,6 +46,7 @@ export class StoreEndpoint implements RemoteStore {
     this.priority = options.priority ?? 0;
     this.isTrusted = options.isTrusted ?? false;
     this.#isOwned = options.isOwned ?? false;
+    this.#root = options.root;
   }
 
   get version(): string | undefined {
@@ -126,6 +130,7 @@ export class StoreEndpoint implements RemoteStore {
 
   [Symbol.asyncDispose](): Promise<void> {
     if (this.#isOwned) this.store[Symbol.dispose]();
+    this.#root?.[Symbol.dispose]();
     return Promise.resolve();
   }
 }

@@ -261,6 +261,9 @@ describe("--eval-store", () => {
       "is not supported by store 'dummy://'",
     );
     expect(output("nix-instantiate", ...words, "dummy://?read-only=false")).toMatch(/-input\.drv$/);
+    expect(run("nix-instantiate", [...words, "dummy://?read-only=never"]).err).toContain(
+      '"never" is no value',
+    );
   });
 });
 
