@@ -2,7 +2,6 @@ import {
   chmodSync,
   cpSync,
   existsSync,
-  lstatSync,
   mkdirSync,
   readFileSync,
   readdirSync,
@@ -14,6 +13,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Random } from "./random.ts";
+import { WorldFiles } from "./worldFiles.ts";
 
 /** Reads the world in every way that evaluation has. */
 const EXPRESSION = `{ arg ? "none" }:
@@ -68,6 +68,7 @@ const LINKS: readonly (readonly [string, readonly string[]])[] = [
 /** A project on disk that changes at random, with the variables and settings that evaluation sees. */
 export class World {
   readonly root: string;
+  readonly #files: WorldFiles;
   readonly #random: Random;
   /** Few, so that they meet: another world has others. */
   readonly #kinds: readonly (typeof MUTATIONS)[number][];
@@ -76,14 +77,15 @@ export class World {
 
   constructor(root: string, random: Random) {
     this.root = root;
+    this.#files = new WorldFiles(root);
     this.#random = random;
     this.#kinds = random.some(MUTATIONS, 6);
-    for (const name of FILES) this.#write(name, CONTENTS[0]!);
-    for (const name of NIX_FILES) this.#write(name, NIX_CONTENTS[0]!);
-    this.#write("otherlib/one.nix", NIX_CONTENTS[1]!);
-    this.#write("lib/default.nix", "{ one = import ./one.nix; two = import ./two.nix; }");
-    this.#write("default.nix", EXPRESSION);
-    for (const [name, targets] of LINKS) this.#link(name, targets[0]!);
+    for (const name of FILES) this.#files.write(name, CONTENTS[0]!);
+    for (const name of NIX_FILES) this.#files.write(name, NIX_CONTENTS[0]!);
+    this.#files.write("otherlib/one.nix", NIX_CONTENTS[1]!);
+    this.#files.write("lib/default.nix", "{ one = import ./one.nix; two = import ./two.nix; }");
+    this.#files.write("default.nix", EXPRESSION);
+    for (const [name, targets] of LINKS) this.#files.link(name, targets[0]!);
     process.env["NIX_PATH"] = join(root, "found1");
   }
 
@@ -99,44 +101,44 @@ export class World {
   }
 
   readonly #mutations: Record<(typeof MUTATIONS)[number], () => string> = {
-    edit: () => this.#eachFile((name, contents) => this.#write(name, contents)),
+    edit: () => this.#eachFile((name, contents) => this.#files.write(name, contents)),
     // As an editor does, or Git.
     replace: () =>
       this.#eachFile((name, contents) => {
-        this.#write("scratch", contents);
-        mkdirSync(dirname(this.#path(name)), { recursive: true });
-        renameSync(this.#path("scratch"), this.#path(name));
+        this.#files.write("scratch", contents);
+        mkdirSync(dirname(this.#files.path(name)), { recursive: true });
+        renameSync(this.#files.path("scratch"), this.#files.path(name));
       }),
     // With the size and the time that the file had.
     editUnseen: () =>
       this.#eachFile((name, contents) => {
-        const time = this.#stat(name)?.mtime ?? new Date(0);
-        this.#write(name, contents);
-        utimesSync(this.#path(name), time, time);
+        const time = this.#files.stat(name)?.mtime ?? new Date(0);
+        this.#files.write(name, contents);
+        utimesSync(this.#files.path(name), time, time);
       }),
     replaceUnseen: () =>
       this.#eachFile((name, contents) => {
-        const time = this.#stat(name)?.mtime ?? new Date(0);
-        this.#write("scratch", contents);
-        utimesSync(this.#path("scratch"), time, time);
-        mkdirSync(dirname(this.#path(name)), { recursive: true });
-        renameSync(this.#path("scratch"), this.#path(name));
+        const time = this.#files.stat(name)?.mtime ?? new Date(0);
+        this.#files.write("scratch", contents);
+        utimesSync(this.#files.path("scratch"), time, time);
+        mkdirSync(dirname(this.#files.path(name)), { recursive: true });
+        renameSync(this.#files.path("scratch"), this.#files.path(name));
       }),
     touch: () => {
       const name = this.#existing();
       const now = new Date();
-      if (name !== undefined) utimesSync(this.#path(name), now, now);
+      if (name !== undefined) utimesSync(this.#files.path(name), now, now);
       return name ?? "";
     },
     makeExecutable: () => {
       const name = this.#existing();
-      if (name !== undefined && this.#stat(name)?.isFile() === true)
-        chmodSync(this.#path(name), this.#random.pick([0o644, 0o755]));
+      if (name !== undefined && this.#files.stat(name)?.isFile() === true)
+        chmodSync(this.#files.path(name), this.#random.pick([0o644, 0o755]));
       return name ?? "";
     },
     add: () => {
       const name = `${this.#random.pick(["dir", "src", "src/sub", "data"])}/${this.#random.pick(["new", "skip", "z"])}`;
-      this.#write(name, this.#random.pick(CONTENTS));
+      this.#files.write(name, this.#random.pick(CONTENTS));
       return name;
     },
     remove: () => {
@@ -149,29 +151,29 @@ export class World {
         "dir",
         "links/third.nix",
       ]);
-      rmSync(this.#path(name), { recursive: true, force: true });
+      rmSync(this.#files.path(name), { recursive: true, force: true });
       return name;
     },
     rename: () => {
       const [from, to] = [this.#random.pick(FILES), this.#random.pick(FILES)];
-      if (existsSync(this.#path(from)) && existsSync(dirname(this.#path(to)))) {
-        rmSync(this.#path(to), { recursive: true, force: true });
-        if (from !== to) renameSync(this.#path(from), this.#path(to));
+      if (existsSync(this.#files.path(from)) && existsSync(dirname(this.#files.path(to)))) {
+        rmSync(this.#files.path(to), { recursive: true, force: true });
+        if (from !== to) renameSync(this.#files.path(from), this.#files.path(to));
       }
       return `${from} ${to}`;
     },
     retarget: () => {
       const [name, targets] = this.#random.pick(LINKS);
       const target = this.#random.pick(targets);
-      this.#link(name, target);
+      this.#files.link(name, target);
       return `${name} ${target}`;
     },
     // A directory becomes a link to itself elsewhere, and back.
     moveDirectory: () => {
       const name = this.#random.pick(["lib", "data", "dir", "src"]);
-      const path = this.#path(name);
-      const moved = this.#path(`moved-${name}`);
-      const stat = this.#stat(name);
+      const path = this.#files.path(name);
+      const moved = this.#files.path(`moved-${name}`);
+      const stat = this.#files.stat(name);
       if (stat === undefined) return name;
       if (stat.isSymbolicLink()) {
         rmSync(path);
@@ -185,14 +187,17 @@ export class World {
     // Other inodes, the same bytes.
     copyDirectory: () => {
       const name = this.#random.pick(["lib", "data", "dir", "src"]);
-      if (this.#stat(name)?.isDirectory() !== true) return name;
-      cpSync(this.#path(name), this.#path("scratch-dir"), { recursive: true, verbatimSymlinks: true });
-      rmSync(this.#path(name), { recursive: true });
-      renameSync(this.#path("scratch-dir"), this.#path(name));
+      if (this.#files.stat(name)?.isDirectory() !== true) return name;
+      cpSync(this.#files.path(name), this.#files.path("scratch-dir"), {
+        recursive: true,
+        verbatimSymlinks: true,
+      });
+      rmSync(this.#files.path(name), { recursive: true });
+      renameSync(this.#files.path("scratch-dir"), this.#files.path(name));
       return name;
     },
     typeChange: () => {
-      const path = this.#path("maybe");
+      const path = this.#files.path("maybe");
       rmSync(path, { recursive: true, force: true });
       const type = this.#random.pick(["file", "directory", "link", "nothing"]);
       if (type === "file") writeFileSync(path, "x");
@@ -231,37 +236,14 @@ export class World {
   #eachFile(write: (name: string, contents: string) => void): string {
     const isNix = this.#random.below(3) === 0;
     const name = this.#random.pick(isNix ? NIX_FILES : FILES);
-    const stat = this.#stat(name);
+    const stat = this.#files.stat(name);
     if (stat === undefined || stat.isFile()) write(name, this.#random.pick(isNix ? NIX_CONTENTS : CONTENTS));
     return name;
   }
 
   #existing(): string | undefined {
     const name = this.#random.pick([...FILES, ...NIX_FILES, "dir", "src", "lib"]);
-    return existsSync(this.#path(name)) ? name : undefined;
-  }
-
-  #path(name: string): string {
-    return join(this.root, name);
-  }
-
-  #stat(name: string): ReturnType<typeof lstatSync> | undefined {
-    try {
-      return lstatSync(this.#path(name), { throwIfNoEntry: false });
-    } catch {
-      return undefined;
-    }
-  }
-
-  #write(name: string, contents: string): void {
-    mkdirSync(dirname(this.#path(name)), { recursive: true });
-    writeFileSync(this.#path(name), contents);
-  }
-
-  #link(name: string, target: string): void {
-    mkdirSync(dirname(this.#path(name)), { recursive: true });
-    rmSync(this.#path(name), { force: true, recursive: true });
-    symlinkSync(target, this.#path(name));
+    return existsSync(this.#files.path(name)) ? name : undefined;
   }
 }
 

@@ -2,7 +2,6 @@ import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
-  lstatSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -13,6 +12,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Random } from "../evalCache/random.ts";
+import { WorldFiles } from "../evalCache/worldFiles.ts";
 import { flakeProgram } from "./flakeProgram.ts";
 
 const FILES = ["data/a", "data/b", "data2/a", "data2/c", "src/x", "src/skip", "src/sub/y", "dir/p", "other"];
@@ -33,6 +33,7 @@ const CONTENTS = ["1", "2", "3"];
 /** A flake on disk that changes at random; it may be a Git work tree. */
 export class FlakeWorld {
   readonly root: string;
+  readonly #files: WorldFiles;
   readonly #random: Random;
   readonly #kinds: readonly Mutation[];
   /** Names of what was done, for messages. */
@@ -41,6 +42,7 @@ export class FlakeWorld {
 
   constructor(root: string, random: Random, isGit: boolean) {
     this.root = root;
+    this.#files = new WorldFiles(root);
     this.#random = random;
     const possible = isGit ? MUTATIONS : MUTATIONS.filter((name) => !name.startsWith("git"));
     // Without these two little could be evaluated for long.
@@ -54,8 +56,8 @@ export class FlakeWorld {
 
   /** What an output asks, for messages. */
   asked(output: string): string {
-    if (this.#stat("flake.nix") === undefined) return `${output} of nothing`;
-    const lines = readFileSync(this.#path("flake.nix"), "utf8").split("\n");
+    if (this.#files.stat("flake.nix") === undefined) return `${output} of nothing`;
+    const lines = readFileSync(this.#files.path("flake.nix"), "utf8").split("\n");
     return lines.find((line) => line.includes(`.${output} = `))?.trim() ?? "";
   }
 
@@ -66,21 +68,21 @@ export class FlakeWorld {
   }
 
   readonly #mutations: Record<Mutation, () => string> = {
-    edit: () => this.#eachFile((name, contents) => this.#write(name, contents)),
+    edit: () => this.#eachFile((name, contents) => this.#files.write(name, contents)),
     // With the size and the time that the file had.
     editUnseen: () =>
       this.#eachFile((name, contents) => {
-        const time = this.#stat(name)?.mtime ?? new Date(0);
-        this.#write(name, contents);
-        utimesSync(this.#path(name), time, time);
+        const time = this.#files.stat(name)?.mtime ?? new Date(0);
+        this.#files.write(name, contents);
+        utimesSync(this.#files.path(name), time, time);
       }),
     // As an editor does, or Git.
     replace: () =>
       this.#eachFile((name, contents) => {
         const scratch = join(dirname(this.root), "scratch");
         writeFileSync(scratch, contents);
-        mkdirSync(dirname(this.#path(name)), { recursive: true });
-        renameSync(scratch, this.#path(name));
+        mkdirSync(dirname(this.#files.path(name)), { recursive: true });
+        renameSync(scratch, this.#files.path(name));
       }),
     fill: () => {
       this.#fill();
@@ -93,23 +95,23 @@ export class FlakeWorld {
     touch: () => {
       const name = this.#existing();
       const time = new Date(Date.now() + 1000 * this.#random.below(5000));
-      if (name !== undefined) utimesSync(this.#path(name), time, time);
+      if (name !== undefined) utimesSync(this.#files.path(name), time, time);
       return name ?? "";
     },
     makeExecutable: () => {
       const name = this.#existing();
-      if (name !== undefined && this.#stat(name)?.isFile() === true)
-        chmodSync(this.#path(name), this.#random.pick([0o644, 0o755]));
+      if (name !== undefined && this.#files.stat(name)?.isFile() === true)
+        chmodSync(this.#files.path(name), this.#random.pick([0o644, 0o755]));
       return name ?? "";
     },
     add: () => {
       const name = this.#random.pick(NEW);
-      this.#write(name, name.startsWith(".") ? "other export-ignore\n" : this.#random.pick(CONTENTS));
+      this.#files.write(name, name.startsWith(".") ? "other export-ignore\n" : this.#random.pick(CONTENTS));
       return name;
     },
     addDirectory: () => {
       const name = this.#random.pick(["empty", "src/empty", "dir/new"]);
-      if (this.#stat(name) === undefined) mkdirSync(this.#path(name), { recursive: true });
+      if (this.#files.stat(name) === undefined) mkdirSync(this.#files.path(name), { recursive: true });
       return name;
     },
     remove: () => {
@@ -122,49 +124,49 @@ export class FlakeWorld {
         "empty",
         "second.nix",
       ]);
-      rmSync(this.#path(name), { recursive: true, force: true });
+      rmSync(this.#files.path(name), { recursive: true, force: true });
       return name;
     },
     rename: () => {
       const [from, to] = [this.#random.pick(FILES), this.#random.pick([...FILES, ...NEW])];
-      if (this.#stat(from) !== undefined && existsSync(dirname(this.#path(to))) && from !== to) {
-        rmSync(this.#path(to), { recursive: true, force: true });
-        renameSync(this.#path(from), this.#path(to));
+      if (this.#files.stat(from) !== undefined && existsSync(dirname(this.#files.path(to))) && from !== to) {
+        rmSync(this.#files.path(to), { recursive: true, force: true });
+        renameSync(this.#files.path(from), this.#files.path(to));
       }
       return `${from} ${to}`;
     },
     retarget: () => {
       const [name, targets] = this.#random.pick(LINKS);
       const target = this.#random.pick(targets);
-      this.#link(name, target);
+      this.#files.link(name, target);
       return `${name} ${target}`;
     },
     // A directory becomes a link to itself elsewhere, and back.
     moveDirectory: () => {
       const name = this.#random.pick(DIRECTORIES);
-      const moved = this.#path(`moved-${name}`);
-      const stat = this.#stat(name);
+      const moved = this.#files.path(`moved-${name}`);
+      const stat = this.#files.stat(name);
       if (stat === undefined) return name;
       if (stat.isSymbolicLink()) {
-        rmSync(this.#path(name));
-        renameSync(moved, this.#path(name));
+        rmSync(this.#files.path(name));
+        renameSync(moved, this.#files.path(name));
       } else {
-        renameSync(this.#path(name), moved);
-        symlinkSync(`moved-${name}`, this.#path(name));
+        renameSync(this.#files.path(name), moved);
+        symlinkSync(`moved-${name}`, this.#files.path(name));
       }
       return name;
     },
     // A file becomes a link to itself elsewhere.
     moveFile: () => {
       const name = this.#random.pick(["data/a", "used.nix", "sub/one.nix", "dep/v.nix"]);
-      if (this.#stat(name)?.isFile() !== true) return name;
-      rmSync(this.#path(`${name}.moved`), { recursive: true, force: true });
-      renameSync(this.#path(name), this.#path(`${name}.moved`));
-      symlinkSync(`${name.slice(name.lastIndexOf("/") + 1)}.moved`, this.#path(name));
+      if (this.#files.stat(name)?.isFile() !== true) return name;
+      rmSync(this.#files.path(`${name}.moved`), { recursive: true, force: true });
+      renameSync(this.#files.path(name), this.#files.path(`${name}.moved`));
+      symlinkSync(`${name.slice(name.lastIndexOf("/") + 1)}.moved`, this.#files.path(name));
       return name;
     },
     typeChange: () => {
-      const path = this.#path("maybe");
+      const path = this.#files.path("maybe");
       rmSync(path, { recursive: true, force: true });
       const type = this.#random.pick(["file", "directory", "link", "nothing"]);
       if (type === "file") writeFileSync(path, "x");
@@ -174,9 +176,12 @@ export class FlakeWorld {
     },
     lock: () => {
       const what = this.#random.pick(["gone", "empty", "damaged"]);
-      if (what === "gone") rmSync(this.#path("flake.lock"), { force: true });
+      if (what === "gone") rmSync(this.#files.path("flake.lock"), { force: true });
       else
-        this.#write("flake.lock", what === "empty" ? '{"nodes":{"root":{}},"root":"root","version":7}' : "{");
+        this.#files.write(
+          "flake.lock",
+          what === "empty" ? '{"nodes":{"root":{}},"root":"root","version":7}' : "{",
+        );
       return what;
     },
     nothing: () => "",
@@ -188,11 +193,11 @@ export class FlakeWorld {
     gitRestore: () => this.#gitSome("checkout", "-q", "--"),
     gitReset: () => this.#gitAll("reset", "-q", "--hard"),
     gitCommit: () => {
-      if (existsSync(this.#path(".git"))) this.#commit();
+      if (existsSync(this.#files.path(".git"))) this.#commit();
       return "";
     },
     gitInit: () => {
-      if (existsSync(this.#path(".git"))) rmSync(this.#path(".git"), { recursive: true });
+      if (existsSync(this.#files.path(".git"))) rmSync(this.#files.path(".git"), { recursive: true });
       else {
         this.#git("init", "-q");
         if (this.#random.below(2) === 0) this.#git("add", ".");
@@ -200,23 +205,23 @@ export class FlakeWorld {
       return "";
     },
     gitIgnore: () => {
-      this.#write(".gitignore", this.#random.pick(["other\n", "data\n", "*.nix\n", ""]));
+      this.#files.write(".gitignore", this.#random.pick(["other\n", "data\n", "*.nix\n", ""]));
       return "";
     },
   };
 
   /** Makes all that is to be there, as it was at first. */
   #fill(): void {
-    if (this.#stat("flake.nix") === undefined) this.#program();
-    const isNew = (name: string): boolean => this.#stat(name) === undefined;
-    for (const name of [...FILES, ...NIX_FILES].filter(isNew)) this.#write(name, CONTENTS[0]!);
-    this.#write("sub/default.nix", "{ v = import ./one.nix; }");
-    this.#write("dep/flake.nix", "{ outputs = { self }: { v = import ./v.nix; data = ./v.nix; }; }");
-    for (const [name, targets] of LINKS.filter(([link]) => isNew(link))) this.#link(name, targets[0]!);
+    if (this.#files.stat("flake.nix") === undefined) this.#program();
+    const isNew = (name: string): boolean => this.#files.stat(name) === undefined;
+    for (const name of [...FILES, ...NIX_FILES].filter(isNew)) this.#files.write(name, CONTENTS[0]!);
+    this.#files.write("sub/default.nix", "{ v = import ./one.nix; }");
+    this.#files.write("dep/flake.nix", "{ outputs = { self }: { v = import ./v.nix; data = ./v.nix; }; }");
+    for (const [name, targets] of LINKS.filter(([link]) => isNew(link))) this.#files.link(name, targets[0]!);
   }
 
   #program(): void {
-    this.#write("flake.nix", flakeProgram(this.#random, join(dirname(this.root), "outside")));
+    this.#files.write("flake.nix", flakeProgram(this.#random, join(dirname(this.root), "outside")));
   }
 
   #gitSome(...words: string[]): string {
@@ -233,7 +238,7 @@ export class FlakeWorld {
   }
 
   #gitAll(...words: string[]): string {
-    if (existsSync(this.#path(".git"))) this.#git(...words);
+    if (existsSync(this.#files.path(".git"))) this.#git(...words);
     return words.join(" ");
   }
 
@@ -266,41 +271,14 @@ export class FlakeWorld {
 
   #eachFile(write: (name: string, contents: string) => void): string {
     const name = this.#random.pick(this.#random.below(2) === 0 ? NIX_FILES : FILES);
-    const stat = this.#stat(name);
+    const stat = this.#files.stat(name);
     if (stat === undefined || stat.isFile()) write(name, this.#random.pick(CONTENTS));
     return name;
   }
 
   #existing(): string | undefined {
     const name = this.#random.pick([...FILES, ...NIX_FILES, ...DIRECTORIES, "flake.nix"]);
-    return existsSync(this.#path(name)) ? name : undefined;
-  }
-
-  #path(name: string): string {
-    return join(this.root, name);
-  }
-
-  #stat(name: string): ReturnType<typeof lstatSync> | undefined {
-    try {
-      return lstatSync(this.#path(name), { throwIfNoEntry: false });
-    } catch {
-      return undefined;
-    }
-  }
-
-  #write(name: string, contents: string): void {
-    const path = this.#path(name);
-    const above = dirname(path);
-    if (lstatSync(above, { throwIfNoEntry: false })?.isFile() === true) rmSync(above);
-    mkdirSync(above, { recursive: true });
-    if (this.#stat(name)?.isDirectory() === true) rmSync(path, { recursive: true });
-    writeFileSync(path, contents);
-  }
-
-  #link(name: string, target: string): void {
-    mkdirSync(dirname(this.#path(name)), { recursive: true });
-    rmSync(this.#path(name), { force: true, recursive: true });
-    symlinkSync(target, this.#path(name));
+    return existsSync(this.#files.path(name)) ? name : undefined;
   }
 }
 
