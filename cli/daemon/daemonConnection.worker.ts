@@ -8,7 +8,7 @@ import type { ServeMessage } from "./runDaemon.ts";
 process.once("disconnect", () => process.exit(0));
 process.once("message", (message: ServeMessage, socket: unknown) => {
   process.removeAllListeners("disconnect");
-  process.disconnect();
+  process.disconnect?.();
   if (!(socket instanceof Socket)) process.exit(0);
   serve(message, socket).then(
     () => process.exit(0),

@@ -110,7 +110,7 @@ it("pictures are left out of a README with their lines", () => {
 
 /** Entries of a zip archive without ZIP64, stored or deflated. */
 function filesOfZip(zip: Buffer): Map<string, Buffer> {
-  const end = zip.lastIndexOf("PK\x05\x06", undefined, "latin1");
+  const end = zip.lastIndexOf("PK\x05\x06", zip.length, "latin1");
   const entries = new Map<string, Buffer>();
   let at = zip.readUInt32LE(end + 16);
   for (let left = zip.readUInt16LE(end + 10); left > 0; left--) {

@@ -30,7 +30,9 @@ export async function fuzz(target: URL, leastCount: number): Promise<FuzzOutcome
   const { promise, resolve, reject } = Promise.withResolvers<FuzzOutcome>();
   thread.once("message", resolve);
   const where = (): string => `seed ${SEED}, input ${Atomics.load(current, 0)}`;
-  thread.once("error", (error) => reject(new Error(`${where()}: ${error.stack}`)));
+  thread.once("error", (error) =>
+    reject(new Error(`${where()}: ${error instanceof Error ? error.stack : String(error)}`)),
+  );
   thread.once("exit", () => reject(new Error(`${where()}: the thread ended`)));
   let seen = -1;
   const watch = setInterval(() => {
