@@ -22,6 +22,12 @@ const DIST = join(ROOT, "dist");
 const STAGING = join(ROOT, `dist.tmp-${process.pid}`);
 /** Chunks of earlier builds that nobody runs any more. */
 const OUTDATED_MS = 24 * 3600 * 1000;
+/**
+ * V8's flags for what evaluates and then ends. The young generation is copied once, into the old one: what survives
+ * once there is mostly kept (tests/bench/README.md). The scavenger's "chaos" decides by chance what it promotes; of a
+ * hundred parts, a hundred.
+ */
+const EVALUATION_FLAGS = ["--scavenger-chaos-mode", "--scavenger-chaos-mode-threshold=100"];
 const FOLDERS = ["core", "io", "lang", "store", "packages", "env", "shell", "cli"];
 
 const main = ["cli/main.ts", "cli/main.tsx"].find((file) => existsSync(join(ROOT, file)));
@@ -140,8 +146,14 @@ for (const name of readdirSync(DIST)) {
   if (isOld && !built.includes(name) && !snapshot.includes(name))
     rmSync(join(DIST, name), { recursive: true });
 }
+writeFileSync(join(DIST, "evaluation.flags"), `${knownFlags(EVALUATION_FLAGS).join(" ")}\n`);
 await buildExtension();
 writeFileSync(join(DIST, ".stamp"), "");
+
+/** Those of V8's flags that this Node knows: all, or none of them. */
+function knownFlags(flags: readonly string[]): readonly string[] {
+  return spawnSync(process.execPath, [...flags, "-e", "0"], { stdio: "ignore" }).status === 0 ? flags : [];
+}
 
 /**
  * Runs a bundle up to where its work would begin, and keeps the heap: NAME.blob. It fits the Node that made it, whose
