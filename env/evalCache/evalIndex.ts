@@ -32,7 +32,7 @@ export function putFirst(cache: string, key: EvalKey, base: string): void {
 }
 
 export function removeRecord(base: string): void {
-  for (const extension of ["sh", "json", "used"]) rmSync(`${base}.${extension}`, { force: true });
+  for (const extension of ["sh", "sums", "json", "used"]) rmSync(`${base}.${extension}`, { force: true });
 }
 
 function isOurs(cache: string, { record }: IndexEntry): boolean {

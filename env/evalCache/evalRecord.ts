@@ -7,7 +7,7 @@ import type { InputStat, TrackedInput } from "../types.ts";
 import { putFirst, recordsOf } from "./evalIndex.ts";
 import { evalCacheDirectory, type EvalKey } from "./evalKey.ts";
 import { pruneEvalRecords } from "./pruneEvalRecords.ts";
-import { renderEvalCheck } from "./renderEvalCheck.ts";
+import { renderEvalCheck, renderEvalSums } from "./renderEvalCheck.ts";
 import type { EvalRecord } from "./types.ts";
 import { writeDurably } from "./writeDurably.ts";
 
@@ -26,6 +26,9 @@ const MAX_OUTPUT_BYTES = 8 << 20;
 /** File times move in steps of up to 10 ms, on some file systems of 1 or 2 s. */
 const TICK_MS = 20;
 const COARSE_TICK_MS = 2100;
+
+/** The shell's form of a record that only Node can check. */
+const ONLY_NODE = "devshell_answer() {\nreturn 1\n}\n";
 
 /**
  * Keeps what a command printed, where nothing that it read has changed meanwhile.
@@ -132,12 +135,16 @@ function writeForms(base: string, key: EvalKey, record: EvalRecord, verified: Ve
   };
   const text = JSON.stringify(json);
   writeDurably(`${base}.json`, Buffer.from(`${checksum(text)}\n${text}`));
-  writeDurably(`${base}.sh`, Buffer.from(shellForm(record, verified), "latin1"));
+  const check = shellForm(record, verified);
+  const sums = check === ONLY_NODE ? undefined : renderEvalSums({ ...record, inputs });
+  // Beside an older check, too, they say what was read: contents that give this answer.
+  if (sums !== undefined) writeDurably(`${base}.sums`, Buffer.from(sums, "latin1"));
+  writeDurably(`${base}.sh`, Buffer.from(check, "latin1"));
 }
 
 function shellForm(record: EvalRecord, { inputs, isSettled }: Verified): ByteString {
   const text = isSettled ? renderEvalCheck({ ...record, inputs }) : undefined;
-  return text ?? "devshell_answer() {\nreturn 1\n}\n";
+  return text ?? ONLY_NODE;
 }
 
 function isSameText(path: string, text: ByteString): boolean {

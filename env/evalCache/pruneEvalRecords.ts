@@ -58,7 +58,7 @@ export function pruneEvalRecords(cache: string = evalCacheDirectory(), limits: P
 function storedRecords(cache: string): StoredRecord[] {
   const records = new Map<string, StoredRecord>();
   for (const name of namesIn(join(cache, "records"))) {
-    const id = /^([0-9a-z]{32})\.(?:sh|json|used)$/.exec(name)?.[1];
+    const id = /^([0-9a-z]{32})\.(?:sh|sums|json|used)$/.exec(name)?.[1];
     const stat = lstatSync(join(cache, "records", name), { throwIfNoEntry: false });
     if (id === undefined || stat === undefined) continue;
     const known = records.get(id);

@@ -6,6 +6,7 @@ import type { EvalRecord } from "./types.ts";
 
 /** Names in one `stat` command: far below the kernel's limit for arguments. */
 const STAT_BATCH = 2000;
+const MAX_SUMS = 10_000;
 /** Longer output is printed by `cat`. */
 const MAX_INLINE_BYTES = 256 << 10;
 
@@ -52,6 +53,21 @@ exit
 `;
 }
 
+/**
+ * What the shell compares where a stat differs: for each line of the `stat`s, in their order, the path and the SHA-256
+ * of the file; `-` for what is no file, or may be executed, which only Node can tell.
+ * @returns undefined where a name holds a newline, or there are more than the shell should look through
+ */
+export function renderEvalSums({ inputs }: EvalRecord): ByteString | undefined {
+  const statted = inputs.filter((input) => "stat" in input);
+  if (statted.length > MAX_SUMS || statted.some(({ path }) => path.includes("\n"))) return undefined;
+  const words = statted.map((input) => {
+    const sum = input.kind === "file" && /^[0-9a-f]{64}$/.test(input.content) ? input.content : "-";
+    return `${quoteSh(input.path)} ${sum}`;
+  });
+  return `set -- ${words.join(" \\\n")}\n`;
+}
+
 /** One loop for many paths: a test for each costs a line of its own otherwise. */
 function each(paths: readonly ByteString[], test: string): string[] {
   if (paths.length === 0) return [];
@@ -93,7 +109,9 @@ function statConditions(inputs: readonly TrackedInput[]): string[] {
       ({ stat }) => `${stat.inode} ${stat.sizeBytes} ${seconds(stat.mtimeNs)} ${seconds(stat.ctimeNs)}`,
     );
     conditions.push(
-      `[ "$(LC_ALL=C stat --printf='%i %s %.9Y %.9Z\\n' -- ${words} 2>/dev/null)" = '${lines.join("\n")}' ]`,
+      `devshell_have=$(LC_ALL=C stat --printf='%i %s %.9Y %.9Z\\n' -- ${words} 2>/dev/null)
+devshell_want='${lines.join("\n")}'
+[ "$devshell_have" = "$devshell_want" ] || devshell_touched ${at}`,
     );
   }
   return conditions;

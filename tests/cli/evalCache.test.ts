@@ -2,11 +2,13 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readFileSync,
   readdirSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -116,6 +118,25 @@ describe("a command line that was run before", () => {
     expect(recall("nix-instantiate", args)).toBeUndefined();
     expect(run("nix-instantiate", args).out.trim()).toBe(drvPath);
     expect(existsSync(drvPath)).toBe(true);
+  });
+
+  it("is answered by the launcher where files are touched", () => {
+    const args = ["--eval", "-A", "drv.drvPath"];
+    const first = run("nix-instantiate", args);
+    expect(recallSoon("nix-instantiate", args)?.out).toBe(first.out);
+    write("part.nix", '"one"');
+    writeFileSync(join(root, "project/default.nix"), readFileSync(join(root, "project/default.nix")));
+    expect(recall("nix-instantiate", args)?.out).toBe(first.out);
+    expect(recall("nix-instantiate", args)?.out).toBe(first.out);
+    chmodSync(join(root, "project/part.nix"), 0o755);
+    expect(recall("nix-instantiate", args)).toBeUndefined();
+    chmodSync(join(root, "project/part.nix"), 0o644);
+    expect(recall("nix-instantiate", args)?.out).toBe(first.out);
+    write("part.nix", '"two"');
+    expect(recall("nix-instantiate", args)).toBeUndefined();
+    rmSync(join(root, "project/part.nix"));
+    symlinkSync("default.nix", join(root, "project/part.nix"));
+    expect(recall("nix-instantiate", args)).toBeUndefined();
   });
 
   it("is answered again where a file is edited back", () => {

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "../../../core/index.ts";
 import { indexPath, readIndex } from "../../../env/cache/recordPaths.ts";
@@ -72,8 +72,8 @@ export function ask(directory: string, command: Command): Answer | undefined {
   )?.record;
   if (record !== undefined && existsSync(record)) {
     const launcher = join(packageRoot, "cli/devshell");
-    const script =
-      'devshell_self=$2; devshell_record=$1; command . "$1" 2>/dev/null && devshell_answer; exit 77';
+    const [touched = ""] = /^devshell_touched\(\) \{\n.*?^\}\n/ms.exec(readFileSync(launcher, "utf8")) ?? [];
+    const script = `${touched}devshell_self=$2; devshell_record=$1; command . "$1" 2>/dev/null && devshell_answer; exit 77`;
     const { status, stdout } = spawnSync("/bin/sh", ["-c", script, "sh", record, launcher], {
       encoding: "latin1",
     });

@@ -179,6 +179,8 @@ export class World {
         rmSync(path);
         renameSync(moved, path);
       } else {
+        // Left from a link that was removed.
+        rmSync(moved, { recursive: true, force: true });
         renameSync(path, moved);
         symlinkSync(`moved-${name}`, path);
       }
