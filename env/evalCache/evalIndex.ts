@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, unlinkSync } from "node:fs";
 import { dirname } from "node:path";
 import { formatIndex, indexPath, readIndex, type IndexEntry } from "../cache/recordPaths.ts";
 import type { EvalKey } from "./evalKey.ts";
@@ -32,7 +32,15 @@ export function putFirst(cache: string, key: EvalKey, base: string): void {
 }
 
 export function removeRecord(base: string): void {
-  for (const extension of ["sh", "sums", "json", "used"]) rmSync(`${base}.${extension}`, { force: true });
+  for (const extension of ["sh", "sums", "json", "used"]) remove(`${base}.${extension}`);
+}
+
+function remove(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // another process was first, or it never was
+  }
 }
 
 function isOurs(cache: string, { record }: IndexEntry): boolean {

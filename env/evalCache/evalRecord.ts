@@ -9,7 +9,7 @@ import { evalCacheDirectory, type EvalKey } from "./evalKey.ts";
 import { pruneEvalRecords } from "./pruneEvalRecords.ts";
 import { renderEvalCheck, renderEvalSums } from "./renderEvalCheck.ts";
 import type { EvalRecord } from "./types.ts";
-import { writeDurably } from "./writeDurably.ts";
+import { writeDurably, writeWhole } from "./writeDurably.ts";
 
 interface RecordJson extends EvalRecord {
   readonly version: 1;
@@ -134,11 +134,11 @@ function writeForms(base: string, key: EvalKey, record: EvalRecord, verified: Ve
     messages,
   };
   const text = JSON.stringify(json);
-  writeDurably(`${base}.json`, Buffer.from(`${checksum(text)}\n${text}`));
+  writeWhole(`${base}.json`, Buffer.from(`${checksum(text)}\n${text}`));
   const check = shellForm(record, verified);
   const sums = check === ONLY_NODE ? undefined : renderEvalSums({ ...record, inputs });
   // Beside an older check, too, they say what was read: contents that give this answer.
-  if (sums !== undefined) writeDurably(`${base}.sums`, Buffer.from(sums, "latin1"));
+  if (sums !== undefined) writeWhole(`${base}.sums`, Buffer.from(sums, "latin1"));
   writeDurably(`${base}.sh`, Buffer.from(check, "latin1"));
 }
 

@@ -101,7 +101,7 @@ function variableConditions(inputs: readonly TrackedInput[]): string[] {
 
 function statConditions(inputs: readonly TrackedInput[]): string[] {
   const statted = inputs.filter((input) => "stat" in input);
-  const conditions: string[] = [];
+  const conditions: string[] = [`devshell_total=${2 * statted.length}`];
   for (let at = 0; at < statted.length; at += STAT_BATCH) {
     const batch = statted.slice(at, at + STAT_BATCH);
     const words = batch.map(({ path }) => quoteSh(path)).join(" \\\n");
