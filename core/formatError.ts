@@ -52,7 +52,9 @@ function chomp(text: string): string {
   return text.slice(0, end);
 }
 
+/** An empty text stays one, as in Nix: it has no first line. */
 function indent(first: string, rest: string, text: string): string {
+  if (text === "") return "";
   return text
     .split("\n")
     .map((line, i) => chomp(`${i === 0 ? first : rest}${line}`))
@@ -118,7 +120,7 @@ function nameOfOrigin(pos: SourcePos): string {
 }
 
 /** Longest excerpt of a line. */
-const MAX_LINE = 400;
+const MAX_LINE = 10_000;
 
 /** Source text may hold anything: what a terminal would obey is shown as a symbol. */
 function withoutControls(text: string): string {
@@ -144,7 +146,7 @@ export function formatPlace(pos: SourcePos): string {
 /** The source lines around a position, each after a line feed; "" where the text is unknown. */
 function excerptOf(pos: SourcePos, paint: Paint, showLine: ShowLine): string {
   const text = sourceText(pos);
-  if (text === undefined) return "";
+  if (text === undefined || text === "") return "";
   const lines = text.split(/\r\n|\n|\r/);
   let excerpt = "";
   const shownLine = lines[pos.line - 1];
