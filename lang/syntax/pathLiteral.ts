@@ -1,4 +1,4 @@
-import { evalError, type EvalError } from "../value/error.ts";
+import { evalError } from "../value/error.ts";
 import type { Pos } from "../value/position.ts";
 import type { ConcatPart, Expr } from "./ast.ts";
 import { HOME_PATH } from "./token.ts";
@@ -9,8 +9,18 @@ export function readPathLiteral(reader: TokenReader, pos: Pos): Expr {
   const first = pathExpr(reader, pos);
   const isAfterSlash = reader.value.endsWith("/");
   if (isAfterSlash || isInterpolationNext(reader)) return interpolatedPath(reader, first, isAfterSlash, pos);
-  reader.next();
+  nextAfterPath(reader, pos);
   return first;
+}
+
+/**
+ * Moves on from a path. Nix's lexer steps back by a token to end one, at the end of the text too: what says that the
+ * text ends there has the place of the path's last token.
+ */
+function nextAfterPath(reader: TokenReader, lastPos: Pos): void {
+  const isLast = reader.at === reader.text.length;
+  reader.next();
+  if (isLast) reader.start = lastPos - reader.base;
 }
 
 function pathExpr({ kind, value, options }: TokenReader, pos: Pos): Expr {
@@ -45,10 +55,12 @@ function interpolatedPath(reader: TokenReader, first: Expr, afterSlash: boolean,
   const parts: ConcatPart[] = [{ pos, expr: first }];
   let isAfterSlash = afterSlash;
   let hasInterpolation = false;
+  let lastPos = pos;
   for (;;) {
     const partPos = reader.base + reader.at;
     if (isInterpolationNext(reader)) {
       parts.push({ pos: partPos, expr: reader.interpolation() });
+      lastPos = reader.pos;
       isAfterSlash = false;
       hasInterpolation = true;
       continue;
@@ -60,13 +72,13 @@ function interpolatedPath(reader: TokenReader, first: Expr, afterSlash: boolean,
     if (parts.length === 2 && !hasInterpolation)
       throw evalError("parse", "syntax error, unexpected string, expecting '${'", partPos);
     parts.push({ pos: partPos, expr: { kind: "string", text: part } });
+    lastPos = partPos;
   }
-  if (isAfterSlash) throw pathError(reader, "path has a trailing slash");
-  if (!hasInterpolation) throw pathError(reader, "syntax error, unexpected end of path, expecting '${'");
-  reader.next();
+  const isLast = reader.at === reader.text.length;
+  if (isAfterSlash)
+    throw evalError("parse", "path has a trailing slash", isLast ? lastPos : reader.base + reader.at);
+  if (!hasInterpolation)
+    throw evalError("parse", "syntax error, unexpected end of path, expecting '${'", isLast ? pos : lastPos);
+  nextAfterPath(reader, lastPos);
   return { kind: "concat", parts, isString: false, pos };
-}
-
-function pathError({ base, at }: TokenReader, message: string): EvalError {
-  return evalError("parse", message, base + at);
 }

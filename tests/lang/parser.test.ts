@@ -93,8 +93,19 @@ describe("parse: literals", () => {
 
   it("refuses what does not fit", () => {
     expect(problem("9223372036854775808")).toBe("invalid integer '9223372036854775808' @ 1:1");
-    expect(problem("./a/")).toBe("path has a trailing slash @ 1:5");
+    expect(problem("./a/ 1")).toBe("path has a trailing slash @ 1:5");
     expect(problem('"\0"')).toContain("null bytes");
+  });
+
+  it("says of a path at the end of the text what Nix's lexer says, which steps back to end it", () => {
+    expect(problem("./a/")).toBe("path has a trailing slash @ 1:1");
+    expect(problem("./a//")).toBe("path has a trailing slash @ 1:5");
+    expect(problem("/x//y")).toBe("syntax error, unexpected end of path, expecting '${' @ 1:1");
+    expect(problem("/x//y ")).toBe("syntax error, unexpected end of path, expecting '${' @ 1:4");
+    expect(problem("[ ../b")).toContain("unexpected end of file @ 1:3");
+    expect(problem("[ ./${a}b")).toContain("unexpected end of file @ 1:9");
+    expect(problem("[ ./${a}")).toContain("unexpected end of file @ 1:8");
+    expect(problem("[ ../b ")).toContain("unexpected end of file @ 1:8");
   });
 });
 
