@@ -6,9 +6,7 @@ import {
   type VarExpr,
   type WithPlace,
 } from "../syntax/index.ts";
-import { evalError } from "../value/error.ts";
-import { suggest } from "../value/suggest.ts";
-import { quoteAttrName } from "../value/literal.ts";
+import { undefinedVariable } from "./undefinedVariable.ts";
 
 /** One environment at run time: an array whose slot 0 is the surrounding one. */
 export interface Frame {
@@ -243,7 +241,7 @@ class Resolver {
       expr.placeGlobal(global);
       return;
     }
-    if (!isWithin) throw undefinedVariable(expr, scope, this.#globals);
+    if (!isWithin) throw undefinedHere(expr, scope, this.#globals);
     expr.placeInWiths((scope.withs ??= withsAround(scope)));
   }
 }
@@ -273,17 +271,10 @@ function withsAround(scope: Scope): WithPlace[] {
   return withs.slice();
 }
 
-function undefinedVariable(expr: VarExpr, scope: Scope, globals: Globals): Error {
+function undefinedHere(expr: VarExpr, scope: Scope, globals: Globals): Error {
   const visible = new Set<string>();
   for (let at: Scope | undefined = scope; at !== undefined; at = at.up)
     for (const name of at.names?.keys() ?? []) visible.add(name);
   for (const name of globals.indexOf.keys()) if (!name.startsWith("__")) visible.add(name);
-  // Nix says no more than the name; a near one helps, and goes into the hint so that the message stays Nix's.
-  const [near] = expr.name.length < 3 ? [] : suggest(expr.name, visible);
-  return evalError(
-    "undefinedVariable",
-    `undefined variable '${quoteAttrName(expr.name)}'`,
-    expr.pos,
-    near === undefined ? {} : { hint: `did you mean '${near}'?` },
-  );
+  return undefinedVariable(expr.name, expr.pos, visible);
 }

@@ -1,12 +1,11 @@
 import { FROM_WITH, GLOBAL, type VarExpr, type WithPlace } from "../syntax/index.ts";
-import { addFrame, evalError } from "../value/error.ts";
+import { addFrame } from "../value/error.ts";
 import { force, forceAttrs, runThunk, variableReaders } from "../value/force.ts";
 import type { Pos } from "../value/position.ts";
 import type { Layout } from "../value/shape.ts";
-import { suggest } from "../value/suggest.ts";
 import { AttrSet, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
 import type { Code, Compiler, Delay } from "./code.ts";
-import { quoteAttrName } from "../value/literal.ts";
+import { undefinedVariable } from "./undefinedVariable.ts";
 
 /** Reads a variable, forced; the forced value is written back, so that the thunk is met once. */
 export function compileVariable(expr: VarExpr, compiler: Compiler): Code {
@@ -225,9 +224,7 @@ function compileOneWithLookup(expr: VarExpr, site: WithPlace): Code {
 }
 
 function notFound({ name, pos }: VarExpr, places: readonly Place[], env: Env): unknown {
-  return evalError("undefinedVariable", `undefined variable '${quoteAttrName(name)}'`, pos, {
-    suggestions: suggest(name, namesOf(places, env)),
-  });
+  return undefinedVariable(name, pos, namesOf(places, env));
 }
 
 /** All that the sets of these `with`s have: they are forced by now. */

@@ -44,7 +44,7 @@ describe("error reports", () => {
     expect(reportOf("({ colour ? 1 }: 1) { color = 1; }")).toContain("Did you mean colour?");
     expect(reportOf("let value = 1; in vlaue")).toContain("hint: did you mean 'value'?");
     expect(reportOf("with { make = 1; }; with { gcc = 1; }; maek")).toMatch(
-      /error: undefined variable 'maek'\n(?:.*\n)+ {7}Did you mean make\?$/,
+      /error: undefined variable 'maek'\n(?:.*\n)+ {7}hint: did you mean 'make'\?$/,
     );
   });
 
