@@ -120,11 +120,11 @@ class LazySourcePos implements SourcePos {
   }
 }
 
-const NONE = bytesOfText("«none»");
+const NONE = bytesOfText("«none»:0");
 const STDIN = bytesOfText("«stdin»");
 const STRING = bytesOfText("«string»");
 
-/** `/file.nix:1:2`; a text given by the user is `«string»:1:2`. */
+/** `/file.nix:1:2`; a text given by the user is `«string»:1:2`; what stands nowhere is on line 0, as in Nix. */
 export function showPos(pos: Pos): string {
   const place = sourcePos(pos);
   if (place === undefined) return NONE;
