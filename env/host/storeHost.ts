@@ -535,12 +535,16 @@ function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && "code" in error && error.code === code;
 }
 
-/** Lines stand below the message's beginning, unless it begins with a line of its own. */
+/**
+ * Lines stand below the message's beginning, unless it begins with a line of its own. Of an empty message not even that
+ * it is one is said, as in Nix.
+ */
 function evaluationWarning(message: ByteString): ByteString {
   const prefix = "evaluation warning:";
-  if (message.startsWith("\n")) return prefix + message.trimEnd();
+  const text = message.trimEnd();
+  if (text === "" || text.startsWith("\n")) return text === "" ? "" : prefix + text;
   const margin = " ".repeat(prefix.length + 1);
-  const lines = message.trimEnd().split("\n");
+  const lines = text.split("\n");
   return lines.map((line, i) => ((i === 0 ? `${prefix} ` : margin) + line).trimEnd()).join("\n");
 }
 

@@ -58,7 +58,8 @@ describe("the evaluator's host", () => {
 
   it("tells the program's warnings from the evaluator's own, as Nix does", () => {
     evaluate('builtins.warn "old" 1');
-    expect(messages).toEqual(["warning: evaluation warning: old"]);
+    evaluate('builtins.warn "" 1');
+    expect(messages).toEqual(["warning: evaluation warning: old", "warning: "]);
   });
 
   it("records files, directories, links, types and what is absent", () => {

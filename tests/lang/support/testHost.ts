@@ -139,7 +139,8 @@ export class TestHost implements EvalHost {
   }
 
   warn(message: ByteString, isFromProgram = false): void {
-    this.messages.push(`${isFromProgram ? "evaluation warning" : "warning"}: ${message}`);
+    const prefix = isFromProgram ? "evaluation warning" : "warning";
+    this.messages.push(message === "" ? "" : `${prefix}: ${message}`);
   }
 }
 
