@@ -1,3 +1,5 @@
+import { isSameReport } from "./compareReports.ts";
+
 export type Difference =
   /** `--parse` prints something else, or only one side parses. */
   | "parse"
@@ -17,7 +19,7 @@ interface Both<T> {
 /**
  * How two answers to the same program differ; `undefined` where they are equal.
  *
- * Not counted: our hints; what the newer suite words otherwise than this Nix (`report` keeps it); blanks, which Nix
+ * Not counted: our hints; what the newer suite words otherwise than this Nix (see `isSameReport`); blanks, which Nix
  * rearranges as it prints to a terminal; and two that depend on what the same process read before: which of several
  * undefined variables or missing arguments is named.
  */
@@ -32,7 +34,8 @@ export function compareAnswers(
   if (ourMessage === undefined && itsMessage === undefined)
     return isSameText(here, peer) ? undefined : "value";
   if (ourMessage === undefined || itsMessage === undefined) return "outcome";
-  return isSameText(ourMessage, itsMessage) ? "report" : "message";
+  if (!isSameText(ourMessage, itsMessage)) return "message";
+  return isSameReport(here, peer, isSameText) ? undefined : "report";
 }
 
 function normal(printed: string): string {

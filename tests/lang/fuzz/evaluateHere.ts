@@ -19,7 +19,7 @@ export interface Answer {
 export function evaluateHere({ directory, programs }: Place): Answer[] {
   const host = new TestHost();
   host.variables.set("HOME", directory);
-  const evaluator = createEvaluator(host);
+  const evaluator = createEvaluator(host, { showTrace: true });
   return programs.map((text, index) => ({
     printed: printed(evaluator, host, directory, index),
     parsed: parsed(evaluator, directory, index, text),
@@ -38,7 +38,7 @@ function printed(evaluator: Evaluator, host: TestHost, directory: string, index:
   } catch (error) {
     if (!(error instanceof DevshellError))
       throw new Error(`crash in ${programFile(directory, index)}`, { cause: error });
-    answer = bytesOfText(formatError(error));
+    answer = bytesOfText(formatError(error, { showTrace: true }));
   }
   return [...host.messages, answer].join("\n").trimEnd();
 }

@@ -34,7 +34,7 @@ export async function evaluateByPeer(bin: string, place: Place): Promise<(string
     const output = await run(
       bin,
       "nix",
-      ["repl", "--quiet"],
+      ["repl", "--quiet", "--show-trace"],
       "2>&1",
       place.directory,
       `${lines.join("\n")}\n`,
