@@ -1,4 +1,4 @@
-import { Interrupted } from "./printError.ts";
+import { Interrupted } from "../core/index.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 

@@ -1,4 +1,4 @@
-import { DevshellError, bytesOfShown, formatError } from "../core/index.ts";
+import { DevshellError, Interrupted, bytesOfShown, formatError } from "../core/index.ts";
 import { systemFailure } from "./systemFailure.ts";
 import { UsageError } from "./usageError.ts";
 import { inUsersFiles } from "./userTrace.ts";
@@ -6,11 +6,6 @@ import { inUsersFiles } from "./userTrace.ts";
 /** What Nix leaves out of a report that goes to no terminal, although a program wrote it into its message. */
 // eslint-disable-next-line no-control-regex
 const COLOUR_CODES = /\x1b\[[0-?]*[ -/]*[@-~]/g;
-
-/** Ended by the user (Ctrl-C): not a failure to explain. */
-export class Interrupted extends Error {
-  override readonly name = "Interrupted";
-}
 
 /**
  * Prints a failure on standard error.

@@ -1,7 +1,7 @@
 import type { EnvironmentEvent } from "../env/index.ts";
 import type { RealiseEvent } from "../store/index.ts";
 import type { ParsedFlags } from "./flags.ts";
-import { Interrupted } from "./printError.ts";
+import { Interrupted } from "../core/index.ts";
 import { displayMode, openDisplay } from "./tui/index.ts";
 
 export interface Work {

@@ -22,6 +22,7 @@ export {
   type HashEncoding,
 } from "./hash.ts";
 export { importModule } from "./importModule.ts";
+export { Interrupted, checkInterrupt, listenForInterrupts } from "./interrupted.ts";
 export { NIX_VERSION } from "./nixVersion.ts";
 export { packageRoot } from "./packageRoot.ts";
 export { quoteForShell } from "./quoteForShell.ts";

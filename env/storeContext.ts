@@ -268,12 +268,15 @@ export class StoreContext implements Disposable {
     options: {
       readonly dryRun?: boolean | undefined;
       readonly mode?: "normal" | "check" | "repair" | undefined;
+      /** In the place of the context's own. */
+      readonly signal?: AbortSignal | undefined;
     } = {},
   ): Promise<RealiseReport> {
+    const { signal = this.signal } = options;
     await using _collector =
       this.store instanceof LocalStore && !this.store.isReadOnly && options.dryRun !== true
         ? collectWhenFull(this.store, {
-            signal: this.signal,
+            signal,
             onMessage: (line) => this.message("warning", line),
           })
         : undefined;
@@ -281,7 +284,7 @@ export class StoreContext implements Disposable {
       evalStore: this.#options.evalStore === undefined ? undefined : this.evalStore,
       builtinBuilders: debianBuilders,
       onEvent: (event) => this.emit(event),
-      signal: this.signal,
+      signal,
       dryRun: options.dryRun,
       mode: options.mode,
     });

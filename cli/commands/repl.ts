@@ -1,6 +1,7 @@
 import { bytesOfText } from "../../core/index.ts";
 import { autoArguments, createStoreContext, openEvaluation } from "../../env/index.ts";
 import type { Invocation } from "../invocation.ts";
+import { printNow } from "../repl/conversation.ts";
 import { ReplSession } from "../repl/replSession.ts";
 import { runRepl } from "../repl/runRepl.ts";
 import { requestOf, settingsOf } from "../request.ts";
@@ -23,7 +24,7 @@ export async function run({ words, flags }: Invocation): Promise<number> {
       return { evaluator, host, autoArguments: autoArguments(evaluator, request) };
     },
     directory,
-    print: (text) => process.stdout.write(text, "latin1"),
+    print: printNow,
     notice: (text) => process.stderr.write(text, "latin1"),
     given:
       expression === undefined
@@ -39,10 +40,9 @@ export async function run({ words, flags }: Invocation): Promise<number> {
           ],
     hasTrace: flags.has("showTrace"),
   });
+  if (process.stdin.isTTY) process.stderr.write("The Nix language, by devshell; :? lists commands\n");
   for (const file of files) session.load(file);
   session.loadGiven();
-  await runRepl(session, {
-    greeting: process.stdin.isTTY ? "The Nix language, by devshell; :? lists commands" : "",
-  });
+  await runRepl(session);
   return 0;
 }

@@ -1,11 +1,10 @@
 import { dirname, join } from "node:path";
-import { DevshellError } from "../../core/index.ts";
+import { DevshellError, Interrupted } from "../../core/index.ts";
 import { lastingScripts, probeHook, workingDirectory } from "../../env/index.ts";
 import type { BuildEnvironment, DevSpec, EnvironmentRequest, TrackedInput } from "../../env/index.ts";
 import type { Invocation } from "../invocation.ts";
 import { withoutInternals } from "../launcher.ts";
 import { openRequest, selectionFor, type OpenedEnvironment, type OpenObserver } from "../openEnvironment.ts";
-import { Interrupted } from "../printError.ts";
 import { requestOf } from "../request.ts";
 import { describeEnvironment, describeSpec, describeWatch } from "./describeEnvironment.ts";
 import type { DescribeRequest } from "./describeEnvironment.ts";

@@ -9,6 +9,7 @@ import { throwFailure, type StorePath } from "../../store/index.ts";
 import { printLog } from "../compat/buildLogs.ts";
 import { launcherPath, withoutInternals } from "../launcher.ts";
 import { showDocumentation } from "./documentation.ts";
+import { interruptSignal } from "./conversation.ts";
 import { editDefinition } from "./editDefinition.ts";
 import { REPL_HELP } from "./help.ts";
 import type { ReplSession } from "./replSession.ts";
@@ -30,7 +31,7 @@ const loadFlake: ReplCommand = (session, reference) => session.loadFlake(referen
 const reload: ReplCommand = (session) => session.reload();
 const print: ReplCommand = (session, text) => {
   const value = session.evaluator.force(session.evaluate(text));
-  if (isStringValue(value)) session.options.print(`${textOf(value)}\n\n`);
+  if (isStringValue(value)) session.options.print(`${textOf(value)}\n`);
   else session.print(value);
 };
 const help: ReplCommand = ({ options }) => options.print(REPL_HELP);
@@ -55,7 +56,7 @@ const COMMANDS: ReadonlyMap<string, ReplCommand> = new Map<string, ReplCommand>(
   ["e", editDefinition],
   ["edit", editDefinition],
   ["doc", showDocumentation],
-  ["t", (session, text) => session.options.print(`${showType(session.evaluate(text))}\n\n`)],
+  ["t", (session, text) => session.options.print(`${showType(session.evaluate(text))}\n`)],
   ["b", (session, text) => build(session, text)],
   ["bl", (session, text) => build(session, text, "repl-result-")],
   ["log", showLog],
@@ -68,14 +69,14 @@ function showLastLoaded({ lastLoaded, options }: ReplSession): void {
   if (lastLoaded === undefined) throw new DevshellError("REPL_NOTHING", "nothing has been loaded yet");
   // As they were written, as far as that is known: Nix shows them in the order in which it met the names.
   const names = lastLoaded.flatten().shape.names.map((name) => `${name}\n`);
-  options.print(`${names.join("")}\n`);
+  options.print(names.join(""));
 }
 
 function enableTrace(session: ReplSession, argument: string): void {
   if (argument !== "" && argument !== "true" && argument !== "false")
     throw new DevshellError("REPL_ARGUMENT", `unexpected argument '${argument}' to :te`);
   session.hasTrace = argument === "" ? !session.hasTrace : argument === "true";
-  session.options.print(`${session.hasTrace ? "" : "not "}showing error traces\n\n`);
+  session.options.print(`${session.hasTrace ? "" : "not "}showing error traces\n`);
 }
 
 /** @param link where the outputs are linked, without their names */
@@ -92,7 +93,7 @@ async function buildMeanwhile(
   link: string | undefined,
 ): Promise<void> {
   const targets = found.map(({ drvPath }) => ({ kind: "built", drvPath, outputs: "*" }) as const);
-  throwFailure(await session.options.context.tryRealise(targets));
+  throwFailure(await session.options.context.tryRealise(targets, { signal: interruptSignal() }));
   showOutputs(session, found, link);
 }
 

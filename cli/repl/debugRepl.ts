@@ -1,12 +1,10 @@
 import { NIX_VERSION, bytesOfText, formatError, formatPlace } from "../../core/index.ts";
 import type { StoreContext } from "../../env/index.ts";
 import type { DebugAnswer, DebugStop, DebugTrace } from "../../lang/index.ts";
-import { writeStandardOutput } from "../compat/output.ts";
 import { DEBUGGER_HELP } from "./help.ts";
-import { InputLines, type InputLine } from "./inputLines.ts";
+import { printNow, readLine } from "./conversation.ts";
 import { ReplSession, type ReplEvaluation } from "./replSession.ts";
-import { runInput, runInputNow, type ReplOutcome } from "./runInput.ts";
-import { PROMPT, PROMPT_MORE, isInputEchoed } from "./runRepl.ts";
+import { runInputNow, type ReplOutcome } from "./runInput.ts";
 
 /** What the debugger is opened in. */
 export interface DebuggedEvaluation {
@@ -24,7 +22,7 @@ export function askDebugger(stop: DebugStop, debugged: DebuggedEvaluation): Debu
     context,
     open: () => evaluation,
     directory,
-    print,
+    print: printNow,
     notice,
     names: stop.traces[0]?.variables(),
     isNix: true,
@@ -39,36 +37,10 @@ export function askDebugger(stop: DebugStop, debugged: DebuggedEvaluation): Debu
   return answer;
 }
 
-/** The repl itself, where a debugger is on: both read the same lines, so that neither takes the other's. */
-export async function runDebuggedRepl(session: ReplSession, isQuiet: boolean): Promise<void> {
-  greet(isQuiet);
-  let pending = "";
-  for (;;) {
-    const line = readLine(session, pending !== "");
-    if (line.kind === "end") {
-      if (pending !== "") await runShown(session, pending, true);
-      return;
-    }
-    const input = line.kind === "abandoned" ? "" : `${pending}${line.text}\n`;
-    const outcome = await runShown(session, input, false);
-    if (outcome === "quit") return;
-    pending = outcome === "more" ? input : "";
-  }
-}
-
-async function runShown(session: ReplSession, input: string, isLast: boolean): Promise<ReplOutcome> {
-  try {
-    return await runInput(session, input, isLast);
-  } catch (error) {
-    session.showError(error);
-    return "done";
-  }
-}
-
 let isGreeted = false;
 
 /** Once: each further stop goes on where the last one was. */
-function greet(isQuiet: boolean): void {
+export function greet(isQuiet: boolean): void {
   if (!isGreeted && !isQuiet) notice(`Nix ${NIX_VERSION} debugger\nType :? for help.\n`);
   isGreeted = true;
 }
@@ -99,13 +71,14 @@ class Conversation {
     for (;;) {
       const line = readLine(this.#session, pending !== "");
       if (line.kind === "end") {
-        print("\n");
+        printNow("\n");
         return "quit";
       }
       const input = line.kind === "abandoned" ? "" : `${pending}${line.text}\n`;
       const outcome = this.#take(input);
       if (outcome === "continue" || outcome === "step" || outcome === "quit") return outcome;
       pending = outcome === "more" ? input : "";
+      if (outcome === "done") printNow("\n");
     }
   }
 
@@ -120,26 +93,22 @@ class Conversation {
         return "step";
       case "bt":
       case "backtrace":
-        this.#stop.traces.forEach((trace, i) => print(`\n${i}: ${showTrace(trace)}`));
-        print("\n");
+        this.#stop.traces.forEach((trace, i) => printNow(`\n${i}: ${showTrace(trace)}`));
         return "done";
       case "env":
         this.#showVariables();
-        print("\n");
         return "done";
       case "st":
         this.#choose(argument.trim());
-        print("\n");
         return "done";
       default:
     }
     try {
       const outcome = runInputNow(this.#session, input);
-      if (name === "?" || name === "help") print(DEBUGGER_HELP);
+      if (name === "?" || name === "help") printNow(DEBUGGER_HELP);
       return outcome;
     } catch (error) {
       this.#session.showError(error);
-      print("\n");
       return "done";
     }
   }
@@ -149,7 +118,7 @@ class Conversation {
     if (/^[+-]?\d/.test(argument)) this.#index = Number.parseInt(argument, 10);
     const trace = this.#stop.traces[this.#index];
     if (trace === undefined) return;
-    print(`\n${this.#index}: ${showTrace(trace)}\n`);
+    printNow(`\n${this.#index}: ${showTrace(trace)}\n`);
     this.#showVariables();
     this.#session.setNames(trace.variables());
   }
@@ -157,9 +126,9 @@ class Conversation {
   #showVariables(): void {
     const levels = this.#stop.traces[this.#index]?.levels() ?? [];
     for (const [i, { names, withNames, isGlobal }] of levels.entries()) {
-      print(`Env level ${i}\n${isGlobal ? "" : "static: "}${listed(names)}\n`);
-      if (withNames !== undefined) print(`with: ${listed(withNames)}\n`);
-      print("\n");
+      printNow(`Env level ${i}\n${isGlobal ? "" : "static: "}${listed(names)}\n`);
+      if (withNames !== undefined) printNow(`with: ${listed(withNames)}\n`);
+      printNow("\n");
     }
   }
 }
@@ -172,21 +141,6 @@ function listed(names: readonly string[]): string {
 function showTrace({ message, place, isError }: DebugTrace): string {
   const line = `${isError ? "error: " : ""}${message}\n`;
   return place === undefined ? line : `${line}${bytesOfText(formatPlace(place))}\n`;
-}
-
-/** One for all stops: what was read ahead at one is for the next. */
-const lines = new InputLines();
-
-function readLine(session: ReplSession, isMore: boolean): InputLine {
-  const prompt = isMore ? PROMPT_MORE : PROMPT;
-  const line = lines.next(prompt, (text) => session.complete(text));
-  if (line.kind === "line" && isInputEchoed()) print(`${prompt}${bytesOfText(line.text)}\n`);
-  return line;
-}
-
-/** At once: what waits to be written would come after what is typed. */
-function print(bytes: string): void {
-  writeStandardOutput(Buffer.from(bytes, "latin1"));
 }
 
 function notice(bytes: string): void {

@@ -29,7 +29,7 @@ export function showDocumentation(session: ReplSession, expression: string): voi
   const text =
     evaluator.run(() => documentationOf(evaluator, value)) ?? attributeDocumentation(session, expression);
   if (text === undefined) throw new DevshellError("REPL_NO_DOC", "value does not have documentation");
-  session.options.print(`${text.trim()}\n\n`);
+  session.options.print(`${text.trim()}\n`);
 }
 
 function evaluated(session: ReplSession, expression: string): Value {

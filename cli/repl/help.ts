@@ -7,7 +7,6 @@ export const DEBUGGER_HELP = `
   :st <idx>        Look at another part
   :c, :continue    Go on to the end, a failure or builtins.break
   :s, :step        Go one step
-
 `;
 
 export const REPL_HELP = `The following commands are available:

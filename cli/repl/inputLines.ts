@@ -2,6 +2,7 @@ import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { isatty } from "node:tty";
 import { standardInput } from "../compat/output.ts";
+import { HISTORY_LINES, History } from "./history.ts";
 
 /** What came of asking for a line: one without its end, one given up by Ctrl-C, or nothing more. */
 export type InputLine =
@@ -22,11 +23,14 @@ const ENDING_KEY = /[\r\n\x03\x04]/;
 export class InputLines {
   readonly #chunks = standardInput();
   #bytes = "";
-  #history: string[] = [];
+  readonly isTerminal = isatty(0) && isatty(1);
+  readonly #kept = new History();
+  /** Newest first. */
+  #history: string[] = this.isTerminal ? this.#kept.read() : [];
 
   /** @param prompt shown at a terminal only */
   next(prompt: string, complete: Complete): InputLine {
-    return isatty(0) && isatty(1) ? this.#edit(prompt, complete) : this.#read();
+    return this.isTerminal ? this.#edit(prompt, complete) : this.#read();
   }
 
   #read(): InputLine {
@@ -42,7 +46,7 @@ export class InputLines {
   /** Node's line editor, handed the keys here: its own source of them would need the event loop. */
   #edit(prompt: string, complete: Complete): InputLine {
     const { stdout } = process;
-    // Raw only while the editor is open: what is evaluated between two lines is ended by Ctrl-C.
+    // Raw only while the editor is open: between two lines, Ctrl-C is a signal.
     const keys = Object.assign(new Readable({ read: () => undefined }), { setRawMode });
     const asked: { answer: InputLine | undefined } = { answer: undefined };
     using editor = createInterface({
@@ -51,9 +55,13 @@ export class InputLines {
       terminal: true,
       prompt,
       history: [...this.#history],
+      historySize: HISTORY_LINES,
       completer: (line: string) => cooked(() => complete(line)),
     });
-    editor.on("history", (history) => (this.#history = [...history]));
+    editor.on("history", (history) => {
+      this.#history = [...history];
+      if (history[0] !== undefined) this.#kept.add(history[0]);
+    });
     editor.on("line", (text) => (asked.answer = { kind: "line", text }));
     editor.on("close", () => (asked.answer ??= { kind: "end" }));
     editor.on("SIGINT", () => {
@@ -97,7 +105,7 @@ function setRawMode(isRaw: boolean): void {
   handle?.setBlocking?.(true);
 }
 
-/** Runs something with the terminal as programs expect it: Ctrl-C ends it. */
+/** Runs something with the terminal as programs expect it: Ctrl-C is a signal. */
 function cooked<T>(run: () => T): T {
   setRawMode(false);
   try {

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { DevshellError, bytesOfText, formatError, textOfBytes } from "../../core/index.ts";
+import { DevshellError, Interrupted, bytesOfText, formatError, textOfBytes } from "../../core/index.ts";
 import { derivationsOf, type FoundDerivation, type StoreContext } from "../../env/index.ts";
 import {
   AttrSet,
@@ -150,7 +150,9 @@ export class ReplSession {
   /** Tells what failed; the conversation goes on. */
   showError(error: unknown): void {
     const { isNix = false } = this.options;
-    if (isNix && error instanceof DevshellError)
+    // After the terminal's own `^C`.
+    if (error instanceof Interrupted) this.options.notice(`\nerror: ${error.message}\n`);
+    else if (isNix && error instanceof DevshellError)
       this.options.notice(
         bytesOfText(
           `${formatError(error, { showTrace: this.hasTrace, hasHint: !(error instanceof EvalError) })}\n`,
@@ -225,7 +227,8 @@ export class ReplSession {
   }
 
   print(value: Value, options: PrintOptions = DEEP): void {
-    this.options.print(`${printValue(value, { ...options, errors: "throwTopLevel" })}\n\n`);
+    const text = this.evaluator.run(() => printValue(value, { ...options, errors: "throwTopLevel" }));
+    this.options.print(`${text}\n`);
   }
 
   /** What a text defines; `undefined` where it is no definition, but an expression. */

@@ -151,7 +151,7 @@ function targetOf(toPath: ByteString, store: Store): StorePath | "" {
 
 async function realiseElements(
   elements: readonly ByteString[],
-  { store, evalStore }: TaskContext,
+  { store, evalStore, signal }: TaskContext,
 ): Promise<SyncTaskReply> {
   const targets = elements.map((element): DerivedPath => {
     if (element.startsWith("!")) return { kind: "built", ...parseBuiltTarget(store.storeDir, element) };
@@ -160,7 +160,7 @@ async function realiseElements(
       path: parseStorePath(store.storeDir, element.startsWith("=") ? element.slice(1) : element),
     };
   });
-  const report = await realise(store, targets, { builtinBuilders: debianBuilders, evalStore });
+  const report = await realise(store, targets, { builtinBuilders: debianBuilders, evalStore, signal });
   throwFailure(report);
   // Evaluation reads what it had built; we built it, so nobody need vouch for it.
   if (evalStore !== undefined)
@@ -170,6 +170,7 @@ async function realiseElements(
       paths: report.results.flatMap(({ outputs }) => [...outputs.values()]),
       isRecursive: true,
       checksSignatures: false,
+      signal,
     });
   const rewrites: [ByteString, ByteString][] = [];
   for (const { target, outputs } of report.results) {
@@ -195,7 +196,7 @@ async function realiseElements(
 
 type FetchTask = Extract<SyncTask, { kind: "fetch" }>;
 
-async function fetchPath(task: FetchTask, { store, settings }: TaskContext): Promise<SyncTaskReply> {
+async function fetchPath(task: FetchTask, { store, settings, signal }: TaskContext): Promise<SyncTaskReply> {
   const method = task.fetcher === "url" ? "flat" : "nar";
   const expected =
     task.sha256 === undefined || task.sha256 === "" ? undefined : parseHash(task.sha256, "sha256");
@@ -221,8 +222,10 @@ async function fetchPath(task: FetchTask, { store, settings }: TaskContext): Pro
         hash: "sha256",
         maxBytes: MAX_DOWNLOAD_BYTES,
         etag: known?.etag,
+        signal,
       });
     } catch (error) {
+      signal.throwIfAborted();
       if (known === undefined || task.fetcher !== "url" || !(error instanceof DevshellError)) throw error;
       process.stderr.write(`warning: ${error.message}; using cached version\n`);
       return fetched(store, known.storePath);

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { DevshellError, textOfBytes, type ByteString } from "../../core/index.ts";
+import { DevshellError, checkInterrupt, textOfBytes, type ByteString } from "../../core/index.ts";
 import { describeExit } from "../../store/index.ts";
 
 /** Of what is evaluated then. */
@@ -15,6 +15,7 @@ export function runProgram(program: ByteString, args: readonly ByteString[]): By
     stdio: ["inherit", "pipe", "inherit"],
     maxBuffer: MAX_OUTPUT_BYTES,
   });
+  checkInterrupt();
   const failed = (how: string): DevshellError =>
     new DevshellError("EVAL_EXEC", `program "${name}" ${how}`, { cause: error });
   if (error !== undefined && "code" in error && error.code === "ENOBUFS")

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { DevshellError, type ByteString } from "../../core/index.ts";
+import { DevshellError, checkInterrupt, type ByteString } from "../../core/index.ts";
 import type { FetchResult } from "../../lang/index.ts";
 
 /** What evaluation, which is synchronous, needs done while it waits. */
@@ -89,6 +89,8 @@ export function runSyncTask(request: SyncTaskRequest): Exclude<SyncTaskReply, { 
     maxBuffer: MAX_REPLY_BYTES,
     encoding: "utf8",
   });
+  // Ctrl-C at a terminal ends that process too.
+  checkInterrupt();
   if (result.error !== undefined) throw result.error;
   if (result.status !== 0 || result.stdout === "")
     throw new DevshellError(

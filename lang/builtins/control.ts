@@ -1,3 +1,4 @@
+import { checkInterrupt } from "../../core/index.ts";
 import { printValue } from "../print/index.ts";
 import {
   AttrSet,
@@ -94,6 +95,7 @@ export function controlBuiltins(runtime: Runtime): readonly Definition[] {
         try {
           return force(value);
         } catch (error) {
+          checkInterrupt();
           calls.depth = depth;
           const text = coerceToString(
             runtime,

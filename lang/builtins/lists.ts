@@ -66,6 +66,7 @@ export const LIST_BUILTINS: readonly Definition[] = [
   }),
   define2("elem", "x xs", "Whether a list holds an element equal to `x`.", (_, x, xs) => {
     const items = forceList(xs, NO_POS, "while evaluating the second argument passed to builtins.elem");
+    claimWords(items.length);
     for (let i = 0; i < items.length; i++) if (equalValues(x, items[i]!, NO_POS)) return true;
     return false;
   }),
@@ -120,6 +121,7 @@ export const LIST_BUILTINS: readonly Definition[] = [
       "while evaluating the third argument passed to builtins.foldlStrict",
     );
     if (items.length === 0) return force(nul);
+    claimWords(items.length);
     let result: Slot = nul;
     if (fn instanceof Lambda && fn.code.call2 !== undefined) {
       const { env } = fn;
@@ -134,6 +136,7 @@ export const LIST_BUILTINS: readonly Definition[] = [
   define2("any", "pred list", "Whether `pred` returns `true` for at least one element.", (_, pred, list) => {
     const fn = forceFunction(pred, NO_POS, "while evaluating the first argument passed to builtins.any");
     const items = forceList(list, NO_POS, "while evaluating the second argument passed to builtins.any");
+    claimWords(items.length);
     for (let i = 0; i < items.length; i++) {
       const verdict = call1(fn, items[i]!, NO_POS);
       if (verdict === true) return true;
@@ -149,6 +152,7 @@ export const LIST_BUILTINS: readonly Definition[] = [
   define2("all", "pred list", "Whether `pred` returns `true` for all elements.", (_, pred, list) => {
     const fn = forceFunction(pred, NO_POS, "while evaluating the first argument passed to builtins.all");
     const items = forceList(list, NO_POS, "while evaluating the second argument passed to builtins.all");
+    claimWords(items.length);
     for (let i = 0; i < items.length; i++) {
       const verdict = call1(fn, items[i]!, NO_POS);
       if (verdict === false) return false;
@@ -207,6 +211,7 @@ export const LIST_BUILTINS: readonly Definition[] = [
       NO_POS,
       "while evaluating the second argument passed to builtins.concatMap",
     );
+    claimWords(items.length);
     const pos = functionPos(fn);
     const joined = new JoinedLists();
     for (let i = 0; i < items.length; i++) {
@@ -233,6 +238,7 @@ export const LIST_BUILTINS: readonly Definition[] = [
         NO_POS,
         "while evaluating the first argument passed to builtins.sort",
       );
+      claimWords(items.length);
       const values = items.map((item) => force(item));
       if (fn instanceof PrimOp && fn.name === "lessThan") return sortNaturally(values);
       return sortByLess(values, (a, b) => {
@@ -262,6 +268,7 @@ export const LIST_BUILTINS: readonly Definition[] = [
         NO_POS,
         "while evaluating the second argument passed to builtins.partition",
       );
+      claimWords(items.length);
       const right: Slot[] = [];
       const wrong: Slot[] = [];
       for (let i = 0; i < items.length; i++) {
@@ -279,6 +286,7 @@ export const LIST_BUILTINS: readonly Definition[] = [
   define2("groupBy", "f list", "Groups elements by the string that `f` returns for them.", (_, f, list) => {
     const fn = forceFunction(f, NO_POS, "while evaluating the first argument passed to builtins.groupBy");
     const items = forceList(list, NO_POS, "while evaluating the second argument passed to builtins.groupBy");
+    claimWords(items.length);
     const groups = new Map<string, Slot[]>();
     for (let i = 0; i < items.length; i++) {
       const name = forceStringNoContext(

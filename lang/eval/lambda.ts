@@ -1,5 +1,5 @@
 import type { Expr, LambdaExpr } from "../syntax/index.ts";
-import { calls, checkDepth, enterCall } from "../value/callDepth.ts";
+import { NO_LIMIT, calls, checkDepth, enterCall } from "../value/callDepth.ts";
 import { addFrame, evalError, type EvalErrorOptions } from "../value/error.ts";
 import { forceAttrs } from "../value/force.ts";
 import { NO_POS, type Pos } from "../value/position.ts";
@@ -39,7 +39,7 @@ function compileCurried(expr: LambdaExpr, compiler: Compiler): LambdaCode {
   const chain = curried(expr, compiler);
   const arity = chain.length;
   const body = compiler.lazy(chain[arity - 1]!.body);
-  const limit = compiler.maxCallDepth ?? Infinity;
+  const limit = compiler.maxCallDepth ?? NO_LIMIT;
   const size = expr.frameSize;
   if (arity === 1) return lambdaCode(expr, compiler, callOfOne(body, size, limit), undefined, body);
   const codes = new HeldCodes(expr, arity, body, compiler);
@@ -201,7 +201,7 @@ function appendedBy(
 ): LambdaCode["appended"] {
   const code = compileAppended(body, list, compiler);
   if (code === undefined) return undefined;
-  const limit = compiler.maxCallDepth ?? Infinity;
+  const limit = compiler.maxCallDepth ?? NO_LIMIT;
   return (env, first, second) => {
     const frame = newFrame(env);
     frame[1] = first;
@@ -226,7 +226,7 @@ function heldArguments(
   body: LazyCode,
   compiler: Compiler,
 ): LambdaCode {
-  const limit = compiler.maxCallDepth ?? Infinity;
+  const limit = compiler.maxCallDepth ?? NO_LIMIT;
   const run = (frame: Env, isLast: boolean, held: number, pos: Pos): Value => {
     if (!isLast) {
       checkDepth(limit, pos);
@@ -341,7 +341,7 @@ class ClosureCode implements LambdaCode {
 
 /** Adds frames for calls, which only some runs want. */
 function traceCall(call: LambdaCode["call1"], expr: LambdaExpr, compiler: Compiler): LambdaCode["call1"] {
-  const limit = compiler.maxCallDepth ?? Infinity;
+  const limit = compiler.maxCallDepth ?? NO_LIMIT;
   return (env, argument, pos) => {
     // Past the limit there is no call yet, and no frame.
     checkDepth(limit, pos);
@@ -395,7 +395,7 @@ function compileFormals(expr: LambdaExpr, compiler: Compiler): LambdaCode {
   let layout: Layout | undefined;
   let indexes: number[] = [];
   let isComplete = false;
-  const limit = compiler.maxCallDepth ?? Infinity;
+  const limit = compiler.maxCallDepth ?? NO_LIMIT;
   const call1 = (env: Env, argument: Slot, pos: Pos): Value => {
     enterCall(limit, pos);
     let set: AttrSet;

@@ -13,13 +13,13 @@ import {
 import { tryAdd, tryDivide, tryMultiply, trySubtract } from "../value/arithmetic.ts";
 import { updateAttrs } from "../value/attrs.ts";
 import { apply1, apply2, apply3 } from "../value/call.ts";
-import { calls, enterCall } from "../value/callDepth.ts";
+import { NO_LIMIT, calls, enterCall, tooDeep } from "../value/callDepth.ts";
 import { traced } from "../value/callTrace.ts";
 import { claimWords } from "../value/heap.ts";
 import { equalValues } from "../value/compare.ts";
 import { addFrame, evalError } from "../value/error.ts";
 import { forceAttrs, forceBool, forceList } from "../value/force.ts";
-import type { Pos } from "../value/position.ts";
+import { NO_POS, type Pos } from "../value/position.ts";
 import type { Runtime } from "../value/runtime.ts";
 import {
   AttrSet,
@@ -134,7 +134,7 @@ function compileEqual(
   const right = compiler.compile(expr.right);
   const leftPos = posOfExpr(expr.left);
   const rightPos = posOfExpr(expr.right);
-  const limit = compiler.maxCallDepth ?? Infinity;
+  const limit = compiler.maxCallDepth ?? NO_LIMIT;
   return (env) => {
     let a: Value;
     let b: Value;
@@ -149,7 +149,7 @@ function compileEqual(
       throw addFrame(error, `in the right operand of '${operator}'`, rightPos);
     }
     // Where calls are limited, comparing counts as one, as in Nix: it is what most endless recursions end in.
-    if (calls.depth > limit) throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded");
+    if (calls.depth > limit) throw tooDeep(NO_POS);
     if (typeof a === "string" && typeof b === "string") return a === b;
     if (typeof a === "number" && typeof b === "number") return a === b;
     return equalOperands(a, b, pos);
@@ -573,7 +573,7 @@ const COERCING: ReadonlySet<string> = new Set(["stringLength", "toString"]);
 
 /** A call of a builtin known when compiling, with all its arguments: straight to its implementation. */
 function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, compiler: Compiler): Code {
-  const limit = compiler.maxCallDepth ?? Infinity;
+  const limit = compiler.maxCallDepth ?? NO_LIMIT;
   if (builtin.arity === 1) {
     const run = builtin.run as PrimOp1;
     if (STRICT.has(builtin.name)) {

@@ -1,3 +1,4 @@
+import { checkInterrupt } from "../../core/index.ts";
 import {
   posOfExpr,
   printExpr,
@@ -93,7 +94,8 @@ function compileSelectComputed(expr: SelectExpr, compiler: Compiler): Code {
       const key = set instanceof AttrSet ? name(env) : undefined;
       if (typeof key === "string") slot = (set as AttrSet).get(key);
     } catch {
-      // What failed fails again, with its frames.
+      // What failed fails again, with its frames; what was interrupted must not begin again.
+      checkInterrupt();
       calls.depth = depth;
     }
     if (slot === undefined) return general(env);

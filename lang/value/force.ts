@@ -1,5 +1,5 @@
 import { blackhole, isUnderEvaluation } from "./blackhole.ts";
-import { calls, enterLevel, tooDeep } from "./callDepth.ts";
+import { NO_LIMIT, calls, enterLevel, tooDeep } from "./callDepth.ts";
 import { debugging } from "./debugging.ts";
 import { addFrame, evalError, EvalError } from "./error.ts";
 import { claimWords } from "./heap.ts";
@@ -241,7 +241,7 @@ export function getAttr(set: AttrSet, name: string, context: string): Slot {
 
 /** Forces everything inside a value, each part once. */
 export function forceDeep(slot: Slot): Value {
-  if (calls.limit === Infinity && debugging.control === undefined) visitDeep(force(slot), new Set());
+  if (calls.limit === NO_LIMIT && debugging.control === undefined) visitDeep(force(slot), new Set());
   else visitLimited(slot, undefined, 0, new Set());
   return force(slot);
 }

@@ -90,7 +90,7 @@ describe("nix eval --debugger", () => {
       "--impure",
     );
     expect(out).toMatch(
-      /^5\n\n\nThis derivation produced the following outputs:\n  out -> \S+-made\n\n\na set\n\n\{ a = 1; \}/,
+      /^\n5\n\n\nThis derivation produced the following outputs:\n  out -> \S+-made\n\n\n\na set\n\n\{ a = 1; \}/,
     );
     expect(out).toContain(":bt, :backtrace");
     expect(out.endsWith("\n7\n")).toBe(true);
@@ -113,7 +113,7 @@ describe("nix eval --debugger", () => {
       input: "x = 4\n(y: break y) x\ny * 10\n:c\nx\n:q\nx + 100\n",
       cwd: "empty",
     });
-    expect(repl.out).toBe("40\n\n4\n\n4\n\n");
+    expect(repl.out).toBe("\n40\n\n4\n\n4\n\n");
     expect(repl.err).toBe(`${GREETING}info: breakpoint reached\n\n`);
   });
 
@@ -149,7 +149,7 @@ describe("the debugger at a terminal", () => {
     screen.type("3\r");
     await screen.waitFor(/^53$/m);
     screen.type("(1 +\rgone\x031 + 1\r");
-    await screen.waitFor(/^nix-repl> \(1 \+\n {8}> gone\nnix-repl> 1 \+ 1\n2$/m);
+    await screen.waitFor(/^nix-repl> \(1 \+\n {8}> gone\n\nnix-repl> 1 \+ 1\n2$/m);
     screen.type("al\t");
     await screen.waitFor(/^nix-repl> alpha$/m);
     screen.type(" + 7\r");
@@ -158,18 +158,42 @@ describe("the debugger at a terminal", () => {
     await screen.waitFor(/^21\nstatus=0\nsame$/m);
   });
 
-  it("leaves the terminal as it was when it is left, killed, or interrupted in an evaluation", async () => {
+  it("interrupts an evaluation on Ctrl-C, and what it was within goes on", async () => {
+    await using screen = await stopped("interrupted");
+    const fibonacci = "let f = n: if n < 2 then n else f (n - 1) + f (n - 2); in f (alpha * 5)";
+    screen.type(`slow = builtins.trace "begun" (${fibonacci})\rslow\r`);
+    await screen.waitFor(/^trace: begun$/m);
+    screen.type("\x03");
+    await screen.waitFor(/^trace: begun\n\^C\nerror: interrupted by the user\n\nnix-repl>$/m);
+    // It is evaluated anew, and not found to be under evaluation.
+    screen.type("[ slow ]\r");
+    await screen.waitFor(/^nix-repl> \[ slow \]\ntrace: begun$/m);
+    screen.type("\x03");
+    await screen.waitFor(/^trace: begun\n\^C\nerror: interrupted by the user\n\nnix-repl>$/m);
+    screen.type(":c\r");
+    await screen.waitFor(/^21\nstatus=0\nsame$/m);
+  });
+
+  it("interrupts the evaluation that it is within, where this goes on", async () => {
+    writeFileSync(
+      join(root, "stopped.nix"),
+      'let f = n: if n < 2 then n else f (n - 1) + f (n - 2); in builtins.seq (break 1) (builtins.trace "on" (f 100))',
+    );
+    const script = "trap : INT; ./bin/nix eval --file ./stopped.nix --debugger; echo status=$?";
+    await using screen = new Screen("/bin/sh", ["-c", script], { cwd: root, env: commands.environment() });
+    await screen.waitFor("nix-repl>");
+    screen.type(":c\r");
+    await screen.waitFor(/^trace: on$/m);
+    screen.type("\x03");
+    await screen.waitFor(/^\^Cdevshell: interrupted\nstatus=130$/m);
+  });
+
+  it("leaves the terminal as it was when it is left or killed", async () => {
     await using left = await stopped("left");
     await using killed = await stopped("killed");
-    await using interrupted = await stopped("interrupted");
-    const sum = "builtins.foldl' (a: b: builtins.foldl' (c: d: c + d) 0 xs) 0 xs";
-    interrupted.type(`let xs = builtins.genList (x: x) 100000; in builtins.trace "begun" (${sum})\r`);
     left.type("\x04");
     process.kill(Number(readFileSync(join(root, "killed"), "utf8")), "SIGTERM");
     await left.waitFor(/status=1\nsame$/);
     await killed.waitFor(/status=143\nsame$/);
-    await interrupted.waitFor(/^trace: begun$/m);
-    interrupted.type("\x03");
-    await interrupted.waitFor(/status=130\nsame$/);
   });
 });

@@ -1,10 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { ReplSession } from "../../cli/repl/replSession.ts";
 import { runInput } from "../../cli/repl/runInput.ts";
 import { autoArguments, createStoreContext, openEvaluation } from "../../env/index.ts";
+import { Screen } from "../shell/screen.ts";
 import { DEVSHELL, TestCommands, type CommandResult } from "./testCommands.ts";
 
 let commands: TestCommands;
@@ -19,9 +20,10 @@ beforeAll(() => {
 
 afterAll(() => commands[Symbol.dispose]());
 
-/** What a conversation prints. */
+/** What a conversation prints; after each input, and at the end, comes an empty line, which is left out. */
 function repl(input: string, ...args: string[]): CommandResult {
-  return commands.run("nix", ["repl", ...args], { input });
+  const result = commands.run("nix", ["repl", ...args], { input });
+  return { ...result, out: `${result.out.replaceAll(/\n{2,}/g, "\n\n").trim()}\n\n` };
 }
 
 describe("nix repl", () => {
@@ -150,7 +152,7 @@ describe("devshell repl", () => {
       input: "a\n",
       encoding: "utf8",
     });
-    expect([given.stdout, given.stderr]).toEqual(["1\n\n", "Added 1 variables.\na\n"]);
+    expect([given.stdout, given.stderr]).toEqual(["1\n\n\n", "Added 1 variables.\na\n"]);
   });
 });
 
@@ -174,5 +176,52 @@ describe("completion", () => {
     expect(session.complete("builtins.fetchT")[0]).toContain("builtins.fetchTarball");
     expect(session.complete("toS")).toEqual([["toString"], "toS"]);
     expect(session.complete("gone.x")).toEqual([[], "gone.x"]);
+  });
+});
+
+describe("nix repl at a terminal", () => {
+  function open(): Screen {
+    return new Screen("./bin/nix", ["repl"], { cwd: root, env: commands.environment() });
+  }
+
+  it("gives up a line, what it evaluates and what it builds on Ctrl-C", async () => {
+    const sleeping = (name: string): string =>
+      `derivation { name = "${name}"; system = builtins.currentSystem; builder = "/bin/sh"; PATH = "/usr/bin:/bin"; args = [ "-c" "echo > ${root}/$name; exec sleep 1000" ]; }`;
+    const begun = (name: string): Promise<void> =>
+      vi.waitFor(() => expect(existsSync(join(root, name))).toBe(true), { timeout: 15_000 });
+    await using screen = open();
+    await screen.waitFor(/^nix-repl>$/m);
+    screen.type("gone\x03");
+    await screen.waitFor(/^nix-repl> gone\n\nnix-repl>$/m);
+    const interrupted = /\^C\nerror: interrupted by the user\n\nnix-repl>$/;
+    const endless = "startSet = [ { key = 0; } ]; operator = x: [ { key = x.key + 1; } ];";
+    screen.type(`builtins.trace "begins" (builtins.genericClosure { ${endless} })\r`);
+    await screen.waitFor(/^trace: begins$/m);
+    screen.type("\x03");
+    await screen.waitFor(interrupted);
+    screen.type(`import (${sleeping("imported")})\r`);
+    await begun("imported");
+    screen.type("\x03");
+    await screen.waitFor(interrupted);
+    screen.type(`:b ${sleeping("built")}\r`);
+    await begun("built");
+    screen.type("\x03");
+    await screen.waitFor(interrupted);
+    screen.type("6 * 7\r");
+    await screen.waitFor(/^42\n\nnix-repl>$/m);
+  });
+
+  it("keeps what was typed for the next conversation", async () => {
+    {
+      await using screen = open();
+      await screen.waitFor(/^nix-repl>$/m);
+      screen.type('"kept"\r:q\r');
+      expect(await screen.exited).toBe(0);
+    }
+    expect(readFileSync(join(root, ".local/share/nix/repl-history"), "utf8")).toMatch(/^"kept"\n:q\n$/m);
+    await using screen = open();
+    await screen.waitFor(/^nix-repl>$/m);
+    screen.type("\x1b[A\x1b[A\r");
+    await screen.waitFor(/^nix-repl> "kept"\n"kept"$/m);
   });
 });

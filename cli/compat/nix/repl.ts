@@ -1,12 +1,13 @@
 import { DevshellError, NIX_VERSION } from "../../../core/index.ts";
 import { workingDirectory } from "../../../env/index.ts";
 import { EMPTY_SET, EvalError, type Value } from "../../../lang/index.ts";
+import { printNow } from "../../repl/conversation.ts";
+import { greet } from "../../repl/debugRepl.ts";
 import { ReplSession } from "../../repl/replSession.ts";
 import { runRepl } from "../../repl/runRepl.ts";
 import { parseCommandLine } from "../commandLine.ts";
 import { openContext } from "../context.ts";
 import { openCompatEvaluation, type CompatEvaluation } from "../evaluate.ts";
-import { printBytes } from "../output.ts";
 import { openFlakeOutputs, referenceOf, type FlakeOutputs } from "./flakeOutputs.ts";
 import { newInstallableFlags, takeInstallableFlag } from "./installables.ts";
 
@@ -30,7 +31,7 @@ export async function repl(argv: readonly string[]): Promise<number> {
     context,
     open: () => (evaluation = openCompatEvaluation(context, flags)),
     directory: workingDirectory(),
-    print: printBytes,
+    print: printNow,
     notice: (text) => process.stderr.write(text, "latin1"),
     openFlake: (reference) => open(reference).flake,
     given:
@@ -45,17 +46,12 @@ export async function repl(argv: readonly string[]): Promise<number> {
     isNix: true,
     hasTrace: context.settings.config.raw.get("show-trace") === "true",
   });
+  const isQuiet = flags.verbosity < 0;
+  if (flags.hasDebugger) greet(isQuiet);
+  else if (!isQuiet) process.stderr.write(`Nix ${NIX_VERSION}\nType :? for help.\n`);
   if (file !== undefined) session.load(file);
   session.loadGiven();
-  if (flags.hasDebugger) {
-    // What was read ahead by one reader would be lost to the other.
-    const { runDebuggedRepl } = await import("../../repl/debugRepl.ts");
-    await runDebuggedRepl(session, flags.verbosity < 0);
-    return 0;
-  }
-  await runRepl(session, {
-    greeting: flags.verbosity < 0 ? "" : `Nix ${NIX_VERSION}\nType :? for help.`,
-  });
+  await runRepl(session);
   return 0;
 }
 
