@@ -12,6 +12,7 @@ import {
   PrimOp,
   Thunk,
   calls,
+  checkLevels,
   describeFunction,
   evalError,
   force,
@@ -49,9 +50,6 @@ export interface PrintOptions {
   readonly context?: Set<ContextElement>;
 }
 
-/** What a printer counts down from a given depth; deeper values are an error instead of a full stack. */
-const MAX_PRINT_DEPTH = 10_000;
-
 /**
  * A value as the language writes it, in bytes (`«` and `»` are UTF-8): `nix eval`, `nix repl`, `builtins.trace` and
  * `nix-instantiate --eval` (there with `--strict`: `force`).
@@ -80,8 +78,7 @@ class Printer {
   }
 
   #print(slot: Slot, depth: number): ByteString {
-    if (depth > Math.min(MAX_PRINT_DEPTH, calls.limit))
-      throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded");
+    checkLevels(depth, NO_POS);
     const callDepth = calls.depth;
     try {
       const value = this.#options.force === true ? force(slot) : peek(slot);
@@ -228,7 +225,7 @@ export function printAmbiguous(slot: Slot, context?: Set<ContextElement>, isTrac
     return false;
   };
   const print = (item: Slot, depth: number): ByteString => {
-    if (depth > MAX_PRINT_DEPTH) throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded");
+    checkLevels(depth, NO_POS);
     const value = peek(item);
     if (value === undefined)
       return isUnderEvaluation(item) ? special("«potential infinite recursion»") : "<CODE>";

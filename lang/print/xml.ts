@@ -9,7 +9,6 @@ import {
   PathValue,
   calls,
   enterLevel,
-  evalError,
   force,
   isDerivation,
   isInteger,
@@ -31,9 +30,6 @@ export interface XmlOptions {
   /** Say where attributes and functions were written. */
   readonly hasLocations: boolean;
 }
-
-/** The indentation alone of a deeper document would be more than fits in memory. */
-const MAX_DEPTH = 10_000;
 
 /** A value as Nix's XML document. @param context gets the contexts of all strings */
 export function printXml(slot: Slot, context: Set<ContextElement>, options: XmlOptions): ByteString {
@@ -75,7 +71,6 @@ class XmlPrinter {
   }
 
   #open(): void {
-    if (this.#depth > MAX_DEPTH) throw evalError("stackOverflow", "stack overflow; max-call-depth exceeded");
     this.#depth++;
     this.#to.text(">\n");
   }

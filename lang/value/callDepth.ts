@@ -48,6 +48,14 @@ export function checkDepth(limit: number, pos: Pos): void {
   if (calls.depth > limit) throw tooDeep(pos);
 }
 
+/** Levels of data that holds data where calls are not limited: what has no end is to be told soon. */
+const MAX_LEVELS = 100_000;
+
+/** Levels of what is printed or stood for are no calls, yet may be as many, as in Nix. */
+export function checkLevels(levels: number, pos: Pos): void {
+  if (levels > (calls.limit === Infinity ? MAX_LEVELS : calls.limit)) throw tooDeep(pos);
+}
+
 /** @param pos of a call; one that a builtin makes is told by the builtin's own */
 export function tooDeep(pos: Pos): EvalError {
   checkInterrupt();

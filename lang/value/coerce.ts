@@ -2,7 +2,7 @@ import type { ByteString } from "../../core/index.ts";
 import type { ContextElement } from "../host.ts";
 import { formatFixed } from "../print/floats.ts";
 import { call1 } from "./call.ts";
-import { calls, enterLevel, tooDeep } from "./callDepth.ts";
+import { calls, checkLevels, enterLevel } from "./callDepth.ts";
 import { describeValue, showType } from "./describe.ts";
 import { addFrame, evalError } from "./error.ts";
 import { force } from "./force.ts";
@@ -119,9 +119,6 @@ function coerce(
   throw cannotCoerce(value, pos, frame);
 }
 
-/** Sets that stand for sets that stand for sets, where calls are not limited. */
-const MAX_LEVELS = 10_000;
-
 /**
  * Follows `__toString` and `outPath` to what a set stands for, and uses that: its failures get frames that tell the
  * way. A set with neither is used as it is.
@@ -135,7 +132,7 @@ export function peelSet<R>(
 ): R {
   let levels = 0;
   const follow = (result: Value, to: Pos, cameThrough: boolean, at: Pos): R => {
-    if (++levels > MAX_LEVELS) throw tooDeep(at);
+    checkLevels(++levels, at);
     enterLevel(at);
     const used = peel(result, to, cameThrough);
     calls.depth--;

@@ -81,6 +81,23 @@ describe("depth", () => {
     );
   }, 300_000);
 
+  it("a hundred thousand levels in what is printed, or stood for", () => {
+    const n = 100_000;
+    const nested = (last: string, level: string): string =>
+      `let f = n: if n == 0 then ${last} else ${level.replace("@", "f (n - 1)")}; in f ${n}`;
+    expect(evaluate(nested("[ ]", "[ (@) ]"))).toEqual({
+      status: 0,
+      out: `${"[ ".repeat(n)}[ ]${" ]".repeat(n)}`,
+      err: "",
+    });
+    expect(evaluate(`toString (${nested('"x"', "{ outPath = @; }")})`).out).toBe('"x"');
+    expect(evaluate(`toString (${nested('"x"', "{ __toString = _: @; }")})`).out).toBe('"x"');
+    expect(evaluate("let f = n: [ (f (n + 1)) ]; in f 0")).toMatchObject({
+      status: 1,
+      err: expect.stringMatching(/^error: stack overflow; max-call-depth exceeded\n/),
+    });
+  }, 300_000);
+
   it("syntax a hundred thousand levels deep", () => {
     const n = 100_000;
     const nested = [
