@@ -23,17 +23,26 @@ const MAX_REPEATED_FRAMES = 5;
  */
 export function formatError(error: unknown, options: FormatErrorOptions = {}): string {
   const paint = options.colour === true ? colours : plain;
-  const showLine = options.isRaw === true ? rawText : (line: string) => withoutControls(shownText(line));
+  const isRaw = options.isRaw === true;
+  const showLine = isRaw ? rawText : (line: string) => withoutControls(shownText(line));
   if (!(error instanceof DevshellError)) {
     const message = error instanceof Error ? error.message : String(error);
     return `${paint.red("error:")} ${message}`;
   }
+  // What evaluation quotes is bytes, whether they are text or not.
+  const isBytes = error.code.startsWith("LANG_");
+  const showMessage = isBytes
+    ? isRaw
+      ? rawText
+      : (text: string) => rawText(text).toWellFormed()
+    : shownText;
+  const show: Show = { line: showLine, message: showMessage };
   const level = options.level ?? "error";
   const prefix = `${level === "error" ? paint.red("error:") : paint.yellow("warning:")} `;
   let body = "";
   if (error.trace.length > 0)
-    body += `${formatTrace(error.trace, options.showTrace ?? false, paint, showLine)}\n${prefix}`;
-  body += `${shownText(error.message)}\n`;
+    body += `${formatTrace(error.trace, options.showTrace ?? false, paint, show)}\n${prefix}`;
+  body += `${showMessage(error.message)}\n`;
   body += formatPos(error.pos, "", paint, showLine);
   const suggestions = formatSuggestions(error.suggestions, paint);
   if (suggestions !== "") body += `${suggestions}\n`;
@@ -61,20 +70,15 @@ function indent(first: string, rest: string, text: string): string {
     .join("\n");
 }
 
-function formatTrace(
-  trace: readonly TraceFrame[],
-  showTrace: boolean,
-  paint: Paint,
-  showLine: ShowLine,
-): string {
+function formatTrace(trace: readonly TraceFrame[], showTrace: boolean, paint: Paint, show: Show): string {
   let text = "";
   let weight = 0;
   let isTruncated = false;
   const seen = new Set<string>();
   let repeated: TraceFrame[] = [];
   const print = (frame: TraceFrame): void => {
-    text += `\n… ${shownText(frame.message)}\n`;
-    const place = formatPos(frame.pos, "  ", paint, showLine);
+    text += `\n… ${show.message(frame.message)}\n`;
+    const place = formatPos(frame.pos, "  ", paint, show.line);
     if (place !== "") weight++;
     text += place;
   };
@@ -193,6 +197,11 @@ export function shownText(text: string): string {
 }
 
 type ShowLine = (line: string) => string;
+
+interface Show {
+  readonly line: ShowLine;
+  readonly message: (text: string) => string;
+}
 
 /** A byte that is no part of UTF-8 text becomes a lone surrogate, which no text holds. */
 function rawText(bytes: string): string {

@@ -36,6 +36,18 @@ describe("the excerpt of an error", () => {
 });
 
 describe("a message", () => {
+  it("of evaluation is shown byte for byte, though not all of it is text", () => {
+    const error = new DevshellError("LANG_THROWN", "\xc3\xa9 \xff", {
+      trace: [{ message: "\xfe", pos: undefined }],
+    });
+    const shown = bytesOfShown(formatError(error, { isRaw: true, showTrace: true }));
+    const lines = Buffer.from(shown).toString("latin1").split("\n");
+    expect([lines[1], lines.at(-1)]).toEqual(["       \xe2\x80\xa6 \xfe", "       error: \xc3\xa9 \xff"]);
+    expect(formatError(error).split("\n").at(-1)).toBe("       error: é \ufffd");
+    // What the command line quotes is text.
+    expect(formatError(new DevshellError("CLI_X", "\xe9"))).toBe("error: é");
+  });
+
   it("that ends a line keeps it, as Nix's quoted texts do", () => {
     expect(formatError(new DevshellError("X", "no\n"))).toBe("error: no\n       ");
   });
