@@ -41,7 +41,7 @@ const PARTITION_SHAPE = shapeOf(["right", "wrong"]);
 export const LIST_BUILTINS: readonly Definition[] = [
   define1(
     "length",
-    "list",
+    "e",
     "The number of a list's elements.",
     (_, list) =>
       forceList(list, NO_POS, "while evaluating the first argument passed to builtins.length").length,

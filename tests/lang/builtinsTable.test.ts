@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { AttrSet, PrimOp, createEvaluator } from "../../lang/index.ts";
 import { errorOf } from "./support/evaluate.ts";
@@ -144,6 +146,9 @@ const MORE: readonly (readonly [name: string, args: string, message: RegExp])[] 
   ],
 ];
 
+/** The manual of 2.36 does not have them. */
+const UNDOCUMENTED = new Set(["appendContext", "derivationStrict", "fetchMercurial"]);
+
 const CONSTANTS = [
   "builtins",
   "currentSystem",
@@ -178,6 +183,17 @@ describe("builtins", () => {
     expect([primOp.arity, primOp.parameters.length]).toEqual([arity, arity]);
     expect(primOp.doc).toMatch(/\.$/);
     expect(errorOf(`builtins.${name} ${args}`, { features: FEATURES })).toMatch(message);
+  });
+
+  it("name their parameters as Nix's manual does", () => {
+    const manual = readFileSync(join(import.meta.dirname, "golden/builtinParameters.txt"), "utf8");
+    const lines = TABLE.flatMap(([name]) => {
+      const primOp = builtins.get(name);
+      return primOp instanceof PrimOp ? [[name, ...primOp.parameters].join(" ")] : [];
+    });
+    expect(lines.filter((line) => !UNDOCUMENTED.has(line.split(" ")[0]!)).sort()).toEqual(
+      manual.trim().split("\n").sort(),
+    );
   });
 
   it.each(MORE)("%s %s fails well", (name, args, message) => {
