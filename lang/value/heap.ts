@@ -1,12 +1,14 @@
 import { checkInterrupt, ensureHeap } from "../../core/index.ts";
 
 /** Words (8 bytes each) that are taken before V8 is asked again how full its heap is: it takes some microseconds. */
-const MAX_UNASKED = 1 << 20;
+const MAX_UNASKED = 1 << 23;
+/** The same while V8 has not been asked yet. */
+const FIRST_UNASKED = 1 << 20;
 const MIN_UNASKED = 1 << 10;
 /** What is taken is an estimate: so many times as much it may be. */
 const UNCERTAINTY = 8;
 
-const heap = { words: MAX_UNASKED };
+const heap = { words: FIRST_UNASKED };
 
 /**
  * Called by what takes memory in loops, about how many words it takes: else V8 would end the process, without an error,
