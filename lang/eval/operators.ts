@@ -9,6 +9,7 @@ import {
   type Expr,
   type IfExpr,
   type NotExpr,
+  type VarExpr,
 } from "../syntax/index.ts";
 import { tryAdd, tryDivide, tryMultiply, trySubtract } from "../value/arithmetic.ts";
 import { updateAttrs } from "../value/attrs.ts";
@@ -40,6 +41,7 @@ import {
 import { assertEqual } from "./assertEqual.ts";
 import { constant, type Code, type Compiler, type Delay } from "./code.ts";
 import { Joined, addValues } from "./concat.ts";
+import { asLocal, readLocal } from "./variable.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
 
@@ -58,11 +60,23 @@ function compileBool(expr: Expr, message: string, compiler: Compiler): (env: Env
   };
 }
 
+const BRANCH_CONDITION = "while evaluating a branch condition";
+
 export function compileIf(expr: IfExpr, compiler: Compiler): Code {
-  const condition = compileBool(expr.condition, "while evaluating a branch condition", compiler);
+  const condition = compiler.compile(expr.condition);
+  const pos = posOfExpr(expr.condition);
   const then = compiler.lazy(expr.consequent);
   const otherwise = compiler.lazy(expr.alternate);
-  return (env) => (condition(env) ? then.run(env) : otherwise.run(env));
+  return (env) => {
+    let value: Value;
+    try {
+      value = condition(env);
+    } catch (error) {
+      throw addFrame(error, BRANCH_CONDITION, pos);
+    }
+    if (typeof value !== "boolean") value = forceBool(value, pos, BRANCH_CONDITION);
+    return value ? then.run(env) : otherwise.run(env);
+  };
 }
 
 export function compileAssert(expr: AssertExpr, compiler: Compiler): Code {
@@ -97,26 +111,17 @@ export function compileNot(expr: NotExpr, compiler: Compiler): Code {
 export function compileBinary(expr: BinaryExpr, compiler: Compiler): Code {
   const { operator, pos } = expr;
   switch (operator) {
-    case "&&": {
-      const left = compileBool(expr.left, "in the left operand of '&&'", compiler);
-      const right = compileBool(expr.right, "in the right operand of '&&'", compiler);
-      return (env) => left(env) && right(env);
-    }
-    case "||": {
-      const left = compileBool(expr.left, "in the left operand of '||'", compiler);
-      const right = compileBool(expr.right, "in the right operand of '||'", compiler);
-      return (env) => left(env) || right(env);
-    }
+    case "&&":
+    case "||":
+      return compileAndOr(expr, operator, compiler);
     case "->": {
       const left = compileBool(expr.left, "in the left operand of '->'", compiler);
       const right = compileBool(expr.right, "in the right operand of '->'", compiler);
       return (env) => !left(env) || right(env);
     }
     case "==":
-    case "!=": {
-      const equal = compileEqual(expr, operator, pos, compiler);
-      return operator === "==" ? equal : (env) => !equal(env);
-    }
+    case "!=":
+      return compileEqual(expr, operator, pos, compiler);
     case "//":
       return compileUpdate(expr, compiler);
     case "++":
@@ -124,36 +129,81 @@ export function compileBinary(expr: BinaryExpr, compiler: Compiler): Code {
   }
 }
 
-function compileEqual(
-  expr: BinaryExpr,
-  operator: "==" | "!=",
-  pos: Pos,
-  compiler: Compiler,
-): (env: Env) => boolean {
+/** The operands' types are tested here, not in functions around them: so many conditions are made of these. */
+function compileAndOr(expr: BinaryExpr, operator: "&&" | "||", compiler: Compiler): Code {
   const left = compiler.compile(expr.left);
   const right = compiler.compile(expr.right);
   const leftPos = posOfExpr(expr.left);
   const rightPos = posOfExpr(expr.right);
+  const decisive = operator === "||";
+  return (env) => {
+    let value: Value;
+    try {
+      value = left(env);
+    } catch (error) {
+      throw addFrame(error, `in the left operand of '${operator}'`, leftPos);
+    }
+    if (typeof value !== "boolean") value = forceBool(value, leftPos, `in the left operand of '${operator}'`);
+    if (value === decisive) return value;
+    try {
+      value = right(env);
+    } catch (error) {
+      throw addFrame(error, `in the right operand of '${operator}'`, rightPos);
+    }
+    return typeof value === "boolean"
+      ? value
+      : forceBool(value, rightPos, `in the right operand of '${operator}'`);
+  };
+}
+
+function compileEqual(expr: BinaryExpr, operator: "==" | "!=", pos: Pos, compiler: Compiler): Code {
+  const left = operandOf(expr.left, compiler);
+  const right = operandOf(expr.right, compiler);
+  const isNegated = operator === "!=";
   const limit = compiler.maxCallDepth ?? NO_LIMIT;
   return (env) => {
     let a: Value;
     let b: Value;
     try {
-      a = left(env);
+      a = left.code === null ? readLocal(env, left.depth, left.slot, left.pos) : left.code(env);
     } catch (error) {
-      throw addFrame(error, `in the left operand of '${operator}'`, leftPos);
+      throw addFrame(error, `in the left operand of '${operator}'`, left.pos);
     }
     try {
-      b = right(env);
+      b = right.code === null ? readLocal(env, right.depth, right.slot, right.pos) : right.code(env);
     } catch (error) {
-      throw addFrame(error, `in the right operand of '${operator}'`, rightPos);
+      throw addFrame(error, `in the right operand of '${operator}'`, right.pos);
     }
     // Where calls are limited, comparing counts as one, as in Nix: it is what most endless recursions end in.
     if (calls.depth > limit) throw tooDeep(NO_POS);
-    if (typeof a === "string" && typeof b === "string") return a === b;
-    if (typeof a === "number" && typeof b === "number") return a === b;
-    return equalOperands(a, b, pos);
+    const isEqual =
+      (typeof a === "string" && typeof b === "string") || (typeof a === "number" && typeof b === "number")
+        ? a === b
+        : equalOperands(a, b, pos);
+    return isEqual !== isNegated;
   };
+}
+
+/** An operand: a local variable, or code. */
+class Operand {
+  readonly code: Code | null;
+  readonly depth: number;
+  readonly slot: number;
+  readonly pos: Pos;
+
+  constructor(code: Code | null, depth: number, slot: number, pos: Pos) {
+    this.code = code;
+    this.depth = depth;
+    this.slot = slot;
+    this.pos = pos;
+  }
+}
+
+function operandOf(expr: Expr, compiler: Compiler): Operand {
+  const local = asLocal(expr, compiler);
+  return local === undefined
+    ? new Operand(compiler.compile(expr), 0, 0, posOfExpr(expr))
+    : new Operand(null, local.depth, local.slot, local.pos);
 }
 
 /** The operands themselves are fresh values: the same function or list on both sides is not equal by being the same. */
@@ -451,6 +501,17 @@ export function compileCall(
   if (known !== undefined && known.arity === expr.args.length)
     return compileBuiltinCall(known, expr.args, pos, compiler);
   const args = expr.args.map((argument) => delayArgument(argument, compiler));
+  const local = asLocal(expr.fn, compiler);
+  if (local !== undefined)
+    switch (args.length) {
+      case 1:
+        return callLocalOf1(local, args[0]!, pos);
+      case 2:
+        return callLocalOf2(local, args[0]!, args[1]!, pos);
+      case 3:
+        return callLocalOf3(local, args[0]!, args[1]!, args[2]!, pos);
+      default:
+    }
   const fn = compiler.compile(expr.fn);
   switch (args.length) {
     case 1:
@@ -488,6 +549,31 @@ function callOf2(fn: Code, a0: Delay, a1: Delay, pos: Pos): Code {
 
 function callOf3(fn: Code, a0: Delay, a1: Delay, a2: Delay, pos: Pos): Code {
   return (env) => apply3(fn(env), a0(env), a1(env), a2(env), pos);
+}
+
+// The same where the function is a local variable, as mostly.
+function callLocalOf1({ depth, slot, pos: fnPos }: VarExpr, a0: Delay, pos: Pos): Code {
+  return (env) => {
+    const f = readLocal(env, depth, slot, fnPos);
+    return f instanceof Lambda ? f.code.call1(f.env, a0(env), pos) : apply1(f, a0(env), pos);
+  };
+}
+
+function callLocalOf2({ depth, slot, pos: fnPos }: VarExpr, a0: Delay, a1: Delay, pos: Pos): Code {
+  return (env) => {
+    const f = readLocal(env, depth, slot, fnPos);
+    if (f instanceof Lambda) {
+      const both = f.code.call2;
+      if (both !== undefined) return both(f.env, a0(env), a1(env), pos);
+      const second = a1(env);
+      return apply1(f.code.call1(f.env, a0(env), pos), second, pos);
+    }
+    return apply2(f, a0(env), a1(env), pos);
+  };
+}
+
+function callLocalOf3({ depth, slot, pos: fnPos }: VarExpr, a0: Delay, a1: Delay, a2: Delay, pos: Pos): Code {
+  return (env) => apply3(readLocal(env, depth, slot, fnPos), a0(env), a1(env), a2(env), pos);
 }
 
 function callOfMany(fn: Code, args: readonly Delay[], pos: Pos): Code {

@@ -18,6 +18,7 @@ import { suggest } from "../value/suggest.ts";
 import { AttrSet, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
 import { delayed, type Code, type Compiler, type Delay } from "./code.ts";
 import { INTERNAL_PREFIX } from "./internalFiles.ts";
+import { asLocal, readLocal } from "./variable.ts";
 
 /** Finds an attribute, remembering where the last layout had it. */
 export function selector(name: string): (set: AttrSet) => Slot | undefined {
@@ -106,7 +107,51 @@ function compileSelectComputed(expr: SelectExpr, compiler: Compiler): Code {
 
 const SELECTING = "while selecting an attribute";
 
+/** `x.a` of a local variable: as `compileSelectOne`, which reads any object. */
+function compileSelectLocal(object: VarExpr, expr: SelectExpr, name: string): Code {
+  const { depth, slot: objectSlot, pos: objectPos } = object;
+  const { pos } = expr;
+  let layout: Layout | undefined;
+  let index = -1;
+  return (env) => {
+    let set: Value;
+    try {
+      set = readLocal(env, depth, objectSlot, objectPos);
+    } catch (error) {
+      throw addFrame(error, SELECTING, objectPos);
+    }
+    if (set instanceof AttrSet && set.base === null) {
+      const found = set.shape.layout;
+      if (found !== layout) {
+        layout = found;
+        index = found.find(name);
+      }
+      if (index >= 0) {
+        let slot = set.values[index];
+        if (slot === undefined) slot = set.slotAt(index);
+        if (!(slot instanceof Thunk)) return slot;
+        if (slot.code === null) return (set.values[index] = slot.data as Value);
+        return runAttribute(slot, set, index, name, pos);
+      }
+    }
+    return selectSlow(set, name, pos);
+  };
+}
+
+/** Forces an attribute and writes its value back. */
+function runAttribute(slot: Thunk, set: AttrSet, index: number, name: string, pos: Pos): Value {
+  try {
+    const value = runThunk(slot, pos);
+    set.values[index] = value;
+    return value;
+  } catch (error) {
+    throw selectFrames(error, set.posOf(name), quoteAttrName(name), quoteAttrName(name), pos);
+  }
+}
+
 function compileSelectOne(expr: SelectExpr, name: string, compiler: Compiler): Code {
+  const local = asLocal(expr.object, compiler);
+  if (local !== undefined) return compileSelectLocal(local, expr, name);
   const object = compiler.compile(expr.object);
   const objectPos = posOfExpr(expr.object);
   const { pos } = expr;
@@ -130,14 +175,7 @@ function compileSelectOne(expr: SelectExpr, name: string, compiler: Compiler): C
         if (slot === undefined) slot = set.slotAt(index);
         if (!(slot instanceof Thunk)) return slot;
         if (slot.code === null) return (set.values[index] = slot.data as Value);
-        const at = index;
-        try {
-          const value = runThunk(slot, pos);
-          set.values[at] = value;
-          return value;
-        } catch (error) {
-          throw selectFrames(error, set.posOf(name), quoteAttrName(name), quoteAttrName(name), pos);
-        }
+        return runAttribute(slot, set, index, name, pos);
       }
     }
     return selectSlow(set, name, pos);

@@ -1,4 +1,4 @@
-import { FROM_WITH, GLOBAL, type VarExpr, type WithPlace } from "../syntax/index.ts";
+import { FROM_WITH, GLOBAL, type Expr, type VarExpr, type WithPlace } from "../syntax/index.ts";
 import { addFrame } from "../value/error.ts";
 import { force, forceAttrs, runThunk, variableReaders } from "../value/force.ts";
 import type { Pos } from "../value/position.ts";
@@ -24,6 +24,19 @@ export function compileVariable(expr: VarExpr, compiler: Compiler): Code {
 
 function forcing(thunk: Thunk, pos: Pos): Code {
   return () => force(thunk, pos);
+}
+
+/** A local variable that the code around it reads itself (`readLocal`): of all code that runs a third is that. */
+export function asLocal(expr: Expr, compiler: Compiler): VarExpr | undefined {
+  return expr.kind === "var" && expr.depth >= 0 && !compiler.isDebugged ? expr : undefined;
+}
+
+/** As the code of a local variable does. */
+export function readLocal(env: Env, depth: number, slot: number, pos: Pos): Value {
+  let at = env;
+  for (let k = depth; k > 0; k--) at = at[0] as Env;
+  const x = at[slot] as Slot;
+  return x instanceof Thunk ? (at[slot] = x.code === null ? (x.data as Value) : runThunk(x, pos)) : x;
 }
 
 function localReader(depth: number, slot: number, pos: Pos): Code {
