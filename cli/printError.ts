@@ -1,4 +1,5 @@
 import { DevshellError, Interrupted, bytesOfShown, formatError } from "../core/index.ts";
+import { isColoured } from "./isColoured.ts";
 import { systemFailure } from "./systemFailure.ts";
 import { UsageError } from "./usageError.ts";
 import { inUsersFiles } from "./userTrace.ts";
@@ -39,12 +40,10 @@ export function printError(
     return 130;
   }
   if (error instanceof DevshellError) {
-    const isColoured =
-      process.stderr.isTTY && (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb";
     const showTrace = options.hasTrace ?? false;
     const isRaw = options.dropIn !== undefined && !process.stderr.isTTY;
     const shown = showTrace || options.dropIn !== undefined ? error : inUsersFiles(error);
-    const text = formatError(shown, { showTrace, colour: isColoured, isRaw });
+    const text = formatError(shown, { showTrace, colour: isColoured(process.stderr), isRaw });
     process.stderr.write(isRaw ? bytesOfShown(`${text.replace(COLOUR_CODES, "")}\n`) : `${text}\n`);
     const helped = error instanceof UsageError ? error.command : options.dropIn;
     if (helped !== undefined && (error instanceof UsageError || error.code === "LANG_USAGE"))

@@ -37,6 +37,7 @@ export {
   printXml,
   quoteJson,
   type PrintOptions,
+  type PrintedPart,
   type XmlOptions,
 } from "./print/index.ts";
 export { docCommentAt, printExpr, type Expr } from "./syntax/index.ts";

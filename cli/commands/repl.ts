@@ -19,8 +19,8 @@ export async function run({ words, flags }: Invocation): Promise<number> {
   const { directory, includes = [], files = [], expression } = request;
   const session = new ReplSession({
     context,
-    open: () => {
-      const { evaluator, host } = openEvaluation(context, { directory, includes });
+    open: ({ showTrace }) => {
+      const { evaluator, host } = openEvaluation(context, { directory, includes, showTrace });
       return { evaluator, host, autoArguments: autoArguments(evaluator, request) };
     },
     directory,

@@ -36,7 +36,7 @@ export interface CompatEvaluation {
 export function openCompatEvaluation(
   context: StoreContext,
   flags: CommonFlags,
-  options: { readonly isFullyLazy?: boolean } = {},
+  options: { readonly isFullyLazy?: boolean; readonly showTrace?: boolean } = {},
 ): CompatEvaluation {
   const directory = baseDirectory();
   const baseBytes = bytesOfText(directory);

@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { textOfBytes } from "../../core/index.ts";
 import { AttrSet, type Value } from "../../lang/index.ts";
 
@@ -16,6 +17,8 @@ const GLOBAL_BUILTINS: ReadonlySet<string> = new Set(
 
 /** What may stand for the line's last word, and that word. */
 export function completeLine(line: string, scope: CompletionScope): [string[], string] {
+  const path = /[^\s(){}[\]]*\/[^\s(){}[\]]*$/.exec(line)?.[0];
+  if (path !== undefined) return [filesFrom(path), path];
   const word = /[a-zA-Z_][a-zA-Z0-9_'.-]*$/.exec(line)?.[0] ?? "";
   const dot = word.lastIndexOf(".");
   const start = word.slice(dot + 1);
@@ -24,6 +27,19 @@ export function completeLine(line: string, scope: CompletionScope): [string[], s
     .filter((name) => name.startsWith(start))
     .toSorted();
   return [found.map((name) => prefix + name), word];
+}
+
+/** Paths that go on like this, but to hidden files. */
+function filesFrom(path: string): string[] {
+  const end = path.lastIndexOf("/") + 1;
+  try {
+    return readdirSync(path.slice(0, end))
+      .filter((name) => !name.startsWith(".") && name.startsWith(path.slice(end)))
+      .toSorted()
+      .map((name) => path.slice(0, end) + name);
+  } catch {
+    return [];
+  }
 }
 
 function globalNames({ names, builtins }: CompletionScope): string[] {

@@ -14,6 +14,8 @@ import {
   type Evaluator,
   type Value,
 } from "../../lang/index.ts";
+import { isColoured } from "../isColoured.ts";
+import { paintMarkdown } from "./paint.ts";
 import type { ReplSession } from "./replSession.ts";
 
 /** A functor may give a functor. */
@@ -29,7 +31,8 @@ export function showDocumentation(session: ReplSession, expression: string): voi
   const text =
     evaluator.run(() => documentationOf(evaluator, value)) ?? attributeDocumentation(session, expression);
   if (text === undefined) throw new DevshellError("REPL_NO_DOC", "value does not have documentation");
-  session.options.print(`${text.trim()}\n`);
+  const shown = isColoured(process.stdout) ? paintMarkdown(text.trim()) : text.trim();
+  session.options.print(`${shown}\n`);
 }
 
 function evaluated(session: ReplSession, expression: string): Value {

@@ -26,7 +26,7 @@ interface Place {
 
 /** `:e`: opens $EDITOR where a value was written. */
 export function editDefinition(session: ReplSession, expression: string): void {
-  const place = placeOf(session, session.evaluate(expression));
+  const place = placeOf(session, session.evaluate(expression), expression);
   const isFile = place.text === undefined || existsSync(fsPath(place.file));
   if (isFile) openEditor(fsPath(place.file).toString("utf8"), place.line);
   else {
@@ -43,7 +43,7 @@ export function editDefinition(session: ReplSession, expression: string): void {
   if (isFile) session.reload();
 }
 
-function placeOf(session: ReplSession, value: Value): Place {
+function placeOf(session: ReplSession, value: Value, expression: string): Place {
   if (value instanceof PathValue || isStringValue(value)) {
     const file = value instanceof PathValue ? value.path : textOf(value);
     const text = INTERNAL_FILES.get(file);
@@ -57,11 +57,11 @@ function placeOf(session: ReplSession, value: Value): Place {
       throw new DevshellError("REPL_EDIT", `'${showPos(value.code.pos)}' cannot be shown in an editor`);
     return { file: place.origin.path, line: place.line, text: place.text };
   }
-  return packagePlace(session, value);
+  return packagePlace(session, value, expression);
 }
 
 /** A package says in `meta.position` where it was written. */
-function packagePlace(session: ReplSession, value: Value): Place {
+function packagePlace(session: ReplSession, value: Value, expression: string): Place {
   const { evaluator } = session;
   const meta = value instanceof AttrSet ? value.get("meta") : undefined;
   const metaSet = meta === undefined ? undefined : evaluator.force(meta);
@@ -69,7 +69,9 @@ function packagePlace(session: ReplSession, value: Value): Place {
   const text = position === undefined ? undefined : evaluator.force(position);
   const match = isStringValue(text as Value) ? /^(.*):(\d+)$/s.exec(textOf(text as string)) : null;
   if (match === null)
-    throw new DevshellError("REPL_EDIT", "Cannot find where this was written: it has no `meta.position`");
+    throw new DevshellError("REPL_EDIT", `package '${expression}' has no source location information`, {
+      hint: "it would be in `meta.position`",
+    });
   return { file: match[1]!, line: Number(match[2]), text: undefined };
 }
 

@@ -4,6 +4,7 @@ import { derivationsOf, type FoundDerivation, type StoreContext } from "../../en
 import {
   AttrSet,
   EvalError,
+  isStringValue,
   printValue,
   quoteAttrName,
   showType,
@@ -12,8 +13,10 @@ import {
   type Slot,
   type Value,
 } from "../../lang/index.ts";
+import { isColoured } from "../isColoured.ts";
 import { printError } from "../printError.ts";
 import { completeLine } from "./completeLine.ts";
+import { paintPart } from "./paint.ts";
 
 export interface ReplEvaluation {
   readonly evaluator: Evaluator;
@@ -25,7 +28,7 @@ export interface ReplEvaluation {
 export interface ReplOptions {
   readonly context: StoreContext;
   /** A new evaluator, which has read nothing yet. */
-  readonly open: () => ReplEvaluation;
+  readonly open: (options: { readonly showTrace: boolean }) => ReplEvaluation;
   readonly directory: string;
   /** Gets what is to be shown, in bytes. */
   readonly print: (text: string) => void;
@@ -59,20 +62,29 @@ const MAX_SHOWN_NAMES = 20;
 /** One conversation with the evaluator: names that were given, files and flakes that were loaded. */
 export class ReplSession {
   readonly options: ReplOptions;
-  /** Whether errors are shown with their whole trace. */
-  hasTrace: boolean;
   /** The set that was added last. */
   lastLoaded: AttrSet | undefined;
   readonly #names = new Map<string, Slot>();
+  #hasTrace: boolean;
   #evaluation: ReplEvaluation;
   #files: string[] = [];
   #flakes: string[] = [];
 
   constructor(options: ReplOptions) {
     this.options = options;
-    this.hasTrace = options.hasTrace ?? false;
-    this.#evaluation = options.open();
+    this.#hasTrace = options.hasTrace ?? false;
+    this.#evaluation = options.open({ showTrace: this.#hasTrace });
     if (options.names !== undefined) this.setNames(options.names);
+  }
+
+  /** Whether errors are shown with their whole trace, from the next evaluation on: calls are traced only then. */
+  get hasTrace(): boolean {
+    return this.#hasTrace;
+  }
+
+  set hasTrace(hasTrace: boolean) {
+    this.#hasTrace = hasTrace;
+    this.#reopen();
   }
 
   /** Puts other names in the place of all that there are. */
@@ -107,7 +119,13 @@ export class ReplSession {
   /** The derivations that an expression stands for; their files are written. */
   derivations(text: string): readonly FoundDerivation[] {
     const { evaluator, host, autoArguments } = this.#evaluation;
-    const found = derivationsOf({ evaluator, host }, { slot: this.evaluate(text), autoArguments });
+    const slot = this.evaluate(text);
+    if (typeof slot !== "object" || slot === null || isStringValue(slot))
+      throw new DevshellError(
+        "REPL_NO_DERIVATION",
+        "expression does not evaluate to a derivation, so I can't build it",
+      );
+    const found = derivationsOf({ evaluator, host }, { slot, autoArguments });
     host.flush();
     return found;
   }
@@ -155,7 +173,11 @@ export class ReplSession {
     else if (isNix && error instanceof DevshellError)
       this.options.notice(
         bytesOfText(
-          `${formatError(error, { showTrace: this.hasTrace, hasHint: !(error instanceof EvalError) })}\n`,
+          `${formatError(error, {
+            showTrace: this.hasTrace,
+            hasHint: !(error instanceof EvalError),
+            colour: isColoured(process.stderr),
+          })}\n`,
         ),
       );
     else printError(error, { hasTrace: this.hasTrace });
@@ -176,7 +198,11 @@ export class ReplSession {
   /** What was read is read anew from now on; names keep their values. */
   forgetFiles(): void {
     this.options.context.forgetFetched();
-    this.#evaluation = this.options.open();
+    this.#reopen();
+  }
+
+  #reopen(): void {
+    this.#evaluation = this.options.open({ showTrace: this.#hasTrace });
   }
 
   /** Drops all names, and loads files and flakes again; those that fail stay to be tried again. */
@@ -227,7 +253,10 @@ export class ReplSession {
   }
 
   print(value: Value, options: PrintOptions = DEEP): void {
-    const text = this.evaluator.run(() => printValue(value, { ...options, errors: "throwTopLevel" }));
+    const paint = isColoured(process.stdout) ? { paint: paintPart } : {};
+    const text = this.evaluator.run(() =>
+      printValue(value, { ...options, ...paint, errors: "throwTopLevel" }),
+    );
     this.options.print(`${text}\n`);
   }
 

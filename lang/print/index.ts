@@ -1,4 +1,4 @@
 export { formatFixed, formatFloat, formatJsonFloat } from "./floats.ts";
 export { printJson, quoteJson } from "./json.ts";
-export { printAmbiguous, printValue, type PrintOptions } from "./value.ts";
+export { printAmbiguous, printValue, type PrintOptions, type PrintedPart } from "./value.ts";
 export { escapeXml, printXml, type XmlOptions } from "./xml.ts";

@@ -48,7 +48,20 @@ export interface PrintOptions {
   readonly errors?: "print" | "throw" | "throwTopLevel";
   /** Gets the contexts of the strings printed. */
   readonly context?: Set<ContextElement>;
+  /** Colours a part, for a terminal. */
+  readonly paint?: (part: PrintedPart, text: ByteString) => ByteString;
 }
+
+/** What is told apart by colours; `mark` is what stands for a value, `constant` a number, a Boolean or null. */
+export type PrintedPart =
+  | "string"
+  | "constant"
+  | "path"
+  | "derivation"
+  | "function"
+  | "mark"
+  | "error"
+  | "elided";
 
 /**
  * A value as the language writes it, in bytes (`«` and `»` are UTF-8): `nix eval`, `nix repl`, `builtins.trace` and
@@ -83,7 +96,8 @@ class Printer {
     try {
       const value = this.#options.force === true ? force(slot) : peek(slot);
       if (value !== undefined) return this.#value(value, slot, depth);
-      return special(isUnderEvaluation(slot) ? "«potential infinite recursion»" : "«thunk»");
+      if (isUnderEvaluation(slot)) return this.#paint("error", special("«potential infinite recursion»"));
+      return this.#paint("mark", special("«thunk»"));
     } catch (error) {
       const mode = this.#options.errors ?? "print";
       const isDeep = error instanceof EvalError && error.kind === "stackOverflow";
@@ -92,7 +106,7 @@ class Printer {
       calls.depth = callDepth;
       const begun = this.#begun;
       this.#begun = "";
-      return `${begun}${special(`«error: ${textOfBytes(error.message)}»`)}`;
+      return `${begun}${this.#paint("error", special(`«error: ${textOfBytes(error.message)}»`))}`;
     }
   }
 
@@ -100,17 +114,31 @@ class Printer {
     if (isStringValue(value)) {
       if (value instanceof ContextString)
         for (const element of value.context) this.#options.context?.add(element);
-      return quote(textOf(value), this.#options.maxStringLength);
+      return this.#string(textOf(value));
     }
-    if (isInteger(value)) return String(value);
-    if (typeof value === "boolean") return value ? "true" : "false";
-    if (value === null) return "null";
-    if (value instanceof Float) return formatFloat(value.value);
-    if (value instanceof PathValue) return value.path;
+    if (isInteger(value) || typeof value === "boolean" || value === null)
+      return this.#paint("constant", String(value));
+    if (value instanceof Float) return this.#paint("constant", formatFloat(value.value));
+    if (value instanceof PathValue) return this.#paint("path", value.path);
     if (value instanceof AttrSet) return this.#set(value, depth);
     // Lists are told apart by what holds them, as in Nix: a copy of a list is another list.
     if (isList(value)) return this.#list(value, slot instanceof Thunk ? slot : value, depth);
-    return describeFunction(value);
+    return this.#paint("function", describeFunction(value));
+  }
+
+  #string(text: ByteString): ByteString {
+    const { maxStringLength: max = Infinity } = this.#options;
+    const quoted = this.#paint("string", quoteString(text.length <= max ? text : text.slice(0, max)));
+    return text.length <= max ? quoted : `${quoted} ${this.#elided(text.length - max, "byte")}`;
+  }
+
+  #elided(count: number, noun: string): ByteString {
+    return this.#paint("elided", special(`«${count} ${noun}${count === 1 ? "" : "s"} elided»`));
+  }
+
+  #paint(part: PrintedPart, text: ByteString): ByteString {
+    const { paint } = this.#options;
+    return paint === undefined ? text : paint(part, text);
   }
 
   /** Whether this set or list was printed before. */
@@ -123,9 +151,9 @@ class Printer {
 
   #set(set: AttrSet, depth: number): ByteString {
     // In Nix all empty sets are one.
-    if (this.#isRepeated(set.size === 0 ? EMPTY_SET : set)) return special("«repeated»");
+    if (this.#isRepeated(set.size === 0 ? EMPTY_SET : set)) return this.#paint("mark", special("«repeated»"));
     if (this.#options.force === true && this.#options.derivationPaths === true && isDerivation(set))
-      return printDerivation(set);
+      return this.#paint("derivation", printDerivation(set));
     if (depth >= (this.#options.maxDepth ?? Infinity)) return "{ ... }";
     const limit = this.#options.maxAttributes ?? Infinity;
     const names = limit === Infinity ? set.sortedNames() : importantFirst(set.sortedNames());
@@ -135,7 +163,7 @@ class Printer {
     for (let i = 0; i < names.length; i++) {
       text += this.#space(isPretty);
       if (this.#attributes >= limit) {
-        text += elided(names.length - i, "attribute");
+        text += this.#elided(names.length - i, "attribute");
         break;
       }
       text += `${quoteAttrName(names[i]!)} = ${this.#print(set.get(names[i]!)!, depth + 1)};`;
@@ -146,7 +174,7 @@ class Printer {
   }
 
   #list(items: readonly Slot[], identity: unknown, depth: number): ByteString {
-    if (items.length > 0 && this.#isRepeated(identity)) return special("«repeated»");
+    if (items.length > 0 && this.#isRepeated(identity)) return this.#paint("mark", special("«repeated»"));
     if (depth >= (this.#options.maxDepth ?? Infinity)) return "[ ... ]";
     const limit = this.#options.maxItems ?? Infinity;
     this.#indent += " ".repeat(this.#indentStep);
@@ -155,7 +183,7 @@ class Printer {
     for (let i = 0; i < items.length; i++) {
       text += this.#space(isPretty);
       if (this.#items >= limit) {
-        text += elided(items.length - i, "item");
+        text += this.#elided(items.length - i, "item");
         break;
       }
       text += this.#print(items[i]!, depth + 1);
@@ -197,18 +225,9 @@ function printDerivation(set: AttrSet): ByteString {
   return `${special("«derivation ")}${textOf(value)}${special("»")}`;
 }
 
-function elided(count: number, noun: string): ByteString {
-  return special(`«${count} ${noun}${count === 1 ? "" : "s"} elided»`);
-}
-
 /** What holds the printer's own marks, which are not ASCII, as bytes. */
 function special(text: string): ByteString {
   return bytesOfText(text);
-}
-
-function quote(text: ByteString, maxLength: number | undefined): ByteString {
-  if (maxLength === undefined || text.length <= maxLength) return quoteString(text);
-  return `${quoteString(text.slice(0, maxLength))} ${elided(text.length - maxLength, "byte")}`;
 }
 
 /**

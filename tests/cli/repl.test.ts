@@ -88,6 +88,9 @@ describe("nix repl", () => {
     const { out, err } = repl(":te\n:te maybe\n:te false\n");
     expect(out).toBe("showing error traces\n\nnot showing error traces\n\n");
     expect(err).toContain("unexpected argument 'maybe'");
+    const traced = repl("f = x: x + 1\n:te\ng = x: x + 1\ng null\n:te\nf null\n").err;
+    expect(traced).toContain("… while calling 'g'");
+    expect(traced).not.toContain("… while calling 'f'");
   });
 
   it("says for :doc what is missing, and where functors never end", () => {
@@ -176,6 +179,9 @@ describe("completion", () => {
     expect(session.complete("builtins.fetchT")[0]).toContain("builtins.fetchTarball");
     expect(session.complete("toS")).toEqual([["toString"], "toS"]);
     expect(session.complete("gone.x")).toEqual([[], "gone.x"]);
+    writeFileSync(join(root, "completed.nix"), "");
+    expect(session.complete(`import ${root}/comp`)).toEqual([[`${root}/completed.nix`], `${root}/comp`]);
+    expect(session.complete("import /no/such/place")).toEqual([[], "/no/such/place"]);
   });
 });
 
@@ -209,6 +215,16 @@ describe("nix repl at a terminal", () => {
     await screen.waitFor(interrupted);
     screen.type("6 * 7\r");
     await screen.waitFor(/^42\n\nnix-repl>$/m);
+  });
+
+  it("shows colours, and documentation without Markdown's marks", async () => {
+    await using screen = open();
+    await screen.waitFor(/^nix-repl>$/m);
+    screen.type('{ a = 1; b = "x"; }\r:doc builtins.length\rnope\r');
+    await screen.waitFor(/^error: undefined variable 'nope'$/m);
+    expect(screen.output).toContain('  a = \x1b[36;1m1\x1b[0m;\r\n  b = \x1b[35;1m"x"\x1b[0m;\r\n');
+    expect(screen.output).toContain("\x1b[31;1merror:\x1b[0m undefined variable");
+    expect(screen.text()).toContain("Synopsis: builtins.length e\n");
   });
 
   it("keeps what was typed for the next conversation", async () => {

@@ -29,7 +29,7 @@ export async function repl(argv: readonly string[]): Promise<number> {
     openFlakeOutputs(context, evaluation, referenceOf(word), { isWritten: false });
   const session = new ReplSession({
     context,
-    open: () => (evaluation = openCompatEvaluation(context, flags)),
+    open: (options) => (evaluation = openCompatEvaluation(context, flags, options)),
     directory: workingDirectory(),
     print: printNow,
     notice: (text) => process.stderr.write(text, "latin1"),
