@@ -26,6 +26,7 @@ let
     preferLocalBuild = true;
   };
   base = self: with self; {
+${Array.from({ length: 56 }, (_, i) => `    lazy${i} = stdenv rec { name = "l-\${lib.version}"; meta = with lib; { inherit version; a.b = [ (f c).d ] ++ e; }; };\n`).join("")}
     callPackage = lib.callPackageWith self;
     src = fetch { url = "mirror://x/a-\${version}.tar.gz"; sha256 = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="; };
     a = callPackage ./package.nix { };

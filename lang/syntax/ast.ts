@@ -272,14 +272,16 @@ export interface InheritFromExpr {
 export interface DeferredExpr {
   readonly kind: "deferred";
   readonly pos: Pos;
-  readonly parse: (pos: Pos) => Expr;
+  /** Behind the semicolon. */
+  readonly end: Pos;
+  readonly parse: (pos: Pos, end: Pos) => Expr;
   /** Set by `resolve`. */
   resolve: ((expr: Expr) => void) | undefined;
 }
 
 /** The expression itself, its variables resolved if those around it are. */
 export function expand(deferred: DeferredExpr): Expr {
-  const expr = deferred.parse(deferred.pos);
+  const expr = deferred.parse(deferred.pos, deferred.end);
   deferred.resolve?.(expr);
   return expr;
 }
@@ -299,8 +301,9 @@ export function posOfExpr(expr: Expr): Pos {
     case "binary":
     case "curPos":
     case "inheritFrom":
-    case "deferred":
       return expr.pos;
+    case "deferred":
+      return posOfExpr(expand(expr));
     case "hasAttr":
       return posOfExpr(expr.object);
     case "not":

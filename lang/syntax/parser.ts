@@ -3,7 +3,6 @@ import { showPos, type Pos, type Source } from "../value/position.ts";
 import type { AttrsExpr, Expr } from "./ast.ts";
 import { newAttrs } from "./attrs.ts";
 import { document, readAttrPath, readBindingAfter, readBindings } from "./bindings.ts";
-import { deferredText } from "./deferred.ts";
 import { NO_FORMALS, checkFormals, readFormals, readFormalsAfter, type Formals } from "./formals.ts";
 import { readIndentedString } from "./indentedString.ts";
 import { floatOf, integerOf } from "./numberLiteral.ts";
@@ -87,10 +86,10 @@ class Parser extends TokenReader {
     }
   }
 
-  override deferredParser(): (pos: Pos) => Expr {
+  override deferredParser(): (pos: Pos, end: Pos) => Expr {
     const { text, base, options } = this;
-    return (pos) => {
-      const parser = new Parser(deferredText(text, pos - base), pos, options);
+    return (pos, end) => {
+      const parser = new Parser(text.slice(pos - base, end - base), pos, options);
       try {
         parser.next();
         return parser.expression();

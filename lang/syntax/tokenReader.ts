@@ -13,7 +13,7 @@ export abstract class TokenReader extends Lexer {
   /** The `with`s around. */
   withs = 0;
   /** Reads the expressions of definitions that are well-formed at a glance, when they are asked for. */
-  parseDeferred: ((pos: Pos) => Expr) | undefined = undefined;
+  parseDeferred: ((pos: Pos, end: Pos) => Expr) | undefined = undefined;
 
   constructor(text: string, base: Pos, options: ParseOptions) {
     super(text, base, options.allowsPipes ?? false, options.docComments);
@@ -25,7 +25,7 @@ export abstract class TokenReader extends Lexer {
   abstract expression(): Expr;
 
   /** Makes what reads the text of a deferred definitions, without holding on to this reader. */
-  abstract deferredParser(): (pos: Pos) => Expr;
+  abstract deferredParser(): (pos: Pos, end: Pos) => Expr;
 
   /** Moves on from a token that must be there. */
   expect(kind: TokenKind, expected?: string): void {
