@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { ByteString } from "../core/index.ts";
 import {
   evalKey,
@@ -12,6 +13,7 @@ import {
   type EnvironmentRequest,
   type EvalRecord,
   type StoreContext,
+  type TrackedInput,
 } from "../env/index.ts";
 
 /** One of a command's several results: what a command line of its own would print. */
@@ -118,10 +120,17 @@ function withParts(record: EvalRecord, parts: readonly EvalRecord[]): EvalRecord
     const name = `${input.kind} ${input.kind === "variable" ? input.name : input.path}`;
     const other = inputs.get(name);
     if (other !== undefined && !isSameInput(other, input)) return undefined;
-    inputs.set(name, other ?? input);
+    inputs.set(name, other === undefined ? input : withOutlineOfBoth(other, input));
   }
   const required = new Set([record, ...parts].flatMap((each) => each.required));
   return { ...record, inputs: [...inputs.values()], required: [...required] };
+}
+
+/** What two evaluations saw of one file is known only where it is the same. */
+function withOutlineOfBoth(a: TrackedInput, b: TrackedInput): TrackedInput {
+  if (!("outline" in a) || a.outline === undefined) return a;
+  const isSame = "outline" in b && isDeepStrictEqual(a.outline, b.outline);
+  return isSame ? a : { ...a, outline: undefined };
 }
 
 /** Whether what decides which spec is meant was recorded: of data specs and of a search upward not all is. */

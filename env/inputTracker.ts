@@ -9,6 +9,7 @@ import {
   type Dirent,
 } from "node:fs";
 import { fsPath, hashBytes, type ByteString } from "../core/index.ts";
+import { OutlineRecorder } from "../lang/index.ts";
 import { CopiedTrees } from "./copiedTrees.ts";
 import { readSharedBytes } from "./readSharedBytes.ts";
 import type { InputStat, TrackedInput } from "./types.ts";
@@ -29,6 +30,10 @@ export class InputTracker {
   readonly #isRecording: boolean;
   /** Inputs that were read for nothing but to copy a tree into the store. */
   readonly #copied = new Set<string>();
+  /** Files that were read in another way than by importing them. */
+  readonly #readWhole = new Set<ByteString>();
+  /** What evaluation sees of the files that it imports. */
+  readonly outlines: OutlineRecorder | undefined;
   #isCopying = false;
   #impurity: string | undefined;
 
@@ -37,6 +42,7 @@ export class InputTracker {
     this.#storePrefix = `${storeDir}/`;
     this.trees = new CopiedTrees(storeDir);
     this.#isRecording = isRecording;
+    this.outlines = isRecording ? new OutlineRecorder() : undefined;
     if (!isRecording) this.impure("what was read, which nobody recorded");
   }
 
@@ -49,6 +55,15 @@ export class InputTracker {
   /** In the order first read. A path's type alone is left out where more of it was read. */
   get inputs(): TrackedInput[] {
     return withoutTypesOfRead([...this.#inputs.values()]);
+  }
+
+  /** The same, with what was seen of imported files. */
+  get inputsWithOutlines(): TrackedInput[] {
+    return this.inputs.map((input) => {
+      if (input.kind !== "file" || this.#readWhole.has(input.path)) return input;
+      const outline = this.outlines?.outlineOf(input.path);
+      return outline === undefined ? input : { ...input, outline };
+    });
   }
 
   /** What an environment depends on: of a flake's own tree what evaluation read, where it read no more than that. */
@@ -99,8 +114,9 @@ export class InputTracker {
   }
 
   /** Reads a file's bytes, which are good until the next file is read, and records them. */
-  readFile(path: ByteString, stat = statOf(path)): Buffer {
+  readFile(path: ByteString, stat = statOf(path), isImported = false): Buffer {
     const [end, endStat] = this.followLinks(path, stat);
+    if (!isImported) this.#readWhole.add(end);
     if (this.isImmutable(end)) return readFileSync(fsPath(end));
     if (endStat?.isFile() !== true) {
       // A pipe, or what only the kernel finds, such as /dev/fd/63.
@@ -190,6 +206,7 @@ export class InputTracker {
 
   /** Records a file whose content somebody else reads. */
   file(path: ByteString): void {
+    this.#readWhole.add(path);
     this.#touch(`file ${path}`);
     if (!this.#isRecording || this.isImmutable(path) || this.#inputs.has(`file ${path}`)) return;
     this.readFile(path);

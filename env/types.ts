@@ -1,3 +1,4 @@
+import type { Outline } from "../lang/index.ts";
 import type { ByteString, SourcePos } from "../core/index.ts";
 import type { StorePath } from "../store/index.ts";
 
@@ -96,6 +97,8 @@ export type TrackedInput =
       /** SHA-256, base 16: of the bytes, the target, or the entries with their types. */
       readonly content: string;
       readonly stat: InputStat;
+      /** Of a file: another with the same outline would have been as good. */
+      readonly outline?: Outline | undefined;
     }
   /** Only its existence and type matter. */
   | { readonly kind: "type"; readonly path: ByteString; readonly type: string }

@@ -1,6 +1,13 @@
 import type { ByteString, SourceOrigin } from "../core/index.ts";
 import { makeGlobals } from "./builtins/index.ts";
-import { EvalState, INTERNAL_FILES, autoCall, selectAttrPath, type DebuggerOptions } from "./eval/index.ts";
+import {
+  EvalState,
+  INTERNAL_FILES,
+  autoCall,
+  selectAttrPath,
+  type DebuggerOptions,
+  type OutlineRecorder,
+} from "./eval/index.ts";
 import type { EvalHost } from "./host.ts";
 import type { Expr } from "./syntax/index.ts";
 import {
@@ -24,6 +31,8 @@ export interface EvaluatorOptions extends Partial<EvalSettings> {
   readonly builtInSearchPath?: readonly SearchPathEntry[];
   /** Lets the user look where evaluation fails; it is slower then, and delays all that Nix delays. */
   readonly debugger?: DebuggerOptions | undefined;
+  /** Gets what evaluation sees of imported files. */
+  readonly outlines?: OutlineRecorder | undefined;
 }
 
 /** One evaluation: values made by it share its caches. Every function throws `DevshellError`s only, bugs apart. */
@@ -67,7 +76,13 @@ export interface Evaluator {
 
 /** @param host all of the world that evaluation can reach */
 export function createEvaluator(host: EvalHost, options: EvaluatorOptions = {}): Evaluator {
-  const { searchPath = [], builtInSearchPath = [], debugger: debuggerOptions, ...settings } = options;
+  const {
+    searchPath = [],
+    builtInSearchPath = [],
+    debugger: debuggerOptions,
+    outlines,
+    ...settings
+  } = options;
   const state = new EvalState(
     host,
     { ...DEFAULT_SETTINGS, ...settings },
@@ -75,6 +90,7 @@ export function createEvaluator(host: EvalHost, options: EvaluatorOptions = {}):
     makeGlobals,
     INTERNAL_FILES,
     debuggerOptions,
+    outlines,
   );
   return {
     runtime: state,

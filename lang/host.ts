@@ -13,8 +13,8 @@ export interface EvalHost {
   /** Seconds since 1970; `builtins.currentTime`. */
   readonly currentTime: number;
 
-  /** The file's bytes as a byte string. @throws when it is absent, a directory, or not allowed */
-  readFile(path: ByteString): ByteString;
+  /** The file's bytes as a byte string. @param isImported as a program, and for nothing else @throws when it is absent, a directory, or not allowed */
+  readFile(path: ByteString, isImported?: boolean): ByteString;
   /** The entry itself, links not followed; `undefined` when absent. */
   fileType(path: ByteString): FileType | undefined;
   /** Entry names, sorted by byte, with their types. */

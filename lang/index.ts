@@ -11,6 +11,9 @@ export {
   type DebugStop,
   type DebugTrace,
   type DebuggerOptions,
+  OutlineRecorder,
+  hasOutline,
+  type Outline,
 } from "./eval/index.ts";
 export { dataOfValue, valueOfData, type Data } from "./data.ts";
 export { createEvaluator, type Evaluator, type EvaluatorOptions } from "./evaluator.ts";

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, realpathSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { encodeNix32, fsPath, hashBytes, packageRoot, type ByteString } from "../../core/index.ts";
+import { hasOutline } from "../../lang/index.ts";
 import { currentInput, isSameInput, isUntouchedInput } from "../inputTracker.ts";
 import type { InputStat, TrackedInput } from "../types.ts";
 import { putFirst, recordsOf } from "./evalIndex.ts";
@@ -38,7 +39,7 @@ const ONLY_NODE = "devshell_answer() {\nreturn 1\n}\n";
 export function writeEvalRecord(key: EvalKey, record: EvalRecord, startedMs: number): boolean {
   if (record.inputs.length > MAX_INPUTS || record.output.length + record.messages.length > MAX_OUTPUT_BYTES)
     return false;
-  const verified = verify(record.inputs, startedMs, process.env);
+  const verified = verify(record, startedMs, process.env);
   if (verified === undefined) return false;
   const cache = evalCacheDirectory();
   const records = join(cache, "records");
@@ -59,7 +60,7 @@ export function findEvalRecord(
   for (const base of recordsOf(cache, key)) {
     const record = readRecord(`${base}.json`, key);
     if (record?.required.every((path) => existsSync(fsPath(path))) !== true) continue;
-    const verified = verify(record.inputs, record.readMs, environment);
+    const verified = verify(record, record.readMs, environment);
     if (verified === undefined) continue;
     try {
       if (!isSameText(`${base}.sh`, shellForm(record, verified))) writeForms(base, key, record, verified);
@@ -96,7 +97,7 @@ interface Verified {
  * @param readMs no input was read before
  */
 function verify(
-  inputs: readonly TrackedInput[],
+  { inputs, globals }: Pick<EvalRecord, "inputs" | "globals">,
   readMs: number,
   environment: NodeJS.ProcessEnv,
 ): Verified | undefined {
@@ -105,11 +106,22 @@ function verify(
   for (const input of inputs) {
     const isKnown = "stat" in input && isOlder(input.stat, readMs) && isUntouchedInput(input);
     const now = isKnown ? input : currentInput(input, environment);
-    if (!isKnown && !isSameInput(input, now)) return undefined;
+    if (!isKnown && !isSameInput(input, now) && !isAsGood(input, now, globals)) return undefined;
     current.push(now);
   }
   const isSettled = current.every((input) => !("stat" in input) || isOlder(input.stat, nowMs));
   return { inputs: current, readMs: nowMs, isSettled };
+}
+
+/** Whether a file changed only where evaluation did not look. */
+function isAsGood(input: TrackedInput, now: TrackedInput, globals: readonly string[]): boolean {
+  if (input.kind !== "file" || now.kind !== "file" || input.outline === undefined) return false;
+  const bytes = readFileSync(fsPath(now.path));
+  // Its last word is whether it may be executed.
+  const [sum, ...mode] = now.content.split(" ");
+  if (mode.join() !== input.content.split(" ").slice(1).join()) return false;
+  if (hashBytes("sha256", bytes).digest.toString("hex") !== sum) return false;
+  return hasOutline(now.path, bytes.toString("latin1"), input.outline, globals);
 }
 
 /** Whether a file last changed so long before a moment that a change after it shows in its stat. */
@@ -119,7 +131,7 @@ function isOlder({ ctimeNs }: InputStat, momentMs: number): boolean {
 }
 
 function writeForms(base: string, key: EvalKey, record: EvalRecord, verified: Verified): void {
-  const { required, links, output, messages } = record;
+  const { globals, required, links, output, messages } = record;
   const { inputs, readMs } = verified;
   const json: RecordJson = {
     version: 1,
@@ -128,6 +140,7 @@ function writeForms(base: string, key: EvalKey, record: EvalRecord, verified: Ve
     key: key.text,
     readMs,
     inputs,
+    globals,
     required,
     links,
     output,
@@ -163,7 +176,7 @@ function readRecord(path: string, key: EvalKey): RecordJson | undefined {
     if (json.version !== 1 || json.package !== packageRoot) return undefined;
     if (json.key !== key.text || json.directory !== key.directory) return undefined;
     if (typeof json.readMs !== "number") return undefined;
-    if (![json.inputs, json.required, json.links].every(Array.isArray)) return undefined;
+    if (![json.inputs, json.globals, json.required, json.links].every(Array.isArray)) return undefined;
     return typeof json.output === "string" && typeof json.messages === "string" ? json : undefined;
   } catch {
     return undefined;

@@ -5,14 +5,17 @@ import type { StoreContext } from "../storeContext.ts";
 import type { EvalRecord } from "./types.ts";
 
 /** What an evaluation's result depends on; undefined where it cannot be kept. */
-export function evaluationFacts(context: StoreContext): Pick<EvalRecord, "inputs" | "required"> | undefined {
+export function evaluationFacts(
+  context: StoreContext,
+): Pick<EvalRecord, "inputs" | "required" | "globals"> | undefined {
   const { tracker, settings } = context;
   if (tracker.impurity !== undefined || settings.config.raw.get("eval-cache") === "false") return undefined;
   trackPrograms(tracker);
   const { storeDir, realStoreDir = storeDir } = settings;
   const realPath = (path: ByteString): ByteString => realStoreDir + path.slice(storeDir.length);
   for (const path of tracker.storePaths) tracker.object(realPath(path));
-  return { inputs: tracker.inputs, required: context.createdRoots().map(realPath) };
+  const globals = tracker.outlines?.globals ?? [];
+  return { inputs: tracker.inputsWithOutlines, globals, required: context.createdRoots().map(realPath) };
 }
 
 /** Another Node or another bundle may answer otherwise; another machine's system may be another. */

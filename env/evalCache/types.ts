@@ -4,6 +4,8 @@ import type { TrackedInput } from "../types.ts";
 /** What a command printed, and what must be as it was for it to print the same again (FORMAT.md). */
 export interface EvalRecord {
   readonly inputs: readonly TrackedInput[];
+  /** Variables visible in every file. */
+  readonly globals: readonly string[];
   /** Where what evaluation put into the store, or read there, lies on this side of a mount namespace. */
   readonly required: readonly ByteString[];
   readonly links: readonly EvalLink[];

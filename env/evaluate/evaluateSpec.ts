@@ -109,6 +109,7 @@ export function openEvaluation(
     isFullyLazy: options.isFullyLazy ?? false,
     searchPath,
     builtInSearchPath,
+    outlines: context.tracker.outlines,
     debugger: options.onStop === undefined ? undefined : debuggerOptions(context, options.onStop),
   });
   return { evaluator, host };

@@ -112,7 +112,7 @@ export class StoreHost implements EvalHost {
     return this.#hasher.derivation(drvPath);
   }
 
-  readFile(path: ByteString): ByteString {
+  readFile(path: ByteString, isImported = false): ByteString {
     this.#check(path);
     const { tracker } = this.#options;
     try {
@@ -125,7 +125,7 @@ export class StoreHost implements EvalHost {
         throw new DevshellError("EVAL_FILE", `cannot read '${path}': it is a directory`);
       if (stat.size > MAX_FILE_BYTES)
         throw new DevshellError("EVAL_FILE", `cannot read '${path}': it is too large`);
-      if (!tracker.isImmutable(path)) return tracker.readFile(path, entry).toString("latin1");
+      if (!tracker.isImmutable(path)) return tracker.readFile(path, entry, isImported).toString("latin1");
       tracker.trees.read(path);
       const bytes = readSharedBytes(fsPath(physical), Number(stat.size));
       return bytes.toString("latin1");

@@ -6,7 +6,7 @@ import { Layout, Shape, shapeOf, shapeOfPlaced } from "../value/shape.ts";
 import { sharedTemplate, slotsLike, template } from "../value/slots.ts";
 import { suggest } from "../value/suggest.ts";
 import { AttrSet, EMPTY_SET, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
-import { delayed, type Code, type Compiler, type Delay } from "./code.ts";
+import { type Code, type Compiler, type Delay } from "./code.ts";
 import { frameMaker } from "./frame.ts";
 import { selector } from "./select.ts";
 import { quoteAttrName } from "../value/literal.ts";
@@ -27,7 +27,7 @@ function compileDefs(attrs: AttrsExpr, compiler: Compiler, isNested: boolean): M
 function compileDef(def: AttrDef, compiler: Compiler, isNested: boolean): MakeSlot {
   switch (def.kind) {
     case "plain":
-      return compiler.delay(def.value);
+      return compiler.define(def);
     case "inherited": {
       const delay = compiler.delay(def.value);
       return isNested ? (_inner, outer) => delay(outer) : delay;
@@ -236,7 +236,7 @@ function compileRecursive(expr: AttrsExpr, compiler: Compiler): Code {
     overrides < 0
       ? compileDefs(expr, compiler, true)
       : expr.defs.map((def) =>
-          def.kind === "plain" ? delayed(def.value, compiler) : compileDef(def, compiler, true),
+          def.kind === "plain" ? compiler.define(def, true) : compileDef(def, compiler, true),
         );
   const sourcesOf = compileSources(expr, compiler);
   const addDynamic = expr.dynamic.length === 0 ? undefined : compileDynamic(expr, compiler);

@@ -1,5 +1,7 @@
-import type { Expr } from "../syntax/index.ts";
+import type { AttrDef, Expr } from "../syntax/index.ts";
+import type { Pos } from "../value/position.ts";
 import type { Runtime } from "../value/runtime.ts";
+import type { OutlineRecorder } from "./outline.ts";
 import { Thunk, type Env, type Slot, type Value } from "../value/value.ts";
 
 /** A compiled expression: gives its value, forced. */
@@ -20,6 +22,8 @@ export interface Compiler {
   readonly runtime: Runtime;
   compile(expr: Expr): Code;
   delay(expr: Expr): Delay;
+  /** As `delay`, of a definition's value. @param isAlwaysDelayed whether even what is at hand is delayed */
+  define(def: AttrDef, isAlwaysDelayed?: boolean): Delay;
   /** Code that compiles itself when first run. */
   lazy(expr: Expr): LazyCode;
   /** Says whose code thunks hold, for a debugger. */
@@ -76,6 +80,25 @@ export function delayed(expr: Expr, compiler: Compiler): Delay {
     return code(env);
   };
   compiler.remember(code, expr);
+  return (env) => new Thunk(code, env);
+}
+
+/** The same of a definition, which is asked for when the first of them is forced. @param pos of its name */
+export function delayedDefinition(
+  expr: Expr,
+  compiler: Compiler,
+  outlines: OutlineRecorder,
+  pos: Pos,
+): Delay {
+  let pending: Expr | undefined = expr;
+  let code: Code = (env) => {
+    if (pending !== undefined) {
+      outlines.ask(pos);
+      code = compiler.compile(pending);
+      pending = undefined;
+    }
+    return code(env);
+  };
   return (env) => new Thunk(code, env);
 }
 

@@ -1,12 +1,21 @@
-import { GLOBAL, expand, pathOf, type Expr, type SelectExpr } from "../syntax/index.ts";
-import type { Pos } from "../value/position.ts";
+import { GLOBAL, expand, pathOf, type AttrDef, type Expr, type SelectExpr } from "../syntax/index.ts";
+import { NO_POS, type Pos } from "../value/position.ts";
 import { positionValue } from "../value/positionValue.ts";
 import type { Runtime } from "../value/runtime.ts";
 import { sharedTemplate, slotsLike } from "../value/slots.ts";
 import { AttrSet, Float, PathValue, PrimOp, Thunk, type Slot, type Value } from "../value/value.ts";
 import { compileAttrs, compileLet, compileWith } from "./bindings.ts";
-import { LazyCode, constant, delayed, type Code, type Compiler, type Delay } from "./code.ts";
+import {
+  LazyCode,
+  constant,
+  delayed,
+  delayedDefinition,
+  type Code,
+  type Compiler,
+  type Delay,
+} from "./code.ts";
 import { compileLambda } from "./lambda.ts";
+import type { OutlineRecorder } from "./outline.ts";
 import {
   compileAssert,
   compileBinary,
@@ -25,6 +34,8 @@ export interface CompileContext {
   readonly runtime: Runtime;
   readonly globalNames: readonly string[];
   readonly globalValues: readonly Slot[];
+  /** Where it is recorded which definitions are asked for. */
+  readonly outlines: OutlineRecorder | undefined;
 }
 
 /** Small sets are made at once rather than as thunks: making them costs no more. */
@@ -135,6 +146,24 @@ export class ClosureCompiler implements Compiler {
   }
 
   delay(expr: Expr): Delay {
+    if (expr.kind === "deferred") return this.delay(expand(expr));
+    return this.#delayAtHand(expr) ?? delayed(expr, this);
+  }
+
+  define(def: AttrDef, isAlwaysDelayed = false): Delay {
+    const { outlines } = this.#context;
+    // What a path of names makes in between has no text of its own.
+    if (outlines === undefined || (def.value.kind === "attrs" && def.value.pos === NO_POS))
+      return isAlwaysDelayed ? delayed(def.value, this) : this.delay(def.value);
+    const expr = def.value.kind === "deferred" ? expand(def.value) : def.value;
+    const atHand = isAlwaysDelayed ? undefined : this.#delayAtHand(expr);
+    if (atHand === undefined) return delayedDefinition(expr, this, outlines, def.pos);
+    outlines.ask(def.pos);
+    return atHand;
+  }
+
+  /** What needs no thunk. */
+  #delayAtHand(expr: Expr): Delay | undefined {
     switch (expr.kind) {
       case "int":
       case "float":
@@ -146,13 +175,9 @@ export class ClosureCompiler implements Compiler {
       case "list":
         if (expr.items.length === 0) return giveNoItems;
         break;
-      case "deferred":
-        return this.delay(expand(expr));
       default:
     }
-    const cheap = this.isFullyLazy ? undefined : this.#delayCheap(expr);
-    if (cheap !== undefined) return cheap;
-    return delayed(expr, this);
+    return this.isFullyLazy ? undefined : this.#delayCheap(expr);
   }
 
   /** The value itself where it costs no more than a thunk would. */

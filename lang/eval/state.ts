@@ -16,6 +16,7 @@ import { ClosureCompiler, type CompileContext } from "./compile.ts";
 import { DebugCompiler } from "./debugCompiler.ts";
 import { Debugger, type DebuggerOptions } from "./debugger.ts";
 import { INTERNAL_PREFIX } from "./internalFiles.ts";
+import type { FileLayout, OutlineRecorder } from "./outline.ts";
 import { resolve } from "./resolve.ts";
 
 /** The global scope. */
@@ -35,6 +36,7 @@ export class EvalState implements Runtime, CompileContext {
   readonly #debugger: Debugger | undefined;
   readonly #globals: Globals;
   readonly #globalIndex = new Map<string, number>();
+  readonly outlines: OutlineRecorder | undefined;
   readonly globalNames: string[] = [];
   readonly globalValues: Slot[] = [];
   readonly #internalFiles: ReadonlyMap<string, string>;
@@ -55,7 +57,9 @@ export class EvalState implements Runtime, CompileContext {
     makeGlobals: (runtime: Runtime) => Globals,
     internalFiles: ReadonlyMap<string, string> = new Map(),
     debuggerOptions?: DebuggerOptions,
+    outlines?: OutlineRecorder,
   ) {
+    this.outlines = outlines;
     this.host = host;
     this.settings = settings;
     this.searchPath = paths.searchPath;
@@ -73,6 +77,7 @@ export class EvalState implements Runtime, CompileContext {
       this.globalNames.push(name);
       this.globalValues.push(value);
     }
+    if (outlines !== undefined) outlines.globals = this.globalNames;
   }
 
   get runtime(): Runtime {
@@ -94,7 +99,14 @@ export class EvalState implements Runtime, CompileContext {
     return parse(registerSource(origin, text), this.#parseOptions(baseDir));
   }
 
-  #parseOptions(baseDir: ByteString): ParseOptions {
+  #parseImported(text: ByteString, baseDir: ByteString, origin: SourceOrigin): Expr {
+    const source = registerSource(origin, text);
+    // What a `lint-…` setting minds may stand anywhere in it.
+    const layout = this.settings.lints.size === 0 ? this.outlines?.begin(source) : undefined;
+    return parse(source, this.#parseOptions(baseDir, layout));
+  }
+
+  #parseOptions(baseDir: ByteString, layout?: FileLayout): ParseOptions {
     const { host } = this;
     const { isPure, features, lints } = this.settings;
     return {
@@ -104,7 +116,11 @@ export class EvalState implements Runtime, CompileContext {
         return isPure ? undefined : (host.environmentVariable("HOME") ?? "/homeless-shelter");
       },
       allowsPipes: features.has("pipe-operators"),
-      warn: (message) => host.warn(message),
+      layout,
+      warn: (message) => {
+        if (layout !== undefined) layout.isUnfit = true;
+        host.warn(message);
+      },
       lint: lints.size === 0 ? undefined : (rule, message, pos) => this.#lint(rule, message, pos),
     };
   }
@@ -219,9 +235,13 @@ export class EvalState implements Runtime, CompileContext {
 
   #evalFile(file: ByteString, outer: Map<string, Slot> | undefined, isMain: boolean): Value {
     const internal = this.#internalFiles.get(file);
-    const text = internal ?? this.host.readFile(file);
-    const expr = this.parse(text, file.slice(0, Math.max(1, file.lastIndexOf("/"))), this.#originOf(file));
     const extra = this.host.extraGlobals?.(file);
+    const isPlain = internal === undefined && outer === undefined && extra === undefined;
+    const text = internal ?? this.host.readFile(file, isPlain);
+    const directory = file.slice(0, Math.max(1, file.lastIndexOf("/")));
+    const expr = isPlain
+      ? this.#parseImported(text, directory, this.#originOf(file))
+      : this.parse(text, directory, this.#originOf(file));
     let names = outer;
     if (extra !== undefined) {
       names ??= new Map();

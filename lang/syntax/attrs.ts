@@ -22,16 +22,17 @@ export function newAttrs(pos: Pos): AttrsExpr {
   };
 }
 
-/** Adds `a = value`. */
-export function addAttr(attrs: AttrsExpr, name: string, value: Expr, pos: Pos): void {
+/** Adds `a = value`. @returns whether it is a definition now: not part of another, nor one whose name is computed */
+export function addAttr(attrs: AttrsExpr, name: string, value: Expr, pos: Pos): boolean {
   const def: AttrDef = { name, value, pos, kind: "plain" };
   if (findDef(attrs, name) !== undefined) return mergeDef(attrs, [name], def);
   pushDef(attrs, def);
   nameLambda(value, name);
+  return true;
 }
 
-/** Adds `a.b.c = value`, making or entering the sets in between. */
-export function addAttrPath(attrs: AttrsExpr, path: readonly AttrName[], value: Expr, pos: Pos): void {
+/** Adds `a.b.c = value`, making or entering the sets in between. @returns as `addAttr` */
+export function addAttrPath(attrs: AttrsExpr, path: readonly AttrName[], value: Expr, pos: Pos): boolean {
   let target = attrs;
   for (let i = 0; i < path.length - 1; i++) {
     const name = path[i]!;
@@ -50,8 +51,9 @@ export function addAttrPath(attrs: AttrsExpr, path: readonly AttrName[], value: 
     target = nested;
   }
   const last = path[path.length - 1]!;
-  if (typeof last === "string") mergeDef(target, path, { name: last, value, pos, kind: "plain" });
-  else target.dynamic = [...target.dynamic, { name: last, value, pos }];
+  if (typeof last === "string") return mergeDef(target, path, { name: last, value, pos, kind: "plain" });
+  target.dynamic = [...target.dynamic, { name: last, value, pos }];
+  return false;
 }
 
 /** Adds one definition of an `inherit`. */
@@ -62,12 +64,12 @@ export function addInherited(attrs: AttrsExpr, def: AttrDef): void {
 }
 
 /** Two sets written for one name become one; anything else written twice is an error. */
-function mergeDef(attrs: AttrsExpr, path: readonly AttrName[], def: AttrDef): void {
+function mergeDef(attrs: AttrsExpr, path: readonly AttrName[], def: AttrDef): boolean {
   const known = findDef(attrs, def.name);
   if (known === undefined) {
     pushDef(attrs, def);
     nameLambda(def.value, def.name);
-    return;
+    return true;
   }
   const target = known.value;
   const added = def.value;
@@ -86,6 +88,7 @@ function mergeDef(attrs: AttrsExpr, path: readonly AttrName[], def: AttrDef): vo
   }
   if (added.dynamic.length > 0) target.dynamic = [...target.dynamic, ...added.dynamic];
   if (added.inheritFrom.length > 0) target.inheritFrom = [...target.inheritFrom, ...added.inheritFrom];
+  return false;
 }
 
 function findDef(attrs: AttrsExpr, name: string): AttrDef | undefined {

@@ -48,11 +48,17 @@ export function readBindings(
 export function readBindingAfter(reader: TokenReader, attrs: AttrsExpr, first: AttrName, pos: Pos): void {
   const path = reader.kind === Token.DOT ? readMoreNames(reader, first) : undefined;
   reader.expect(Token.ASSIGN, "'.' or '='");
+  const { layout } = reader;
+  const at = layout === undefined ? 0 : layout.begin(reader.pos);
   const value = reader.expression();
+  const to = reader.pos;
   reader.expect(Token.SEMICOLON);
   if (reader.docComments !== undefined) document(reader.docComments, value, pos);
-  if (path === undefined && typeof first === "string") addAttr(attrs, first, value, pos);
-  else addAttrPath(attrs, path ?? [first], value, pos);
+  const isAdded =
+    path === undefined && typeof first === "string"
+      ? addAttr(attrs, first, value, pos)
+      : addAttrPath(attrs, path ?? [first], value, pos);
+  if (isAdded && layout !== undefined) layout.end(at, pos, to, value);
 }
 
 function readInherit(reader: TokenReader, attrs: AttrsExpr): void {

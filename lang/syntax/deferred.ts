@@ -43,6 +43,8 @@ export function readDeferred(reader: TokenReader, attrs: AttrsExpr): boolean {
     resolve: undefined,
   };
   reader.at = end;
+  const { layout } = reader;
+  layout?.end(layout.begin(value.pos), pos, reader.base + end - 1, value);
   reader.next();
   addAttr(attrs, name, value, pos);
   return true;

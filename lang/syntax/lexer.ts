@@ -1,5 +1,6 @@
 import { evalError } from "../value/error.ts";
 import type { Pos } from "../value/position.ts";
+import type { SourceLayout } from "./options.ts";
 import { BLANK, CLASSES, ID_PART, ID_START, JOINER, PATH_CHAR, SINGLE, URI_CHAR } from "./characters.ts";
 import { bytesOfSource } from "./sourceBytes.ts";
 import * as Token from "./token.ts";
@@ -27,17 +28,25 @@ export class Lexer {
   readonly allowsPipes: boolean;
   /** Gets the doc comments (`/** … *\/`), by the place of what follows them. */
   readonly docComments: Map<Pos, string> | undefined;
+  readonly layout: SourceLayout | undefined;
   readonly hasCarriageReturns: boolean;
   /** The run of characters of paths met last: in `a.b.c…` it is the same for every name. */
   runStart = 0;
   runEnd = 0;
 
-  constructor(text: string, base: Pos, allowsPipes: boolean, docComments: Map<Pos, string> | undefined) {
+  constructor(
+    text: string,
+    base: Pos,
+    allowsPipes: boolean,
+    docComments: Map<Pos, string> | undefined,
+    layout: SourceLayout | undefined,
+  ) {
     this.text = text;
     this.base = base;
     this.bytes = bytesOfSource(text);
     this.allowsPipes = allowsPipes;
     this.docComments = docComments;
+    this.layout = layout;
     this.hasCarriageReturns = text.includes("\r");
   }
 
@@ -98,6 +107,7 @@ function skipBlank(lexer: Lexer, from: number): number {
     } else break;
   }
   if (doc !== undefined) docComments?.set(lexer.base + at, doc);
+  lexer.layout?.blank(lexer.base + from, lexer.base + at);
   return at;
 }
 

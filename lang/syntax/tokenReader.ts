@@ -16,7 +16,7 @@ export abstract class TokenReader extends Lexer {
   parseDeferred: ((pos: Pos, end: Pos) => Expr) | undefined = undefined;
 
   constructor(text: string, base: Pos, options: ParseOptions) {
-    super(text, base, options.allowsPipes ?? false, options.docComments);
+    super(text, base, options.allowsPipes ?? false, options.docComments, options.layout);
     this.options = options;
     this.hasNul = text.includes("\0");
   }

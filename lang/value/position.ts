@@ -13,6 +13,8 @@ export class Source {
   readonly origin: SourceOrigin;
   readonly text: string;
   readonly base: Pos;
+  /** Whether a place in it was told, as line and column or with its text. */
+  isTold = false;
   #lineStarts: number[] | undefined;
 
   constructor(origin: SourceOrigin, text: string, base: Pos) {
@@ -96,6 +98,7 @@ class LazySourcePos implements SourcePos {
   }
 
   get text(): string {
+    this.#source.isTold = true;
     return this.#source.text;
   }
 
@@ -108,6 +111,7 @@ class LazySourcePos implements SourcePos {
   }
 
   #lineIndex(): number {
+    this.#source.isTold = true;
     const starts = this.#source.lineStarts();
     let low = 0;
     let high = starts.length - 1;

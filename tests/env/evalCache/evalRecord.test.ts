@@ -44,7 +44,7 @@ describe("the record of an evaluation", () => {
     const startedMs = Date.now();
     const tracker = new InputTracker("/nix/store");
     tracker.readFile(join(root, file));
-    const record = { inputs: tracker.inputs, required: [], links: [], output, messages: "" };
+    const record = { inputs: tracker.inputs, globals: [], required: [], links: [], output, messages: "" };
     return writeEvalRecord(keyOf(word), record, startedMs);
   }
 
@@ -76,7 +76,7 @@ describe("the record of an evaluation", () => {
     const tracker = new InputTracker("/nix/store");
     tracker.readFile(join(root, "a"));
     writeFileSync(join(root, "a"), "2");
-    const record = { inputs: tracker.inputs, required: [], links: [], output: "", messages: "" };
+    const record = { inputs: tracker.inputs, globals: [], required: [], links: [], output: "", messages: "" };
     expect(writeEvalRecord(keyOf("a"), record, Date.now())).toBe(false);
   });
 

@@ -39,6 +39,12 @@ in {
   source = drv "source" { src = ./src; };
   filtered = drv "filtered" { src = builtins.filterSource (path: type: baseNameOf path != "skip") ./src; };
   text = drv "text" { file = builtins.toFile "text" (builtins.readFile ./data/a); dep = drv "dep" { }; };
+  manyA = (import ./many.nix).a;
+  manyB = (import ./many.nix).b;
+  manyC = (import ./many.nix).c.x;
+  manyNames = builtins.attrNames (import ./many.nix).c;
+  manyPlace = builtins.unsafeGetAttrPos "b" (import ./many.nix);
+  manyText = orNull ./many.nix (builtins.hashFile "md5");
   time = builtins.currentTime;
 }
 `;
@@ -54,6 +60,21 @@ const NIX_CONTENTS = [
   "{ v = 1; here = toString ./.; }",
   "{ v = 2; here = toString ./.; }",
   "{ v = 3; here = toString ./x; }",
+];
+/** What is written for each definition of `many.nix`. */
+const DEFINITIONS = [
+  "toString 1",
+  "toString 2",
+  'let y = "z"; in y',
+  "other",
+  "toString other",
+  '"${other}s"',
+  "[ other ]",
+  "(import ./lib).one.v",
+  "builtins.typeOf (import ./lib/two.nix)",
+  '(v: "v${v}") other',
+  "undefined",
+  "1",
 ];
 const LINKS: readonly (readonly [string, readonly string[]])[] = [
   ["link.nix", ["links/second.nix", "lib/one.nix", "lib/two.nix"]],
@@ -74,17 +95,19 @@ export class World {
   readonly #kinds: readonly (typeof MUTATIONS)[number][];
   /** Names of what was done, for messages. */
   readonly history: string[] = [];
+  readonly #definitions: string[] = Array.from({ length: 8 }, () => DEFINITIONS[0]!);
 
   constructor(root: string, random: Random) {
     this.root = root;
     this.#files = new WorldFiles(root);
     this.#random = random;
-    this.#kinds = random.some(MUTATIONS, 6);
+    this.#kinds = ["editDefinition", ...random.some(MUTATIONS, 6)];
     for (const name of FILES) this.#files.write(name, CONTENTS[0]!);
     for (const name of NIX_FILES) this.#files.write(name, NIX_CONTENTS[0]!);
     this.#files.write("otherlib/one.nix", NIX_CONTENTS[1]!);
     this.#files.write("lib/default.nix", "{ one = import ./one.nix; two = import ./two.nix; }");
     this.#files.write("default.nix", EXPRESSION);
+    this.#writeDefinitions();
     for (const [name, targets] of LINKS) this.#files.link(name, targets[0]!);
     process.env["NIX_PATH"] = join(root, "found1");
   }
@@ -124,6 +147,12 @@ export class World {
         mkdirSync(dirname(this.#files.path(name)), { recursive: true });
         renameSync(this.#files.path("scratch"), this.#files.path(name));
       }),
+    editDefinition: () => {
+      const n = this.#random.below(8);
+      this.#definitions[n] = this.#random.pick(DEFINITIONS);
+      this.#writeDefinitions();
+      return `many.nix ${n} ${this.#definitions[n]}`;
+    },
     touch: () => {
       const name = this.#existing();
       const now = new Date();
@@ -243,6 +272,15 @@ export class World {
     return name;
   }
 
+  #writeDefinitions(): void {
+    const [a, b, c, d, e, f, g, h] = this.#definitions;
+    const comment = this.#random.pick(["# one", "# another", "/* two\n lines */", ""]);
+    this.#files.write(
+      "many.nix",
+      `${comment}\nlet other = "o"; unused = ${a}; used = ${b}; in {\n  a = ${c}; ${comment}\n  b = toString used;\n  c.x = ${d}; c = { y = ${e}; }; rest = rec { p = ${f}; q = ${g}; }; dropped = v: ${h};\n}\n`,
+    );
+  }
+
   #existing(): string | undefined {
     const name = this.#random.pick([...FILES, ...NIX_FILES, "dir", "src", "lib"]);
     return existsSync(this.#files.path(name)) ? name : undefined;
@@ -250,6 +288,7 @@ export class World {
 }
 
 const MUTATIONS = [
+  "editDefinition",
   "edit",
   "replace",
   "editUnseen",
