@@ -151,7 +151,7 @@ export class FileLayout implements SourceLayout {
   }
 
   end(at: number, pos: Pos, to: Pos, value: Expr): void {
-    // Deferred is a call by `path { }`, or less.
+    // What was deferred is no set and no function: where it ends with a set it needs a thunk.
     const isDelayed =
       value.kind === "deferred"
         ? this.source.text[to - 1 - this.source.base] === "}"

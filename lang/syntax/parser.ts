@@ -29,7 +29,7 @@ import { TokenReader, unexpected } from "./tokenReader.ts";
  * @throws EvalError of kind `parse`, worded and placed as Nix's
  */
 export function parse(source: Source, options: ParseOptions): Expr {
-  const parser = new Parser(source.text, source.base, options);
+  const parser = new Parser(source.text, source.base, options, options.layout);
   try {
     parser.next();
     const expr = parser.expression();
@@ -44,7 +44,7 @@ export function parse(source: Source, options: ParseOptions): Expr {
 
 /** Parses `a = 1; inherit b;`, with no braces around. */
 export function parseBindings(source: Source, options: ParseOptions): AttrsExpr {
-  const parser = new Parser(source.text, source.base, options);
+  const parser = new Parser(source.text, source.base, options, options.layout);
   try {
     parser.next();
     if (parser.kind === Token.END) throw unexpected(parser);
@@ -89,7 +89,7 @@ class Parser extends TokenReader {
   override deferredParser(): (pos: Pos, end: Pos) => Expr {
     const { text, base, options } = this;
     return (pos, end) => {
-      const parser = new Parser(text.slice(pos - base, end - base), pos, options);
+      const parser = new Parser(text.slice(pos - base, end - base), pos, options, undefined);
       try {
         parser.next();
         return parser.expression();

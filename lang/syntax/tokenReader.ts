@@ -3,7 +3,7 @@ import { evalError, type EvalError } from "../value/error.ts";
 import type { Pos } from "../value/position.ts";
 import type { Expr } from "./ast.ts";
 import { Lexer } from "./lexer.ts";
-import type { ParseOptions } from "./options.ts";
+import type { ParseOptions, SourceLayout } from "./options.ts";
 import { BRACE_CLOSE, END, IDENTIFIER, describeToken, type TokenKind } from "./token.ts";
 
 /** What the parts of the parser share: the token that is looked at, and how to read an expression within theirs. */
@@ -15,8 +15,8 @@ export abstract class TokenReader extends Lexer {
   /** Reads the expressions of definitions that are well-formed at a glance, when they are asked for. */
   parseDeferred: ((pos: Pos, end: Pos) => Expr) | undefined = undefined;
 
-  constructor(text: string, base: Pos, options: ParseOptions) {
-    super(text, base, options.allowsPipes ?? false, options.docComments, options.layout);
+  constructor(text: string, base: Pos, options: ParseOptions, layout: SourceLayout | undefined) {
+    super(text, base, options.allowsPipes ?? false, options.docComments, layout);
     this.options = options;
     this.hasNul = text.includes("\0");
   }

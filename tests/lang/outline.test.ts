@@ -99,6 +99,16 @@ describe("an outline", () => {
     expect(isAsGood(ask("{ a = 1 /* b */ + 1; }", "a"), "{ a = 1 # c\n+ 1; }")).toBe(true);
   });
 
+  it("takes what was deferred as a whole", () => {
+    const fillers = Array.from({ length: 60 }, (_, i) => `filler${i} = ${i};\n`).join("");
+    const big = `with { f = v: v; }; {\n${fillers}a = f { x = f 1; y = f 2; };\nb = f { x = f 3; };\nc = f "}";\n}`;
+    expect(isAsGood(ask(big, "a.x"), big)).toBe(true);
+    expect(isAsGood(ask(big, "a.x"), big.replace("f 3", "f (f 33)"))).toBe(true);
+    expect(isAsGood(ask(big, "a.x"), big.replace("{ x = f 3; }", "3"))).toBe(false);
+    expect(isAsGood(ask(big, "a.x"), big.replace("f 2", "f 22"))).toBe(false);
+    expect(isAsGood(ask(big, "b.x"), big.replace("f 2", "f 22"))).toBe(true);
+  });
+
   it("of sets that become one follows both", () => {
     for (const [one, other] of [
       ["m.x = f 1", "m = { y = f 2; }"],
