@@ -138,7 +138,7 @@ export function compileWith(expr: WithExpr, compiler: Compiler): Code {
 
 export function compileAttrs(expr: AttrsExpr, compiler: Compiler): Code {
   if (expr.isRecursive) return compileRecursive(expr, compiler);
-  const shape = shapeOfPlaced(expr.defs);
+  const shape = shapeOfPlaced(expr.defs, expr.index);
   const count = expr.defs.length;
   if (expr.dynamic.length > 0) {
     const makers = compileDefs(expr, compiler, false);
@@ -229,7 +229,7 @@ function compileBig(expr: AttrsExpr, shape: Shape, compiler: Compiler): Code {
 }
 
 function compileRecursive(expr: AttrsExpr, compiler: Compiler): Code {
-  const shape = shapeOfPlaced(expr.defs);
+  const shape = shapeOfPlaced(expr.defs, expr.index);
   const overrides = expr.defs.findIndex((def) => def.name === "__overrides");
   // What may yet be overridden must not be read while the set is made.
   const makers =

@@ -217,7 +217,7 @@ export interface AttrsExpr {
   /** The sources of `inherit (…)`, in the order written. */
   inheritFrom: readonly Expr[];
   pos: Pos;
-  /** Name → index into `defs`, once there are many, while definitions are added. */
+  /** Name → index into `defs`, once there are many; kept of a big set alone when all are added. */
   index: Map<string, number> | undefined;
 }
 

@@ -6,6 +6,9 @@ import { showAttrPath } from "./print.ts";
 /** Past this many definitions names are looked up in a map. */
 const LINEAR_DEFS = 6;
 
+/** Past this many the set that is made of them is searched by the same map: all-packages.nix has ten thousand. */
+const KEPT_INDEX_DEFS = 48;
+
 /** Most sets have neither; they share these. */
 const NO_DYNAMIC: readonly DynamicAttr[] = [];
 const NO_SOURCES: readonly Expr[] = [];
@@ -107,10 +110,10 @@ function pushDef(attrs: AttrsExpr, def: AttrDef): void {
   attrs.index?.set(def.name, size - 1);
 }
 
-/** Gives back what only the adding of definitions needs: an index, the room for further ones. */
+/** Gives back what only the adding of definitions needs: the room for further ones, and a small set's index. */
 export function trimAttrs(attrs: AttrsExpr): void {
   attrs.defs = attrs.defs.slice();
-  attrs.index = undefined;
+  if (attrs.defs.length <= KEPT_INDEX_DEFS) attrs.index = undefined;
 }
 
 /** A function is called by the name it is bound to, and so are the functions it gives (`f = x: y: …`). */

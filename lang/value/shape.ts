@@ -207,10 +207,10 @@ const MAX_SHARED = 1 << 16;
 const shared = new Map<string, Layout>();
 const EMPTY_LAYOUT = new Layout([]);
 
-/** The layout of these names, in this order: shared where they are few. They must be distinct. */
-export function layoutOf(names: readonly string[]): Layout {
+/** The layout of these names, in this order: shared where they are few. They must be distinct. @param index as a `Layout` takes it */
+export function layoutOf(names: readonly string[], index?: Map<string, number>): Layout {
   if (names.length === 0) return EMPTY_LAYOUT;
-  if (names.length > MAX_SHARED_NAMES) return new Layout(names);
+  if (names.length > MAX_SHARED_NAMES) return new Layout(names, index);
   const key = names.join("\0");
   let layout = shared.get(key);
   if (layout === undefined) {
@@ -228,9 +228,15 @@ export function shapeOf(names: readonly string[], positions?: readonly Pos[]): S
   return positions === undefined ? layout.bare : new Shape(layout, positions);
 }
 
-/** The shape of sets with these attributes. */
-export function shapeOfPlaced(attributes: readonly (Placed & { readonly name: string })[]): Shape {
-  const layout = layoutOf(attributes.map(({ name }) => name));
+/** The shape of sets with these attributes. @param index of each name, where there is one */
+export function shapeOfPlaced(
+  attributes: readonly (Placed & { readonly name: string })[],
+  index: Map<string, number> | undefined,
+): Shape {
+  const layout = layoutOf(
+    attributes.map(({ name }) => name),
+    index,
+  );
   return new Shape(layout, undefined, attributes);
 }
 
