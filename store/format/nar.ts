@@ -16,6 +16,7 @@ import {
   type ByteString,
   type Hash,
   type HashAlgorithm,
+  checkInterrupt,
 } from "../../core/index.ts";
 import { withoutCaseHack } from "./caseHack.ts";
 import { compareBytes } from "./storePath.ts";
@@ -212,9 +213,14 @@ class NarWriter {
     if (this.#at > 0) yield this.#take();
   }
 
+  #checkStop(): void {
+    this.#signal?.throwIfAborted();
+    checkInterrupt();
+  }
+
   *#largeContent({ path, fd, sizeBytes }: LargeContent): Generator<Buffer> {
     for (let left = sizeBytes; left > 0;) {
-      this.#signal?.throwIfAborted();
+      this.#checkStop();
       const wanted = Math.min(left, BUFFER_SIZE);
       const count = reading(path, () => readSync(fd, this.#buffer, 0, wanted, null));
       if (count === 0) throw changedWhileRead(path);
@@ -229,7 +235,7 @@ class NarWriter {
   }
 
   *#directory(path: ByteString, depth: number): Generator<Buffer> {
-    this.#signal?.throwIfAborted();
+    this.#checkStop();
     if (depth >= NAR_MAX_DEPTH)
       throw new DevshellError(
         "NAR_TOO_DEEP",
@@ -265,7 +271,7 @@ class NarWriter {
    * @returns a file whose content is larger than the room that is left, with all before that written
    */
   #leaf(path: ByteString, type: NarEntryType): LargeContent | undefined {
-    this.#signal?.throwIfAborted();
+    this.#checkStop();
     if (type === "symlink") {
       this.#put(OPEN_SYMLINK);
       this.#string(reading(path, () => readlinkSync(fsPath(path), "latin1")));

@@ -17,7 +17,7 @@ import { join } from "node:path";
 import { spawnSync } from "node:child_process";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { formatHash, hashBytes } from "../../../core/index.ts";
+import { Interrupted, formatHash, hashBytes, listenForInterrupts } from "../../../core/index.ts";
 import { narString } from "../../../store/format/nar.ts";
 import { NarLister } from "../../../store/format/narRestore.ts";
 import {
@@ -392,4 +392,18 @@ describe("hostile archives", () => {
       );
     }
   });
+});
+
+it("writing ends where the user interrupts it", () => {
+  const tree = join(dir, "interrupted");
+  mkdirSync(join(tree, "a"), { recursive: true });
+  writeFileSync(join(tree, "a/file"), "x".repeat(1 << 21));
+  let asked = 0;
+  listenForInterrupts(() => ++asked > 2);
+  try {
+    expect(() => dumpNar(tree, () => undefined)).toThrow(Interrupted);
+  } finally {
+    listenForInterrupts(undefined);
+  }
+  expect(asked).toBe(3);
 });
