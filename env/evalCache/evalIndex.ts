@@ -15,6 +15,11 @@ export function recordsOf(cache: string, key: EvalKey): string[] {
     .map(({ record }) => record.slice(0, -".sh".length));
 }
 
+/** Makes room for one more record of a key. Before anything is synced: while the disk is busy, removing waits for it. */
+export function removeOutdated(cache: string, key: EvalKey): void {
+  for (const base of recordsOf(cache, key).slice(MAX_VERSIONS - 1)) removeRecord(base);
+}
+
 /** Puts a record first, where the launcher finds it. Two at once: the later wins, and the other is found no more. */
 export function putFirst(cache: string, key: EvalKey, base: string): void {
   const path = indexPath(cache, key.directory);

@@ -5,7 +5,7 @@ import { encodeNix32, fsPath, hashBytes, packageRoot, type ByteString } from "..
 import { hasOutline } from "../../lang/index.ts";
 import { currentInput, isSameInput, isUntouchedInput } from "../inputTracker.ts";
 import type { InputStat, TrackedInput } from "../types.ts";
-import { putFirst, recordsOf } from "./evalIndex.ts";
+import { putFirst, recordsOf, removeOutdated } from "./evalIndex.ts";
 import { evalCacheDirectory, type EvalKey } from "./evalKey.ts";
 import { pruneEvalRecords } from "./pruneEvalRecords.ts";
 import { renderEvalCheck, renderEvalSums } from "./renderEvalCheck.ts";
@@ -44,6 +44,7 @@ export function writeEvalRecord(key: EvalKey, record: EvalRecord, startedMs: num
   const cache = evalCacheDirectory();
   const records = join(cache, "records");
   mkdirSync(records, { recursive: true, mode: 0o700 });
+  removeOutdated(cache, key);
   const base = join(records, encodeNix32(randomBytes(20)));
   writeForms(base, key, record, verified);
   putFirst(cache, key, base);
