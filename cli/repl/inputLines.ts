@@ -3,6 +3,7 @@ import { Readable } from "node:stream";
 import { isatty } from "node:tty";
 import { standardInput } from "../compat/output.ts";
 import { HISTORY_LINES, History } from "./history.ts";
+import { HistorySearch, SEARCH_KEY } from "./historySearch.ts";
 
 /** What came of asking for a line: one without its end, one given up by Ctrl-C, or nothing more. */
 export type InputLine =
@@ -12,9 +13,9 @@ export type InputLine =
 
 type Complete = (line: string) => [string[], string];
 
-/** Keys that may end what is edited: Enter, Ctrl-C, Ctrl-D. What follows one belongs to the next line. */
+/** Keys that may end what is edited (Enter, Ctrl-C, Ctrl-D), and Ctrl-R: what follows one is not for the editor. */
 // oxlint-disable-next-line no-control-regex
-const ENDING_KEY = /[\r\n\x03\x04]/;
+const ENDING_KEY = /[\r\n\x03\x04\x12]/;
 
 /**
  * Standard input line by line, read while nothing else can run; what was read ahead is kept for the next line. At a
@@ -74,11 +75,25 @@ export class InputLines {
     });
     adoptWidth();
     editor.prompt();
+    let search: HistorySearch | undefined;
     while (asked.answer === undefined) {
       if (this.#bytes === "" && !this.#fill()) return { kind: "end" };
       adoptWidth();
+      const key = this.#bytes.charAt(0);
+      if (search !== undefined) {
+        const state = search.press(key);
+        if (state !== "searching") search = undefined;
+        if (state !== "left") this.#take(1);
+        continue;
+      }
+      if (key === SEARCH_KEY) {
+        search = new HistorySearch(editor, prompt, this.#history);
+        this.#take(1);
+        continue;
+      }
       const end = ENDING_KEY.exec(this.#bytes)?.index ?? this.#bytes.length - 1;
-      keys.emit("data", this.#take(end + 1));
+      const isSearch = this.#bytes.charAt(end) === SEARCH_KEY;
+      keys.emit("data", this.#take(isSearch ? end : end + 1));
     }
     return asked.answer;
   }

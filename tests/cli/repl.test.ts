@@ -239,5 +239,15 @@ describe("nix repl at a terminal", () => {
     await screen.waitFor(/^nix-repl>$/m);
     screen.type("\x1b[A\x1b[A\r");
     await screen.waitFor(/^nix-repl> "kept"\n"kept"$/m);
+    screen.type("1 + 1\r1 + 2\r2 + 2\r");
+    await screen.waitFor(/^4\n\nnix-repl>$/m);
+    screen.type("gone\x121 +");
+    await screen.waitFor(/^\(reverse-i-search\)`1 \+': 1 \+ 2$/m);
+    screen.type("\x12");
+    await screen.waitFor(/^\(reverse-i-search\)`1 \+': 1 \+ 1$/m);
+    screen.type("\r");
+    await screen.waitFor(/^nix-repl> 1 \+ 1\n2\n\nnix-repl>$/m);
+    screen.type("some\x12kept\x07 text\r");
+    await screen.waitFor(/^nix-repl> some text\n/m);
   });
 });
