@@ -54,13 +54,6 @@ export class ByteWriter {
     this.#at = start + length;
   }
 
-  spaces(count: number): void {
-    const bytes = this.#room(count);
-    const start = this.#at;
-    for (let i = 0; i < count; i++) bytes[start + i] = 32;
-    this.#at = start + count;
-  }
-
   /** An attribute's name as it would have to be written. */
   name(name: ByteString): void {
     this.text(quoteAttrName(name));
