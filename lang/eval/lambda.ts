@@ -41,10 +41,14 @@ function compileCurried(expr: LambdaExpr, compiler: Compiler): LambdaCode {
   const body = compiler.lazy(chain[arity - 1]!.body);
   const limit = compiler.maxCallDepth ?? NO_LIMIT;
   const size = expr.frameSize;
-  if (arity === 1) return lambdaCode(expr, compiler, callOfOne(body, size, limit), undefined, body);
+  if (arity === 1)
+    return lambdaCode(expr, compiler, callOfOne(body, size, limit), undefined, undefined, body);
   const codes = new HeldCodes(expr, arity, body, compiler);
   const call2 = arity === 2 ? callOfTwo(body, size, limit) : callHoldingTwo(codes, size, limit);
-  return lambdaCode(expr, compiler, callHoldingOne(codes, size, limit), call2, body);
+  let call3: LambdaCode["call3"];
+  if (arity === 3) call3 = callOfThree(body, size, limit);
+  else if (arity > 3) call3 = callHoldingThree(codes, size, limit);
+  return lambdaCode(expr, compiler, callHoldingOne(codes, size, limit), call2, call3, body);
 }
 
 // Functions of their own, so that what they give holds no more than it needs. Each of these counts the call itself: a
@@ -88,6 +92,20 @@ function callOfTwo(body: LazyCode, size: number, limit: number): NonNullable<Lam
   };
 }
 
+function callOfThree(body: LazyCode, size: number, limit: number): NonNullable<LambdaCode["call3"]> {
+  const newFrame = frameMaker(size);
+  return (env, a, b, c, pos) => {
+    enterCall(limit, pos);
+    const frame = newFrame(env);
+    frame[1] = a;
+    frame[2] = b;
+    frame[3] = c;
+    const value = body.run(frame);
+    calls.depth--;
+    return value;
+  };
+}
+
 function callHoldingOne(codes: HeldCodes, size: number, limit: number): LambdaCode["call1"] {
   const newFrame = frameMaker(size);
   return (env, a, pos) => {
@@ -106,6 +124,18 @@ function callHoldingTwo(codes: HeldCodes, size: number, limit: number): NonNulla
     frame[1] = a;
     frame[2] = b;
     return new Lambda(codes.after(2), frame);
+  };
+}
+
+function callHoldingThree(codes: HeldCodes, size: number, limit: number): NonNullable<LambdaCode["call3"]> {
+  const newFrame = frameMaker(size);
+  return (env, a, b, c, pos) => {
+    checkDepth(limit, pos);
+    const frame = newFrame(env);
+    frame[1] = a;
+    frame[2] = b;
+    frame[3] = c;
+    return new Lambda(codes.after(3), frame);
   };
 }
 
@@ -249,7 +279,7 @@ function heldArguments(
     frame[slot + 1] = second;
     return run(frame, left === 2, slot + 1, pos);
   };
-  return lambdaCode(expr, compiler, call1, left > 1 ? call2 : undefined);
+  return lambdaCode(expr, compiler, call1, left > 1 ? call2 : undefined, undefined);
 }
 
 function lambdaCode(
@@ -257,6 +287,7 @@ function lambdaCode(
   compiler: Compiler,
   call1: (env: Env, argument: Slot, pos: Pos) => Value,
   call2: LambdaCode["call2"],
+  call3: LambdaCode["call3"],
   body?: LazyCode,
 ): LambdaCode {
   const { traceFunctionCalls } = compiler.runtime.settings;
@@ -267,6 +298,7 @@ function lambdaCode(
     compiler.showTrace ? traceCall(call1, expr, compiler) : call1,
     // Each argument's call leaves frames of its own, as in Nix.
     isPlain ? call2 : undefined,
+    isPlain ? call3 : undefined,
     isPlain ? body : undefined,
   );
 }
@@ -275,6 +307,7 @@ function lambdaCode(
 class ClosureCode implements LambdaCode {
   readonly call1: LambdaCode["call1"];
   readonly call2: LambdaCode["call2"];
+  readonly call3: LambdaCode["call3"];
   readonly #expr: LambdaExpr;
   readonly #compiler: Compiler;
   /** What the delays are made of; `undefined` where there are none. */
@@ -287,12 +320,14 @@ class ClosureCode implements LambdaCode {
     compiler: Compiler,
     call1: LambdaCode["call1"],
     call2: LambdaCode["call2"],
+    call3: LambdaCode["call3"],
     body: LazyCode | undefined,
   ) {
     this.#expr = expr;
     this.#compiler = compiler;
     this.call1 = call1;
     this.call2 = call2;
+    this.call3 = call3;
     this.#body = body;
   }
 
@@ -464,7 +499,7 @@ function compileFormals(expr: LambdaExpr, compiler: Compiler): LambdaCode {
       frame[firstSlot + i] = fallback(frame);
     }
   };
-  return lambdaCode(expr, compiler, call1, undefined);
+  return lambdaCode(expr, compiler, call1, undefined, undefined);
 }
 
 function functionName(expr: LambdaExpr): string {

@@ -67,7 +67,10 @@ export function apply2(fn: Value, first: Slot, second: Slot, pos: Pos): Value {
 }
 
 export function apply3(fn: Value, first: Slot, second: Slot, third: Slot, pos: Pos): Value {
-  if (fn instanceof PrimOp && fn.arity === 3) {
+  if (fn instanceof Lambda) {
+    const all = fn.code.call3;
+    if (all !== undefined) return all(fn.env, first, second, third, pos);
+  } else if (fn instanceof PrimOp && fn.arity === 3) {
     enterLevel(pos);
     try {
       const value = (fn.run as PrimOp3)(pos, first, second, third);

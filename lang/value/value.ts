@@ -93,6 +93,8 @@ export interface LambdaCode {
   call1(env: Env, argument: Slot, pos: Pos): Value;
   /** For `x: y: …`: both at once, without the function in between. */
   readonly call2: ((env: Env, first: Slot, second: Slot, pos: Pos) => Value) | undefined;
+  /** The same of three or more, with three arguments. */
+  readonly call3: ((env: Env, first: Slot, second: Slot, third: Slot, pos: Pos) => Value) | undefined;
   /**
    * As `call1`, when needed: a thunk that holds the call's own environment, or, `isEager`, the value where it is cheap.
    * `undefined` where calls leave frames.
