@@ -245,7 +245,9 @@ export class StoreHost implements EvalHost {
     tracker.trees.use(request.path);
     const references = request.references?.map((path) => parseStorePath(this.storeDir, path));
     const key = [request.method, request.name, request.path, ...(references ?? [])].join(" ");
-    const known = request.filter === undefined ? this.#added.get(key) : undefined;
+    // One that is to have a hash is added again: that tells whether it has it.
+    const isKnown = request.filter === undefined && request.expectedSha256 === undefined;
+    const known = isKnown ? this.#added.get(key) : undefined;
     if (known !== undefined) return known;
     const isTracked = !tracker.isImmutable(request.path);
     if (isTracked) this.#trackRoot(request.path);
@@ -271,6 +273,12 @@ export class StoreHost implements EvalHost {
     } catch (error) {
       if (this.#target(request.path) === undefined && this.fileType(request.path) === undefined)
         throw new DevshellError("EVAL_FILE", `path '${request.path}' does not exist`, { cause: error });
+      if (error instanceof DevshellError && error.code === "STORE_HASH_MISMATCH")
+        throw new DevshellError(
+          error.code,
+          `store path mismatch in (possibly filtered) path added from '${request.path}'`,
+          { cause: error, hint: error.message.split("\n").slice(1).join("\n").trim() },
+        );
       throw this.#fileError(error, request.path);
     }
   }

@@ -56,6 +56,14 @@ describe("the evaluator's host", () => {
       .map((input) => `${input.kind} ${"path" in input ? input.path.replace(root, "") : ""}`)
       .sort();
 
+  it("checks a path's hash, though the path was added before", () => {
+    writeFileSync(join(root, "file"), "x");
+    const wrong = '(builtins.path { path = ./file; sha256 = builtins.hashString "sha256" "y"; })';
+    const message = `store path mismatch in (possibly filtered) path added from '${root}/file'`;
+    expect(() => evaluate(wrong)).toThrow(message);
+    expect(() => evaluate(`[ (builtins.path { path = ./file; }) ${wrong} ]`)).toThrow(message);
+  });
+
   it("tells the program's warnings from the evaluator's own, as Nix does", () => {
     evaluate('builtins.warn "old" 1');
     evaluate('builtins.warn "" 1');
