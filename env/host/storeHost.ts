@@ -277,7 +277,13 @@ export class StoreHost implements EvalHost {
         throw new DevshellError(
           error.code,
           `store path mismatch in (possibly filtered) path added from '${request.path}'`,
-          { cause: error, hint: error.message.split("\n").slice(1).join("\n").trim() },
+          {
+            cause: error,
+            hint: error.message
+              .replace(/^.*\n\s*/, "")
+              .replace(/\n\s*/, ", ")
+              .replace(/ {2,}/g, " "),
+          },
         );
       throw this.#fileError(error, request.path);
     }

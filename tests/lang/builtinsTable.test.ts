@@ -200,6 +200,16 @@ describe("builtins", () => {
     expect(errorOf(`builtins.${name} ${args}`, { features: FEATURES })).toMatch(message);
   });
 
+  it("fail as Nix does where they fetch, add files or make derivations", () => {
+    const golden = readFileSync(join(import.meta.dirname, "golden/builtinErrors.txt"), "utf8");
+    const [, ...entries] = golden.trim().split("\n\n");
+    expect(entries.length).toBeGreaterThan(70);
+    for (const entry of entries) {
+      const [call = "", ...message] = entry.split("\n");
+      expect([call, errorOf(`builtins.${call}`, { features: FEATURES })]).toEqual([call, message.join("\n")]);
+    }
+  });
+
   it("have the global names that Nix gives them", () => {
     const primOps = TABLE.map(([name]) => name);
     const asIs = primOps.filter((name) => !isUndefined(name));
