@@ -6,6 +6,7 @@ import {
   findEvalRecord,
   hasLinks,
   isSameInput,
+  writeEvalParts,
   writeEvalRecord,
   type EvalLink,
   type DevSpec,
@@ -79,7 +80,7 @@ export async function keepEvaluation(
     isKeeping: true,
     part: (context, part) => {
       const partKey = keyOf(part.words);
-      const again = partKey === undefined ? undefined : findEvalRecord(partKey);
+      const again = partKey === undefined ? undefined : findEvalRecord(partKey, process.env, true);
       if (again !== undefined && again.messages === part.messages) {
         knownParts.push(again);
         part.warn();
@@ -104,8 +105,9 @@ export async function keepEvaluation(
   if (status !== 0 || kept === undefined) return status;
   const whole = withParts({ ...kept, output: output.bytes }, knownParts);
   try {
-    if (whole !== undefined) writeEvalRecord(key, whole, startedMs);
-    for (const { key: partKey, record } of made) writeEvalRecord(partKey, record, startedMs);
+    const isKept = whole !== undefined && writeEvalRecord(key, whole, startedMs);
+    // Where something changed meanwhile, it changed in a part.
+    if (isKept) writeEvalParts(made, startedMs);
   } catch {
     // a cache that cannot be written holds less
   }

@@ -10,7 +10,7 @@ export {
 export { cacheDirectory } from "./cache/recordPaths.ts";
 export { evalKey, type EvalKey } from "./evalCache/evalKey.ts";
 export { evaluationFacts } from "./evalCache/evaluationFacts.ts";
-export { findEvalRecord, hasLinks, writeEvalRecord } from "./evalCache/evalRecord.ts";
+export { findEvalRecord, hasLinks, writeEvalParts, writeEvalRecord } from "./evalCache/evalRecord.ts";
 export { clearEvalCache, evalCacheUsage } from "./evalCache/pruneEvalRecords.ts";
 export type { EvalLink, EvalRecord } from "./evalCache/types.ts";
 export { lastingScripts } from "./cache/scripts.ts";

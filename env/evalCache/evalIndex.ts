@@ -22,15 +22,25 @@ export function removeOutdated(cache: string, key: EvalKey): void {
 
 /** Puts a record first, where the launcher finds it. Two at once: the later wins, and the other is found no more. */
 export function putFirst(cache: string, key: EvalKey, base: string): void {
-  const path = indexPath(cache, key.directory);
-  const first: IndexEntry = { key: key.text, record: `${base}.sh` };
-  const known = readIndex(path);
-  if (known.find((entry) => entry.key === key.text)?.record === first.record) return;
-  const others = known.filter((entry) => entry.record !== first.record && existsSync(entry.record));
-  const versions = others.filter((entry) => entry.key === key.text);
-  const outdated = new Set(versions.slice(MAX_VERSIONS - 1));
+  const known = readIndex(indexPath(cache, key.directory)).find((entry) => entry.key === key.text);
+  if (known?.record !== `${base}.sh`) putAllFirst(cache, key.directory, [{ key, base }]);
+}
+
+/** The same of several of one directory, each of another key. */
+export function putAllFirst(
+  cache: string,
+  directory: string,
+  made: readonly { readonly key: EvalKey; readonly base: string }[],
+): void {
+  const path = indexPath(cache, directory);
+  const first = made.map(({ key, base }): IndexEntry => ({ key: key.text, record: `${base}.sh` }));
+  const records = new Set(first.map(({ record }) => record));
+  const others = readIndex(path).filter((entry) => !records.has(entry.record) && existsSync(entry.record));
+  const outdated = new Set(
+    first.flatMap(({ key }) => others.filter((entry) => entry.key === key).slice(MAX_VERSIONS - 1)),
+  );
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const entries = [first, ...others.filter((entry) => !outdated.has(entry))].slice(0, MAX_ENTRIES);
+  const entries = [...first, ...others.filter((entry) => !outdated.has(entry))].slice(0, MAX_ENTRIES);
   writeDurably(path, Buffer.from(formatIndex(entries)));
   for (const entry of others)
     if (!entries.includes(entry) && isOurs(cache, entry)) removeRecord(entry.record.slice(0, -".sh".length));

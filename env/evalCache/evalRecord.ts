@@ -5,7 +5,7 @@ import { encodeNix32, fsPath, hashBytes, packageRoot, type ByteString } from "..
 import { hasOutline } from "../../lang/index.ts";
 import { currentInput, isSameInput, isUntouchedInput } from "../inputTracker.ts";
 import type { InputStat, TrackedInput } from "../types.ts";
-import { putFirst, recordsOf, removeOutdated } from "./evalIndex.ts";
+import { putAllFirst, putFirst, recordsOf, removeOutdated } from "./evalIndex.ts";
 import { evalCacheDirectory, type EvalKey } from "./evalKey.ts";
 import { pruneEvalRecords } from "./pruneEvalRecords.ts";
 import { renderEvalCheck, renderEvalSums } from "./renderEvalCheck.ts";
@@ -37,8 +37,7 @@ const ONLY_NODE = "devshell_answer() {\nreturn 1\n}\n";
  * @returns whether it was kept
  */
 export function writeEvalRecord(key: EvalKey, record: EvalRecord, startedMs: number): boolean {
-  if (record.inputs.length > MAX_INPUTS || record.output.length + record.messages.length > MAX_OUTPUT_BYTES)
-    return false;
+  if (!isBounded(record)) return false;
   const verified = verify(record, startedMs, process.env);
   if (verified === undefined) return false;
   const cache = evalCacheDirectory();
@@ -52,10 +51,40 @@ export function writeEvalRecord(key: EvalKey, record: EvalRecord, startedMs: num
   return true;
 }
 
-/** A record whose inputs are as they were; made ready for the launcher where they were only touched. */
+/**
+ * Keeps parts of what a command printed for Node, as they were read: the launcher's form is made when one is asked for
+ * alone. Fifteen attributes of nixpkgs took half as long again when each was written as a whole is.
+ */
+export function writeEvalParts(
+  parts: readonly { readonly key: EvalKey; readonly record: EvalRecord }[],
+  startedMs: number,
+): void {
+  const cache = evalCacheDirectory();
+  const records = join(cache, "records");
+  const made = parts
+    .filter(({ record }) => isBounded(record))
+    .map(({ key, record }) => {
+      const base = join(records, encodeNix32(randomBytes(20)));
+      writeJson(base, key, record, { inputs: record.inputs, readMs: startedMs });
+      writeWhole(`${base}.sh`, Buffer.from(ONLY_NODE));
+      return { key, base };
+    });
+  for (const [directory, keys] of Map.groupBy(made, ({ key }) => key.directory))
+    putAllFirst(cache, directory, keys);
+}
+
+function isBounded({ inputs, output, messages }: EvalRecord): boolean {
+  return inputs.length <= MAX_INPUTS && output.length + messages.length <= MAX_OUTPUT_BYTES;
+}
+
+/**
+ * A record whose inputs are as they were; made ready for the launcher where they were only touched.
+ * @param isPart of a command line that is kept as a whole, so that this one may stay as it is
+ */
 export function findEvalRecord(
   key: EvalKey,
   environment: NodeJS.ProcessEnv = process.env,
+  isPart = false,
 ): EvalRecord | undefined {
   const cache = evalCacheDirectory(environment);
   for (const base of recordsOf(cache, key)) {
@@ -64,9 +93,10 @@ export function findEvalRecord(
     const verified = verify(record, record.readMs, environment);
     if (verified === undefined) continue;
     try {
-      if (!isSameText(`${base}.sh`, shellForm(record, verified))) writeForms(base, key, record, verified);
+      if (!isPart && !isSameText(`${base}.sh`, shellForm(record, verified)))
+        writeForms(base, key, record, verified);
       markUsed(base);
-      putFirst(cache, key, base);
+      if (!isPart) putFirst(cache, key, base);
     } catch {
       // a cache that cannot be written stays as it is
     }
@@ -132,8 +162,21 @@ function isOlder({ ctimeNs }: InputStat, momentMs: number): boolean {
 }
 
 function writeForms(base: string, key: EvalKey, record: EvalRecord, verified: Verified): void {
-  const { globals, required, links, output, messages } = record;
-  const { inputs, readMs } = verified;
+  const { inputs } = verified;
+  writeJson(base, key, record, verified);
+  const check = shellForm(record, verified);
+  const sums = check === ONLY_NODE ? undefined : renderEvalSums({ ...record, inputs });
+  // Beside an older check, too, they say what was read: contents that give this answer.
+  if (sums !== undefined) writeWhole(`${base}.sums`, Buffer.from(sums, "latin1"));
+  writeDurably(`${base}.sh`, Buffer.from(check, "latin1"));
+}
+
+function writeJson(
+  base: string,
+  key: EvalKey,
+  { globals, required, links, output, messages }: EvalRecord,
+  { inputs, readMs }: Pick<Verified, "inputs" | "readMs">,
+): void {
   const json: RecordJson = {
     version: 1,
     package: packageRoot,
@@ -149,11 +192,6 @@ function writeForms(base: string, key: EvalKey, record: EvalRecord, verified: Ve
   };
   const text = JSON.stringify(json);
   writeWhole(`${base}.json`, Buffer.from(`${checksum(text)}\n${text}`));
-  const check = shellForm(record, verified);
-  const sums = check === ONLY_NODE ? undefined : renderEvalSums({ ...record, inputs });
-  // Beside an older check, too, they say what was read: contents that give this answer.
-  if (sums !== undefined) writeWhole(`${base}.sums`, Buffer.from(sums, "latin1"));
-  writeDurably(`${base}.sh`, Buffer.from(check, "latin1"));
 }
 
 function shellForm(record: EvalRecord, { inputs, isSettled }: Verified): ByteString {
