@@ -219,6 +219,18 @@ describe("size", () => {
     300_000,
   );
 
+  it("JSON that would fill the heap is an error with its place", () => {
+    const file = join(root, "many.json");
+    writeFileSync(file, `[${'{"a":[0]},'.repeat(3_000_000)}0]`);
+    const text = `builtins.length (builtins.fromJSON (builtins.readFile ${file}))`;
+    const { status, err } = evaluateWith({ NODE_OPTIONS: "--max-old-space-size=256" }, text);
+    expect([status, err.slice(-2000)]).toEqual([
+      1,
+      expect.stringMatching(/error: out of memory: evaluation needs more than the heap may hold\n/),
+    ]);
+    expect(err).toMatch(/at \S+expression\.nix:1:18:/);
+  }, 300_000);
+
   it("a string too large to be printed is an error", () => {
     const text = `builtins.foldl' (a: _: a + a) "x" (builtins.genList (i: i) 28)`;
     const { status, err } = evaluateWith({ NODE_OPTIONS: "--max-old-space-size=256" }, text);

@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { claimWords } from "../../value/index.ts";
 import { explainJsonError } from "./jsonError.ts";
 import { NameTrie, type NameNode } from "./nameTrie.ts";
 
@@ -33,10 +34,14 @@ const UINT64_MAX = 2n ** 64n - 1n;
 /**
  * Parses a byte string (UTF-8). Nesting is bounded by memory, not by the stack.
  * @throws {JsonError}
+ * @throws {RangeError} where the heap has no room for it
  */
 export function parseJson<T, S>(text: string, builder: JsonBuilder<T, S>): T {
   return new JsonParser(text, builder).parse();
 }
+
+/** Of text that make a claim on the heap: records take about a word for each of their bytes. */
+const CLAIMED_BYTES = 1 << 14;
 
 /** A container that is open: a list has no names; an object's are a node of the trie, or too many for it. */
 interface Frame<T, S> {
@@ -65,7 +70,12 @@ class JsonParser<T, S> {
     const builder = this.#builder;
     const stack: Frame<T, S>[] = [];
     let frame: Frame<T, S> | undefined;
+    let claimAt = CLAIMED_BYTES;
     for (;;) {
+      if (this.#at >= claimAt) {
+        claimWords(CLAIMED_BYTES);
+        claimAt = this.#at + CLAIMED_BYTES;
+      }
       let value: T;
       // One value, or the opening of a container.
       const code = this.#skipSpace();
