@@ -87,7 +87,8 @@ export function findEvalRecord(
   isPart = false,
 ): EvalRecord | undefined {
   const cache = evalCacheDirectory(environment);
-  for (const base of recordsOf(cache, key)) {
+  // Many parts are looked for at once: of each the newest only, since reading them is what takes long.
+  for (const base of recordsOf(cache, key).slice(0, isPart ? 1 : undefined)) {
     const record = readRecord(`${base}.json`, key);
     if (record?.required.every((path) => existsSync(fsPath(path))) !== true) continue;
     const verified = verify(record, record.readMs, environment);
