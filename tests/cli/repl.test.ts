@@ -217,6 +217,19 @@ describe("nix repl at a terminal", () => {
     await screen.waitFor(/^42\n\nnix-repl>$/m);
   });
 
+  it("of devshell ends well after something was interrupted, too", async () => {
+    await using screen = new Screen(DEVSHELL, ["repl"], { cwd: root, env: commands.environment() });
+    await screen.waitFor(/^nix-repl>$/m);
+    screen.type(
+      'builtins.trace "begins" (let f = n: if n < 2 then n else f (n - 1) + f (n - 2); in f 100)\r',
+    );
+    await screen.waitFor(/^begins$/m);
+    screen.type("\x03");
+    await screen.waitFor(/^error: interrupted by the user\n\nnix-repl>$/m);
+    screen.type(":q\r");
+    expect(await screen.exited).toBe(0);
+  });
+
   it("shows colours, and documentation without Markdown's marks", async () => {
     await using screen = open();
     await screen.waitFor(/^nix-repl>$/m);
