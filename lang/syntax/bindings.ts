@@ -52,12 +52,14 @@ export function readBindingAfter(reader: TokenReader, attrs: AttrsExpr, first: A
   const at = layout === undefined ? 0 : layout.begin(reader.pos);
   const value = reader.expression();
   const to = reader.pos;
-  reader.expect(Token.SEMICOLON);
+  if (reader.kind !== Token.SEMICOLON) throw unexpected(reader, Token.describeToken(Token.SEMICOLON));
   if (reader.docComments !== undefined) document(reader.docComments, value, pos);
+  // Before what follows is looked at: Nix tells of a second definition first.
   const isAdded =
     path === undefined && typeof first === "string"
       ? addAttr(attrs, first, value, pos)
       : addAttrPath(attrs, path ?? [first], value, pos);
+  reader.next();
   if (isAdded && layout !== undefined) layout.end(at, pos, to, value);
 }
 
@@ -72,11 +74,15 @@ function readInherit(reader: TokenReader, attrs: AttrsExpr): void {
     from = { kind: "inheritFrom", index: attrs.inheritFrom.length, pos };
     attrs.inheritFrom = [...attrs.inheritFrom, source];
   }
+  const names: { readonly name: string; readonly pos: Pos }[] = [];
   while (reader.kind !== Token.SEMICOLON) {
     const { pos } = reader;
     if (!startsAttrName(reader.kind)) throw unexpected(reader);
     const name = readAttrName(reader);
     if (typeof name !== "string") throw evalError("parse", "dynamic attributes not allowed in inherit", pos);
+    names.push({ name, pos });
+  }
+  for (const { name, pos } of names)
     addInherited(
       attrs,
       from === undefined
@@ -88,7 +94,6 @@ function readInherit(reader: TokenReader, attrs: AttrsExpr): void {
             kind: "inheritedFrom",
           },
     );
-  }
   reader.next();
 }
 
