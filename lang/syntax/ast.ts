@@ -46,11 +46,14 @@ export interface PathExpr {
   readonly literal: string;
   /** What it is relative to; "" when it is absolute. */
   readonly base: string;
+  /** It began with the home directory: such a path keeps its dots, as in Nix. */
+  readonly isHome?: true;
 }
 
 /** The absolute path; keeps a last slash when it is the start of `/a/${x}`. */
 export function pathOf(expr: PathExpr): string {
   const { base, literal } = expr;
+  if (expr.isHome === true) return literal;
   const canonical = canonicalPath(base === "" ? literal : `${base}/${literal}`);
   return literal.length > 1 && literal.endsWith("/") && canonical !== "/" ? `${canonical}/` : canonical;
 }
@@ -95,6 +98,13 @@ export class VarExpr {
   /** For `FROM_WITH`: the sets to look in, innermost first. */
   get withs(): readonly WithPlace[] {
     return typeof this.place === "number" ? [] : this.place;
+  }
+
+  /** The same variable, named elsewhere. */
+  at(pos: Pos): VarExpr {
+    const variable = new VarExpr(this.name, pos);
+    variable.place = this.place;
+    return variable;
   }
 
   placeLocal(depth: number, slot: number): void {

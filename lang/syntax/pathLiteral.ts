@@ -43,7 +43,7 @@ function pathExpr({ kind, value, options }: TokenReader, pos: Pos): Expr {
         pos,
       );
   }
-  if (isHome) return { kind: "path", literal: `${homeDir}${value.slice(1)}`, base: "" };
+  if (isHome) return { kind: "path", literal: `${homeDir}${value.slice(1)}`, base: "", isHome: true };
   return { kind: "path", literal: value, base: value.startsWith("/") ? "" : options.baseDir };
 }
 

@@ -66,6 +66,7 @@ describe("parse: literals", () => {
     ["./a/../b", "/base/b"],
     ["a/b", "/base/a/b"],
     ["~/x", "/home/me/x"],
+    ["~/../x", "/home/me/../x"],
     ["./${a}/b", '(/base/ + a + "/b")'],
     ["<nixpkgs/lib>", '(__findFile __nixPath "nixpkgs/lib")'],
     ["http://a.b/c?d=e", '"http://a.b/c?d=e"'],
