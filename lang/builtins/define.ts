@@ -1,4 +1,5 @@
 import {
+  FUNCTION_POS,
   Lambda,
   NO_POS,
   Thunk,
@@ -101,22 +102,22 @@ function checkLimit(): void {
 }
 
 // A thunk's data is typed as an environment; these two codes are only ever given a Call.
-function runCall1(data: Env): Value {
+function runCall1(data: Env, pos: Pos): Value {
   const { fn, first } = data as unknown as Call;
   checkLimit();
-  return call1(fn, first, functionPos(fn));
+  return call1(fn, first, pos === FUNCTION_POS ? functionPos(fn) : pos);
 }
 
-function runCall2(data: Env): Value {
+function runCall2(data: Env, pos: Pos): Value {
   const { fn, first, second } = data as unknown as Call;
   checkLimit();
-  return call2(fn, first, second!, functionPos(fn));
+  return call2(fn, first, second!, pos === FUNCTION_POS ? functionPos(fn) : pos);
 }
 
 callPlaces.set(runCall1, (data) => functionPos((data as unknown as Call).fn));
 callPlaces.set(runCall2, (data) => functionPos((data as unknown as Call).fn));
 
-/** Where a function was written: the place of calls that builtins delay. */
+/** Where a function was written: the place of calls that builtins delay, for what forces everything. */
 export function functionPos(fn: Value): Pos {
   return fn instanceof Lambda ? fn.code.pos : NO_POS;
 }
@@ -153,10 +154,10 @@ class SlotCall {
   }
 }
 
-function runSlotCall2(data: Env): Value {
+function runSlotCall2(data: Env, pos: Pos): Value {
   const { fn, first, second } = data as unknown as SlotCall;
   const known = fn instanceof Thunk ? forceFunctionSlot(fn) : fn;
-  return call2(known, first, second, NO_POS);
+  return call2(known, first, second, pos === FUNCTION_POS ? NO_POS : pos);
 }
 
 function forceFunctionSlot(fn: Thunk): Value {

@@ -412,7 +412,7 @@ function noteArgumentError(error: unknown, expr: LambdaExpr): unknown {
 const CALL_SITE = "from call site";
 
 function fromCallSite(pos: Pos): EvalErrorOptions {
-  return pos === NO_POS ? {} : { frame: CALL_SITE, framePos: pos };
+  return { frame: CALL_SITE, framePos: pos };
 }
 
 /** `{ a, b ? 1, … }@args: body`. */

@@ -1,4 +1,5 @@
 import {
+  FROM_WITH,
   posOfExpr,
   printExpr,
   type AssertExpr,
@@ -390,8 +391,8 @@ function compileArithmetic(expr: CallExpr, name: string, compiler: Compiler): Co
   if (leftExpr === undefined || rightExpr === undefined || expr.args.length !== 2) return undefined;
   if (name !== "sub" && name !== "mul" && name !== "lessThan" && name !== "div") return undefined;
   const { pos } = expr;
-  const left = compiler.compile(leftExpr);
-  const right = compiler.compile(rightExpr);
+  const left = compiler.compile(withoutPlace(leftExpr));
+  const right = compiler.compile(withoutPlace(rightExpr));
   const message = `while calling the '${name}' builtin`;
   const run = (compiler.builtin(name) as PrimOp).run as PrimOp2;
   const slow = (a: Value, b: Value): Value => {
@@ -476,6 +477,11 @@ function compileArithmetic(expr: CallExpr, name: string, compiler: Compiler): Co
         return tryDivide(a, b) ?? slow(a, b);
       };
   }
+}
+
+/** A builtin that forces a variable's value has no place for it; what comes from a `with` is looked up first. */
+function withoutPlace(expr: Expr): Expr {
+  return expr.kind === "var" && expr.depth !== FROM_WITH ? expr.at(NO_POS) : expr;
 }
 
 const ARITHMETIC: ReadonlyMap<string, string> = new Map([

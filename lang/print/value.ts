@@ -5,6 +5,7 @@ import {
   ContextString,
   EMPTY_SET,
   EvalError,
+  FUNCTION_POS,
   Float,
   Lambda,
   NO_POS,
@@ -94,7 +95,7 @@ class Printer {
     checkLevels(depth, NO_POS);
     const callDepth = calls.depth;
     try {
-      const value = this.#options.force === true ? force(slot) : peek(slot);
+      const value = this.#options.force === true ? force(slot, FUNCTION_POS) : peek(slot);
       if (value !== undefined) return this.#value(value, slot, depth);
       if (isUnderEvaluation(slot)) return this.#paint("error", special("«potential infinite recursion»"));
       return this.#paint("mark", special("«thunk»"));
@@ -202,7 +203,7 @@ class Printer {
     if (this.#indentStep === 0 || count === 0) return false;
     if (count > 1) return true;
     this.#begun = bracket;
-    const value = force(only());
+    const value = force(only(), FUNCTION_POS);
     this.#begun = "";
     return value instanceof AttrSet || isList(value);
   }

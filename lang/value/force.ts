@@ -4,7 +4,7 @@ import { debugging } from "./debugging.ts";
 import { addFrame, evalError, EvalError } from "./error.ts";
 import { claimWords } from "./heap.ts";
 import { describeValue, showType } from "./describe.ts";
-import { NO_POS, type Pos } from "./position.ts";
+import { FUNCTION_POS, NO_POS, type Pos } from "./position.ts";
 import {
   AttrSet,
   type ContextString,
@@ -16,6 +16,7 @@ import {
   isStringValue,
   type Env,
   type Slot,
+  type ThunkCode,
   type Value,
 } from "./value.ts";
 import { quoteAttrName } from "./literal.ts";
@@ -59,7 +60,7 @@ export function runThunk(thunk: Thunk, pos: Pos = NO_POS): Value {
   thunk.code = blackhole;
   thunk.data = null;
   try {
-    const value = code(data);
+    const value = code(data, pos);
     thunk.code = null;
     thunk.data = value;
     return value;
@@ -68,7 +69,7 @@ export function runThunk(thunk: Thunk, pos: Pos = NO_POS): Value {
   }
 }
 
-function failThunk(thunk: Thunk, code: (data: Env) => Value, data: Env, error: unknown): unknown {
+function failThunk(thunk: Thunk, code: ThunkCode, data: Env, error: unknown): unknown {
   if (error instanceof EvalError && !dependsOnMoment(error)) {
     if (error.blackhole === thunk) {
       error.blackhole = undefined;
@@ -89,7 +90,8 @@ function dependsOnMoment({ kind }: EvalError): boolean {
 }
 
 function recursionError(thunk: Thunk, pos: Pos): EvalError {
-  const error = evalError("infiniteRecursion", "infinite recursion encountered", pos);
+  const at = pos === FUNCTION_POS ? NO_POS : pos;
+  const error = evalError("infiniteRecursion", "infinite recursion encountered", at);
   error.blackhole = thunk;
   return error;
 }
@@ -107,7 +109,7 @@ export function peek(slot: Slot): Value | undefined {
  * Code of thunks that stand for a variable which was not made yet when it was named: what it names may be known
  * since then, and is shown so, as in Nix, where the variable itself is there.
  */
-export const variableReaders = new WeakMap<(env: Env) => Value, (env: Env) => Slot | undefined>();
+export const variableReaders = new WeakMap<ThunkCode, (env: Env) => Slot | undefined>();
 
 /** A value computed when first needed. */
 export function delay(compute: () => Value): Thunk {
@@ -241,19 +243,20 @@ export function getAttr(set: AttrSet, name: string, context: string): Slot {
 
 /** Forces everything inside a value, each part once. */
 export function forceDeep(slot: Slot): Value {
-  if (calls.limit === NO_LIMIT && debugging.control === undefined) visitDeep(force(slot), new Set());
+  if (calls.limit === NO_LIMIT && debugging.control === undefined)
+    visitDeep(force(slot, FUNCTION_POS), new Set());
   else visitLimited(slot, undefined, 0, new Set());
   return force(slot);
 }
 
 /** Forces an attribute; where it was written is looked up only to be blamed for an infinite recursion. */
 function forceAttribute(slot: Slot, shape: Shape, index: number): Value {
-  if (!isUnderEvaluation(slot)) return force(slot);
+  if (!isUnderEvaluation(slot)) return force(slot, FUNCTION_POS);
   return force(slot, shape.positions?.[index]);
 }
 
 /** Code of thunks that are calls: where the function was written, which is the place of such a call. */
-export const callPlaces = new WeakMap<(env: Env) => Value, (env: Env) => Pos>();
+export const callPlaces = new WeakMap<ThunkCode, (env: Env) => Pos>();
 
 /** As {@link visitDeep} where calls within calls are limited (each level counts as one, as in Nix) or debugged. */
 function visitLimited(slot: Slot, shape: Shape | undefined, index: number, seen: Set<unknown>): void {
@@ -321,7 +324,7 @@ function visitDeep(value: Value, seen: Set<unknown>): void {
     let i = 0;
     try {
       for (; i < value.length; i++) {
-        const item = force(value[i]!);
+        const item = force(value[i]!, FUNCTION_POS);
         if (typeof item === "object" && item !== null) visitDeep(item, seen);
       }
     } catch (error) {

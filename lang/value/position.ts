@@ -7,6 +7,8 @@ import { bytesOfText, type SourceOrigin, type SourcePos } from "../../core/index
 export type Pos = number;
 
 export const NO_POS: Pos = 0;
+/** For what is forced: a call that was put off takes place where its function was written. */
+export const FUNCTION_POS: Pos = -1;
 
 /** A text that was parsed, and where in the number range of positions it lies. */
 export class Source {
