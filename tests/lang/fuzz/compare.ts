@@ -71,7 +71,7 @@ function comparable(text: string): string {
     .replace(/undefined variable '\S*'/g, "undefined variable")
     .replace(/(called with(?:out required| unexpected) argument) '\S*'/g, "$1")
     .replace(/while parsing TOML: [^]*?(?=\u00c2\u00bb|$)/g, "while parsing TOML")
-    .replace(/read of \d+ bytes: Is a directory|path '\S*' does not exist/g, "cannot read")
+    .replace(/read of \d+ bytes: Is a directory|path '[^']*' does not exist/g, "cannot read")
     .replace(/Cannot use name ".*": .*|path '[^']*' is not a valid store path: .*/g, "wrong name")
     .replace(/\s+/g, "");
 }

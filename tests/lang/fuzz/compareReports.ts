@@ -18,6 +18,9 @@ const REWORDED: Readonly<Record<string, string>> = {
 /** Here 2.36 gives the place of the operand, 2.34 that of the operator, if any. */
 const OPERAND =
   /^(?:in the (?:left|right) operand of '(?:&&|\|\||->)'|in the argument of '!'|in the condition of the assert statement|while evaluating a branch condition)$/;
+/** Here 2.34 may have no place: comparisons have none there, nor `let { body = …; }`. */
+const UNPLACED =
+  /^(?:in the (?:left|right) operand of '\/\/'|while evaluating an attribute name|error: (?:attribute 'body' missing|expected a string but found ))/;
 /** Frames that only 2.36 has. */
 const ADDED =
   /^(?:in an operand of '\+'|in the (?:left|right) operand of '(?:==|!=|\+\+)'|in the argument of '\?'|while selecting an attribute|entering the infinite recursion|while (?:evaluating|using) the `outPath` attribute|while using the result of the `__toString` attribute)$/;
@@ -47,18 +50,19 @@ export function isSameReport(
     );
   };
   for (const frame of ours) {
+    if (!isNext(frame) && ADDED.test(frame.text)) continue;
     while (!isNext(frame) && REMOVED.test(its[at]?.text ?? "")) at++;
-    if (isNext(frame)) {
-      at++;
-      outer = frame;
-    } else if (!ADDED.test(frame.text)) return false;
+    if (!isNext(frame)) return false;
+    at++;
+    outer = frame;
   }
   return at === its.length;
 }
 
 function isPlacedAnew({ text, place }: Frame, other: Frame, outer: Frame | undefined): boolean {
   if (OPERAND.test(text) || place.includes(INTERNAL)) return true;
-  if (text.endsWith(" operand of '//'")) return other.place === "";
+  if (UNPLACED.test(text)) return other.place === "";
+  if (text.startsWith("error: stack overflow;")) return true;
   // Another of several that are undefined.
   if (text.startsWith("error: undefined variable ")) return text !== other.text;
   return (
@@ -92,9 +96,9 @@ function withoutDefinitions(frames: readonly Frame[]): Frame[] {
 }
 
 function framesOf(report: string): Frame[] {
-  const parts = report.split(new RegExp(`\\n\\n?(?=${DOTS} |error:)`)).filter((part) => part !== "error:");
+  const parts = report.split(new RegExp(`\\n\\n?(?=${DOTS}|error:)`)).filter((part) => part !== "error:");
   return parts.map((part) => {
-    const said = part.startsWith(DOTS) ? part.slice(DOTS.length + 1) : part;
+    const said = part.startsWith(DOTS) ? part.slice(DOTS.length).trimStart() : part;
     const end = /\nat \S+:\d+:\d+:(?:\n|$)/.exec(said)?.index ?? said.length;
     const text = said
       .slice(0, end)

@@ -140,7 +140,7 @@ export class TestHost implements EvalHost {
 
   warn(message: ByteString, isFromProgram = false): void {
     const prefix = isFromProgram ? "evaluation warning" : "warning";
-    this.messages.push(message === "" ? "" : `${prefix}: ${message}`);
+    this.messages.push(message.trim() === "" ? "" : `${prefix}: ${message}`);
   }
 }
 
