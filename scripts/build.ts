@@ -24,14 +24,10 @@ const STAGING = join(ROOT, `dist.tmp-${process.pid}`);
 const OUTDATED_MS = 24 * 3600 * 1000;
 /**
  * V8's flags for what evaluates and then ends. The young generation is copied once, into the old one: what survives
- * once there is mostly kept, and a smaller one does (tests/bench/README.md). The scavenger's "chaos" decides by chance
- * what it promotes; of a hundred parts, a hundred.
+ * once there is mostly kept (tests/bench/README.md). The scavenger's "chaos" decides by chance what it promotes; of a
+ * hundred parts, a hundred.
  */
-const EVALUATION_FLAGS = [
-  "--scavenger-chaos-mode",
-  "--scavenger-chaos-mode-threshold=100",
-  "--max-semi-space-size=12",
-];
+const EVALUATION_FLAGS = ["--scavenger-chaos-mode", "--scavenger-chaos-mode-threshold=100"];
 const FOLDERS = ["core", "io", "lang", "store", "packages", "env", "shell", "cli"];
 
 const main = ["cli/main.ts", "cli/main.tsx"].find((file) => existsSync(join(ROOT, file)));
