@@ -15,7 +15,7 @@ import {
 import { tryAdd, tryDivide, tryMultiply, trySubtract } from "../value/arithmetic.ts";
 import { updateAttrs } from "../value/attrs.ts";
 import { apply1, apply2, apply3 } from "../value/call.ts";
-import { NO_LIMIT, calls, enterCall, tooDeep } from "../value/callDepth.ts";
+import { NO_LIMIT, calls, comparedTooDeep, enterCall } from "../value/callDepth.ts";
 import { traced } from "../value/callTrace.ts";
 import { claimWords } from "../value/heap.ts";
 import { equalValues } from "../value/compare.ts";
@@ -176,7 +176,7 @@ function compileEqual(expr: BinaryExpr, operator: "==" | "!=", pos: Pos, compile
       throw addFrame(error, `in the right operand of '${operator}'`, right.pos);
     }
     // Where calls are limited, comparing counts as one, as in Nix: it is what most endless recursions end in.
-    if (calls.depth > limit) throw tooDeep(NO_POS);
+    if (calls.depth > limit) throw comparedTooDeep();
     const isEqual =
       (typeof a === "string" && typeof b === "string") || (typeof a === "number" && typeof b === "number")
         ? a === b

@@ -53,7 +53,7 @@ const MAX_LEVELS = 100_000;
 
 /** Levels of what is printed or stood for are no calls, yet may be as many, as in Nix. */
 export function checkLevels(levels: number, pos: Pos): void {
-  if (levels > (calls.limit === Infinity ? MAX_LEVELS : calls.limit)) throw tooDeep(pos);
+  if (levels > (calls.limit === NO_LIMIT ? MAX_LEVELS : calls.limit)) throw tooDeep(pos);
 }
 
 /** @param pos of a call; one that a builtin makes is told by the builtin's own */
@@ -61,5 +61,12 @@ export function tooDeep(pos: Pos): EvalError {
   checkInterrupt();
   const error = evalError("stackOverflow", "stack overflow; max-call-depth exceeded", pos);
   error.isUnplaced = pos === NO_POS;
+  return error;
+}
+
+/** What is compared past the limit has no place, as in Nix. */
+export function comparedTooDeep(): EvalError {
+  const error = tooDeep(NO_POS);
+  error.isUnplaced = false;
   return error;
 }

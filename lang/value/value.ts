@@ -61,13 +61,13 @@ export class PathValue {
   }
 }
 
+/** @param pos of what asks for the value: there a call takes place that was put off */
+export type ThunkCode = (data: Env, pos: Pos) => Value;
+
 /**
  * A value not computed yet. `code` is `null` once it is; then `data` holds the value, before that the environment.
  * Two fields: a third costs a sixth more memory on whole package trees.
  */
-/** @param pos of what asks for the value: there a call takes place that was put off */
-export type ThunkCode = (data: Env, pos: Pos) => Value;
-
 export class Thunk {
   code: ThunkCode | null;
   data: unknown;
