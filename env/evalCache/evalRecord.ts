@@ -148,10 +148,16 @@ function verify(
 /** Whether a file changed only where evaluation did not look. */
 function isAsGood(input: TrackedInput, now: TrackedInput, globals: readonly string[]): boolean {
   if (input.kind !== "file" || now.kind !== "file" || input.outline === undefined) return false;
-  const bytes = readFileSync(fsPath(now.path));
   // Its last word is whether it may be executed.
   const [sum, ...mode] = now.content.split(" ");
   if (mode.join() !== input.content.split(" ").slice(1).join()) return false;
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(fsPath(now.path));
+  } catch {
+    // gone since it was hashed
+    return false;
+  }
   if (hashBytes("sha256", bytes).digest.toString("hex") !== sum) return false;
   return hasOutline(now.path, bytes.toString("latin1"), input.outline, globals);
 }
