@@ -28,6 +28,7 @@ import { runProgram } from "./runProgram.ts";
 import type { TreeDisplay } from "./treeDisplay.ts";
 import type { AccessRules } from "./accessRules.ts";
 import type { EvaluationStore } from "./evaluationStore.ts";
+import { isSameRequest } from "./isSameRequest.ts";
 
 export interface StoreHostOptions {
   readonly store: EvaluationStore;
@@ -73,6 +74,11 @@ export class StoreHost implements EvalHost {
   readonly #realStoreDir: string;
   /** Derivations made since the last flush: written together, in one transaction. */
   #pending = new Map<StorePath, MadeDerivation>();
+  /** Name → what was made last: packages of many crates ask for each of them time and again. */
+  readonly #instantiated = new Map<
+    ByteString,
+    { readonly request: InstantiateRequest; readonly derivation: InstantiatedDerivation }
+  >();
   /** Path and name → where it was added: one source tree is named by many derivations. */
   readonly #added = new Map<string, StorePath>();
   /** Directories that are known to be their own canonical form. */
@@ -306,12 +312,16 @@ export class StoreHost implements EvalHost {
   }
 
   instantiate(request: InstantiateRequest): InstantiatedDerivation {
+    const known = this.#instantiated.get(request.name);
+    if (known !== undefined && isSameRequest(known.request, request)) return known.derivation;
     const made = makeDerivation(request, this.#hasher, (drvPath) => this.#closureOf(drvPath));
     if (!this.#options.isReadOnly) {
       this.#pending.set(made.drvPath, made);
       this.#note(made.drvPath, made.references);
     }
-    return { drvPath: made.drvPath, outputs: made.outputs };
+    const derivation = { drvPath: made.drvPath, outputs: made.outputs };
+    this.#instantiated.set(request.name, { request, derivation });
+    return derivation;
   }
 
   /** Writes the derivations made so far to the store. */

@@ -50,6 +50,8 @@ describe("the evaluator's host", () => {
     return evaluator.forceDeep(evaluator.evalText(expression, root, { kind: "string", text: expression }));
   }
 
+  const words = (expression: string): string[] => (evaluate(expression) as string).split(" ");
+
   const tracked = (): string[] =>
     tracker.inputs
       .filter((input) => input.kind !== "variable")
@@ -62,6 +64,15 @@ describe("the evaluator's host", () => {
     const message = `store path mismatch in (possibly filtered) path added from '${root}/file'`;
     expect(() => evaluate(wrong)).toThrow(message);
     expect(() => evaluate(`[ (builtins.path { path = ./file; }) ${wrong} ]`)).toThrow(message);
+  });
+
+  it("makes a derivation of each of several requests of one name", () => {
+    const drv = (b: string): string => `(derivation { name = "a"; system = "s"; builder = "${b}"; }).drvPath`;
+    const [first, second, again] = words(
+      `toString (map builtins.unsafeDiscardStringContext [ ${drv("x")} ${drv("y")} ${drv("x")} ])`,
+    );
+    expect(second).not.toBe(first);
+    expect(again).toBe(first);
   });
 
   it("tells the program's warnings from the evaluator's own, as Nix does", () => {
