@@ -183,14 +183,15 @@ function compileSelectOne(expr: SelectExpr, name: string, compiler: Compiler): C
 }
 
 function selectSlow(object: Value, name: string, pos: Pos): Value {
-  let attrPos = NO_POS;
+  let found: AttrSet | undefined;
   try {
     const set = forceAttrs(object, pos, SELECTING);
     const slot = set.get(name);
     if (slot === undefined) throw missingAttribute(set, name);
-    attrPos = set.posOf(name);
-    return force(slot, attrPos || pos);
+    found = set;
+    return slot instanceof Thunk ? forceIn(slot, set, name, pos) : slot;
   } catch (error) {
+    const attrPos = found === undefined ? NO_POS : found.posOf(name);
     throw selectFrames(error, attrPos, quoteAttrName(name), quoteAttrName(name), pos);
   }
 }

@@ -37,6 +37,39 @@ describe("attribute sets", () => {
     );
   });
 
+  it("put layers into one when they are searched more often than that costs", () => {
+    const names = Array.from({ length: 100 }, (_, i) => `n${i}`);
+    const base = AttrSet.of(names, [...names.keys()]) as AttrSet;
+    const set = updateAttrs(base, AttrSet.fromMap(new Map([["n1", -1]])) as AttrSet);
+    for (let i = 0; i < 100; i++) expect(set.get(`n${i}`)).toBe(i === 1 ? -1 : i);
+    expect(set.base).not.toBeNull();
+    for (let i = 0; i < 100; i++) expect(set.get("n1")).toBe(-1);
+    expect(set.base).toBeNull();
+    expect([set.get("n99"), set.get("missing"), set.size]).toEqual([99, undefined, 100]);
+  });
+
+  it("leave many slots that are made when asked for in their layer", () => {
+    const made = new Set<number>();
+    const names = Array.from({ length: 2000 }, (_, i) => `n${i}`);
+    const { shape } = AttrSet.of(names, [...names.keys()]) as AttrSet;
+    const base = new AttrSet(shape, Array.from<undefined>({ length: 2000 }), null, (i) => {
+      made.add(i);
+      return i;
+    });
+    const set = updateAttrs(base, AttrSet.fromMap(new Map([["n1", -1]])) as AttrSet);
+    for (let i = 0; i < 9000; i++) expect(set.get(`n${i % 3}`)).toBe(i % 3 === 1 ? -1 : i % 3);
+    expect([...made].toSorted()).toEqual([0, 2]);
+  });
+
+  it("share the layout of the same names in the same order, and of no others", () => {
+    const layout = (...names: string[]) => AttrSet.of(names, names).shape.layout;
+    expect(layout("a", "b", "c")).toBe(layout("a", "b", "c"));
+    expect(layout("a", "c")).not.toBe(layout("a", "b", "c"));
+    expect(layout("a", "x", "c").names).toEqual(["a", "x", "c"]);
+    for (let i = 0; i < 100; i++) expect(layout("a", `m${i}`, "c").names).toEqual(["a", `m${i}`, "c"]);
+    expect(layout("a", "b", "c").names).toEqual(["a", "b", "c"]);
+  });
+
   it("make slots when asked for, once", () => {
     const made: number[] = [];
     const names = ["a", "b", "c"];
