@@ -204,22 +204,46 @@ export class Shape {
 
 const MAX_SHARED_NAMES = 40;
 const MAX_SHARED = 1 << 16;
-const shared = new Map<string, Layout>();
+/** More layouts of the same first and last name are not searched. */
+const MAX_ALIKE = 32;
+/** Shared layouts by their first name and then their last. */
+const shared = new Map<string, Map<string, Layout[]>>();
+let sharedCount = 0;
 const EMPTY_LAYOUT = new Layout([]);
 
 /** The layout of these names, in this order: shared where they are few. They must be distinct. @param index as a `Layout` takes it */
 export function layoutOf(names: readonly string[], index?: Map<string, number>): Layout {
   if (names.length === 0) return EMPTY_LAYOUT;
   if (names.length > MAX_SHARED_NAMES) return new Layout(names, index);
-  const key = names.join("\0");
-  let layout = shared.get(key);
-  if (layout === undefined) {
-    // Programs may compute names without end.
-    if (shared.size >= MAX_SHARED) shared.clear();
-    layout = new Layout(names);
-    shared.set(key, layout);
-  }
+  const alike = layoutsAlike(names[0]!, names[names.length - 1]!);
+  for (let i = 0; i < alike.length; i++) if (hasNames(alike[i]!, names)) return alike[i]!;
+  const layout = new Layout(names);
+  if (alike.length === MAX_ALIKE) alike.shift();
+  else sharedCount++;
+  alike.push(layout);
   return layout;
+}
+
+/** Shared layouts with these ends. */
+function layoutsAlike(first: string, last: string): Layout[] {
+  // Programs may compute names without end.
+  if (sharedCount >= MAX_SHARED) {
+    shared.clear();
+    sharedCount = 0;
+  }
+  let byLast = shared.get(first);
+  if (byLast === undefined) shared.set(first, (byLast = new Map()));
+  let alike = byLast.get(last);
+  if (alike === undefined) byLast.set(last, (alike = []));
+  return alike;
+}
+
+/** Whether a layout with the same ends is that of these names. */
+function hasNames(layout: Layout, names: readonly string[]): boolean {
+  const known = layout.names;
+  if (known.length !== names.length) return false;
+  for (let i = 1; i < names.length - 1; i++) if (known[i] !== names[i]) return false;
+  return true;
 }
 
 /** The shape of sets with these names. @param positions parallel to `names` */
