@@ -1,6 +1,5 @@
 import type { Pos } from "../value/position.ts";
-import type { ConcatPart, Expr } from "./ast.ts";
-import { CLASSES, INDENTED_STOP } from "./characters.ts";
+import type { ConcatPart, Expr, StringExpr } from "./ast.ts";
 import { unescape } from "./stringEscapes.ts";
 import { checkNul, unexpectedEnd, type TokenReader } from "./tokenReader.ts";
 
@@ -14,6 +13,9 @@ interface IndentedPart {
   readonly escaped: string | undefined;
 }
 
+/** More than any line has. */
+const NO_INDENTATION = 1_000_000;
+
 /** An indented string, from behind the opening quotes to behind the closing ones. */
 export function readIndentedString(reader: TokenReader, pos: Pos): Expr {
   const { bytes, base } = reader;
@@ -23,29 +25,51 @@ export function readIndentedString(reader: TokenReader, pos: Pos): Expr {
   let at = start;
   // A first line of nothing but spaces is not of the text.
   while (bytes[at] === 32) at++;
-  if (bytes[at] === 10) start = ++at;
-  else at = start;
+  if (bytes[at] === 10) start = at + 1;
+  at = start;
+  // Blank lines do not count, nor does a last line of spaces.
+  let indentation = NO_INDENTATION;
+  let isLineStart = true;
   for (;;) {
-    while ((CLASSES[bytes[at]!]! & INDENTED_STOP) === 0) at++;
+    if (isLineStart) {
+      const line = at;
+      while (bytes[at] === 32) at++;
+      if (at - line < indentation && bytes[at] !== 10 && !isEnd(bytes, at, length)) indentation = at - line;
+    }
+    at = endOfPlain(bytes, at);
     if (at >= length) throw unexpectedEnd(reader, "indented string or '${' or end of an indented string");
-    const following = bytes[at + 1];
-    if (bytes[at] === 36 && following === 123) {
+    isLineStart = bytes[at] === 10;
+    if (isLineStart) at++;
+    else if (bytes[at] === 36 && bytes[at + 1] === 123) {
       pushLiteral(reader, parts, start, at);
       reader.at = at;
       const expr = reader.interpolation();
       parts.push({ pos: base + at, expr, start: at, end: at, escaped: undefined });
       start = at = reader.at;
-    } else if (bytes[at] === 39 && following === 39 && !isEscape(bytes, at, length)) {
+    } else if (isEnd(bytes, at, length)) {
       pushLiteral(reader, parts, start, at);
       reader.at = at + 2;
       reader.next();
-      return stripIndentation(reader, parts, pos);
+      return stripIndentation(reader, parts, indentation, pos);
     } else {
       const plain = plainLength(bytes, at, length);
       if (plain === 0) start = at = readEscape(reader, parts, start, at);
       else at += plain;
     }
   }
+}
+
+/** The next newline, quote, dollar or zero byte. */
+function endOfPlain(bytes: Buffer, from: number): number {
+  let at = from;
+  let code = bytes[at]!;
+  while (code > 39 || (code !== 10 && code !== 39 && code !== 36 && code !== 0)) code = bytes[++at]!;
+  return at;
+}
+
+/** Whether the string ends at `at`. */
+function isEnd(bytes: Buffer, at: number, length: number): boolean {
+  return bytes[at] === 39 && bytes[at + 1] === 39 && !isEscape(bytes, at, length);
 }
 
 /** Whether the two quotes at `at` are no end. */
@@ -60,7 +84,7 @@ function plainLength(bytes: Buffer, at: number, length: number): number {
   if (code !== 36 && code !== 39) return 1;
   const following = bytes[at + 1];
   if (at + 1 >= length || following === 39 || (code === 39 && following === 36)) return 0;
-  return 2;
+  return following === 10 ? 1 : 2;
 }
 
 /**
@@ -97,46 +121,36 @@ function pushEscape(reader: TokenReader, parts: IndentedPart[], escaped: string,
   parts.push({ pos, expr: undefined, start, end: start + escaped.length, escaped });
 }
 
-/**
- * Takes the common indentation away, as Nix does: blank lines do not count, nor does a last line of spaces. The bytes
- * move together where they are, since nobody reads them again: one new string instead of two for each line.
- */
-function stripIndentation(reader: TokenReader, parts: readonly IndentedPart[], pos: Pos): Expr {
+/** Takes the common indentation away, as Nix does. */
+function stripIndentation(
+  reader: TokenReader,
+  parts: readonly IndentedPart[],
+  indentation: number,
+  pos: Pos,
+): Expr {
   const { bytes, text } = reader;
-  const indentation = commonIndentation(bytes, parts);
   const stripped: ConcatPart[] = [];
   let isLineStart = true;
-  let dropped = 0;
+  /** Spaces of this line so far. */
+  let spaces = 0;
   for (let index = 0; index < parts.length; index++) {
     const part = parts[index]!;
-    const { start, end, expr } = part;
+    const { start, end, expr, escaped } = part;
     if (expr !== undefined) {
       isLineStart = false;
-      dropped = 0;
       stripped.push({ pos: part.pos, expr });
       continue;
     }
-    let to = start;
-    for (let i = start; i < end; i++) {
-      const code = bytes[i]!;
-      if (code === 10) {
-        isLineStart = true;
-        dropped = 0;
-      } else if (isLineStart) {
-        if (code === 32) {
-          if (dropped++ < indentation) continue;
-        } else {
-          isLineStart = false;
-          dropped = 0;
-        }
-      }
-      if (to !== i) bytes[to] = code;
-      to++;
-    }
-    if (index === parts.length - 1) to = endWithoutLastSpaces(bytes, start, to);
-    if (to === start) continue;
-    const kept = to < end ? bytes.toString("latin1", start, to) : (part.escaped ?? text.slice(start, end));
-    stripped.push({ pos: part.pos, expr: { kind: "string", text: kept } });
+    let from = start;
+    if (isLineStart) while (from < end && bytes[from] === 32 && spaces++ < indentation) from++;
+    const blank = startOfLastSpaces(bytes, start, end);
+    const isOfLine = blank > start;
+    if (isOfLine) isLineStart = bytes[blank - 1] === 10;
+    spaces = isOfLine ? end - blank : spaces + 0;
+    const to = index === parts.length - 1 && isOfLine && isLineStart ? blank : end;
+    if (from >= to) continue;
+    const kept = escaped === undefined ? text.slice(from, to) : escaped.slice(from - start, to - start);
+    stripped.push({ pos: part.pos, expr: stringOf(kept, indentation) });
   }
   const first = stripped[0];
   if (first === undefined) return { kind: "string", text: "" };
@@ -144,38 +158,35 @@ function stripIndentation(reader: TokenReader, parts: readonly IndentedPart[], p
   return { kind: "concat", parts: stripped.slice(), isString: true, pos };
 }
 
-function commonIndentation(bytes: Buffer, parts: readonly IndentedPart[]): number {
-  let isLineStart = true;
-  let least = 1_000_000;
-  let current = 0;
-  for (const { start, end, expr, escaped } of parts) {
-    if (expr !== undefined || escaped !== undefined) {
-      if (isLineStart) {
-        isLineStart = false;
-        least = Math.min(least, current);
-      }
-      continue;
-    }
-    for (let i = start; i < end; i++) {
-      const code = bytes[i];
-      if (code === 10) {
-        isLineStart = true;
-        current = 0;
-      } else if (isLineStart) {
-        if (code === 32) current++;
-        else {
-          isLineStart = false;
-          least = Math.min(least, current);
-        }
-      }
-    }
-  }
-  return least;
-}
-
-/** Without the spaces of a last line that has nothing else. */
-function endWithoutLastSpaces(bytes: Buffer, start: number, end: number): number {
+/** Where the spaces begin that a piece ends with. */
+function startOfLastSpaces(bytes: Buffer, start: number, end: number): number {
   let at = end;
   while (at > start && bytes[at - 1] === 32) at--;
-  return at > start && bytes[at - 1] === 10 ? at : end;
+  return at;
 }
+
+function stringOf(text: string, indentation: number): StringExpr {
+  return indentation > 0 && text.includes("\n")
+    ? new IndentedText(text, indentation)
+    : { kind: "string", text };
+}
+
+/** Loses its lines' indentation when it is asked for, since many of a package collection never are. */
+class IndentedText implements StringExpr {
+  declare readonly kind: "string";
+  readonly raw: string;
+  readonly indentation: number;
+
+  constructor(raw: string, indentation: number) {
+    this.raw = raw;
+    this.indentation = indentation;
+  }
+
+  /** The first line has lost it already. Shorter ones than it are blank. */
+  get text(): string {
+    const lines = this.raw.split("\n");
+    for (let i = 1; i < lines.length; i++) lines[i] = lines[i]!.slice(this.indentation);
+    return lines.join("\n");
+  }
+}
+Object.defineProperty(IndentedText.prototype, "kind", { value: "string" });
