@@ -1,5 +1,5 @@
 import type { Expr, LambdaExpr } from "../syntax/index.ts";
-import { NO_LIMIT, calls, checkDepth, enterCall } from "../value/callDepth.ts";
+import { calls, checkDepth, enterLevel } from "../value/callDepth.ts";
 import { addFrame, evalError, type EvalErrorOptions } from "../value/error.ts";
 import { forceAttrs } from "../value/force.ts";
 import { NO_POS, type Pos } from "../value/position.ts";
@@ -39,31 +39,29 @@ function compileCurried(expr: LambdaExpr, compiler: Compiler): LambdaCode {
   const chain = curried(expr, compiler);
   const arity = chain.length;
   const body = compiler.lazy(chain[arity - 1]!.body);
-  const limit = compiler.maxCallDepth ?? NO_LIMIT;
   const size = expr.frameSize;
-  if (arity === 1)
-    return lambdaCode(expr, compiler, callOfOne(body, size, limit), undefined, undefined, body);
+  if (arity === 1) return lambdaCode(expr, compiler, callOfOne(body, size), undefined, undefined, body);
   const codes = new HeldCodes(expr, arity, body, compiler);
-  const call2 = arity === 2 ? callOfTwo(body, size, limit) : callHoldingTwo(codes, size, limit);
+  const call2 = arity === 2 ? callOfTwo(body, size) : callHoldingTwo(codes, size);
   let call3: LambdaCode["call3"];
-  if (arity === 3) call3 = callOfThree(body, size, limit);
-  else if (arity > 3) call3 = callHoldingThree(codes, size, limit);
-  return lambdaCode(expr, compiler, callHoldingOne(codes, size, limit), call2, call3, body);
+  if (arity === 3) call3 = callOfThree(body, size);
+  else if (arity > 3) call3 = callHoldingThree(codes, size);
+  return lambdaCode(expr, compiler, callHoldingOne(codes, size), call2, call3, body);
 }
 
 // Functions of their own, so that what they give holds no more than it needs. Each of these counts the call itself: a
 // function around it would be one more for every call.
-function callOfOne(body: LazyCode, size: number, limit: number): LambdaCode["call1"] {
+function callOfOne(body: LazyCode, size: number): LambdaCode["call1"] {
   if (size === 2)
     return (env, a, pos) => {
-      enterCall(limit, pos);
+      enterLevel(pos);
       const value = body.run([env, a]);
       calls.depth--;
       return value;
     };
   const newFrame = frameMaker(size);
   return (env, a, pos) => {
-    enterCall(limit, pos);
+    enterLevel(pos);
     const frame = newFrame(env);
     frame[1] = a;
     const value = body.run(frame);
@@ -72,17 +70,17 @@ function callOfOne(body: LazyCode, size: number, limit: number): LambdaCode["cal
   };
 }
 
-function callOfTwo(body: LazyCode, size: number, limit: number): NonNullable<LambdaCode["call2"]> {
+function callOfTwo(body: LazyCode, size: number): NonNullable<LambdaCode["call2"]> {
   if (size === 3)
     return (env, a, b, pos) => {
-      enterCall(limit, pos);
+      enterLevel(pos);
       const value = body.run([env, a, b]);
       calls.depth--;
       return value;
     };
   const newFrame = frameMaker(size);
   return (env, a, b, pos) => {
-    enterCall(limit, pos);
+    enterLevel(pos);
     const frame = newFrame(env);
     frame[1] = a;
     frame[2] = b;
@@ -92,10 +90,10 @@ function callOfTwo(body: LazyCode, size: number, limit: number): NonNullable<Lam
   };
 }
 
-function callOfThree(body: LazyCode, size: number, limit: number): NonNullable<LambdaCode["call3"]> {
+function callOfThree(body: LazyCode, size: number): NonNullable<LambdaCode["call3"]> {
   const newFrame = frameMaker(size);
   return (env, a, b, c, pos) => {
-    enterCall(limit, pos);
+    enterLevel(pos);
     const frame = newFrame(env);
     frame[1] = a;
     frame[2] = b;
@@ -106,20 +104,20 @@ function callOfThree(body: LazyCode, size: number, limit: number): NonNullable<L
   };
 }
 
-function callHoldingOne(codes: HeldCodes, size: number, limit: number): LambdaCode["call1"] {
+function callHoldingOne(codes: HeldCodes, size: number): LambdaCode["call1"] {
   const newFrame = frameMaker(size);
   return (env, a, pos) => {
-    checkDepth(limit, pos);
+    checkDepth(pos);
     const frame = newFrame(env);
     frame[1] = a;
     return new Lambda(codes.after(1), frame);
   };
 }
 
-function callHoldingTwo(codes: HeldCodes, size: number, limit: number): NonNullable<LambdaCode["call2"]> {
+function callHoldingTwo(codes: HeldCodes, size: number): NonNullable<LambdaCode["call2"]> {
   const newFrame = frameMaker(size);
   return (env, a, b, pos) => {
-    checkDepth(limit, pos);
+    checkDepth(pos);
     const frame = newFrame(env);
     frame[1] = a;
     frame[2] = b;
@@ -127,10 +125,10 @@ function callHoldingTwo(codes: HeldCodes, size: number, limit: number): NonNulla
   };
 }
 
-function callHoldingThree(codes: HeldCodes, size: number, limit: number): NonNullable<LambdaCode["call3"]> {
+function callHoldingThree(codes: HeldCodes, size: number): NonNullable<LambdaCode["call3"]> {
   const newFrame = frameMaker(size);
   return (env, a, b, c, pos) => {
-    checkDepth(limit, pos);
+    checkDepth(pos);
     const frame = newFrame(env);
     frame[1] = a;
     frame[2] = b;
@@ -185,12 +183,12 @@ function makeDelays(expr: LambdaExpr, body: LazyCode, compiler: Compiler): Delay
   const bodyExpr = chain[arity - 1]!.body;
   const { frameSize: size, argument } = expr;
   const newFrame = frameMaker(size);
-  const { isFullyLazy, maxCallDepth: limit } = compiler;
+  const { isFullyLazy, maxCallDepth } = compiler;
   const limited =
-    limit === undefined
+    maxCallDepth === undefined
       ? undefined
       : (frame: Env): Value => {
-          enterCall(limit, NO_POS);
+          enterLevel(NO_POS);
           const value = body.run(frame);
           calls.depth--;
           return value;
@@ -231,12 +229,11 @@ function appendedBy(
 ): LambdaCode["appended"] {
   const code = compileAppended(body, list, compiler);
   if (code === undefined) return undefined;
-  const limit = compiler.maxCallDepth ?? NO_LIMIT;
   return (env, first, second) => {
     const frame = newFrame(env);
     frame[1] = first;
     frame[2] = second;
-    enterCall(limit, NO_POS);
+    enterLevel(NO_POS);
     const value = code(frame);
     calls.depth--;
     return value;
@@ -256,13 +253,12 @@ function heldArguments(
   body: LazyCode,
   compiler: Compiler,
 ): LambdaCode {
-  const limit = compiler.maxCallDepth ?? NO_LIMIT;
   const run = (frame: Env, isLast: boolean, held: number, pos: Pos): Value => {
     if (!isLast) {
-      checkDepth(limit, pos);
+      checkDepth(pos);
       return new Lambda(codes.after(held), frame);
     }
-    enterCall(limit, pos);
+    enterLevel(pos);
     const value = body.run(frame);
     calls.depth--;
     return value;
@@ -295,7 +291,7 @@ function lambdaCode(
   return new ClosureCode(
     expr,
     compiler,
-    compiler.showTrace ? traceCall(call1, expr, compiler) : call1,
+    compiler.showTrace ? traceCall(call1, expr) : call1,
     // Each argument's call leaves frames of its own, as in Nix.
     isPlain ? call2 : undefined,
     isPlain ? call3 : undefined,
@@ -375,11 +371,10 @@ class ClosureCode implements LambdaCode {
 }
 
 /** Adds frames for calls, which only some runs want. */
-function traceCall(call: LambdaCode["call1"], expr: LambdaExpr, compiler: Compiler): LambdaCode["call1"] {
-  const limit = compiler.maxCallDepth ?? NO_LIMIT;
+function traceCall(call: LambdaCode["call1"], expr: LambdaExpr): LambdaCode["call1"] {
   return (env, argument, pos) => {
     // Past the limit there is no call yet, and no frame.
-    checkDepth(limit, pos);
+    checkDepth(pos);
     try {
       return call(env, argument, pos);
     } catch (error) {
@@ -430,9 +425,8 @@ function compileFormals(expr: LambdaExpr, compiler: Compiler): LambdaCode {
   let layout: Layout | undefined;
   let indexes: number[] = [];
   let isComplete = false;
-  const limit = compiler.maxCallDepth ?? NO_LIMIT;
   const call1 = (env: Env, argument: Slot, pos: Pos): Value => {
-    enterCall(limit, pos);
+    enterLevel(pos);
     let set: AttrSet;
     if (argument instanceof AttrSet) set = argument;
     else {

@@ -15,7 +15,7 @@ import {
 import { tryAdd, tryDivide, tryMultiply, trySubtract } from "../value/arithmetic.ts";
 import { updateAttrs } from "../value/attrs.ts";
 import { apply1, apply2, apply3 } from "../value/call.ts";
-import { NO_LIMIT, calls, comparedTooDeep, enterCall } from "../value/callDepth.ts";
+import { calls, comparedTooDeep, enterLevel } from "../value/callDepth.ts";
 import { traced } from "../value/callTrace.ts";
 import { claimWords } from "../value/heap.ts";
 import { equalValues } from "../value/compare.ts";
@@ -161,7 +161,6 @@ function compileEqual(expr: BinaryExpr, operator: "==" | "!=", pos: Pos, compile
   const left = operandOf(expr.left, compiler);
   const right = operandOf(expr.right, compiler);
   const isNegated = operator === "!=";
-  const limit = compiler.maxCallDepth ?? NO_LIMIT;
   return (env) => {
     let a: Value;
     let b: Value;
@@ -176,7 +175,7 @@ function compileEqual(expr: BinaryExpr, operator: "==" | "!=", pos: Pos, compile
       throw addFrame(error, `in the right operand of '${operator}'`, right.pos);
     }
     // Where calls are limited, comparing counts as one, as in Nix: it is what most endless recursions end in.
-    if (calls.depth > limit) throw comparedTooDeep();
+    if (calls.depth > calls.limit) throw comparedTooDeep();
     const isEqual =
       (typeof a === "string" && typeof b === "string") || (typeof a === "number" && typeof b === "number")
         ? a === b
@@ -617,10 +616,9 @@ function isImmediate({ kind }: Expr): boolean {
 
 /** Where calls are limited, an operator that is a builtin counts as one, as in Nix. */
 function counted(code: Code, pos: Pos, compiler: Compiler): Code {
-  const limit = compiler.maxCallDepth;
-  if (limit === undefined) return code;
+  if (compiler.maxCallDepth === undefined) return code;
   return (env) => {
-    enterCall(limit, pos);
+    enterLevel(pos);
     const value = code(env);
     calls.depth--;
     return value;
@@ -665,14 +663,13 @@ const COERCING: ReadonlySet<string> = new Set(["stringLength", "toString"]);
 
 /** A call of a builtin known when compiling, with all its arguments: straight to its implementation. */
 function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, compiler: Compiler): Code {
-  const limit = compiler.maxCallDepth ?? NO_LIMIT;
   if (builtin.arity === 1) {
     const run = builtin.run as PrimOp1;
     if (STRICT.has(builtin.name)) {
       const argument = compiler.compile(args[0]!);
       const levels = COERCING.has(builtin.name) ? 1 : 0;
       return (env) => {
-        enterCall(limit, pos);
+        enterLevel(pos);
         let a: Slot;
         try {
           calls.depth += levels;
@@ -695,7 +692,7 @@ function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, co
     }
     const a0 = delayArgument(args[0]!, compiler);
     return (env) => {
-      enterCall(limit, pos);
+      enterLevel(pos);
       try {
         const value = run(pos, a0(env));
         calls.depth--;
@@ -709,7 +706,7 @@ function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, co
   if (builtin.arity === 2) {
     const run = builtin.run as PrimOp2;
     return (env) => {
-      enterCall(limit, pos);
+      enterLevel(pos);
       try {
         const value = run(pos, a0(env), a1(env));
         calls.depth--;
@@ -721,7 +718,7 @@ function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, co
   }
   const run = builtin.run as PrimOp3;
   return (env) => {
-    enterCall(limit, pos);
+    enterLevel(pos);
     try {
       const value = run(pos, a0(env), a1(env), a2(env));
       calls.depth--;

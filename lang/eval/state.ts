@@ -1,7 +1,7 @@
 import { formatError, type ByteString, type SourceOrigin } from "../../core/index.ts";
 import type { ContextElement, EvalHost } from "../host.ts";
 import { parse, parseBindings, posOfExpr, type Expr, type ParseOptions } from "../syntax/index.ts";
-import { NO_LIMIT, calls } from "../value/callDepth.ts";
+import { NO_LIMIT, calls, limitCalls } from "../value/callDepth.ts";
 import { callTrace } from "../value/callTrace.ts";
 import { debugging } from "../value/debugging.ts";
 import { addFrame, asDevshellError, evalError } from "../value/error.ts";
@@ -360,7 +360,7 @@ export class EvalState implements Runtime, CompileContext {
   /** Runs something for a caller outside of the language: a stack overflow becomes an error of ours. */
   guard<T>(run: () => T): T {
     const { depth } = calls;
-    calls.limit = this.settings.maxCallDepth ?? NO_LIMIT;
+    limitCalls(this.settings.maxCallDepth ?? NO_LIMIT);
     pathUse.tell = this.host.usePath === undefined ? undefined : (path) => this.host.usePath!(path);
     callTrace.tell = this.settings.traceFunctionCalls ? this.#tellCall : undefined;
     try {

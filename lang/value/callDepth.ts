@@ -1,5 +1,6 @@
 import { checkInterrupt } from "../../core/index.ts";
-import { evalError, type EvalError } from "./error.ts";
+import { asDevshellError, evalError, type EvalError } from "./error.ts";
+import { claimWords } from "./heap.ts";
 import { NO_POS, type Pos } from "./position.ts";
 
 /** More calls than there can be, and fewer than {@link stopCalls} says there are. */
@@ -7,9 +8,16 @@ export const NO_LIMIT = Number.MAX_VALUE;
 
 /**
  * How many calls evaluation is within, kept only where there is a limit. A call that fails leaves its level behind:
- * who catches a failure puts the depth back (no `finally` in every call: measured, 8 % of nixpkgs' firefox).
+ * who catches a failure puts the depth back (no `finally` in every call: measured, 8 % of nixpkgs' firefox). Where it
+ * is more than `unasked`, the limit and the memory are looked at.
  */
-export const calls = { depth: 0, limit: NO_LIMIT };
+export const calls = { depth: 0, limit: NO_LIMIT, unasked: 0 };
+
+/** Sets the limit of calls within calls. */
+export function limitCalls(limit: number): void {
+  calls.limit = limit;
+  calls.unasked = Math.min(calls.unasked, limit);
+}
 
 /** Makes the next call ask whether it was interrupted: all calls look at the depth, and it costs them no more. */
 export function stopCalls(): void {
@@ -24,9 +32,33 @@ export function resumeCalls(): void {
 
 let depthBefore = 0;
 
-/** Goes a level deeper: into a builtin, or what is compared, printed or followed; `calls.depth--` comes back. */
+/**
+ * Goes a level deeper: into a call, or what is compared, printed or followed; `calls.depth--` comes back.
+ * @throws EvalError past the limit, as Nix's `max-call-depth`
+ */
 export function enterLevel(pos: Pos): void {
-  enterCall(calls.limit, pos);
+  checkDepth(pos);
+  calls.depth++;
+}
+
+/** For a call that ends at once, as one that gives a function that takes the next argument. */
+export function checkDepth(pos: Pos): void {
+  if (calls.depth > calls.unasked) ask(pos);
+}
+
+/** Levels between two claims of memory, and what each may hold: environments, and its part of V8's own stack. */
+const LEVELS = 1 << 12;
+const WORDS_OF_LEVEL = 32;
+
+function ask(pos: Pos): void {
+  if (calls.depth > calls.limit) throw tooDeep(pos);
+  try {
+    claimWords(LEVELS * WORDS_OF_LEVEL);
+  } catch (error) {
+    // Calls alone leave no frame that could give it a place.
+    throw asDevshellError(error, pos) ?? error;
+  }
+  calls.unasked = Math.min(calls.limit, calls.depth + LEVELS);
 }
 
 /** Runs something a level deeper. */
@@ -35,17 +67,6 @@ export function deeper<T>(run: () => T): T {
   const result = run();
   calls.depth--;
   return result;
-}
-
-/** @throws EvalError past the limit, as Nix's `max-call-depth` */
-export function enterCall(limit: number, pos: Pos): void {
-  checkDepth(limit, pos);
-  calls.depth++;
-}
-
-/** For a call that ends at once, as one that gives a function that takes the next argument. */
-export function checkDepth(limit: number, pos: Pos): void {
-  if (calls.depth > limit) throw tooDeep(pos);
 }
 
 /** Levels of data that holds data where calls are not limited: what has no end is to be told soon. */

@@ -204,6 +204,8 @@ describe("size", () => {
       "an endless closure",
       "builtins.length (builtins.genericClosure { startSet = [ { key = 0; } ]; operator = x: [ { key = x.key + 1; } ]; })",
     ],
+    ["calls that hold what is not evaluated", "let f = n: acc: f (n + 1) (acc ++ [ n ]); in f 0 [ ]"],
+    ["calls with sets", "let f = { n, a }: f { n = n + 1; a = { inherit n a; }; }; in f { n = 1; a = 1; }"],
   ])(
     "%s that would fill the heap is an error with its place",
     (_, text) => {
