@@ -18,7 +18,7 @@ import { apply1, apply2, apply3 } from "../value/call.ts";
 import { calls, comparedTooDeep, enterLevel } from "../value/callDepth.ts";
 import { traced } from "../value/callTrace.ts";
 import { claimWords } from "../value/heap.ts";
-import { equalValues } from "../value/compare.ts";
+import { equalSets, equalValues } from "../value/compare.ts";
 import { addFrame, evalError } from "../value/error.ts";
 import { forceAttrs, forceBool, forceList } from "../value/force.ts";
 import { NO_POS, type Pos } from "../value/position.ts";
@@ -209,7 +209,7 @@ function operandOf(expr: Expr, compiler: Compiler): Operand {
 /** The operands themselves are fresh values: the same function or list on both sides is not equal by being the same. */
 function equalOperands(a: Value, b: Value, pos: Pos): boolean {
   if (a === b && a !== null && typeof a === "object") {
-    if (a instanceof AttrSet) return equalValues(a, b, pos);
+    if (a instanceof AttrSet) return equalSets(a, a, pos);
     if (isList(a)) return a.every((item, i) => equalValues(item, (b as readonly Slot[])[i]!, pos));
     if (isFunctionValue(a)) return false;
     if (a instanceof Float) return !Number.isNaN(a.value);
@@ -666,7 +666,7 @@ function compileBuiltinCall(builtin: PrimOp, args: readonly Expr[], pos: Pos, co
   if (builtin.arity === 1) {
     const run = builtin.run as PrimOp1;
     if (STRICT.has(builtin.name)) {
-      const argument = compiler.compile(args[0]!);
+      const argument = compiler.compile(withoutPlace(args[0]!));
       const levels = COERCING.has(builtin.name) ? 1 : 0;
       return (env) => {
         enterLevel(pos);

@@ -65,7 +65,8 @@ export function delaySelect(object: VarExpr, name: string, expr: SelectExpr, com
           if (found === undefined) found = set.slotAt(index);
         }
       }
-      if (found !== undefined) return found;
+      // What is under evaluation is to be blamed on where it was written, as `x.a` itself does when it is forced.
+      if (found !== undefined && !isUnderEvaluation(found)) return found;
     }
     return (later ??= delayed(expr, compiler))(env);
   };
@@ -141,7 +142,7 @@ function compileSelectLocal(object: VarExpr, expr: SelectExpr, name: string): Co
 /** Forces an attribute and writes its value back. */
 function runAttribute(slot: Thunk, set: AttrSet, index: number, name: string, pos: Pos): Value {
   try {
-    const value = runThunk(slot, pos);
+    const value = forceLast(slot, set, name, pos);
     set.values[index] = value;
     return value;
   } catch (error) {
@@ -234,7 +235,7 @@ function compileSelectOr(expr: SelectExpr, name: string, compiler: Compiler): Co
         if (!(slot instanceof Thunk)) return slot;
         if (slot.code === null) return slot.data as Value;
         try {
-          return runThunk(slot, pos);
+          return forceLast(slot, set, name, pos);
         } catch (error) {
           throw selectFrames(error, set.posOf(name), quoteAttrName(name), quoteAttrName(name), pos);
         }
@@ -276,6 +277,7 @@ function compileSelectPath(expr: SelectExpr, compiler: Compiler): Code {
   const selectors = names.map((name) => (typeof name === "string" ? selector(name) : undefined));
   const fallback = expr.fallback === undefined ? undefined : compiler.lazy(expr.fallback);
   const { pos, path } = expr;
+  const last = names.length - 1;
   return (env) => {
     let value: Value;
     try {
@@ -302,7 +304,8 @@ function compileSelectPath(expr: SelectExpr, compiler: Compiler): Code {
         reached = i + 1;
         from = value;
         fromName = name;
-        value = slot instanceof Thunk ? forceIn(slot, value, name, pos) : slot;
+        if (!(slot instanceof Thunk)) value = slot;
+        else value = i === last ? forceLast(slot, value, name, pos) : force(slot, pos);
       }
       return value;
     } catch (error) {
@@ -317,8 +320,8 @@ function compileSelectPath(expr: SelectExpr, compiler: Compiler): Code {
   };
 }
 
-/** Forces an attribute; where it was written is looked up only to be blamed for an infinite recursion. */
-function forceIn(slot: Thunk, set: AttrSet, name: string, pos: Pos): Value {
+/** Forces what is selected; where it was written is looked up only to be blamed for an infinite recursion. */
+function forceLast(slot: Thunk, set: AttrSet, name: string, pos: Pos): Value {
   if (slot.code === null) return slot.data as Value;
   return runThunk(slot, isUnderEvaluation(slot) ? set.posOf(name) || pos : pos);
 }

@@ -81,8 +81,8 @@ function equalLists(a: readonly Slot[], b: readonly Slot[], pos: Pos): boolean {
   return true;
 }
 
-function equalSets(a: AttrSet, b: AttrSet, pos: Pos): boolean {
-  if (a === b) return true;
+/** Whether all that two sets hold is equal: also of the same set all is evaluated, as in Nix. */
+export function equalSets(a: AttrSet, b: AttrSet, pos: Pos): boolean {
   if (isDerivation(a) && isDerivation(b)) {
     const left = a.get("outPath");
     const right = b.get("outPath");

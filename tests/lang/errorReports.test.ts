@@ -52,6 +52,25 @@ describe("error reports", () => {
     expect(reportOf("let a = b; b = a + 1; in a")).toContain("… entering the infinite recursion");
   });
 
+  it.each([
+    ["let a = { b = a.b; }; in a.b", "1:11"],
+    ["let a = { b = a.b or 1; }; in a.b", "1:11"],
+    ["let a = { b.c = a.b.c; }; in a.b.c", "1:11"],
+    ["let x = { y = x.y.z; }; in x.y", "1:15"],
+    ["let x = { y = f x.y; }; f = a: a; in x.y", "1:11"],
+    ["let f = x: x.a; s = { a = f s; }; in s.a", "1:23"],
+    ["let fix = f: let x = f x; in x; in (fix (self: { a = self.b; b = self.a; })).a", "1:50"],
+    ["let x = { a = x.a; }; in x == x", "1:11"],
+  ])("place an infinite recursion where Nix does: %s", (text, place) => {
+    expect(reportOf(text)).toContain(`error: infinite recursion encountered\n       at «string»:${place}:`);
+  });
+
+  it("give an infinite recursion that a builtin enters no place but its call, as Nix", () => {
+    expect(reportOf("let a = builtins.length a; in a")).toMatch(
+      /… while calling the 'length' builtin\n +at «string»:1:9:\n(?:.*\n)+ +error: infinite recursion encountered$/,
+    );
+  });
+
   it("show function calls with the trace", () => {
     const report = reportOf('let f = x: throw x; in f "no"', { showTrace: true });
     expect(report).toContain("… from call site\n         at «string»:1:24:");

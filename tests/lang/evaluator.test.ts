@@ -146,6 +146,8 @@ describe("failures", () => {
   const cases: [string, string][] = [
     ["let x = x; in x", "LANG_INFINITE_RECURSION: infinite recursion encountered"],
     ["x: y", "LANG_UNDEFINED_VARIABLE: undefined variable 'y'"],
+    // All of a set is evaluated, though it is compared with itself.
+    ['let x = { a = throw "no"; }; in x == x', "LANG_THROWN: no"],
     ["{ a = b; }.c or 1", "LANG_UNDEFINED_VARIABLE: undefined variable 'b'"],
     ["with { }; y", "LANG_UNDEFINED_VARIABLE: undefined variable 'y'"],
     ["1 2", "LANG_TYPE: attempt to call something which is not a function but an integer: 1"],
