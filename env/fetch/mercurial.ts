@@ -38,7 +38,6 @@ const DEFAULT_BRANCH = "default";
 const MAX_OUTPUT_BYTES = 256 << 20;
 /** Nothing that could be taken for an option, or for an expression of Mercurial's own language. */
 const REF = /^[a-zA-Z0-9@][a-zA-Z0-9_./@+-]*$/;
-const execute = promisify(execFile);
 
 /** Fetches a Mercurial input. @throws {DevshellError} `FETCH_MERCURIAL`, `FETCH_NO_MERCURIAL` */
 export async function fetchMercurialTree(
@@ -220,7 +219,7 @@ async function runHg(args: readonly string[], { signal }: FetchContext): Promise
       if (status !== 0) throw Object.assign(new Error(), { code: status, stderr: said });
       return "";
     }
-    const { stdout } = await execute(program, words, {
+    const { stdout } = await promisify(execFile)(program, words, {
       env,
       encoding: "latin1",
       maxBuffer: MAX_OUTPUT_BYTES,
