@@ -39,6 +39,7 @@ export async function rehearse(): Promise<string> {
     Object.assign(process.env, {
       PATH: "/nonexistent",
       HOME: directory,
+      NIX_PATH: `here=${directory}`,
       NIX_CONF_DIR: directory,
       NIX_STORE_DIR: "/nix/store",
       NIX_STATE_DIR: join(directory, "var"),
@@ -48,6 +49,7 @@ export async function rehearse(): Promise<string> {
       ["--store", "dummy://", "--eval", "-E", "1 + 1"],
       ["--store", "dummy://", "--eval", "--strict", directory],
       ["--store", "dummy://", "--eval", "--strict", "--json", directory, "-A", "strings"],
+      ["--store", "dummy://", "--readonly-mode", join(directory, "packages.nix"), "-A", "c"],
     ])
       await runToExit(words, () => rehearseNixInstantiate(words)).catch((error: unknown) => {
         if (!(error instanceof Rehearsed) || error.status !== 0) throw error;

@@ -1,10 +1,11 @@
 /** What package collections are made of: forms and builtins that `rehearse` evaluates, by their places in a directory. */
 export const REHEARSED_FILES: ReadonlyMap<string, string> = new Map([
   [
-    "default.nix",
+    "packages.nix",
     `# Forms and builtins in the shapes that package collections use.
+{ overlays ? [ ], ... }:
 let
-  lib = import ./lib;
+  lib = import <here/lib>;
   inherit (lib) fix extends optional optionals makeOverridable version;
   stdenv = { name, buildInputs ? [ ], outputs ? [ "out" ], passthru ? { }, ... }@args: lib.addPassthru passthru (derivation (
     removeAttrs args [ "passthru" "buildInputs" "meta" ] // {
@@ -26,7 +27,7 @@ let
     preferLocalBuild = true;
   };
   base = self: with self; {
-${Array.from({ length: 56 }, (_, i) => `    lazy${i} = stdenv rec { name = "l-\${lib.version}"; meta = with lib; { inherit version; a.b = [ (f c).d ] ++ e; }; };\n`).join("")}
+${Array.from({ length: 56 }, (_, i) => `    lazy${i} = stdenv rec { name = "l-\${lib.version}"; meta = with lib; { inherit version; a.b = [ (f c).d ./e/f.patch http://g.h/i ] ++ e; j = ''\\n''\${k}''; l = 1; }; };\n`).join("")}
     callPackage = lib.callPackageWith self;
     src = fetch { url = "mirror://x/a-\${version}.tar.gz"; sha256 = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="; };
     a = callPackage ./package.nix { };
@@ -37,16 +38,67 @@ ${Array.from({ length: 56 }, (_, i) => `    lazy${i} = stdenv rec { name = "l-\$
   overlay = self: super: { d = super.a // { meta = super.a.meta or { } // { priority = 10; }; }; } // {
     e = lib.recurseIntoAttrs { inherit (self) c; "x-\${toString 1}" = rec { y = 2; z = y; }; };
   };
-  all = fix (extends overlay base);
+  all = builtins.foldl' (packages: overlay: packages // overlay packages) (fix (extends overlay base)) overlays;
 in
-assert version == "1.10" -> !(all ? nothing) && all.e ? c.name || false;
+assert lib.version == "1.10" -> !(all ? nothing) && all.e ? c.name || false;
+{ z = 26; } // all
+`,
+  ],
+  [
+    "default.nix",
+    `let
+  lib = import ./lib;
+  all = import ./packages.nix { overlays = [ (packages: { n = builtins.length (builtins.attrNames packages); }) ]; };
+  two = "2";
+in
 {
   drvs = [ all.a.drvPath all.b.drvPath all.c.drvPath all.d.outPath all.e.c.a.name ];
   inherit (lib) numbers strings sets lists checks;
+  rare = import ./rare.nix;
   text = ''
-    one ''\${two} \${version}
+    one ''\${two} \${lib.version}
       three
   '';
+}
+`,
+  ],
+  [
+    "rare.nix",
+    `# What is asked for here and there in a collection, and by the modules of a system.
+let
+  set = { a = 1; "b-\${two}" = 2; \${null} = 3; } // { inherit (builtins) add div; };
+  two = toString 2;
+  name = "a";
+  far = a: let b = a; in c: let d = c; in e: let f = e; in { g ? a, ... }: [ a b c d f g ];
+  three = a: b: c: a + b + c;
+  four = a: b: c: d: three a b c + d;
+  held = four 1 2 3;
+  many = builtins.genList (n: (if n < 20 then 0 - n else 3 * n) - (if n / 2 * 2 == n then 7 else 0)) 50;
+  long = builtins.concatStringsSep "-" (builtins.genList (n: "0123456789abcdef") 5000);
+  option = { type ? "any", default ? null, apply ? x: x }: { inherit type; value = apply default; _type = "option"; };
+  merge = modules: builtins.zipAttrsWith (n: values: if builtins.all builtins.isAttrs values then merge values else builtins.head values) modules;
+  evaluated = merge (map (m: if builtins.isFunction m then m { config = evaluated; inherit option; } else m) [
+    { services.a.enable = true; }
+    ({ config, option, ... }: { services.a.port = if config.services.a.enable then 80 else 0; o = option { default = [ 1 ]; }; })
+  ]);
+in
+rec {
+  names = [ (set.\${name}) (set.\${name} or 0) (set ? \${name}) { \${name} = 1; } (builtins.unsafeGetAttrPos "a" set != null) ];
+  calls = [ (far 1 2 3 { }) (held 4) (three 1 2 3) (four 1 2 3 4) (map (builtins.elemAt [ 1 2 ]) [ 0 1 ]) ((builtins.add 1) 2) ({ __functor = self: x: x; } 5) (builtins.div 7 2) (7.5 / 2) ];
+  scopes = with { a = 1; }; with { b = 2; }; [ a b ((x: with x; [ a c ]) { c = 3; }) ];
+  orders = [ (builtins.sort builtins.lessThan many) (builtins.sort (a: b: a > b) many) (builtins.sort builtins.lessThan [ "b" "a" ]) ([ 1 [ 2 ] ] == [ 1 [ 2 ] ]) (null == two) ];
+  files = [
+    (builtins.readFile ./package.nix != "") (builtins.attrNames (builtins.readDir ./.)) (baseNameOf "\${./builder.sh}") (./lib + "/default.nix" == ./lib/default.nix)
+    (builtins.path { path = ./lib; name = "lib"; filter = path: type: type == "regular"; } != "") (builtins.filterSource (path: type: true) ./lib != "")
+    (builtins.toFile "text" long) (builtins.toFile "more" "a \${builtins.toFile "b" "c"}") (builtins.pathExists <here>) (builtins.getEnv "HOME" != "")
+    (builtins.findFile builtins.nixPath "here/lib" == ./lib)
+  ];
+  texts = [
+    (builtins.toXML { inherit set many; d = [ "<\${two}>" null 1.5 ./lib (a: a) ({ b, c ? 1 }: b) true ]; } != "") (builtins.toJSON { a = "x\\"y\\n\\t"; b.outPath = "z"; c.__toString = self: "w"; })
+    (builtins.splitVersion "1.2pre3-a") (builtins.match "[^/a-c]+[[:space:]]?(x|y*)" "def x") (builtins.placeholder "out") "a\\tb\\\${c}" (builtins.substring 0 3 long)
+  ];
+  types = map (f: map f [ 1 "a" [ ] true ./lib 1.5 null ]) (with builtins; [ isInt isString isList isBool isPath isFloat isNull isAttrs isFunction typeOf ]);
+  inherit (evaluated) services o;
 }
 `,
   ],
@@ -72,6 +124,7 @@ stdenv rec {
 `,
   ],
   ["builder.sh", ""],
+  ["nix.conf", "# Settings\nmax-jobs = 2\n"],
   [
     "lib/default.nix",
     `let
