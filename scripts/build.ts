@@ -124,7 +124,7 @@ const { metafile } = await build({
   metafile: true,
   entryPoints: { quickSnapshot: join(ROOT, "cli/quickSnapshot.ts") },
   banner: { js: `${alone.banner!["js"]!}function devshellBundle(devshellIsRehearsal){` },
-  footer: { js: "}devshellBundle(true);devshellBundle(false);" },
+  footer: { js: "}devshellBundle(false);devshellBundle(true);" },
 });
 for (const { path, kind } of Object.values(metafile.outputs).flatMap(({ imports }) => imports))
   if (kind === "dynamic-import")
@@ -171,7 +171,8 @@ function makeSnapshot(name: string): string[] {
   const { status, stderr } = spawnSync(
     process.execPath,
     ["--disable-warning=Warning", "--snapshot-blob", unfinished, "--build-snapshot-config", config],
-    { encoding: "utf8", env: { ...process.env, NODE_OPTIONS: "" } },
+    // A file and a pipe to write to: quickSnapshot.ts rehearses both.
+    { encoding: "utf8", env: { ...process.env, NODE_OPTIONS: "" }, stdio: ["ignore", "ignore", "pipe"] },
   );
   if (status !== 0) {
     for (const file of [unfinished, join(DIST, node)]) rmSync(file, { force: true });
