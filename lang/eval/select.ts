@@ -190,7 +190,7 @@ function selectSlow(object: Value, name: string, pos: Pos): Value {
     const slot = set.get(name);
     if (slot === undefined) throw missingAttribute(set, name);
     found = set;
-    return slot instanceof Thunk ? forceIn(slot, set, name, pos) : slot;
+    return slot instanceof Thunk ? forceLast(slot, set, name, pos) : slot;
   } catch (error) {
     const attrPos = found === undefined ? NO_POS : found.posOf(name);
     throw selectFrames(error, attrPos, quoteAttrName(name), quoteAttrName(name), pos);
