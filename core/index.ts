@@ -15,6 +15,7 @@ export {
   formatHash,
   hashBytes,
   hashStream,
+  sha256Text,
   isHashAlgorithm,
   parseHash,
   type Hash,

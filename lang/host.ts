@@ -106,8 +106,8 @@ export interface InstantiateRequest {
   readonly system: ByteString;
   readonly builder: ByteString;
   readonly args: readonly ByteString[];
-  /** As the derivation's attributes gave them, without the outputs' own variables, which the host sets. */
-  readonly env: ReadonlyMap<ByteString, ByteString>;
+  /** As the derivation's attributes gave them; the host takes it over, and adds the outputs' own variables. */
+  readonly env: Map<ByteString, ByteString>;
   /** Output names in the order written. */
   readonly outputs: readonly ByteString[];
   readonly kind:

@@ -1,16 +1,21 @@
 import type { InstantiateRequest } from "../../lang/index.ts";
 
-/** Whether two requests for derivations of one name give the same derivation: whether all else is the same, too. */
-export function isSameRequest(a: InstantiateRequest, b: InstantiateRequest): boolean {
+/**
+ * Whether a request asks for the derivation that was made of an earlier one of the same name. One whose builder says
+ * itself what its outputs are, or that sets an output's variable, is taken for another.
+ * @param made the earlier one: its variables are the derivation's now, with the outputs'
+ */
+export function isSameRequest(made: InstantiateRequest, asked: InstantiateRequest): boolean {
   return (
-    isSameMap(a.env, b.env) &&
-    isSameSet(a.context, b.context) &&
-    isSameList(a.args, b.args) &&
-    isSameList(a.outputs, b.outputs) &&
-    a.system === b.system &&
-    a.builder === b.builder &&
-    a.isSubmittingOutputs === b.isSubmittingOutputs &&
-    isSameKind(a.kind, b.kind)
+    made.env.size === asked.env.size + asked.outputs.length &&
+    isWithin(asked.env, made.env) &&
+    isSameSet(made.context, asked.context) &&
+    isSameList(made.args, asked.args) &&
+    isSameList(made.outputs, asked.outputs) &&
+    made.system === asked.system &&
+    made.builder === asked.builder &&
+    made.isSubmittingOutputs === asked.isSubmittingOutputs &&
+    isSameKind(made.kind, asked.kind)
   );
 }
 
@@ -36,8 +41,7 @@ function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
   return true;
 }
 
-function isSameMap(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
-  if (a.size !== b.size) return false;
-  for (const key of a.keys()) if (a.get(key) !== b.get(key)) return false;
+function isWithin(part: ReadonlyMap<string, string>, whole: ReadonlyMap<string, string>): boolean {
+  for (const key of part.keys()) if (part.get(key) !== whole.get(key)) return false;
   return true;
 }

@@ -6,7 +6,7 @@ import { sortedPaths } from "./storePath.ts";
 export type DerivationKind = DerivationOutput["kind"];
 
 /** What the `.drv` file refers to: its input derivations and sources. */
-export function derivationReferences(derivation: Derivation): StorePath[] {
+export function derivationReferences(derivation: Derivation): readonly StorePath[] {
   return sortedPaths([...derivation.inputSrcs, ...derivation.inputDrvs.keys()]);
 }
 

@@ -1,8 +1,13 @@
-import { DevshellError, formatHash, hashBytes, type ByteString, type Hash } from "../../core/index.ts";
+import { DevshellError, formatHash, sha256Text, type ByteString } from "../../core/index.ts";
 import type { Derivation, OutputName, StorePath } from "../types.ts";
 import { formatMethodAlgorithm } from "./contentAddress.ts";
 import { derivationKind, type HashModulo } from "./derivation.ts";
-import { DerivationText, printDynamic, type PrintedInputs } from "./printDerivation.ts";
+import {
+  DerivationText,
+  printDynamic,
+  type PrintedInputs,
+  type PrintedVariables,
+} from "./printDerivation.ts";
 import { compareBytes, makeOutputPath } from "./storePath.ts";
 
 /** An output of a derivation; of one that is itself an output, the outputs from the one in the store outward. */
@@ -25,6 +30,7 @@ export class DerivationHasher {
   readonly #read: (drvPath: StorePath) => Derivation;
   readonly #hashes = new Map<StorePath, HashModulo>();
   readonly #known = new Map<StorePath, Derivation>();
+  readonly printedVariables: PrintedVariables = new Map();
   /** Context elements `!<output>!<drvPath>` read before: most derivations share many. */
   readonly builtElements = new Map<ByteString, BuiltElement>();
 
@@ -108,9 +114,9 @@ export class DerivationHasher {
 
   /**
    * The hash from which an input-addressed derivation's own output paths are made: outputs and their variables blank.
-   * @returns `undefined` where an input's paths are not known before it is built
+   * @returns in base 16; `undefined` where an input's paths are not known before it is built
    */
-  hashMasked(derivation: Derivation): Hash | undefined {
+  hashMasked(derivation: Derivation): string | undefined {
     const inputs = this.hashInputs(derivation);
     return inputs === undefined ? undefined : new DerivationText(derivation).hashMasked(inputs);
   }
@@ -158,7 +164,7 @@ function fixedOutputHashes(derivation: Derivation): Map<OutputName, string> {
     if (output.kind !== "fixed") continue;
     const method = formatMethodAlgorithm(output.method, output.hash.algorithm);
     const fixed = `fixed:out:${method}:${formatHash(output.hash, "base16")}:${output.path}`;
-    hashes.set(name, formatHash(hashBytes("sha256", fixed), "base16"));
+    hashes.set(name, sha256Text(fixed, "hex"));
   }
   return hashes;
 }

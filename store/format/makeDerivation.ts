@@ -19,7 +19,6 @@ import { derivationReferences, type HashModulo } from "./derivation.ts";
 import type { BuiltElement, DerivationHasher } from "./derivationHasher.ts";
 import { DerivationText, derivationPath } from "./printDerivation.ts";
 import {
-  compareBytes,
   compressHash,
   derivationNameOfPath,
   isDerivationPath,
@@ -36,8 +35,8 @@ export interface DerivationRequest {
   readonly system: ByteString;
   readonly builder: ByteString;
   readonly args: readonly ByteString[];
-  /** Without the outputs' own variables. */
-  readonly env: ReadonlyMap<ByteString, ByteString>;
+  /** Without the outputs' own variables, which are added: the derivation takes it over. */
+  readonly env: Map<ByteString, ByteString>;
   readonly outputs: readonly OutputName[];
   readonly kind:
     | { readonly kind: "inputAddressed" }
@@ -75,11 +74,10 @@ export function makeDerivation(
   closureOf: (path: StorePath) => Iterable<StorePath>,
 ): MadeDerivation {
   const { storeDir } = hasher;
-  const { name, kind, isSubmittingOutputs = false } = request;
+  const { name, kind, env, isSubmittingOutputs = false } = request;
   const inputs = inputsOf(request.context, hasher, closureOf);
-  const env = new Map(request.env);
   const outputs = new Map<OutputName, DerivationOutput>();
-  const outputNames = [...new Set(request.outputs)].sort(compareBytes);
+  const outputNames = [...new Set(request.outputs)].sort();
   const draft: Derivation = {
     name,
     outputs,
@@ -120,7 +118,7 @@ export function makeDerivation(
       }
       break;
   }
-  const text = new DerivationText(draft);
+  const text = new DerivationText(draft, hasher.printedVariables);
   let modulo: HashModulo | undefined;
   if (kind.kind === "inputAddressed") {
     const inputHashes = hasher.hashInputs(draft);
@@ -192,16 +190,14 @@ function inputsOf(
   hasher: DerivationHasher,
   closureOf: (path: StorePath) => Iterable<StorePath>,
 ): Pick<Derivation, "inputDrvs" | "dynamicInputs" | "inputSrcs"> {
-  const drvs = new Map<StorePath, Set<OutputName>>();
+  const drvs = new Map<StorePath, readonly OutputName[]>();
   const dynamic = new Map<StorePath, Map<OutputName, MutableDynamicInput>>();
   const srcs = new Set<StorePath>();
-  const outputsOfDrv = (drvPath: StorePath): Set<OutputName> => getOrAdd(drvs, drvPath, () => new Set());
   for (const element of context) {
     if (element.startsWith("=")) {
       for (const path of closureOf(parseStorePath(hasher.storeDir, element.slice(1)))) {
         srcs.add(path);
-        if (isDerivationPath(path))
-          for (const output of hasher.derivation(path).outputs.keys()) outputsOfDrv(path).add(output);
+        if (isDerivationPath(path)) addOutputs(drvs, path, [...hasher.derivation(path).outputs.keys()]);
       }
     } else if (element.startsWith("!")) {
       let parsed = hasher.builtElements.get(element);
@@ -210,26 +206,38 @@ function inputsOf(
         hasher.builtElements.set(element, parsed);
       }
       const { drvPath, outputs } = parsed;
-      const names = outputsOfDrv(drvPath);
+      if (outputs.length === 1) {
+        addOutputs(drvs, drvPath, outputs);
+        continue;
+      }
+      addOutputs(drvs, drvPath, []);
       const [first = "", ...rest] = outputs;
-      if (rest.length === 0) names.add(first);
-      else
-        addDynamic(
-          getOrAdd(dynamic, drvPath, () => new Map()),
-          first,
-          rest,
-        );
+      addDynamic(
+        getOrAdd(dynamic, drvPath, () => new Map()),
+        first,
+        rest,
+      );
     } else srcs.add(parseStorePath(hasher.storeDir, element));
   }
+  const inputDrvs = new Map<StorePath, readonly OutputName[]>();
+  for (const drvPath of [...drvs.keys()].sort()) inputDrvs.set(drvPath, drvs.get(drvPath)!);
   return {
-    inputDrvs: new Map(
-      [...drvs]
-        .sort(([a], [b]) => compareBytes(a, b))
-        .map(([path, names]) => [path, [...names].sort(compareBytes)]),
-    ),
+    inputDrvs,
     ...(dynamic.size > 0 ? { dynamicInputs: dynamic } : {}),
-    inputSrcs: [...srcs].sort(compareBytes),
+    inputSrcs: [...srcs].sort(),
   };
+}
+
+/** Adds to the outputs that are needed of a derivation, which stay sorted. */
+function addOutputs(
+  drvs: Map<StorePath, readonly OutputName[]>,
+  drvPath: StorePath,
+  outputs: readonly OutputName[],
+): void {
+  const known = drvs.get(drvPath);
+  if (known === undefined || known.length === 0)
+    drvs.set(drvPath, outputs.length > 1 ? outputs.toSorted() : outputs);
+  else drvs.set(drvPath, [...new Set([...known, ...outputs])].sort());
 }
 
 /**

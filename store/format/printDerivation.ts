@@ -1,8 +1,8 @@
-import { formatHash, hashBytes, type ByteString, type Hash } from "../../core/index.ts";
+import { formatHash, sha256Text, type ByteString } from "../../core/index.ts";
 import type { Derivation, DerivationOutput, DynamicInput, OutputName, StorePath } from "../types.ts";
 import { formatMethodAlgorithm } from "./contentAddress.ts";
 import { derivationReferences, type HashModulo } from "./derivation.ts";
-import { compareBytes, makeTextPath, sortedPaths } from "./storePath.ts";
+import { compareBytes, makeDerivationPath, sortedPaths } from "./storePath.ts";
 
 /** Prints the ATerm text; the inverse of `parseDerivation`. */
 export function printDerivation(derivation: Derivation): ByteString {
@@ -16,7 +16,7 @@ export function derivationPath(
   text = printDerivation(derivation),
   references = derivationReferences(derivation),
 ): StorePath {
-  return makeTextPath(storeDir, `${derivation.name}.drv`, hashBytes("sha256", text), references);
+  return makeDerivationPath(storeDir, derivation.name, sha256Text(text, "hex"), references);
 }
 
 /** The inputs' part of the text: by path, or by hash. */
@@ -24,6 +24,9 @@ export interface PrintedInputs {
   readonly text: string;
   readonly isDynamic: boolean;
 }
+
+/** Name → how the variable was printed last. */
+export type PrintedVariables = Map<ByteString, { readonly value: ByteString; readonly text: string }>;
 
 /**
  * A derivation's text, which is printed up to three times: with the outputs blank to find their paths, with the
@@ -37,31 +40,29 @@ export class DerivationText {
   readonly #pieces: string[] = [];
   readonly #outputsBetween: OutputName[] = [];
 
-  /** The derivation's variables must have the outputs' names already. */
-  constructor(derivation: Derivation) {
+  /**
+   * The derivation's variables must have the outputs' names already.
+   * @param printed gets variables as they were printed last: most derivations share many
+   */
+  constructor(derivation: Derivation, printed: PrintedVariables = new Map()) {
     this.#derivation = derivation;
-    this.#outputNames = [...derivation.outputs.keys()].sort(compareBytes);
-    const { env } = derivation;
-    let parts = [
-      "],",
-      printNames(sortedPaths(derivation.inputSrcs)),
-      `,${quote(derivation.system)},${quote(derivation.builder)},[`,
-      derivation.args.map(quote).join(","),
-      "],[",
-    ];
-    let separator = "(";
-    for (const name of [...env.keys()].sort(compareBytes)) {
-      parts.push(separator, quote(name), ",");
-      separator = "),(";
-      if (derivation.outputs.has(name)) {
-        this.#pieces.push(parts.join(""));
+    const { outputs, inputSrcs, system, builder, args, env } = derivation;
+    this.#outputNames = [...outputs.keys()].sort();
+    const sources = printNames(sortedPaths(inputSrcs));
+    const words = args.map(quote).join(",");
+    let text = `],${sources},${quote(system)},${quote(builder)},[${words}],[`;
+    let variables: string[] = [];
+    for (const name of [...env.keys()].sort()) {
+      if (outputs.has(name)) {
+        variables.push(`(${quote(name)},`);
+        // Joined, not concatenated one by one: they are read several times.
+        this.#pieces.push(text + variables.join(","));
         this.#outputsBetween.push(name);
-        parts = [];
-      } else parts.push(quote(env.get(name)!));
+        text = "";
+        variables = [")"];
+      } else variables.push(printVariable(name, env.get(name)!, printed));
     }
-    parts.push(env.size === 0 ? "])" : ")])");
-    // Joined, not concatenated: they are read several times.
-    this.#pieces.push(parts.join(""));
+    this.#pieces.push(`${text}${variables.join(",")}])`);
   }
 
   /** The `.drv` file's text. */
@@ -69,13 +70,13 @@ export class DerivationText {
     return this.#print(printInputs(this.#derivation), false);
   }
 
-  hashMasked(inputs: PrintedInputs): Hash {
-    return hashBytes("sha256", this.#print(inputs, true));
+  /** @returns the SHA-256 in base 16 */
+  hashMasked(inputs: PrintedInputs): string {
+    return sha256Text(this.#print(inputs, true), "hex");
   }
 
   hashModulo(inputs: PrintedInputs): HashModulo {
-    const hash = hashBytes("sha256", this.#print(inputs, false));
-    return { kind: "derivation", base16: formatHash(hash, "base16") };
+    return { kind: "derivation", base16: sha256Text(this.#print(inputs, false), "hex") };
   }
 
   #print(inputs: PrintedInputs, isMasked: boolean): ByteString {
@@ -93,10 +94,18 @@ export class DerivationText {
   }
 }
 
+function printVariable(name: string, value: ByteString, printed: PrintedVariables): string {
+  const last = printed.get(name);
+  if (last?.value === value) return last.text;
+  const text = `(${quote(name)},${quote(value)})`;
+  printed.set(name, { value, text });
+  return text;
+}
+
 function printInputs({ inputDrvs, dynamicInputs }: Derivation): PrintedInputs {
   let text = "";
   let isDynamic = false;
-  for (const drvPath of [...inputDrvs.keys()].sort(compareBytes)) {
+  for (const drvPath of [...inputDrvs.keys()].sort()) {
     const children = dynamicInputs?.get(drvPath);
     if (children !== undefined && children.size > 0) isDynamic = true;
     text += `${text === "" ? "" : ","}("${drvPath}",${printDynamic(inputDrvs.get(drvPath)!, children)})`;
@@ -124,7 +133,7 @@ export function printDynamic(
   outputs: readonly OutputName[],
   children?: ReadonlyMap<OutputName, DynamicInput>,
 ): string {
-  const names = outputs.length === 1 ? `["${outputs[0]!}"]` : printNames([...outputs].sort(compareBytes));
+  const names = outputs.length === 1 ? `["${outputs[0]!}"]` : printNames([...outputs].sort());
   if (children === undefined || children.size === 0) return names;
   const nodes = [...children]
     .sort(([a], [b]) => compareBytes(a, b))
@@ -137,6 +146,7 @@ function printNames(names: readonly string[]): string {
 }
 
 function quote(text: ByteString): string {
+  if (text === "") return '""';
   // eslint-disable-next-line eslint/no-control-regex
   if (!/["\\\0-\x1f]/.test(text)) return `"${text}"`;
   // JSON escapes the same characters alike, and a few more: it is native, and the scripts of builders are long.

@@ -4,6 +4,8 @@ import {
   encodeNix32,
   formatHash,
   hashBytes,
+  sha256Text,
+  type ByteString,
   type Hash,
 } from "../../core/index.ts";
 import type { OutputName, StorePath } from "../types.ts";
@@ -15,6 +17,7 @@ export const MAX_NAME_LENGTH = 211;
 
 const MAX_SHOWN_LENGTH = 1000;
 
+const DOT = 0x2e;
 const HASH_PART = /^[0-9abcdfghijklmnpqrsvwxyz]{32}$/;
 const NAME = /^[0-9A-Za-z+\-._?=]+$/;
 
@@ -123,19 +126,43 @@ export function outputPathName(drvName: string, output: OutputName): string {
  * @see Nix manual, "Complete Store Path Calculation"
  */
 export function makeStorePath(storeDir: string, type: string, inner: Hash, name: string): StorePath {
-  checkStorePathName(name);
-  const fingerprint = `${type}:${inner.algorithm}:${formatHash(inner, "base16")}:${storeDir}:${name}`;
-  return `${storeDir}/${encodeNix32(compressHash(hashBytes("sha256", fingerprint).digest, 20))}-${name}` as StorePath;
+  return storePathOf(storeDir, `${type}:${inner.algorithm}:${formatHash(inner, "base16")}`, name);
 }
 
-/** The path of an output of an input-addressed derivation. */
+/** The path of an output of an input-addressed derivation. @param sha256 in base 16 */
 export function makeOutputPath(
   storeDir: string,
   output: OutputName,
-  hashModulo: Hash,
+  sha256: string,
   drvName: string,
 ): StorePath {
-  return makeStorePath(storeDir, `output:${output}`, hashModulo, outputPathName(drvName, output));
+  return storePathOf(storeDir, `output:${output}:sha256:${sha256}`, outputPathName(drvName, output));
+}
+
+/** The path of a `.drv` file. @param sha256 in base 16 */
+export function makeDerivationPath(
+  storeDir: string,
+  drvName: string,
+  sha256: string,
+  references: Iterable<StorePath>,
+): StorePath {
+  const type = typeWithReferences("text", references, false);
+  return storePathOf(storeDir, `${type}:sha256:${sha256}`, `${drvName}.drv`);
+}
+
+function storePathOf(storeDir: string, typeAndHash: string, name: string): StorePath {
+  checkStorePathName(name);
+  const digest = sha256Text(`${typeAndHash}:${storeDir}:${name}`, "latin1");
+  return `${storeDir}/${encodeNix32(foldedText(digest))}-${name}` as StorePath;
+}
+
+const FOLDED = new Uint8Array(20);
+
+/** As `compressHash` to a path's 20 bytes, of a digest as a byte string; valid until the next call. */
+function foldedText(digest: ByteString): Uint8Array {
+  for (let i = 0; i < 20; i++) FOLDED[i] = digest.charCodeAt(i);
+  for (let i = 20; i < digest.length; i++) FOLDED[i - 20]! ^= digest.charCodeAt(i);
+  return FOLDED;
 }
 
 /** The path of a text file (`builtins.toFile`, `.drv`) by its SHA-256. */
@@ -187,8 +214,14 @@ export function compressHash(digest: Uint8Array, sizeBytes: number): Buffer {
 }
 
 /** Store paths sorted by byte, each once. */
-export function sortedPaths(paths: Iterable<StorePath>): StorePath[] {
-  return [...new Set(paths)].sort();
+export function sortedPaths(paths: Iterable<StorePath>): readonly StorePath[] {
+  return isSorted(paths) ? paths : [...new Set(paths)].sort();
+}
+
+function isSorted(paths: Iterable<StorePath>): paths is readonly StorePath[] {
+  if (!Array.isArray(paths)) return false;
+  for (let i = 1; i < paths.length; i++) if (!(paths[i - 1] < paths[i])) return false;
+  return true;
 }
 
 /** The order of byte strings. */
@@ -225,7 +258,8 @@ function problemOfName(name: string): string | undefined {
     const bad = name.replace(/[0-9A-Za-z+\-._?=]/g, "").charAt(0);
     return `it contains illegal character ${JSON.stringify(bad)}`;
   }
-  if (/^\.\.?(-|$)/.test(name)) return 'its first dash-separated part must not be "." or ".."';
+  if (name.charCodeAt(0) === DOT && /^\.\.?(-|$)/.test(name))
+    return 'its first dash-separated part must not be "." or ".."';
   return undefined;
 }
 

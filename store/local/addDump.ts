@@ -86,7 +86,11 @@ export function addTextDump(
   return store.addText(name, contents, references);
 }
 
-function checkReferences(store: LocalStore, name: string, references: readonly StorePath[]): StorePath[] {
+function checkReferences(
+  store: LocalStore,
+  name: string,
+  references: readonly StorePath[],
+): readonly StorePath[] {
   for (const reference of references)
     if (!store.isValidPath(reference))
       throw new DevshellError(

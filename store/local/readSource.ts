@@ -9,7 +9,7 @@ export function scanReferences(
   path: ByteString,
   candidates: Iterable<StorePath>,
   filter: NarFilter | undefined,
-): StorePath[] {
+): readonly StorePath[] {
   const scanner = new ReferenceScanner(candidates);
   for (const chunk of narChunks(path, { filter })) scanner.push(chunk);
   return sortedPaths(scanner.found);

@@ -295,7 +295,7 @@ function siblingsFirst(
 async function scan(
   path: ByteString,
   candidates: Iterable<StorePath>,
-): Promise<{ narHash: Hash; narSizeBytes: number; references: StorePath[] }> {
+): Promise<{ narHash: Hash; narSizeBytes: number; references: readonly StorePath[] }> {
   const running = hashStream("sha256");
   const scanner = new ReferenceScanner(candidates);
   let narSizeBytes = 0;

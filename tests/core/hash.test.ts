@@ -6,6 +6,7 @@ import {
   formatHash,
   hashBytes,
   parseHash,
+  sha256Text,
   type HashAlgorithm,
 } from "../../core/index.ts";
 
@@ -29,6 +30,14 @@ describe("hash", () => {
         expect(parseHash(formatHash(hash, "sri"))).toEqual(hash);
       }),
     );
+  });
+
+  it("hashes byte strings of any length without a buffer, too", () => {
+    for (const text of ["", "a", "\0\x80\xff", "\xe9".repeat((1 << 16) - 1), "\xe9".repeat((1 << 16) + 1)]) {
+      const { digest } = hashBytes("sha256", text);
+      expect(sha256Text(text, "hex")).toBe(digest.toString("hex"));
+      expect(sha256Text(text, "latin1")).toBe(digest.toString("latin1"));
+    }
   });
 
   it.each([

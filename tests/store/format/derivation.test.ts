@@ -71,6 +71,15 @@ describe("derivations that Nix wrote", () => {
     expect(made.drvPath).toBe(path);
   });
 
+  it("are made anew one after the other, whatever was made before", () => {
+    const shared = hasher();
+    for (const { path, text, derivation } of [...goldens, ...goldens.toReversed()]) {
+      const made = makeDerivation(requestOf(derivation), shared, () => []);
+      expect(made.contents).toBe(text);
+      expect(made.drvPath).toBe(path);
+    }
+  });
+
   it("have the kinds that were asked for", () => {
     const kinds = Object.fromEntries(
       ["fix", "ca", "impure", "deferred", "usesfix"].map((name) => [
