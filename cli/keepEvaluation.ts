@@ -40,7 +40,7 @@ export interface Keeper {
   keep(context: StoreContext, links?: readonly EvalLink[]): void;
 }
 
-export const NO_KEEPER: Keeper = {
+const NO_KEEPER: Keeper = {
   isKeeping: false,
   part: (_context, { print }) => print(),
   endMessages: () => undefined,
@@ -71,12 +71,12 @@ export async function keepEvaluation(
     process.stdout.write(known.output, "latin1");
     return 0;
   }
-  using output = new CopiedStream(process.stdout);
-  using messages = new CopiedStream(process.stderr);
+  const output = new CopiedStream(process.stdout);
+  const messages = new CopiedStream(process.stderr);
   const knownParts: EvalRecord[] = [];
   const made: { readonly key: EvalKey; readonly record: EvalRecord }[] = [];
   let kept: Omit<EvalRecord, "output"> | undefined;
-  const status = await run({
+  const keeper: Keeper = {
     isKeeping: true,
     part: (context, part) => {
       const partKey = keyOf(part.words);
@@ -101,7 +101,15 @@ export async function keepEvaluation(
       const facts = evaluationFacts(context);
       if (facts !== undefined) kept = { ...facts, links, messages: messages.bytes };
     },
-  });
+  };
+  let status: number;
+  // Without `using`, of which V8 has not all while the start-up snapshot is made: `rehearse` runs this there.
+  try {
+    status = await run(keeper);
+  } finally {
+    messages.close();
+    output.close();
+  }
   if (status !== 0 || kept === undefined) return status;
   const whole = withParts({ ...kept, output: output.bytes }, knownParts);
   try {
@@ -152,7 +160,7 @@ export function isFoundAgain(spec: DevSpec, request: EnvironmentRequest): boolea
 const READING_FLAGS: ReadonlySet<string> = new Set(["--arg-from-file", "--arg-from-stdin", "--debugger"]);
 
 /** Copies what is written to a stream, until it is closed. */
-class CopiedStream implements Disposable {
+class CopiedStream {
   readonly #stream: NodeJS.WriteStream;
   readonly #chunks: Buffer[] = [];
 
@@ -174,9 +182,5 @@ class CopiedStream implements Disposable {
   close(): void {
     // What hid the stream's own.
     Reflect.deleteProperty(this.#stream, "write");
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
   }
 }

@@ -1,15 +1,15 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { rehearseNixInstantiate } from "./compat/nixInstantiate.ts";
+import { runNixInstantiate } from "./compat/nixInstantiate.ts";
 import { runToExit } from "./runToExit.ts";
 import { REHEARSED_FILES } from "./rehearsedFiles.ts";
 
 /**
  * Runs command lines as a user's are run, in a directory of their own, without a word on the terminal: a start-up
- * snapshot keeps the bytecode of what has run (the parser, the evaluator, builtins, derivations, the way in and out), and
- * whoever starts from it need not compile it. Measured on `--eval -E 1+1`: a tenth of the CPU. Leaves the process as it
- * was
+ * snapshot keeps the bytecode of what has run (the parser, the evaluator, builtins, derivations, records of evaluations,
+ * the way in and out), and whoever starts from it need not compile it. Measured on `--eval -E 1+1`: a tenth of the CPU.
+ * Leaves the process as it was
  * @returns what was printed
  */
 export async function rehearse(): Promise<string> {
@@ -32,7 +32,12 @@ export async function rehearse(): Promise<string> {
       mkdirSync(dirname(join(directory, path)), { recursive: true });
       writeFileSync(join(directory, path), text);
     }
-    const values = { stdout: stream, stderr: stream, exit: leave };
+    // Heirs: `keepEvaluation` hides what they write by, and shows it again by deleting its own.
+    const values = {
+      stdout: Object.create(stream) as object,
+      stderr: Object.create(stream) as object,
+      exit: leave,
+    };
     for (const name of replaced)
       Object.defineProperty(process, name, { configurable: true, value: values[name] });
     for (const name of Object.keys(process.env)) delete process.env[name];
@@ -51,7 +56,7 @@ export async function rehearse(): Promise<string> {
       ["--store", "dummy://", "--eval", "--strict", "--json", directory, "-A", "strings"],
       ["--store", "dummy://", "--readonly-mode", join(directory, "packages.nix"), "-A", "c"],
     ])
-      await runToExit(words, () => rehearseNixInstantiate(words)).catch((error: unknown) => {
+      await runToExit(words, () => runNixInstantiate(words)).catch((error: unknown) => {
         if (!(error instanceof Rehearsed) || error.status !== 0) throw error;
       });
     return printed;

@@ -12,7 +12,7 @@ import {
 } from "../../lang/index.ts";
 import type { Value } from "../../lang/index.ts";
 import { StoreEndpoint, copyPaths, isWholeAddress } from "../../store/index.ts";
-import { NO_KEEPER, keepEvaluation, type Keeper } from "../keepEvaluation.ts";
+import { keepEvaluation, type Keeper } from "../keepEvaluation.ts";
 import { openAskedStore } from "./askedStore.ts";
 import { parseCommandLine, type CommonFlags } from "./commandLine.ts";
 import { openContext } from "./context.ts";
@@ -78,19 +78,13 @@ async function instantiateElsewhere(request: Request): Promise<number> {
 }
 
 function run(request: Request, argv: readonly string[], keeper: Keeper): number {
-  using context = openContext(request.flags, {
+  // Without `using`: see `keepEvaluation`.
+  const context = openContext(request.flags, {
     isReadOnly: request.isReadOnly,
     isRecording: keeper.isKeeping,
   });
-  return runIn(context, request, argv, keeper);
-}
-
-/** The same, keeping nothing, where V8 has no `using` yet: while a start-up snapshot is made. */
-export function rehearseNixInstantiate(argv: readonly string[]): number {
-  const request = parse(argv);
-  const context = openContext(request.flags, { isReadOnly: request.isReadOnly });
   try {
-    return runIn(context, request, argv, NO_KEEPER);
+    return runIn(context, request, argv, keeper);
   } finally {
     context[Symbol.dispose]();
   }
