@@ -3,7 +3,7 @@ import { addFrame } from "../value/error.ts";
 import { forceList } from "../value/force.ts";
 import { isList, type Env, type Slot, type Value } from "../value/value.ts";
 import type { Code, Compiler } from "./code.ts";
-import { CONCATENATED, IN_RIGHT_OPERAND } from "./operators.ts";
+import { CONCATENATED, IN_RIGHT_OPERAND } from "./concatRow.ts";
 
 /** Parts of an operand that are looked through for a name; a longer one is taken to read it. */
 const MAX_PARTS = 100;

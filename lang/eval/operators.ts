@@ -41,6 +41,7 @@ import {
 } from "../value/value.ts";
 import { assertEqual } from "./assertEqual.ts";
 import { constant, type Code, type Compiler, type Delay } from "./code.ts";
+import { CONCATENATED, IN_LEFT_OPERAND, IN_RIGHT_OPERAND, compileConcatRow, listsOf } from "./concatRow.ts";
 import { Joined, addValues } from "./concat.ts";
 import { asLocal, readLocal } from "./variable.ts";
 
@@ -104,10 +105,27 @@ function assertionError(expr: AssertExpr, env: Env, compiler: Compiler): unknown
   return evalError("assert", `assertion '${text}' failed`, expr.pos);
 }
 
+/** A row of `!` is one: all of them have the place of what the last one negates, and its failure a frame for each. */
 export function compileNot(expr: NotExpr, compiler: Compiler): Code {
-  const operand = compileBool(expr.operand, "in the argument of '!'", compiler);
-  return (env) => !operand(env);
+  let { operand } = expr;
+  let levels = 1;
+  for (; operand.kind === "not"; levels++) operand = operand.operand;
+  const isTrue = compileBool(operand, NEGATED, compiler);
+  if (levels === 1) return (env) => !isTrue(env);
+  const pos = posOfExpr(operand);
+  const isNegated = levels % 2 === 1;
+  return (env) => {
+    try {
+      return isTrue(env) !== isNegated;
+    } catch (error) {
+      let framed = error;
+      for (let level = 1; level < levels; level++) framed = addFrame(framed, NEGATED, pos);
+      throw framed;
+    }
+  };
 }
+
+const NEGATED = "in the argument of '!'";
 
 export function compileBinary(expr: BinaryExpr, compiler: Compiler): Code {
   const { operator, pos } = expr;
@@ -249,10 +267,11 @@ function compileUpdate(expr: BinaryExpr, compiler: Compiler): Code {
   };
 }
 
-export const CONCATENATED = "while evaluating one of the elements to concatenate";
-export const IN_RIGHT_OPERAND = "in the right operand of '++'";
-
 function compileConcatLists(expr: BinaryExpr, pos: Pos, compiler: Compiler): Code {
+  if (!compiler.isDebugged) {
+    const lists = listsOf(expr);
+    if (lists.length > 2) return compileConcatRow(expr, lists, compiler);
+  }
   const left = compiler.compile(expr.left);
   const right = compiler.compile(expr.right);
   const leftPos = posOfExpr(expr.left);
@@ -264,7 +283,7 @@ function compileConcatLists(expr: BinaryExpr, pos: Pos, compiler: Compiler): Cod
     try {
       a = left(env);
     } catch (error) {
-      throw addFrame(error, "in the left operand of '++'", leftPos);
+      throw addFrame(error, IN_LEFT_OPERAND, leftPos);
     }
     try {
       b = right(env);

@@ -110,10 +110,12 @@ describe("depth", () => {
       `({ ${Array.from({ length: n }, () => "a").join(".")} = 1; }) ? a`,
       `${"if false then 0 else ".repeat(n)}1`,
       `({ }${" // { a = 1; }".repeat(n)}).a`,
+      `builtins.length ([ ]${" ++ [ 1 ]".repeat(n)})`,
+      `${"!".repeat(n)}true`,
     ];
     expect(evaluate(`[ (${nested.join(") (")}) ]`)).toEqual({
       status: 0,
-      out: "[ 1 1 true 1 100001 true true 1 1 ]",
+      out: "[ 1 1 true 1 100001 true true 1 1 100000 true ]",
       err: "",
     });
   }, 300_000);

@@ -71,6 +71,33 @@ describe("error reports", () => {
     );
   });
 
+  it("give each operator of a row of `++` or `!` its frame", () => {
+    const framesOf = (text: string): string[] =>
+      reportOf(text, { showTrace: true })
+        .split("\n")
+        .filter((line) => /…|error: |at «/.test(line))
+        .map((line) => line.trim());
+    expect(framesOf('[ ] ++ [ 1 ] ++ (throw "x") ++ 4')).toEqual([
+      "… in the right operand of '++'",
+      "at «string»:1:14:",
+      "… in the right operand of '++'",
+      "at «string»:1:29:",
+      "… in the left operand of '++'",
+      "at «string»:1:18:",
+      "… while calling the 'throw' builtin",
+      "at «string»:1:18:",
+      "error: x",
+    ]);
+    expect(framesOf("1 ++ [ ] ++ 3")).toEqual([
+      "… in the right operand of '++'",
+      "at «string»:1:10:",
+      "… while evaluating one of the elements to concatenate",
+      "at «string»:1:10:",
+      "error: expected a list but found an integer: 3",
+    ]);
+    expect(framesOf('!!(throw "x")').filter((line) => line.includes("'!'"))).toHaveLength(2);
+  });
+
   it("show function calls with the trace", () => {
     const report = reportOf('let f = x: throw x; in f "no"', { showTrace: true });
     expect(report).toContain("… from call site\n         at «string»:1:24:");
