@@ -106,7 +106,7 @@ export const ATTRIBUTE_BUILTINS: readonly Definition[] = [
         const name = forceStringNoContext(names[i]!, NO_POS, context);
         if (attrs.has(name)) removed.add(name);
       }
-      return removed.size === 0 ? attrs : attrs.filterNames((name) => !removed.has(name));
+      return removed.size === 0 ? attrs.copy() : attrs.filterNames((name) => !removed.has(name));
     },
     { isGlobal: true },
   ),
@@ -303,6 +303,7 @@ function intersect(left: FlatAttrSet, right: AttrSet): AttrSet {
       positions.push(shape.positions?.[i] ?? NO_POS);
     }
   }
+  if (names.length === 0 && left.values.length > 0 && right.size > 0) return AttrSet.emptied();
   return setOf(fitted(names), fitted(values), fitted(positions));
 }
 

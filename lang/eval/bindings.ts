@@ -292,9 +292,9 @@ function oneDynamic({
 }: CompiledDynamic): (set: AttrSet, env: Env) => AttrSet {
   const shapes = new Map<string, Shape>();
   const positions = [pos];
-  return (set, env) => {
+  return (_empty, env) => {
     const computed = nameCode(env);
-    if (computed === null) return set;
+    if (computed === null) return AttrSet.emptied();
     const name = forceStringNoContext(computed, pos, "while evaluating the name of a dynamic attribute");
     setName(name);
     let shape = shapes.get(name);
@@ -339,6 +339,6 @@ function compileDynamic(expr: AttrsExpr, compiler: Compiler): (set: AttrSet, env
       positions.push(pos);
       values.push(value(env));
     }
-    return new AttrSet(shapeOf(names, positions), values);
+    return names.length === 0 ? AttrSet.emptied() : new AttrSet(shapeOf(names, positions), values);
   };
 }

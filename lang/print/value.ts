@@ -151,8 +151,9 @@ class Printer {
   }
 
   #set(set: AttrSet, depth: number): ByteString {
-    // In Nix all empty sets are one.
-    if (this.#isRepeated(set.size === 0 ? EMPTY_SET : set)) return this.#paint("mark", special("«repeated»"));
+    // In Nix all empty sets are one, but for those of which nothing is left.
+    if (this.#isRepeated(set.size === 0 && !set.isEmptied ? EMPTY_SET : set))
+      return this.#paint("mark", special("«repeated»"));
     if (this.#options.force === true && this.#options.derivationPaths === true && isDerivation(set))
       return this.#paint("derivation", printDerivation(set));
     if (depth >= (this.#options.maxDepth ?? Infinity)) return "{ ... }";

@@ -1,6 +1,6 @@
 import { claimWords } from "./heap.ts";
 import { NO_POS, type Pos } from "./position.ts";
-import { EMPTY_SHAPE, Layout, Shape, shapeOf } from "./shape.ts";
+import { EMPTIED_SHAPE, EMPTY_SHAPE, Layout, Shape, shapeOf } from "./shape.ts";
 import { fitted, slotsLike } from "./slots.ts";
 
 /**
@@ -46,6 +46,15 @@ export class AttrSetOf<S> {
 
   static fromRecord<S>(record: Readonly<Record<string, S>>): AttrSetOf<S> {
     return AttrSetOf.of(Object.keys(record), Object.values(record));
+  }
+
+  /** A set of which nothing is left: only what prints `«repeated»` tells it from `{ }`. */
+  static emptied<S>(): AttrSetOf<S> {
+    return new AttrSetOf<S>(EMPTIED_SHAPE, []);
+  }
+
+  get isEmptied(): boolean {
+    return this.shape === EMPTIED_SHAPE;
   }
 
   get(name: string): S | undefined {
@@ -124,6 +133,11 @@ export class AttrSetOf<S> {
     for (const i of flat.shape.order()) visit(names[i]!, flat.values[i]!, positions?.[i] ?? NO_POS);
   }
 
+  /** The same set as another object, as builtins give that Nix has copy what they are given. */
+  copy(): AttrSetOf<S> {
+    return new AttrSetOf<S>(this.shape, this.values, this.base, this.makeSlot);
+  }
+
   /** A set of the same names and positions with other values. */
   mapSlots(map: (name: string, slot: S) => S): AttrSetOf<S> {
     const { shape, values } = this.flatten();
@@ -146,6 +160,7 @@ export class AttrSetOf<S> {
       positions.push(shape.positions?.[i] ?? NO_POS);
     }
     if (names.length === values.length) return this;
+    if (names.length === 0) return AttrSetOf.emptied();
     return new AttrSetOf<S>(
       shapeOf(fitted(names), shape.positions === undefined ? undefined : fitted(positions)),
       fitted(kept),

@@ -124,8 +124,8 @@ class ErrorPrinter {
   }
 
   #attrs(set: AttrSet, depth: number): string {
-    // In Nix all empty sets are one.
-    const identity = set.size === 0 ? EMPTY_SET : set;
+    // In Nix all empty sets are one, but for those of which nothing is left.
+    const identity = set.size === 0 && !set.isEmptied ? EMPTY_SET : set;
     if (this.#seen.has(identity)) return REPEATED;
     this.#seen.add(identity);
     if (depth >= MAX_DEPTH) return "{ ... }";

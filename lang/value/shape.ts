@@ -265,3 +265,6 @@ export function shapeOfPlaced(
 }
 
 export const EMPTY_SHAPE = EMPTY_LAYOUT.bare;
+
+/** Of sets of which nothing is left: Nix allots them, where all others without attributes are one object. */
+export const EMPTIED_SHAPE = new Shape(EMPTY_LAYOUT, undefined);

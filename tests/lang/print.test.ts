@@ -36,6 +36,13 @@ describe("the printer of values", () => {
     ['{ a = 1 + 1; b = [ (throw "x") 2 ]; }', { force: true }, "{ a = 2; b = [ «error: x» 2 ]; }"],
     ["let s = { x = 1; }; in [ s s ]", { force: true }, "[ { x = 1; } «repeated» ]"],
     ["let s = { x = s; }; in s", { force: true }, "{ x = «repeated»; }"],
+    ["[ { } (builtins.mapAttrs (n: v: v) { }) ]", { force: true }, "[ { } «repeated» ]"],
+    ["[ { } (removeAttrs { } [ ]) ]", { force: true }, "[ { } «repeated» ]"],
+    ['let e = removeAttrs { a = 1; } [ "a" ]; in [ { } e e ]', { force: true }, "[ { } { } «repeated» ]"],
+    ["[ { } (builtins.intersectAttrs { a = 1; } { }) ]", { force: true }, "[ { } «repeated» ]"],
+    ["[ { } (builtins.intersectAttrs { a = 1; } { b = 1; }) ]", { force: true }, "[ { } { } ]"],
+    ["[ { } { ${null} = 1; } { ${null} = 1; ${null} = 2; } ]", { force: true }, "[ { } { } { } ]"],
+    ["let s = { a = 1; }; in [ s (removeAttrs s [ ]) ]", { force: true }, "[ { a = 1; } { a = 1; } ]"],
     [
       "{ b = 1; type = 2; a = 3; }",
       { force: true, maxAttributes: 2 },
