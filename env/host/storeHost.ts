@@ -358,6 +358,7 @@ export class StoreHost implements EvalHost {
 
   realise(elements: readonly ContextElement[]): ReadonlyMap<ByteString, ByteString> {
     this.flush();
+    for (const element of elements) this.#requireValid(element);
     const missing = elements.filter((element) => !this.#isPresent(element));
     return missing.length === 0 ? new Map() : this.#options.realise(missing);
   }
@@ -450,6 +451,13 @@ export class StoreHost implements EvalHost {
     return path.startsWith(`${this.#realStoreDir}/`)
       ? this.storeDir + path.slice(this.#realStoreDir.length)
       : path;
+  }
+
+  /** A path, or the derivation that an output is of, must be in the store: nobody substitutes it. */
+  #requireValid(element: ContextElement): void {
+    const path = parseStorePath(this.storeDir, element.slice(element.lastIndexOf("!") + 1).replace(/^=/, ""));
+    if (!this.#options.store.isValidPath(path))
+      throw new DevshellError("STORE_PATH_NOT_VALID", `path '${path}' is not valid`);
   }
 
   #isPresent(element: ContextElement): boolean {

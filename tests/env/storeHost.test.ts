@@ -182,6 +182,20 @@ describe("the evaluator's host", () => {
     expect(() => evaluate(expression, "restricted")).toThrow(/not found|forbidden in restricted mode/);
   });
 
+  it("reads what a context names only where that is in the store, and has nothing substituted", () => {
+    const text = 'builtins.toFile "a" "b"';
+    const derivation = 'derivation { name = "d"; system = "s"; builder = "b"; }';
+    const store = { ...memoryStore(), isValidPath: () => false };
+    for (const [expression, path] of [
+      [`import (${text})`, "/nix/store/[a-z0-9]{32}-a"],
+      [`builtins.readFile "\${${text}}/b"`, "/nix/store/[a-z0-9]{32}-a"],
+      [`builtins.pathExists (${derivation})`, "/nix/store/[a-z0-9]{32}-d\\.drv"],
+    ] as const)
+      expect(() => evaluate(expression, "impure", {}, store)).toThrow(
+        new RegExp(`^path '${path}' is not valid$`),
+      );
+  });
+
   it("names what cannot be read", () => {
     expect(() => evaluate("import ./gone.nix")).toThrow(/gone\.nix' does not exist/);
     mkdirSync(join(root, "dir"));
