@@ -1,12 +1,8 @@
-import { DevshellError, Interrupted, bytesOfShown, formatError } from "../core/index.ts";
+import { DevshellError, Interrupted, bytesOfShown, formatError, logText } from "../core/index.ts";
 import { isColoured } from "./isColoured.ts";
 import { systemFailure } from "./systemFailure.ts";
 import { UsageError } from "./usageError.ts";
 import { inUsersFiles } from "./userTrace.ts";
-
-/** What Nix leaves out of a report that goes to no terminal, although a program wrote it into its message. */
-// eslint-disable-next-line no-control-regex
-const COLOUR_CODES = /\x1b\[[0-?]*[ -/]*[@-~]/g;
 
 /**
  * Prints a failure on standard error.
@@ -43,8 +39,10 @@ export function printError(
     const showTrace = options.hasTrace ?? false;
     const isRaw = options.dropIn !== undefined && !process.stderr.isTTY;
     const shown = showTrace || options.dropIn !== undefined ? error : inUsersFiles(error);
-    const text = formatError(shown, { showTrace, colour: isColoured(process.stderr), isRaw });
-    process.stderr.write(isRaw ? bytesOfShown(`${text.replace(COLOUR_CODES, "")}\n`) : `${text}\n`);
+    const colour = isColoured(process.stderr);
+    const text = formatError(shown, { showTrace, colour, isRaw });
+    const line = `${options.dropIn === undefined ? text : logText(text, colour)}\n`;
+    process.stderr.write(isRaw ? bytesOfShown(line) : line);
     const helped = error instanceof UsageError ? error.command : options.dropIn;
     if (helped !== undefined && (error instanceof UsageError || error.code === "LANG_USAGE"))
       process.stderr.write(`Try '${helped} --help' for more information.\n`);

@@ -203,8 +203,8 @@ interface Show {
   readonly message: (text: string) => string;
 }
 
-/** A byte that is no part of UTF-8 text becomes a lone surrogate, which no text holds. */
-function rawText(bytes: string): string {
+/** Decodes bytes; one that is no part of UTF-8 text becomes a lone surrogate, which no text holds. */
+export function rawText(bytes: string): string {
   // eslint-disable-next-line no-control-regex
   if (!/[\x80-\xff]/.test(bytes) || /[^\x00-\xff]/.test(bytes)) return bytes;
   let text = "";
@@ -221,7 +221,7 @@ function rawText(bytes: string): string {
 /** What looks like a character beyond ASCII, and what is between. */
 const UTF8_CHAR = /([\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}|[\x80-\xff])/;
 
-/** The bytes of what `formatError` gave with `isRaw`. */
+/** The bytes of what `rawText` gave, or `formatError` with `isRaw`. */
 export function bytesOfShown(text: string): Uint8Array {
   return Buffer.concat(
     text

@@ -6,7 +6,14 @@ export {
   type SourcePos,
   type TraceFrame,
 } from "./error.ts";
-export { bytesOfShown, formatError, formatPlace, shownText, type FormatErrorOptions } from "./formatError.ts";
+export {
+  bytesOfShown,
+  formatError,
+  formatPlace,
+  rawText,
+  shownText,
+  type FormatErrorOptions,
+} from "./formatError.ts";
 export { ensureHeap } from "./heap.ts";
 export {
   HASH_SIZE_BYTES,
@@ -24,6 +31,7 @@ export {
 } from "./hash.ts";
 export { importModule } from "./importModule.ts";
 export { Interrupted, checkInterrupt, listenForInterrupts } from "./interrupted.ts";
+export { logText } from "./logText.ts";
 export { NIX_VERSION } from "./nixVersion.ts";
 export { packageRoot } from "./packageRoot.ts";
 export { quoteForShell } from "./quoteForShell.ts";

@@ -3,6 +3,7 @@ import { createStoreContext, discoverSpec, evaluateSpec } from "../../env/index.
 import { coerceToString, printJson, printValue, type Slot } from "../../lang/index.ts";
 import { isFoundAgain, keepEvaluation, type Keeper } from "../keepEvaluation.ts";
 import type { Invocation } from "../invocation.ts";
+import { messageLine } from "../messageLine.ts";
 import { requestOf, settingsOf } from "../request.ts";
 
 /** `devshell eval`: prints a value; nothing is written to the store. */
@@ -16,7 +17,7 @@ async function evaluate({ words, flags }: Invocation, keeper: Keeper): Promise<n
     settings: settingsOf(flags),
     isReadOnly: true,
     onEvent: (event) => {
-      if (event.kind === "message") process.stderr.write(`${event.text}\n`);
+      if (event.kind === "message") process.stderr.write(`${messageLine(event.level, event.text)}\n`);
     },
   });
   const spec = await discoverSpec(request, context.tracker);

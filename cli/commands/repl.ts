@@ -1,6 +1,7 @@
 import { bytesOfText } from "../../core/index.ts";
 import { autoArguments, createStoreContext, openEvaluation } from "../../env/index.ts";
 import type { Invocation } from "../invocation.ts";
+import { messageLine } from "../messageLine.ts";
 import { printNow } from "../repl/conversation.ts";
 import { ReplSession } from "../repl/replSession.ts";
 import { runRepl } from "../repl/runRepl.ts";
@@ -12,7 +13,7 @@ export async function run({ words, flags }: Invocation): Promise<number> {
   using context = createStoreContext({
     settings: settingsOf(flags),
     onEvent: (event) => {
-      if (event.kind === "message") process.stderr.write(`${event.text}\n`);
+      if (event.kind === "message") process.stderr.write(`${messageLine(event.level, event.text)}\n`);
       else if (event.kind === "log") process.stderr.write(`${event.line}\n`, "latin1");
     },
   });

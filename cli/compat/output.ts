@@ -1,5 +1,6 @@
 import { readSync, writeSync } from "node:fs";
-import { NIX_VERSION } from "../../core/index.ts";
+import { NIX_VERSION, bytesOfShown, logText, rawText } from "../../core/index.ts";
+import { isColoured } from "../isColoured.ts";
 
 /** Prints a line of bytes. */
 export function printLine(line: string): void {
@@ -24,9 +25,9 @@ export function printBytes(bytes: string): void {
   process.stdout.write(bytes, "latin1");
 }
 
-/** A line on standard error, in bytes. */
+/** A line on standard error, in bytes, as Nix's logger has it. */
 export function say(line: string): void {
-  process.stderr.write(`${line}\n`, "latin1");
+  process.stderr.write(bytesOfShown(`${logText(rawText(line), isColoured(process.stderr))}\n`));
 }
 
 /** `nix-store (devshell) 2.34.8`: the version is that of the Nix whose behaviour this is. */

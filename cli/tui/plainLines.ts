@@ -1,3 +1,4 @@
+import { messageLine } from "../messageLine.ts";
 import type { Activity, ProgressEvent, ProgressState } from "./progress.ts";
 import { formatBytes, formatDuration } from "./rows.ts";
 import { shortReason } from "./shortReason.ts";
@@ -14,11 +15,7 @@ export function plainLinesOf(event: ProgressEvent, before: ProgressState, isVerb
     case "fetch":
       return before.fetched.has(event.what) ? [] : [`fetching ${event.what}`];
     case "message":
-      return [
-        event.level === "warning" && !/^(?:evaluation )?warning:/.test(event.text)
-          ? `warning: ${event.text}`
-          : event.text,
-      ];
+      return [messageLine(event.level, event.text)];
     case "plan":
       return planLines(event);
     case "start":

@@ -223,7 +223,7 @@ describe("nix repl at a terminal", () => {
     screen.type(
       'builtins.trace "begins" (let f = n: if n < 2 then n else f (n - 1) + f (n - 2); in f 100)\r',
     );
-    await screen.waitFor(/^begins$/m);
+    await screen.waitFor(/^trace: begins$/m);
     screen.type("\x03");
     await screen.waitFor(/^error: interrupted by the user\n\nnix-repl>$/m);
     screen.type(":q\r");
