@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { DevshellError, bytesOfText, textOfBytes, type ByteString } from "../core/index.ts";
+import { DevshellError, bytesOfText, rawText, textOfBytes, type ByteString } from "../core/index.ts";
 import { fetchInput, flakeReference, parseFlakeReference, type SearchPathEntry } from "../lang/index.ts";
 import {
   debianBuilders,
@@ -62,6 +62,8 @@ export interface StoreContextOptions {
   readonly evalStore?: string | undefined;
   /** Calls within calls, where `max-call-depth` says nothing; unset: as deep as the stack is. */
   readonly maxCallDepth?: number | undefined;
+  /** Whether what builders say is shown while they do, so that failures need not quote it. */
+  readonly isLogShown?: boolean | undefined;
   /** Who wants to know what of a flake's own tree was read. */
   readonly followsTrees?: boolean | undefined;
 }
@@ -123,11 +125,13 @@ export class StoreContext implements Disposable {
         store: this.#storeUri,
         evalStore: options.evalStore,
         transientRoot: this.#transientRoot?.path,
+        isLogShown: options.isLogShown,
       }),
       store: () => this.evalStore,
       trees: () => this.#trees,
       tracker: this.tracker,
       warn: (text) => this.message("warning", text),
+      onEvent: (event) => this.emit(event),
     });
     this.#trees = new TreeFetcher({
       run: (task) => this.#tasks.run(task),
@@ -284,6 +288,7 @@ export class StoreContext implements Disposable {
       evalStore: this.#options.evalStore === undefined ? undefined : this.evalStore,
       builtinBuilders: debianBuilders,
       onEvent: (event) => this.emit(event),
+      isLogShown: this.#options.isLogShown,
       signal,
       dryRun: options.dryRun,
       mode: options.mode,
@@ -401,7 +406,7 @@ export class StoreContext implements Disposable {
       onTimeUse: (storePath) => this.#trees.useTime(storePath),
       onDebug: this.#options.onDebug,
       onMessage: (level, text) => {
-        if (options.isSilent !== true) this.message(level, textOfBytes(text));
+        if (options.isSilent !== true) this.message(level, rawText(text));
       },
     });
     this.#hosts.push(host);

@@ -192,6 +192,8 @@ export interface BuiltTarget {
 export interface RealiseOptions {
   readonly onEvent?: ((event: RealiseEvent) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** What builders say is shown while they do: failures do not quote its end. */
+  readonly isLogShown?: boolean | undefined;
   /** Plan only: `--dry-run`. */
   readonly dryRun?: boolean | undefined;
   /** `normal`, rebuild and compare, or replace what is broken. */

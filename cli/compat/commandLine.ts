@@ -18,7 +18,8 @@ export interface CommonFlags {
   /** `--no-gc-warning`. */
   isRootWarned: boolean;
   isRepair: boolean;
-  hasBuildOutput: boolean;
+  /** What builders say: as it is, after the derivation's name (`-L` of `nix`), or only where they fail. */
+  buildOutput: "raw" | "named" | "none";
   /** `--debugger`. */
   hasDebugger: boolean;
   store: string | undefined;
@@ -220,8 +221,6 @@ export function commonFlagNames(): readonly string[] {
 const IGNORED: Readonly<Record<string, number>> = {
   "--log-format": 1,
   "--impure": 0,
-  "--print-build-logs": 0,
-  "-L": 0,
   "--no-write-lock-file": 0,
   "--no-update-lock-file": 0,
   "--count-calls": 0,
@@ -243,7 +242,7 @@ export function parseCommandLine(name: string, argv: readonly string[], own: Own
     isReadOnly: false,
     isRootWarned: true,
     isRepair: false,
-    hasBuildOutput: true,
+    buildOutput: isNewCommand(name) ? "none" : "raw",
     hasDebugger: false,
     store: undefined,
     evalStore: undefined,
@@ -331,9 +330,13 @@ function takeCommon(flags: CommonFlags, word: string, next: () => string, name: 
     case "-K":
       settings.set("keep-failed", "true");
       return true;
+    case "-L":
+    case "--print-build-logs":
+      if (flags.buildOutput === "none") flags.buildOutput = "named";
+      return true;
     case "-Q":
     case "--no-build-output":
-      flags.hasBuildOutput = false;
+      flags.buildOutput = "none";
       return true;
     case "--readonly-mode":
       flags.isReadOnly = true;
@@ -417,6 +420,11 @@ const TTLS = [
 ];
 
 const NUMBERS = new Set(["cores", "max-jobs", "max-silent-time", "timeout"]);
+
+/** Whether a command is one of `nix SUBCOMMAND`. */
+function isNewCommand(name: string): boolean {
+  return name === "nix" || name.startsWith("nix ");
+}
 
 /** `-rvv` is `-r -v -v`; what is no letter is the last one's value: `-j4`. */
 function splitBundle(word: string): string[] {

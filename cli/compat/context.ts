@@ -1,13 +1,13 @@
-import { bytesOfText } from "../../core/index.ts";
+import { bytesOfShown } from "../../core/index.ts";
 import {
   createStoreContext,
   parseReference,
   workingDirectory,
   type ContextEvent,
-  type MessageLevel,
   type StoreContext,
 } from "../../env/index.ts";
 import { describePlan, type RealisePlan } from "../../store/index.ts";
+import { messageLine } from "../messageLine.ts";
 import type { CommonFlags } from "./commandLine.ts";
 import { writeJsonLog } from "./jsonLog.ts";
 import { say } from "./output.ts";
@@ -26,6 +26,7 @@ export function openContext(
   // Not an option of nix.conf: fetchers tell more where more is wanted.
   const verbosity: [string, string] = ["verbosity", String(DEFAULT_VERBOSITY + flags.verbosity)];
   const jsonLog = flags.settings.get("json-log-path") ?? "";
+  const names = new Map<number, string>();
   const context = createStoreContext({
     settings: flags.verbosity > 0 ? new Map([...flags.settings, verbosity]) : flags.settings,
     store: flags.store,
@@ -33,9 +34,10 @@ export function openContext(
     isReadOnly: options.isReadOnly ?? flags.isReadOnly,
     isRecording: options.isRecording,
     maxCallDepth: MAX_CALL_DEPTH,
+    isLogShown: flags.buildOutput !== "none",
     onEvent: (event) => {
       if (jsonLog !== "") writeJsonLog(jsonLog, event);
-      report(event, flags);
+      report(event, flags, names);
     },
     onDebug: flags.verbosity >= DEBUG_VERBOSITY ? say : undefined,
   });
@@ -48,23 +50,28 @@ export function openContext(
   return context;
 }
 
-/** Log lines as Nix's plain logger prints them. */
-function report(event: ContextEvent, flags: CommonFlags): void {
+/**
+ * Log lines as Nix's plain logger prints them.
+ * @param names of what has begun, by number
+ */
+function report(event: ContextEvent, flags: CommonFlags, names: Map<number, string>): void {
   switch (event.kind) {
     case "start":
+      names.set(event.id, event.name);
       if (flags.verbosity < 0) return;
       if (event.activity === "build" || event.activity === "download")
         say(`building '${event.path}'${event.machine === undefined ? "" : ` on '${event.machine}'`}...`);
       else say(`copying path '${event.path}'...`);
       return;
     case "log":
-      if (event.id === 0 || flags.hasBuildOutput) say(event.line);
+      if (event.id === 0 || flags.buildOutput === "raw") say(event.line);
+      else if (flags.buildOutput === "named") say(`${names.get(event.id) ?? "unnamed"}> ${event.line}`);
       return;
     case "transfer":
       if (flags.verbosity > 0) say(`downloading '${event.url}'...`);
       return;
     case "message":
-      say(bytesOfText(plainText(messageLine(event.level, event.text))));
+      say(Buffer.from(bytesOfShown(messageLine(event.level, event.text))).toString("latin1"));
       return;
     case "plan":
       printPlan(event as RealisePlan & { kind: "plan" }, flags);
@@ -74,19 +81,7 @@ function report(event: ContextEvent, flags: CommonFlags): void {
   }
 }
 
-function messageLine(level: MessageLevel, text: string): string {
-  if (level === "note") return text;
-  if (level === "trace") return `trace: ${text}`;
-  return /^(evaluation )?warning/.test(text) ? text : `warning: ${text}`;
-}
-
-/** Colours are for terminals. */
-function plainText(text: string): string {
-  // eslint-disable-next-line no-control-regex -- the escape sequences are what is taken out
-  return process.stderr.isTTY ? text : text.replace(/\u001B\[[0-9;]*m/g, "");
-}
-
 function printPlan(plan: RealisePlan, flags: CommonFlags): void {
-  if (flags.settings.get("print-missing") === "false") return;
+  if (flags.verbosity < 0 || flags.settings.get("print-missing") === "false") return;
   for (const line of describePlan({ ...plan, unknown: plan.unknown ?? [] })) say(line);
 }

@@ -25,6 +25,7 @@ import {
   throwFailure,
   webSettings,
   type DerivedPath,
+  type RealiseEvent,
   type Store,
   type StorePath,
   type StoreSettings,
@@ -43,8 +44,17 @@ import type { SyncTask, SyncTaskReply, SyncTaskRequest } from "./syncTask.ts";
 
 const MAX_DOWNLOAD_BYTES = 8 * 2 ** 30;
 
+export interface SyncTaskOptions {
+  /** Told what is built and copied. */
+  readonly onEvent?: ((event: RealiseEvent) => void) | undefined;
+  readonly signal: AbortSignal;
+}
+
 /** Does what a synchronous evaluation waits for. */
-export async function answerSyncTask(request: SyncTaskRequest, signal: AbortSignal): Promise<SyncTaskReply> {
+export async function answerSyncTask(
+  request: SyncTaskRequest,
+  { onEvent, signal }: SyncTaskOptions,
+): Promise<SyncTaskReply> {
   try {
     const { task, evalStore, transientRoot } = request;
     const settingsOf = (store: string | undefined): StoreSettings => {
@@ -59,7 +69,14 @@ export async function answerSyncTask(request: SyncTaskRequest, signal: AbortSign
     );
     using readBy =
       evalStore === undefined || task.kind !== "realise" ? undefined : openStore(settingsOf(evalStore));
-    return await run(task, { store, settings: settings.config.raw, evalStore: readBy, signal });
+    return await run(task, {
+      store,
+      settings: settings.config.raw,
+      evalStore: readBy,
+      isLogShown: request.isLogShown,
+      onEvent,
+      signal,
+    });
   } catch (error) {
     if (error instanceof DevshellError)
       return {
@@ -78,11 +95,11 @@ export async function answerSyncTask(request: SyncTaskRequest, signal: AbortSign
   }
 }
 
-interface TaskContext {
+interface TaskContext extends SyncTaskOptions {
   readonly store: Store;
   readonly settings: ReadonlyMap<string, string>;
   readonly evalStore: Store | undefined;
-  readonly signal: AbortSignal;
+  readonly isLogShown: boolean | undefined;
 }
 
 async function run(task: SyncTask, context: TaskContext): Promise<SyncTaskReply> {
@@ -151,7 +168,7 @@ function targetOf(toPath: ByteString, store: Store): StorePath | "" {
 
 async function realiseElements(
   elements: readonly ByteString[],
-  { store, evalStore, signal }: TaskContext,
+  { store, evalStore, isLogShown, onEvent, signal }: TaskContext,
 ): Promise<SyncTaskReply> {
   const targets = elements.map((element): DerivedPath => {
     if (element.startsWith("!")) return { kind: "built", ...parseBuiltTarget(store.storeDir, element) };
@@ -160,7 +177,14 @@ async function realiseElements(
       path: parseStorePath(store.storeDir, element.startsWith("=") ? element.slice(1) : element),
     };
   });
-  const report = await realise(store, targets, { builtinBuilders: debianBuilders, evalStore, signal });
+  const report = await realise(store, targets, {
+    builtinBuilders: debianBuilders,
+    evalStore,
+    isLogShown,
+    // What is to be done is not announced in the middle of an evaluation.
+    onEvent: onEvent === undefined ? undefined : (event) => event.kind !== "plan" && onEvent(event),
+    signal,
+  });
   throwFailure(report);
   // Evaluation reads what it had built; we built it, so nobody need vouch for it.
   if (evalStore !== undefined)

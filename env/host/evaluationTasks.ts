@@ -1,6 +1,6 @@
 import { DevshellError, textOfBytes, type ByteString } from "../../core/index.ts";
 import type { ContextElement, FetchRequest, FetchResult } from "../../lang/index.ts";
-import { parseStorePath, type Store, type StoreSettings } from "../../store/index.ts";
+import { parseStorePath, type RealiseEvent, type Store, type StoreSettings } from "../../store/index.ts";
 import type { InputTracker } from "../inputTracker.ts";
 import type { EvaluationMode } from "./accessRules.ts";
 import { fetchResult, pathsOfReply, runSyncTask, type SyncTask } from "./syncTask.ts";
@@ -13,13 +13,14 @@ export interface EvaluationTasksOptions {
   /** How another process opens the store as this one does. */
   readonly place: () => Pick<
     Parameters<typeof runSyncTask>[0],
-    "settings" | "store" | "evalStore" | "transientRoot"
+    "settings" | "store" | "evalStore" | "transientRoot" | "isLogShown"
   >;
   /** Keeps what other processes made. */
   readonly store: () => Store;
   readonly trees: () => TreeFetcher;
   readonly tracker: InputTracker;
   readonly warn: (text: string) => void;
+  readonly onEvent: (event: RealiseEvent) => void;
 }
 
 /** Of a task whose result a collector may take before it is kept. */
@@ -99,10 +100,10 @@ export class EvaluationTasks {
 
   /** In a process that opens the store as this one does. */
   run(task: SyncTask): ReturnType<typeof runSyncTask> {
-    const { place, settings, store } = this.#options;
+    const { place, settings, store, onEvent } = this.#options;
     try {
       for (let attempt = 1; ; attempt++) {
-        const reply = runSyncTask({ task, ...place() });
+        const reply = runSyncTask({ task, ...place() }, onEvent);
         const paths = pathsOfReply(reply).map((path) => parseStorePath(settings().storeDir, path));
         if (paths.length === 0) return reply;
         // That process kept them from collectors; now it is for this one, unless a collector was faster.

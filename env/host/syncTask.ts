@@ -1,7 +1,8 @@
-import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { DevshellError, checkInterrupt, type ByteString } from "../../core/index.ts";
 import type { FetchResult } from "../../lang/index.ts";
+import type { RealiseEvent } from "../../store/index.ts";
+import { converse } from "./converse.ts";
 
 /** What evaluation, which is synchronous, needs done while it waits. */
 export type SyncTask =
@@ -47,6 +48,8 @@ export interface SyncTaskRequest {
   readonly evalStore?: string | undefined;
   /** Holds what is in those of them that go with us (`dummy://?read-only=false`). */
   readonly transientRoot?: ByteString | undefined;
+  /** What builders say is shown while they do. */
+  readonly isLogShown?: boolean | undefined;
 }
 
 export type SyncTaskReply =
@@ -75,29 +78,34 @@ export type SyncTaskReply =
       readonly hint: string | undefined;
     };
 
-const MAX_REPLY_BYTES = 64 << 20;
+/** What a task's process writes, a line of JSON each: what happens, then the reply. */
+export type SyncTaskLine =
+  | { readonly kind: "event"; readonly event: RealiseEvent }
+  | { readonly kind: "reply"; readonly reply: SyncTaskReply };
 
 /**
  * Runs a task in a process of its own and waits for it: its event loop runs while ours stands still, and it opens
  * the store under its own locks.
+ * @param onEvent told what is built and copied, while it is
  * @throws {DevshellError} what the task threw
  */
-export function runSyncTask(request: SyncTaskRequest): Exclude<SyncTaskReply, { kind: "failed" }> {
-  const result = spawnSync(process.execPath, [taskFile()], {
-    input: JSON.stringify(request),
-    stdio: ["pipe", "pipe", "inherit"],
-    maxBuffer: MAX_REPLY_BYTES,
-    encoding: "utf8",
-  });
+export function runSyncTask(
+  request: SyncTaskRequest,
+  onEvent: (event: RealiseEvent) => void = () => undefined,
+): Exclude<SyncTaskReply, { kind: "failed" }> {
+  let reply: SyncTaskReply | undefined;
+  for (const text of converse(process.execPath, [taskFile()], `${JSON.stringify(request)}\n`)) {
+    const line = JSON.parse(text) as SyncTaskLine;
+    if (line.kind === "event") onEvent(line.event);
+    else reply = line.reply;
+  }
   // Ctrl-C at a terminal ends that process too.
   checkInterrupt();
-  if (result.error !== undefined) throw result.error;
-  if (result.status !== 0 || result.stdout === "")
+  if (reply === undefined)
     throw new DevshellError(
       "EVAL_TASK",
-      `Cannot finish what evaluation waits for: the process ended with ${result.signal ?? `status ${result.status}`}`,
+      "Cannot finish what evaluation waits for: the process ended without a reply",
     );
-  const reply = JSON.parse(result.stdout) as SyncTaskReply;
   if (reply.kind === "failed")
     throw new DevshellError(reply.code ?? "EVAL_TASK", reply.message, {
       hint: reply.hint,

@@ -5,7 +5,7 @@ import { DevshellError, bytesOfText } from "../../core/index.ts";
 import { findProgram, isProgram } from "../../io/index.ts";
 import { WireWriter } from "../protocol/wire.ts";
 import { BuildLog } from "../realise/buildLog.ts";
-import type { BuildRequest } from "../realise/buildRequest.ts";
+import { quotedLog, type BuildRequest } from "../realise/buildRequest.ts";
 import { knownOutputPathsOf, type OutputPaths } from "../realise/outputs/outputPaths.ts";
 import { runPostBuildHook } from "../realise/postBuildHook.ts";
 import type { StoreSettings } from "../types.ts";
@@ -250,14 +250,14 @@ function settingsFor(settings: StoreSettings): WireWriter {
   return writer.number(0);
 }
 
-function failed({ drvPath }: BuildRequest, why: string, tail: readonly string[]): DevshellError {
-  const lines =
-    tail.length === 0
-      ? ""
-      : `\nLast ${tail.length} log lines:\n${tail.map((line) => `> ${line}\n`).join("")}For full logs, run:\n  nix log ${drvPath}`;
-  return new DevshellError("BUILD_FAILED", `Cannot build '${drvPath}'.\nReason: ${why}.${lines}`, {
-    exitStatus: 100,
-  });
+function failed(request: BuildRequest, why: string, tail: readonly string[]): DevshellError {
+  return new DevshellError(
+    "BUILD_FAILED",
+    `Cannot build '${request.drvPath}'.\nReason: ${why}.${quotedLog(request, tail)}`,
+    {
+      exitStatus: 100,
+    },
+  );
 }
 
 /** It has time to clean up. */

@@ -5,7 +5,7 @@ import { outputPathName, storePathName } from "../format/storePath.ts";
 import { isSuccess, type BuildResult } from "../protocol/buildResult.ts";
 import { plain } from "../protocol/messages.ts";
 import { BuildLog } from "../realise/buildLog.ts";
-import { knownOutputsText, type BuildRequest } from "../realise/buildRequest.ts";
+import { knownOutputsText, quotedLog, type BuildRequest } from "../realise/buildRequest.ts";
 import { outputPathsOf, type OutputPaths } from "../realise/outputs/outputPaths.ts";
 import { runPostBuildHook } from "../realise/postBuildHook.ts";
 import type { RealiseStore } from "../realise/storePort.ts";
@@ -217,18 +217,15 @@ const CODES: Readonly<Partial<Record<BuildResult["status"], readonly [code: stri
 };
 
 function buildFailure(
-  { drvPath, derivation }: BuildRequest,
+  request: BuildRequest,
   { url }: ClaimedMachine,
   { status, message }: BuildResult,
   tail: readonly string[],
 ): DevshellError {
+  const { drvPath, derivation } = request;
   const [code, exitStatus] = CODES[status] ?? ["BUILD_FAILED", 100];
   const head = `Cannot build '${drvPath}'.\nReason: build of '${drvPath}' on '${bytesOfText(url)}' failed: ${plain(message)}${knownOutputsText(derivation)}`;
-  const lines =
-    tail.length === 0
-      ? ""
-      : `\nLast ${tail.length} log lines:\n${tail.map((line) => `> ${line}\n`).join("")}For full logs, run:\n  nix log ${drvPath}`;
-  return new DevshellError(code, head + lines, { exitStatus });
+  return new DevshellError(code, head + quotedLog(request, tail), { exitStatus });
 }
 
 async function* asyncOf<T>(items: Iterable<T>): AsyncGenerator<T> {

@@ -2,11 +2,11 @@ import { statfsSync } from "node:fs";
 import { chown, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DevshellError, fsPath, type ByteString } from "../../core/index.ts";
-import type { BuiltinBuilder, Derivation, OutputName, StorePath } from "../types.ts";
+import type { BuiltinBuilder, OutputName, StorePath } from "../types.ts";
 import { builderInput } from "./builder/buildEnvironment.ts";
 import { BuildLog } from "./buildLog.ts";
 import { BuilderService } from "./builder/builderService.ts";
-import { hasNetwork, knownOutputsText, knownPath, type BuildRequest } from "./buildRequest.ts";
+import { hasNetwork, knownOutputsText, knownPath, quotedLog, type BuildRequest } from "./buildRequest.ts";
 import {
   launchDirectly,
   runBuilder,
@@ -198,11 +198,12 @@ async function writeInput(scratch: Scratch, path: ByteString, content: ByteStrin
 }
 
 function builderFailure(
-  { drvPath, derivation, store }: BuildRequest,
+  request: BuildRequest,
   exit: BuilderExit,
   log: BuildLog,
   { buildDir }: Scratch,
 ): DevshellError {
+  const { drvPath, store } = request;
   if (exit.kind === "setupFailed")
     return new DevshellError("SANDBOX_FAILED", `Cannot build '${drvPath}'.\nReason: ${exit.message}`, {
       hint: "set sandbox = false to build without one",
@@ -211,7 +212,7 @@ function builderFailure(
     return new DevshellError("BUILD_TIMED_OUT", `building of '${drvPath}' ${describeExit(exit)}`, {
       exitStatus: 101,
     });
-  const failure = buildFailure(drvPath, derivation, `builder ${describeExit(exit)}`, log.tail);
+  const failure = buildFailure(request, `builder ${describeExit(exit)}`, log.tail);
   if (![store.realPath(store.settings.storeDir), buildDir].some(isNearlyFull)) return failure;
   return new DevshellError(
     failure.code,
@@ -226,18 +227,10 @@ function isNearlyFull(directory: ByteString): boolean {
   return bavail * bsize < NEARLY_FULL_BYTES || (files > 0 && ffree < NEARLY_FULL_FILES);
 }
 
-function buildFailure(
-  drvPath: StorePath,
-  derivation: Derivation,
-  reason: string,
-  tail: readonly string[],
-): DevshellError {
+function buildFailure(request: BuildRequest, reason: string, tail: readonly string[]): DevshellError {
+  const { drvPath, derivation } = request;
   const head = `Cannot build '${drvPath}'.\nReason: ${reason}.${knownOutputsText(derivation)}`;
-  const lines =
-    tail.length === 0
-      ? ""
-      : `\nLast ${tail.length} log lines:\n${tail.map((line) => `> ${line}\n`).join("")}For full logs, run:\n  nix log ${drvPath}`;
-  return new DevshellError("BUILD_FAILED", head + lines, { exitStatus: 100 });
+  return new DevshellError("BUILD_FAILED", head + quotedLog(request, tail), { exitStatus: 100 });
 }
 
 async function runBuiltin(

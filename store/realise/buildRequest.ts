@@ -23,6 +23,8 @@ export interface BuildRequest {
   readonly builtin: BuiltinBuilder | undefined;
   /** Asked for by someone who may not act as us. */
   readonly isForStranger: boolean;
+  /** What the builder says is shown while it does. */
+  readonly isLogShown: boolean;
   readonly serveBuilder: ServeBuilder | undefined;
   readonly mode: BuildMode;
   readonly signal: AbortSignal;
@@ -73,7 +75,17 @@ export function buildObstacle(
   return new DevshellError(
     "BUILD_REJECTED",
     [`Cannot build '${drvPath}'.`, ...reasons.map((reason) => `Reason: ${reason}`)].join("\n"),
+    { exitStatus: 100 },
   );
+}
+
+/** The end of a log, in the message of a failure. */
+export function quotedLog(
+  { drvPath, isLogShown }: Pick<BuildRequest, "drvPath" | "isLogShown">,
+  tail: readonly string[],
+): string {
+  if (isLogShown || tail.length === 0) return "";
+  return `\nLast ${tail.length} log lines:\n${tail.map((line) => `> ${line}\n`).join("")}For full logs, run:\n  nix log ${drvPath}`;
 }
 
 /** Where an output is, by the derivation or by what an earlier build had; its files may be gone. */

@@ -85,6 +85,7 @@ export async function realise(
     slots,
     asked,
     isForStranger,
+    isLogShown: options.isLogShown === true,
     serveBuilder: options.serveBuilder,
     realise,
   });

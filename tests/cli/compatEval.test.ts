@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { indentJson } from "../../cli/compat/nix/prettyJson.ts";
-import { TestCommands, type CommandResult, type RunOptions } from "./testCommands.ts";
+import { DEVSHELL, TestCommands, type CommandResult, type RunOptions } from "./testCommands.ts";
 
 let commands: TestCommands;
 let root: string;
@@ -54,6 +54,75 @@ describe("endless recursion", () => {
       1,
       `error: stack overflow; max-call-depth exceeded${shown}`,
     ]);
+  });
+});
+
+describe("messages", () => {
+  const said = (text: string): string =>
+    run("nix-instantiate", ["--eval", "-"], { input: Buffer.from(text, "latin1"), encoding: "latin1" }).err;
+
+  // What Nix 2.34 prints.
+  it.each([
+    ['builtins.warn "" 1', "\n"],
+    ['builtins.warn "\\n" 1', "\n"],
+    ['builtins.warn "warning" 1', "evaluation warning: warning\n"],
+    ['builtins.trace "" 1', "trace: \n"],
+    ['builtins.trace "a\tb\\r\x07" 1', "trace: a        b\n"],
+    ['builtins.trace "\xe6\x97\xa5\tb" 1', "trace: \xe6\x97\xa5       b\n"],
+    ['builtins.trace "\x1b[31mred\x1b[0m \x1b]8;;http://x\x1b\\\\y" 1', "trace: red y\n"],
+    ['builtins.trace "lone \xff\xe6 bytes" 1', "trace: lone \xff\xe6 bytes\n"],
+    ['builtins.warn "lone \xff" 1', "evaluation warning: lone \xff\n"],
+  ])("%j", (text, line) => {
+    expect(said(text)).toBe(line);
+  });
+
+  it("are the same in each command", () => {
+    const text = 'builtins.warn "" (builtins.trace "x" 1)';
+    for (const [command, ...words] of [
+      ["nix", "eval", "--expr"],
+      ["nix-build", "-E"],
+      [DEVSHELL, "eval", "-E"],
+    ] as const)
+      expect(run(command, [...words, text]).err).toMatch(/^\ntrace: x\n/);
+  });
+
+  it("have spaces for tabs where they are errors, counted from the beginning", () => {
+    expect(said('throw "\ta"')).toMatch(/\n {12}1\| throw " {2}a"\n[^]*error: {9}a\n/);
+  });
+});
+
+describe("import from derivation", () => {
+  const derivation = (name: string, script: string, system = "builtins.currentSystem"): string =>
+    `builtins.readFile (derivation { name = "${name}"; system = ${system}; builder = "/bin/sh"; args = [ "-c" "${script}" ]; })`;
+  const evaluate = (text: string): CommandResult =>
+    run("nix-instantiate", ["--eval", "--read-write-mode", "-E", text]);
+
+  it("tells what is built, and what builders say", () => {
+    const { status, out, err } = evaluate(derivation("told", "echo hi; echo 1 > $out"));
+    expect([status, out]).toEqual([0, '"1\\n"\n']);
+    expect(err).toMatch(/^building '\S+-told\.drv'\.\.\.\nhi\n$/);
+    const silent = run("nix", ["eval", "--impure", "--expr", derivation("silent", "echo hi; echo 1 > $out")]);
+    expect(silent.err).toMatch(/^building '\S+-silent\.drv'\.\.\.\n$/);
+  });
+
+  it("quotes a log that was not shown, and names its build where logs are asked for", () => {
+    const build = (name: string, ...words: string[]): string[] =>
+      run("nix", ["eval", ...words, "--impure", "--expr", derivation(name, "echo hi; exit 3")]).err.split(
+        "\n",
+      );
+    expect(build("quoted")).toContain("       > hi");
+    expect(build("quoted")).not.toContain("quoted> hi");
+    expect(build("named", "-L")).toContain("named> hi");
+    expect(build("named", "-L")).not.toContain("       > hi");
+    expect(evaluate(derivation("raw", "echo hi; exit 3")).err).not.toContain("log lines");
+  });
+
+  it("ends as a failed build does", () => {
+    expect(evaluate(derivation("failing", "exit 3")).status).toBe(100);
+    expect(evaluate(derivation("foreign", "exit 3", '"foo"'))).toMatchObject({
+      status: 100,
+      err: expect.stringContaining("Required system: 'foo'") as string,
+    });
   });
 });
 

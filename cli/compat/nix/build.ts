@@ -47,8 +47,6 @@ export async function build(argv: readonly string[]): Promise<number> {
     return true;
   });
   if (hasStdin) words.push(...wordsOfStandardInput());
-  // Logs are shown with -L only; failures quote their ends.
-  flags.hasBuildOutput = argv.includes("-L") || argv.includes("--print-build-logs");
   const open = (given: CommonFlags): StoreContext =>
     openInstallableContext(given, installables, { name: "nix build" });
   const isHere = isWholeAddress(flags.store);

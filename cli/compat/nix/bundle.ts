@@ -45,7 +45,6 @@ export async function bundle(argv: readonly string[]): Promise<number> {
     else words.push(word);
     return true;
   });
-  flags.hasBuildOutput = argv.includes("-L") || argv.includes("--print-build-logs");
   using context = openInstallableContext(flags, installables, { name: "nix bundle" });
   const { evaluation, values } = valuesOf(context, flags, installables, words, APP_PLACES);
   const { evaluator, autoArguments } = evaluation;

@@ -52,7 +52,6 @@ export async function run(argv: readonly string[]): Promise<number> {
     else words.push(word);
     return true;
   });
-  flags.hasBuildOutput = argv.includes("-L") || argv.includes("--print-build-logs");
   const [word = ".", ...args] = words;
   using context = openInstallableContext(flags, installables, { name: "nix run" });
   const { evaluation, values } = valuesOf(context, flags, installables, [word], APP_PLACES);

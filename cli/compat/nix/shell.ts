@@ -32,7 +32,6 @@ export async function shell(argv: readonly string[]): Promise<number> {
     else words.push(word);
     return true;
   });
-  flags.hasBuildOutput = argv.includes("-L") || argv.includes("--print-build-logs");
   using context = openInstallableContext(flags, installables, { name: "nix shell" });
   const targets = targetsOf(context, flags, installables, words);
   const report = await context.tryRealise(targets);

@@ -99,7 +99,6 @@ export async function runProfile(command: string, argv: readonly string[]): Prom
     if (takes.includes("--json") && takeJsonLayout(options.layout, word)) return true;
     return takes.includes(word) && takeFlag(options, `${command} ${name}`, word, next);
   });
-  flags.hasBuildOutput = argv.includes("-L") || argv.includes("--print-build-logs");
   if (
     options.words.length > 0 &&
     !action.takes.some((each) => each === "elements" || each === "installables")

@@ -57,6 +57,7 @@ export interface BuildGoalsOptions {
   /** What was asked for itself: its failure is told once, and without `keep-going` ends what else was asked for. */
   readonly asked: ReadonlySet<StorePath>;
   readonly isForStranger: boolean;
+  readonly isLogShown: boolean;
   readonly serveBuilder: ServeBuilder | undefined;
   /** For machines that are other stores of this one. */
   readonly realise: Realise;
@@ -449,6 +450,7 @@ export class BuildGoals {
       builtin,
       onBegun,
       isForStranger: this.#options.isForStranger,
+      isLogShown: this.#options.isLogShown,
       serveBuilder: this.#options.serveBuilder,
       mode,
       signal,

@@ -8,7 +8,7 @@ port.on(
   "message",
   ({ request, variables }: { readonly request: SyncTaskRequest; readonly variables: NodeJS.ProcessEnv }) => {
     Object.assign(process.env, variables);
-    void answerSyncTask(request, new AbortController().signal).then((reply) => {
+    void answerSyncTask(request, { signal: new AbortController().signal }).then((reply) => {
       port.postMessage(reply);
       Atomics.store(done, 0, 1);
       Atomics.notify(done, 0);

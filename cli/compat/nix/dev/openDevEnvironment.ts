@@ -63,7 +63,6 @@ export function parseDevRequest(
     else words.push(word);
     return true;
   });
-  flags.hasBuildOutput = argv.includes("-L") || argv.includes("--print-build-logs");
   return { flags, installables, words, redirects, profile };
 }
 

@@ -24,7 +24,6 @@ export async function check(argv: readonly string[]): Promise<number> {
   const { settings } = request.common;
   if (!options.isBuilt && !settings.has("allow-import-from-derivation"))
     settings.set("allow-import-from-derivation", "false");
-  request.common.hasBuildOutput = argv.includes("-L") || argv.includes("--print-build-logs");
   using command = new FlakeCommand(request, { isReadOnly: !options.isBuilt });
   const { evaluation, context } = command;
   const locked = command.lock({ appliesSettings: true });
