@@ -1,6 +1,6 @@
 /** An escape sequence (1: what ends it, where it sets colours and the like), a tab, what moves back or rings, a character. */
-// eslint-disable-next-line no-control-regex
 const PIECE =
+  // eslint-disable-next-line no-control-regex
   /\x1b(?:\[[0-?]*[ -/]*(?:(m)|[@-~])?|\][^\x1b\x07]*(?:\x07|\x1b\\?)?|[@-_])?|\t|[\r\x07]|[\s\S]/gu;
 // eslint-disable-next-line no-control-regex
 const HAS_MARKS = /[\x1b\t\r\x07]/;
