@@ -10,6 +10,7 @@ import { StringDecoder } from "node:string_decoder";
 export function* converse(program: string, words: readonly string[], text: string): Generator<string> {
   const child = spawn(program, words, { stdio: ["pipe", "pipe", "inherit"] });
   child.on("error", () => undefined); // It writes nothing, then.
+  if (child.pid === undefined) return;
   const { stdin, stdout } = child;
   try {
     if (!tryWrite(blockingDescriptor(stdin), Buffer.from(text))) return;
