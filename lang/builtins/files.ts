@@ -20,6 +20,7 @@ import {
   getAttr,
   isStringValue,
   makeString,
+  orderContext,
   textOf,
   type Runtime,
   type SearchPathEntry,
@@ -169,7 +170,7 @@ export function fileBuiltins(runtime: Runtime): readonly Definition[] {
         "while evaluating the second argument passed to builtins.toFile",
         context,
       );
-      for (const element of context)
+      for (const element of orderContext(context))
         if (!element.startsWith("/"))
           throw failure(
             `files created by builtins.toFile may not reference derivations, but ${fileName} references ${withoutStoreDir(element, host.storeDir)}`,

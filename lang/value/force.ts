@@ -4,6 +4,7 @@ import { debugging } from "./debugging.ts";
 import { addFrame, evalError, EvalError } from "./error.ts";
 import { claimWords } from "./heap.ts";
 import { describeValue, showType } from "./describe.ts";
+import { displayContextElement, orderContext } from "./orderContext.ts";
 import { FUNCTION_POS, NO_POS, type Pos } from "./position.ts";
 import {
   AttrSet,
@@ -215,21 +216,13 @@ export function forceString(slot: Slot, pos: Pos, context: string, collect?: Set
 export function forceStringNoContext(slot: Slot, pos: Pos, context: string): string {
   const value = forceStringValue(slot, pos, context);
   if (typeof value === "string") return value;
-  const [first = ""] = value.context;
+  const [first = ""] = orderContext(value.context);
   throw evalError(
     "eval",
     `the string '${value.text}' is not allowed to refer to a store path (such as '${displayContextElement(first)}')`,
     NO_POS,
     { frame: context, framePos: pos },
   );
-}
-
-/** As messages show it: `!out!/nix/store/…` is `/nix/store/…^out`. */
-export function displayContextElement(element: string): string {
-  if (element.startsWith("=")) return `${element.slice(1)} (deep)`;
-  if (!element.startsWith("!")) return element;
-  const end = element.indexOf("!", 1);
-  return `${element.slice(end + 1)}^${element.slice(1, end)}`;
 }
 
 /** A required attribute. */

@@ -12,6 +12,7 @@ export * from "./error.ts";
 export * from "./force.ts";
 export * from "./heap.ts";
 export * from "./literal.ts";
+export * from "./orderContext.ts";
 export * from "./path.ts";
 export * from "./pathUse.ts";
 export * from "./position.ts";
