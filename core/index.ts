@@ -35,6 +35,7 @@ export { logText } from "./logText.ts";
 export { NIX_VERSION } from "./nixVersion.ts";
 export { packageRoot } from "./packageRoot.ts";
 export { quoteForShell } from "./quoteForShell.ts";
+export { nameProblem } from "./storeName.ts";
 export { shownUrl, withoutLogins } from "./shownUrl.ts";
 export {
   WorkerPool,

@@ -4,6 +4,7 @@ import {
   encodeNix32,
   formatError,
   hashBytes,
+  nameProblem,
   type ByteString,
   type Hash,
   type HashAlgorithm,
@@ -36,7 +37,6 @@ import {
 import { define1, define2, failure, type Definition } from "./define.ts";
 import { parseHashAllowEmpty } from "./hashes.ts";
 import { normalStructuredAttributes } from "./json/normalJson.ts";
-import { nameProblem } from "./storePaths.ts";
 
 /**
  * `derivation`, in the language. Traces show its lines, so the ones that can fail stand where they stand in Nix.

@@ -1,4 +1,4 @@
-import { formatHash, type ByteString, type Hash, shownUrl } from "../../core/index.ts";
+import { formatHash, nameProblem, shownUrl, type ByteString, type Hash } from "../../core/index.ts";
 import type { ContextElement, FetchRequest, FetchResult } from "../host.ts";
 import {
   AttrSet,
@@ -26,7 +26,7 @@ import { define1, failure, type Definition } from "./define.ts";
 import { fetchInput } from "../flake/fetchInput.ts";
 import { parseFlakeReference, type FlakeAttributes } from "../flake/flakeReference.ts";
 import { parseHashAllowEmpty } from "./hashes.ts";
-import { isStorePath, nameProblem } from "./storePaths.ts";
+import { isStorePath } from "./storePaths.ts";
 
 type FetchAttributes = Map<ByteString, ByteString | bigint | boolean>;
 

@@ -1,20 +1,6 @@
-import type { ByteString } from "../../core/index.ts";
+import { nameProblem, type ByteString } from "../../core/index.ts";
 
 const HASH_LENGTH = 32;
-const MAX_NAME_LENGTH = 211;
-
-/** Why a store object cannot have this name, worded as Nix does; `undefined` when it can. */
-export function nameProblem(name: ByteString): string | undefined {
-  if (name === "") return "name must not be empty";
-  if (name.length > MAX_NAME_LENGTH)
-    return `name '${name}' must be no longer than ${MAX_NAME_LENGTH} characters`;
-  if (name === "." || name === "..") return `name '${name}' is not valid`;
-  for (const dots of [".", ".."])
-    if (name.startsWith(`${dots}-`))
-      return `name '${name}' is not valid: first dash-separated component must not be '${dots}'`;
-  const illegal = /[^0-9a-zA-Z+\-._?=]/.exec(name);
-  return illegal === null ? undefined : `name '${name}' contains illegal character '${illegal[0]}'`;
-}
 
 /** Why a name in the store directory is none of a store object, worded as Nix does. */
 export function storePathProblem(base: ByteString): string | undefined {

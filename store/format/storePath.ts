@@ -4,6 +4,7 @@ import {
   encodeNix32,
   formatHash,
   hashBytes,
+  nameProblem,
   sha256Text,
   type ByteString,
   type Hash,
@@ -12,14 +13,9 @@ import type { OutputName, StorePath } from "../types.ts";
 
 /** Length of a store path's digest: 20 bytes as nixbase32. */
 export const HASH_PART_LENGTH = 32;
-/** Longest name after the digest and its dash. */
-export const MAX_NAME_LENGTH = 211;
-
 const MAX_SHOWN_LENGTH = 1000;
 
-const DOT = 0x2e;
 const HASH_PART = /^[0-9abcdfghijklmnpqrsvwxyz]{32}$/;
-const NAME = /^[0-9A-Za-z+\-._?=]+$/;
 
 /** The end of an output's fingerprint: references appear in it, a path that names itself as `:self`. */
 export interface FixedOutputRequest {
@@ -41,9 +37,8 @@ export interface SplitStorePath {
  *   dash-separated part is neither `.` nor `..`
  */
 export function checkStorePathName(name: string): void {
-  const problem = problemOfName(name);
-  if (problem !== undefined)
-    throw new DevshellError("STORE_NAME_INVALID", `Cannot use name "${shortened(name)}": ${problem}`);
+  const problem = nameProblem(name);
+  if (problem !== undefined) throw new DevshellError("STORE_NAME_INVALID", shortened(problem));
 }
 
 /**
@@ -151,9 +146,15 @@ export function makeDerivationPath(
 }
 
 function storePathOf(storeDir: string, typeAndHash: string, name: string): StorePath {
-  checkStorePathName(name);
   const digest = sha256Text(`${typeAndHash}:${storeDir}:${name}`, "latin1");
-  return `${storeDir}/${encodeNix32(foldedText(digest))}-${name}` as StorePath;
+  const baseName = `${encodeNix32(foldedText(digest))}-${name}`;
+  const problem = nameProblem(name);
+  if (problem !== undefined)
+    throw new DevshellError(
+      "STORE_NAME_INVALID",
+      shortened(`path '${baseName}' is not a valid store path: ${problem}`),
+    );
+  return `${storeDir}/${baseName}` as StorePath;
 }
 
 const FOLDED = new Uint8Array(20);
@@ -247,20 +248,8 @@ function problemOfPath(storeDir: string, path: string): string | undefined {
   if (path.length < start + HASH_PART_LENGTH + 1) return "it is too short";
   if (path[start + HASH_PART_LENGTH] !== "-") return "its digest is not followed by a dash";
   if (!HASH_PART.test(hashPart)) return `its digest "${hashPart}" is not base-32`;
-  const problem = problemOfName(path.slice(start + HASH_PART_LENGTH + 1));
+  const problem = nameProblem(path.slice(start + HASH_PART_LENGTH + 1));
   return problem === undefined ? undefined : `its name is wrong: ${problem}`;
-}
-
-function problemOfName(name: string): string | undefined {
-  if (name === "") return "it is empty";
-  if (name.length > MAX_NAME_LENGTH) return `it is longer than ${MAX_NAME_LENGTH} characters`;
-  if (!NAME.test(name)) {
-    const bad = name.replace(/[0-9A-Za-z+\-._?=]/g, "").charAt(0);
-    return `it contains illegal character ${JSON.stringify(bad)}`;
-  }
-  if (name.charCodeAt(0) === DOT && /^\.\.?(-|$)/.test(name))
-    return 'its first dash-separated part must not be "." or ".."';
-  return undefined;
 }
 
 function invalidPath(path: string, why: string): DevshellError {

@@ -4,12 +4,7 @@ import { formatContentAddress } from "../format/contentAddress.ts";
 import { NAR_TOKENS, narChunks, type NarDigest } from "../format/nar.ts";
 import { NarRestorer } from "../format/narRestore.ts";
 import { ReferenceScanner } from "../format/references.ts";
-import {
-  checkStorePathName,
-  isDerivationPath,
-  makeFixedOutputPath,
-  sortedPaths,
-} from "../format/storePath.ts";
+import { isDerivationPath, makeFixedOutputPath, sortedPaths } from "../format/storePath.ts";
 import type { StorePath } from "../types.ts";
 import type { StoreAccess } from "./access.ts";
 import { fileChunks, hashMismatch } from "./contentHash.ts";
@@ -26,7 +21,6 @@ const HELD_BYTES = 32 << 20;
  * @throws {DevshellError} `STORE_HASH_MISMATCH`, naming both hashes, and what reading and writing throw
  */
 export function addPath(store: StoreAccess, source: ByteString, options: AddPathOptions): StorePath {
-  checkStorePathName(options.name);
   const request = { ...options, filter: rememberAnswers(options.filter) };
   for (let attempt = 1; attempt <= MAX_COPY_ATTEMPTS; attempt++) {
     const path = tryToAdd(store, source, request);

@@ -5,6 +5,7 @@ import {
   isStorePath,
   makeFixedOutputPath,
   makeTextPath,
+  makeStorePath,
   parseStorePath,
   splitStorePath,
   storePathHashPart,
@@ -58,6 +59,13 @@ describe("store paths", () => {
     for (const name of ["a", "a".repeat(211), "+-._?=", ".a", "..a", "-", ".gitignore"])
       expect(() => checkStorePathName(name)).not.toThrow();
     for (const name of ["", "a".repeat(212), ".", "..", ".-a", "..-a", "a/b", "a b", "é", "a\n"])
-      expect(() => checkStorePathName(name)).toThrow(/STORE|Cannot use name/);
+      expect(() => checkStorePathName(name)).toThrow(/^name /);
+  });
+
+  it("says which path cannot be, as Nix does", () => {
+    const digest = hashBytes("sha256", "x");
+    expect(() => makeStorePath(STORE, "text", digest, "a b")).toThrow(
+      /^path '[0-9a-z]{32}-a b' is not a valid store path: name 'a b' contains illegal character ' '$/,
+    );
   });
 });
