@@ -83,7 +83,7 @@ export class StoreHost implements EvalHost {
   readonly #added = new Map<string, StorePath>();
   /** Directories that are known to be their own canonical form. */
   readonly #directories = new Set<ByteString>();
-  /** The entry that `resolveSymlinks` looked at last, for reading that file next; older than what is read, as it must be. */
+  /** The entry that was looked at last, for reading that file next; older than what is read, as it must be. */
   #looked: { readonly path: ByteString; readonly stat: BigIntStats } | undefined;
   /** What evaluation put into the store, and what refers to it. */
   readonly #created = new Set<StorePath>();
@@ -147,7 +147,9 @@ export class StoreHost implements EvalHost {
       rules.check(path);
     }
     try {
-      const stat = lstatSync(fsPath(this.#physical(path)), { bigint: true, throwIfNoEntry: false });
+      const physical = this.#physical(path);
+      const stat = statOf(physical);
+      this.#looked = stat === undefined ? undefined : { path: physical, stat };
       const type = stat === undefined ? undefined : typeOf(stat);
       tracker.type(path, type);
       tracker.trees.look(path, type);
