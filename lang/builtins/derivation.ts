@@ -9,7 +9,7 @@ import {
   type Hash,
   type HashAlgorithm,
 } from "../../core/index.ts";
-import type { ContextElement, IngestionMethod, InstantiateRequest } from "../host.ts";
+import type { ContextElement, IngestionMethod, InstantiateRequest, InstantiatedDerivation } from "../host.ts";
 import { printJson, quoteJson } from "../print/index.ts";
 import {
   AttrSet,
@@ -102,12 +102,13 @@ in
 `;
 
 export function derivationBuiltins(runtime: Runtime): readonly Definition[] {
+  const known: DerivationValues = new Map();
   return [
     define1(
       "derivationStrict",
       "attrs",
       "Writes a derivation: `{ drvPath, <output>, … }`. `derivation` is built on it.",
-      (_, attrs) => derivationStrict(runtime, attrs),
+      (_, attrs) => derivationStrict(runtime, known, attrs),
       { isGlobal: true },
     ),
     define1(
@@ -200,7 +201,10 @@ function compress(digest: Buffer): Buffer {
   return short;
 }
 
-function derivationStrict(runtime: Runtime, argument: Slot): Value {
+/** `drvPath` → what `derivationStrict` gives: one that is asked for again shares its strings and their contexts. */
+type DerivationValues = Map<ByteString, Value>;
+
+function derivationStrict(runtime: Runtime, known: DerivationValues, argument: Slot): Value {
   const attrs = forceAttrs(
     argument,
     NO_POS,
@@ -219,7 +223,10 @@ function derivationStrict(runtime: Runtime, argument: Slot): Value {
     throw addFrame(error, "while evaluating the derivation attribute 'name'", namePos);
   }
   try {
-    return new DerivationWriter(runtime, name).write(attrs);
+    const written = new DerivationWriter(runtime, name).write(attrs);
+    let value = known.get(written.drvPath);
+    if (value === undefined) known.set(written.drvPath, (value = valueOf(written)));
+    return value;
   } catch (error) {
     const known = asDevshellError(error);
     if (known === undefined) throw error;
@@ -230,6 +237,16 @@ function derivationStrict(runtime: Runtime, argument: Slot): Value {
       true,
     );
   }
+}
+
+function valueOf({ drvPath, outputs }: InstantiatedDerivation): Value {
+  const names = ["drvPath"];
+  const values: Slot[] = [makeString(drvPath, new Set([`=${drvPath}`]))];
+  for (const [output, path] of outputs) {
+    names.push(output);
+    values.push(makeString(path, new Set([`!${output}!${drvPath}`])));
+  }
+  return new AttrSet(shapeOf(names), values);
 }
 
 /** Attributes that `__structuredAttrs` makes meaningless. */
@@ -268,7 +285,7 @@ class DerivationWriter {
     this.#name = name;
   }
 
-  write(attrs: AttrSet): Value {
+  write(attrs: AttrSet): InstantiatedDerivation {
     const name = this.#name;
     const problem = nameProblem(name);
     if (problem !== undefined)
@@ -480,7 +497,7 @@ class DerivationWriter {
     this.#runtime.host.warn(bytesOfText(formatError(warning, { level: "warning" })));
   }
 
-  #instantiate(): Value {
+  #instantiate(): InstantiatedDerivation {
     const name = this.#name;
     if (this.#builder === "") throw failure("required attribute 'builder' missing");
     if (this.#system === "") throw failure("required attribute 'system' missing");
@@ -489,7 +506,7 @@ class DerivationWriter {
       throw failure(
         "derivation names are allowed to end in '.drv' only if they produce a single derivation file",
       );
-    const { drvPath, outputs } = this.#runtime.host.instantiate({
+    return this.#runtime.host.instantiate({
       name,
       system: this.#system,
       builder: this.#builder,
@@ -500,13 +517,6 @@ class DerivationWriter {
       context: this.#context,
       isSubmittingOutputs: this.#isSubmittingOutputs,
     });
-    const names = ["drvPath"];
-    const values: Slot[] = [makeString(drvPath, new Set([`=${drvPath}`]))];
-    for (const [output, path] of outputs) {
-      names.push(output);
-      values.push(makeString(path, new Set([`!${output}!${drvPath}`])));
-    }
-    return new AttrSet(shapeOf(names), values);
   }
 
   #kind(isOnlyOut: boolean): InstantiateRequest["kind"] {

@@ -3,7 +3,6 @@ import {
   DevshellError,
   encodeNix32,
   formatHash,
-  hashBytes,
   nameProblem,
   sha256Text,
   type ByteString,
@@ -202,8 +201,8 @@ export function makeFixedOutputPath(storeDir: string, name: string, request: Fix
       `Cannot address git tree "${name}" by ${hash.algorithm}: only sha1 and sha256 are possible`,
     );
   const prefix = method === "nar" ? "r:" : method === "git" ? "git:" : "";
-  const inner = hashBytes("sha256", `fixed:out:${prefix}${hash.algorithm}:${formatHash(hash, "base16")}:`);
-  return makeStorePath(storeDir, "output:out", inner, name);
+  const content = `fixed:out:${prefix}${hash.algorithm}:${formatHash(hash, "base16")}:`;
+  return storePathOf(storeDir, `output:out:sha256:${sha256Text(content, "hex")}`, name);
 }
 
 /** Folds a digest to fewer bytes by exclusive or. */
