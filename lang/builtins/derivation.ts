@@ -228,10 +228,10 @@ function derivationStrict(runtime: Runtime, known: DerivationValues, argument: S
     if (value === undefined) known.set(written.drvPath, (value = valueOf(written)));
     return value;
   } catch (error) {
-    const known = asDevshellError(error);
-    if (known === undefined) throw error;
+    const told = asDevshellError(error);
+    if (told === undefined) throw error;
     throw addFrame(
-      known,
+      told,
       `while evaluating derivation '${name}'\n  whose name attribute is located at ${showPos(namePos)}`,
       NO_POS,
       true,

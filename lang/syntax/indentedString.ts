@@ -145,8 +145,10 @@ function stripIndentation(
     if (isLineStart) while (from < end && bytes[from] === 32 && spaces++ < indentation) from++;
     const blank = startOfLastSpaces(bytes, start, end);
     const isOfLine = blank > start;
-    if (isOfLine) isLineStart = bytes[blank - 1] === 10;
-    spaces = isOfLine ? end - blank : spaces + 0;
+    if (isOfLine) {
+      isLineStart = bytes[blank - 1] === 10;
+      spaces = end - blank;
+    }
     const to = index === parts.length - 1 && isOfLine && isLineStart ? blank : end;
     if (from >= to) continue;
     const kept = escaped === undefined ? text.slice(from, to) : escaped.slice(from - start, to - start);
