@@ -111,7 +111,7 @@ async function membersOf(group: string): Promise<readonly BuilderUser[]> {
       if (!Number.isSafeInteger(uid))
         throw failure(`the user '${name}' in the group '${group}' does not exist`);
       if (uid === 0) throw failure(`the Nix user should not be a member of '${group}'`);
-      const { stdout } = await promisify(execFile)(findProgram("id") ?? "id", ["-G", "--", name]);
+      const { stdout } = await run(findProgram("id") ?? "id", ["-G", "--", name]);
       const groups = stdout.trim().split(" ").map(Number);
       return { uid, gid: Number(gid), groups: groups.filter((each) => Number.isSafeInteger(each)) };
     }),
@@ -123,7 +123,7 @@ async function entriesOf(database: "group" | "passwd", names: readonly string[])
   const getent = findProgram("getent");
   if (getent === undefined) throw failure('the program "getent" is needed for build-users-group');
   // Where one is missing its status is not 0.
-  const { stdout } = await promisify(execFile)(getent, [database, ...names]).catch((error: unknown) => ({
+  const { stdout } = await run(getent, [database, ...names]).catch((error: unknown) => ({
     stdout: error instanceof Error && "stdout" in error ? String(error.stdout) : "",
   }));
   return stdout.split("\n").filter((line) => line !== "");
@@ -133,12 +133,12 @@ async function killProcessesOf(user: BuilderUser): Promise<void> {
   const setpriv = findProgram("setpriv");
   if (setpriv === undefined) throw failure('the program "setpriv" is needed for build-users-group');
   // -1: whatever that user may signal, which is what it runs, but for the one that asks.
-  await promisify(execFile)(setpriv, [
-    ...asUser(user),
-    findProgram("sh") ?? "/bin/sh",
-    "-c",
-    "kill -KILL -1 2>/dev/null; :",
-  ]);
+  await run(setpriv, [...asUser(user), findProgram("sh") ?? "/bin/sh", "-c", "kill -KILL -1 2>/dev/null; :"]);
+}
+
+/** Node's module for it is loaded when first used. */
+async function run(program: string, words: readonly string[]): Promise<{ readonly stdout: string }> {
+  return await promisify(execFile)(program, words);
 }
 
 function failure(message: string): DevshellError {
