@@ -147,12 +147,43 @@ for (const name of readdirSync(DIST)) {
     rmSync(join(DIST, name), { recursive: true });
 }
 writeFileSync(join(DIST, "evaluation.flags"), `${knownFlags(EVALUATION_FLAGS).join(" ")}\n`);
+compileHeapPages();
 await buildExtension();
 writeFileSync(join(DIST, ".stamp"), "");
 
 /** Those of V8's flags that this Node knows: all, or none of them. */
 function knownFlags(flags: readonly string[]): readonly string[] {
   return spawnSync(process.execPath, [...flags, "-e", "0"], { stdio: "ignore" }).status === 0 ? flags : [];
+}
+
+/** Makes heapPages.so, which evaluators preload; they do without where there is no compiler or this Node does not like it. */
+function compileHeapPages(): void {
+  const library = join(DIST, "heapPages.so");
+  const unfinished = `${library}.tmp-${process.pid}`;
+  const words = [
+    "-std=c++17",
+    "-O2",
+    "-fPIC",
+    "-shared",
+    "-o",
+    unfinished,
+    join(ROOT, "cli/native/heapPages.cc"),
+  ];
+  const compiler = spawnSync(process.env["CXX"] ?? "c++", words, { encoding: "utf8" });
+  // Fills a young and an old generation, and gives back what it took.
+  const program = "for (let round = 0; round < 3; round++) Array.from({ length: 1e6 }, (_, at) => ({ at }))";
+  const env = { ...process.env, NODE_OPTIONS: "", LD_PRELOAD: unfinished };
+  if (
+    compiler.status === 0 &&
+    spawnSync(process.execPath, ["-e", program], { env, stdio: "ignore" }).status === 0
+  ) {
+    renameSync(unfinished, library);
+    return;
+  }
+  for (const file of [unfinished, library]) rmSync(file, { force: true });
+  process.stderr.write(
+    `devshell: evaluation will be slower, heapPages.cc does not compile: ${(compiler.stderr ?? "").trim().slice(-1000)}\n`,
+  );
 }
 
 /**
