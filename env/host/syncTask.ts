@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { DevshellError, checkInterrupt, type ByteString } from "../../core/index.ts";
 import type { FetchResult } from "../../lang/index.ts";
 import type { RealiseEvent } from "../../store/index.ts";
-import { converse } from "./converse.ts";
+import { LineProcess } from "./lineProcess.ts";
 
 /** What evaluation, which is synchronous, needs done while it waits. */
 export type SyncTask =
@@ -84,8 +84,8 @@ export type SyncTaskLine =
   | { readonly kind: "reply"; readonly reply: SyncTaskReply };
 
 /**
- * Runs a task in a process of its own and waits for it: its event loop runs while ours stands still, and it opens
- * the store under its own locks.
+ * Has another process do a task and waits for it: its event loop runs while ours stands still, and it opens the store
+ * under its own locks. It stays for the next task.
  * @param onEvent told what is built and copied, while it is
  * @throws {DevshellError} what the task threw
  */
@@ -93,25 +93,47 @@ export function runSyncTask(
   request: SyncTaskRequest,
   onEvent: (event: RealiseEvent) => void = () => undefined,
 ): Exclude<SyncTaskReply, { kind: "failed" }> {
-  let reply: SyncTaskReply | undefined;
-  for (const text of converse(process.execPath, [taskFile()], `${JSON.stringify(request)}\n`)) {
-    const line = JSON.parse(text) as SyncTaskLine;
-    if (line.kind === "event") onEvent(line.event);
-    else reply = line.reply;
-  }
-  // Ctrl-C at a terminal ends that process too.
+  const reply = ask(request, onEvent);
+  // Ctrl-C at a terminal ends the task, too.
   checkInterrupt();
-  if (reply === undefined)
-    throw new DevshellError(
-      "EVAL_TASK",
-      "Cannot finish what evaluation waits for: the process ended without a reply",
-    );
   if (reply.kind === "failed")
     throw new DevshellError(reply.code ?? "EVAL_TASK", reply.message, {
       hint: reply.hint,
       exitStatus: reply.exitStatus,
     });
   return reply;
+}
+
+/** The process that does tasks, and what it was started with. */
+let server: { readonly process: LineProcess; readonly surroundings: string } | undefined;
+
+function ask(request: SyncTaskRequest, onEvent: (event: RealiseEvent) => void): SyncTaskReply {
+  const tasks = taskServer();
+  let reply: SyncTaskReply | undefined;
+  try {
+    tasks.write(JSON.stringify(request));
+    while (reply === undefined) {
+      const line = JSON.parse(tasks.read()) as SyncTaskLine;
+      if (line.kind === "event") onEvent(line.event);
+      else reply = line.reply;
+    }
+    return reply;
+  } catch (error) {
+    checkInterrupt();
+    throw error;
+  } finally {
+    if (reply === undefined) tasks[Symbol.dispose]();
+  }
+}
+
+/** Another one where the last has ended, or where variables or the directory are others. */
+function taskServer(): LineProcess {
+  const surroundings = JSON.stringify([process.cwd(), process.env]);
+  if (server === undefined || server.process.isClosed || server.surroundings !== surroundings) {
+    server?.process[Symbol.dispose]();
+    server = { process: new LineProcess(process.execPath, [taskFile()]), surroundings };
+  }
+  return server.process;
 }
 
 /** What is in the store now because of a task. */

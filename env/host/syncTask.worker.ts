@@ -1,27 +1,40 @@
-// A process of its own that does what a synchronous evaluation waits for: request on stdin, what happens and the reply
-// on stdout.
-import { readFileSync } from "node:fs";
+// A process of its own that does what a synchronous evaluation waits for, one task after the other: requests on stdin,
+// what happens and the replies on stdout, a line each.
 import { DevshellError } from "../../core/index.ts";
 import { answerSyncTask } from "./answerSyncTask.ts";
 import type { SyncTaskLine, SyncTaskRequest } from "./syncTask.ts";
 
-const request = JSON.parse(readFileSync(0, "utf8")) as SyncTaskRequest;
+/** Of the task at hand: the programs it runs end with it. */
+let task = new AbortController();
+
+const interrupt = (): void => task.abort(new DevshellError("INTERRUPTED", "interrupted by the user"));
+process.on("SIGINT", interrupt);
+for (const signal of ["SIGTERM", "SIGHUP"] as const) process.once(signal, end);
 // Where whoever asked has gone, nobody need be told.
 process.stdout.on("error", () => undefined);
-const reply = await answerSyncTask(request, {
-  signal: signalOfProcess(),
-  onEvent: (event) => write({ kind: "event", event }),
+
+let rest = "";
+process.stdin.setEncoding("utf8").on("data", (text: string) => {
+  const lines = (rest + text).split("\n");
+  rest = lines.pop() ?? "";
+  for (const line of lines) void answer(JSON.parse(line) as SyncTaskRequest);
 });
-write({ kind: "reply", reply });
+process.stdin.on("close", end);
+
+async function answer(request: SyncTaskRequest): Promise<void> {
+  task = new AbortController();
+  const reply = await answerSyncTask(request, {
+    signal: task.signal,
+    onEvent: (event) => write({ kind: "event", event }),
+  });
+  write({ kind: "reply", reply });
+}
 
 function write(line: SyncTaskLine): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
-/** Aborted when this process is told to end: the programs it runs end with it. */
-function signalOfProcess(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.once(signal, () => controller.abort(new DevshellError("INTERRUPTED", "interrupted by the user")));
-  return controller.signal;
+function end(): void {
+  process.stdin.destroy();
+  interrupt();
 }
