@@ -260,6 +260,10 @@ const MAX_LAYERS = 24;
  * made on demand stays a layer of its own: merging it would make them all (ten thousand, for a package collection).
  */
 export function updateAttrs<S>(left: AttrSetOf<S>, right: AttrSetOf<S>): AttrSetOf<S> {
+  if (isSmallUnderBig(left, right)) {
+    const added = left.filterNames((name) => !right.has(name));
+    return added.isEmptied ? right.copy() : updateAttrs(right, added);
+  }
   if (right.base !== null) {
     if (!hasLazyLayer(right) || layersOf(left) + layersOf(right) > MAX_LAYERS) right = right.flatten();
     else return stack(left, right);
@@ -289,6 +293,19 @@ export function updateAttrs<S>(left: AttrSetOf<S>, right: AttrSetOf<S>): AttrSet
   }
   // The values are shared with the layer's own set, so that what one makes or forces the other has too.
   return base === null ? top : new AttrSetOf<S>(top.shape, top.values, base, top.makeSlot);
+}
+
+/** Sets of fewer names are copied, whichever side is the smaller one. */
+const BIG_SIZE = 256;
+
+/** Whether what `left` adds is better laid over `right`: sets that grow from the right would be copied each time. */
+function isSmallUnderBig<S>(left: AttrSetOf<S>, right: AttrSetOf<S>): boolean {
+  const most = left.values.length * 4;
+  if (most === 0 || left.rest !== null) return false;
+  let size = 0;
+  for (let layer: AttrSetOf<S> | null = right; layer !== null; layer = layer.base)
+    size += layer.values.length;
+  return size >= BIG_SIZE && size > most && !hasLazyLayer(right);
 }
 
 function hasLazyLayer<S>(set: AttrSetOf<S>): boolean {

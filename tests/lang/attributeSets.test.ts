@@ -37,6 +37,29 @@ describe("attribute sets", () => {
     );
   });
 
+  it("that grow from the right, or from either side, are not copied each time", () => {
+    const big = AttrSet.fromMap(new Map(Array.from({ length: 300 }, (_, i) => [`n${i}`, i]))) as AttrSet;
+    const small = AttrSet.fromMap(new Map(Object.entries({ n1: -1, new: 0 }))) as AttrSet;
+    const set = updateAttrs(small, big);
+    expect(set.base).toBe(big);
+    expect([set.get("n1"), set.get("new"), set.size]).toEqual([1, 0, 301]);
+    const hidden = updateAttrs(AttrSet.fromMap(new Map([["n1", -1]])) as AttrSet, big);
+    expect(hidden).not.toBe(big);
+    expect(contents(hidden)).toEqual(contents(big));
+    fc.assert(
+      fc.property(fc.array(fc.tuple(sets, fc.boolean()), { maxLength: 12 }), (parts) => {
+        let grown = big;
+        let model: Record<string, unknown> = Object.fromEntries(contents(big));
+        for (const [part, isRight] of parts) {
+          const other = AttrSet.fromMap(new Map(Object.entries(part))) as AttrSet;
+          grown = isRight ? updateAttrs(grown, other) : updateAttrs(other, grown);
+          model = isRight ? { ...model, ...part } : { ...part, ...model };
+        }
+        expect(Object.fromEntries(contents(grown))).toEqual(model);
+      }),
+    );
+  });
+
   it("put layers into one when they are searched more often than that costs", () => {
     const names = Array.from({ length: 100 }, (_, i) => `n${i}`);
     const base = AttrSet.of(names, [...names.keys()]) as AttrSet;
