@@ -14,6 +14,7 @@ import {
   makeString,
   pathUse,
   updateAttrs,
+  watchNames,
   type Runtime,
   type Slot,
   type Value,
@@ -30,7 +31,18 @@ interface FlakeTree {
   readonly outPath: ByteString;
   /** The store path that `outPath` refers to. */
   readonly storePath: ByteString;
+  /** Whether it may have changes that are not committed: `sourceInfo` then has other names. */
+  readonly isWorkTree: boolean;
 }
+
+/** Names of `sourceInfo` that say whether a work tree has such changes. */
+const NAMES_OF_STATE: ReadonlySet<string> = new Set([
+  "rev",
+  "shortRev",
+  "revCount",
+  "dirtyRev",
+  "dirtyShortRev",
+]);
 
 /** A locked flake's value: its outputs, with `inputs`, `outPath`, `sourceInfo` and the like. @throws EvalError */
 export function callFlake(runtime: Runtime, locked: LockedFlake): AttrSet {
@@ -60,12 +72,13 @@ class FlakeGraph {
   }
 
   #compute(node: LockNode): Value {
-    const { outPath, storePath, sourceInfo } = this.#treeOf(node);
+    const tree = this.#treeOf(node);
+    const { outPath, storePath, sourceInfo } = tree;
     const own = new Map<string, Slot>([
-      ["sourceInfo", sourceInfo],
+      ["sourceInfo", watched(tree, sourceInfo)],
       ["outPath", toldOf(storePath, makeString(outPath, new Set([storePath])))],
     ]);
-    if (node.pin?.isFlake === false) return updateAttrs(sourceInfo, AttrSet.fromMap(own));
+    if (node.pin?.isFlake === false) return watched(tree, updateAttrs(sourceInfo, AttrSet.fromMap(own)));
     const file = canonicalPath(`${outPath}/flake.nix`);
     const flake = forceAttrs(
       this.#runtime.importFile(file, NO_POS),
@@ -88,7 +101,7 @@ class FlakeGraph {
     const outputs = new Thunk(() => call1(makeOutputs, argument, NO_POS), null);
     own.set("inputs", AttrSet.fromMap(inputs)).set("outputs", outputs).set("_type", "flake");
     const made = forceAttrs(outputs, NO_POS, "while evaluating the outputs of a flake");
-    return updateAttrs(updateAttrs(made, sourceInfo), AttrSet.fromMap(own));
+    return watched(tree, updateAttrs(updateAttrs(made, sourceInfo), AttrSet.fromMap(own)));
   }
 
   #treeOf(node: LockNode): FlakeTree {
@@ -110,7 +123,12 @@ class FlakeGraph {
       attributes.set("submodules", false);
     if (node.pin === undefined && isUnwritten)
       for (const name of ["rev", "revCount"]) attributes.delete(name);
-    return { sourceInfo: this.#treeSet({ storePath, attributes }), storePath, outPath: directory };
+    return {
+      sourceInfo: this.#treeSet({ storePath, attributes }),
+      storePath,
+      outPath: directory,
+      isWorkTree: attributes.get("type") === "git",
+    };
   }
 
   #pinnedTree(node: LockNode): FlakeTree {
@@ -127,7 +145,7 @@ class FlakeGraph {
     const result = this.#runtime.host.fetch({ ...request, isFinal: true });
     const { storePath } = result;
     const outPath = locked.dir === "" ? storePath : `${storePath}/${locked.dir}`;
-    return { sourceInfo: this.#treeSet(result), storePath, outPath };
+    return { sourceInfo: this.#treeSet(result), storePath, outPath, isWorkTree: false };
   }
 
   #treeSet(result: Parameters<typeof treeValue>[0]): AttrSet {
@@ -152,6 +170,12 @@ function inTree(parent: FlakeTree, path: ByteString, dir: ByteString): FlakeTree
   if (real !== parent.storePath && !real.startsWith(`${parent.storePath}/`))
     throw failure(`relative path '${path}' points outside of its flake's tree '${parent.storePath}'`);
   return { ...parent, outPath: dir === "" ? base : `${base}/${dir}` };
+}
+
+/** A set with the names of a tree's `sourceInfo`; where these are asked for, who asks is told of. */
+function watched({ storePath, isWorkTree }: FlakeTree, set: AttrSet): AttrSet {
+  const { tell } = pathUse;
+  return isWorkTree && tell !== undefined ? watchNames(set, NAMES_OF_STATE, () => tell(storePath)) : set;
 }
 
 /** What tells which tree a flake is; where that is asked, who asks is told of. */

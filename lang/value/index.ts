@@ -22,3 +22,4 @@ export * from "./shape.ts";
 export * from "./slots.ts";
 export * from "./suggest.ts";
 export * from "./value.ts";
+export * from "./watchedNames.ts";

@@ -180,6 +180,32 @@ describe("a flake as the spec", { timeout: 120_000 }, () => {
     expect(loadCachedEnvironment(project, [])?.changed).not.toEqual([]);
   });
 
+  it.each(["self ? rev", 'self.rev or "none"', "builtins.attrNames self", "inputs.self.sourceInfo ? rev"])(
+    "counts all that Git tracks for who sees whether anything is changed: %s",
+    async (asked) => {
+      const git = (...words: string[]): unknown =>
+        execFileSync("git", ["-C", project, "-c", "user.name=x", "-c", "user.email=x@x", ...words]);
+      const used = `builtins.toJSON (${asked})`;
+      const program = FLAKE.replaceAll("SYSTEM", "x86_64-linux").replace("import ./used.nix", used);
+      write("flake.nix", program.replace("outputs = {", "outputs = inputs@{"));
+      write("other", "one");
+      git("init", "-q");
+      git("add", ".");
+      await variable("used");
+      git("add", ".");
+      git("commit", "-q", "-m", "x");
+      const clean = await variable("used");
+      expect(loadCachedEnvironment(project, [])?.changed).toEqual([]);
+      write("other", "two");
+      expect(loadCachedEnvironment(project, [])?.changed).not.toEqual([]);
+      expect(await variable("used")).not.toBe(clean);
+      // Without a word to Git.
+      write("other", "one");
+      expect(loadCachedEnvironment(project, [])?.changed).not.toEqual([]);
+      expect(await variable("used")).toBe(clean);
+    },
+  );
+
   it("opens other outputs: shells before packages", async () => {
     expect(await variable("which", { attributes: ["other"] })).toBe("other");
     expect(await variable("which", { files: [".#other"] })).toBe("other");

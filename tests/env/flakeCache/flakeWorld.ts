@@ -151,6 +151,8 @@ export class FlakeWorld {
         rmSync(this.#files.path(name));
         renameSync(moved, this.#files.path(name));
       } else {
+        // Left from a link that was removed.
+        rmSync(moved, { recursive: true, force: true });
         renameSync(this.#files.path(name), moved);
         symlinkSync(`moved-${name}`, this.#files.path(name));
       }
