@@ -13,6 +13,7 @@ import {
   force,
   forceBool,
   forceFunction,
+  forceGrowing,
   forceInt,
   forceList,
   forceStringNoContext,
@@ -44,10 +45,10 @@ export const LIST_BUILTINS: readonly Definition[] = [
     "e",
     "The number of a list's elements.",
     (_, list) =>
-      forceList(list, NO_POS, "while evaluating the first argument passed to builtins.length").length,
+      forceGrowing(list, NO_POS, "while evaluating the first argument passed to builtins.length").length,
   ),
   define1("head", "list", "The first element of a list.", (_, list) => {
-    const items = forceList(list, NO_POS, "while evaluating the first argument passed to 'builtins.head'");
+    const items = forceGrowing(list, NO_POS, "while evaluating the first argument passed to 'builtins.head'");
     if (items.length === 0) throw failure("'builtins.head' called on an empty list");
     return force(items[0]!);
   }),

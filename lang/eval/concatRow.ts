@@ -1,6 +1,7 @@
 import { posOfExpr, type BinaryExpr, type Expr } from "../syntax/index.ts";
 import { addFrame } from "../value/error.ts";
 import { forceList } from "../value/force.ts";
+import { isLong, joinLists } from "../value/growingList.ts";
 import { claimWords } from "../value/heap.ts";
 import type { Pos } from "../value/position.ts";
 import { isList, type Env, type Slot, type Value } from "../value/value.ts";
@@ -76,6 +77,11 @@ const MAX_JOINED = 1 << 10;
 
 /** @param lists the last one first */
 function joinReversed(lists: (readonly Slot[])[]): readonly Slot[] {
+  // A long list at either end may be one that grows.
+  if (lists.length === 2) return joinLists(lists[1]!, lists[0]!);
+  if (lists.length > 2 && isLong(lists[0]!)) return joinLists(joinReversed(lists.slice(1)), lists[0]!);
+  if (lists.length > 2 && isLong(lists.at(-1)!))
+    return joinLists(lists.at(-1)!, joinReversed(lists.slice(0, -1)));
   lists.reverse();
   if (lists.length > MAX_JOINED) return lists.flat() as Slot[];
   return ([] as Slot[]).concat(...lists);

@@ -17,10 +17,10 @@ import { updateAttrs } from "../value/attrs.ts";
 import { apply1, apply2, apply3 } from "../value/call.ts";
 import { calls, comparedTooDeep, enterLevel } from "../value/callDepth.ts";
 import { traced } from "../value/callTrace.ts";
-import { claimWords } from "../value/heap.ts";
 import { equalSets, equalValues } from "../value/compare.ts";
 import { addFrame, evalError } from "../value/error.ts";
 import { forceAttrs, forceBool, forceList } from "../value/force.ts";
+import { joinLists } from "../value/growingList.ts";
 import { NO_POS, type Pos } from "../value/position.ts";
 import type { Runtime } from "../value/runtime.ts";
 import {
@@ -294,8 +294,7 @@ function compileConcatLists(expr: BinaryExpr, pos: Pos, compiler: Compiler): Cod
     const listB = isList(b) ? b : forceList(b, pos, message);
     if (listA.length === 0) return listB;
     if (listB.length === 0) return listA;
-    claimWords(listA.length + listB.length);
-    return listA.concat(listB);
+    return joinLists(listA, listB);
   };
 }
 

@@ -2,6 +2,7 @@ import { blackhole, isUnderEvaluation } from "./blackhole.ts";
 import { NO_LIMIT, calls, enterLevel, tooDeep } from "./callDepth.ts";
 import { debugging } from "./debugging.ts";
 import { addFrame, evalError, EvalError } from "./error.ts";
+import { itemsOf } from "./growingList.ts";
 import { claimWords } from "./heap.ts";
 import { describeValue, showType } from "./describe.ts";
 import { displayContextElement, orderContext } from "./orderContext.ts";
@@ -177,6 +178,11 @@ export function forceAttrs(slot: Slot, pos: Pos, context: string): AttrSet {
 }
 
 export function forceList(slot: Slot, pos: Pos, context: string): readonly Slot[] {
+  return itemsOf(forceGrowing(slot, pos, context));
+}
+
+/** As `forceList`, for who looks at a list's length or at a few of its elements: it may be a list that grows. */
+export function forceGrowing(slot: Slot, pos: Pos, context: string): readonly Slot[] {
   const value = force(slot, pos);
   if (isList(value)) return value;
   throw notExpected("a list", value, pos, context);

@@ -10,6 +10,7 @@ export * from "./debugging.ts";
 export * from "./describe.ts";
 export * from "./error.ts";
 export * from "./force.ts";
+export * from "./growingList.ts";
 export * from "./heap.ts";
 export * from "./literal.ts";
 export * from "./orderContext.ts";
