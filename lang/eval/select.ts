@@ -342,7 +342,7 @@ function showReached(path: readonly AttrName[], names: readonly NameCode[], env:
 
 export function compileHasAttr(expr: HasAttrExpr, compiler: Compiler): Code {
   const object = compiler.compile(expr.object);
-  const pos = posOfExpr(expr.object);
+  const { pos } = expr;
   const names = compileNames(expr.path, compiler);
   const selectors = names.map((name) => (typeof name === "string" ? selector(name) : undefined));
   return (env) => {

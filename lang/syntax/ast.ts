@@ -143,6 +143,8 @@ export interface HasAttrExpr {
   readonly kind: "hasAttr";
   readonly object: Expr;
   readonly path: readonly AttrName[];
+  /** The object's: in a row of `?` each one's is that of the first. */
+  readonly pos: Pos;
 }
 
 export interface CallExpr {
@@ -309,13 +311,12 @@ export function posOfExpr(expr: Expr): Pos {
     case "attrs":
     case "concat":
     case "binary":
+    case "hasAttr":
     case "curPos":
     case "inheritFrom":
       return expr.pos;
     case "deferred":
       return posOfExpr(expand(expr));
-    case "hasAttr":
-      return posOfExpr(expr.object);
     case "not":
       return posOfExpr(expr.operand);
     case "list":

@@ -62,6 +62,9 @@ function readFormal(reader: TokenReader, list: FormalExpr[], name: string, pos: 
 /** Past this many formals names are looked up in a set. */
 const FEW_FORMALS = 12;
 
+/** Nix counts them in 16 bits. */
+const MAX_FORMALS = 0xff_ff;
+
 export function checkFormals(formals: readonly FormalExpr[], argument: string | undefined, pos: Pos): void {
   const seen = formals.length > FEW_FORMALS ? new Set<string>() : undefined;
   for (let i = 0; i < formals.length; i++) {
@@ -72,6 +75,12 @@ export function checkFormals(formals: readonly FormalExpr[], argument: string | 
   }
   if (argument !== undefined && isAmong(formals, formals.length, argument))
     throw evalError("parse", `duplicate formal function argument '${argument}'`, pos);
+  if (formals.length > MAX_FORMALS)
+    throw evalError(
+      "parse",
+      `too many formal arguments, implementation supports at most ${MAX_FORMALS}`,
+      pos,
+    );
 }
 
 function isAmong(formals: readonly FormalExpr[], count: number, name: string): boolean {

@@ -1,6 +1,6 @@
 import { asDevshellError, evalError } from "../value/error.ts";
 import { showPos, type Pos, type Source } from "../value/position.ts";
-import type { AttrsExpr, Expr } from "./ast.ts";
+import { posOfExpr, type AttrsExpr, type Expr } from "./ast.ts";
 import { newAttrs } from "./attrs.ts";
 import { document, readAttrPath, readBindingAfter, readBindings } from "./bindings.ts";
 import { NO_FORMALS, checkFormals, readFormals, readFormalsAfter, type Formals } from "./formals.ts";
@@ -248,7 +248,7 @@ function binary(parser: Parser, minLevel: number, first: Expr | undefined, start
 }
 
 function hasAttr(parser: Parser, object: Expr): Expr {
-  return { kind: "hasAttr", object, path: readAttrPath(parser) };
+  return { kind: "hasAttr", object, path: readAttrPath(parser), pos: posOfExpr(object) };
 }
 
 function unary(parser: Parser): Expr {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { DevshellError, formatError } from "../../core/index.ts";
-import { parse, printExpr } from "../../lang/syntax/index.ts";
-import { registerSource } from "../../lang/value/index.ts";
+import { parse, posOfExpr, printExpr } from "../../lang/syntax/index.ts";
+import { registerSource, sourcePos } from "../../lang/value/index.ts";
 
 const options = { baseDir: "/base", homeDir: "/home/me" };
 
@@ -132,6 +132,12 @@ describe("parse: sets and functions", () => {
     });
 });
 
+it("each operator of a long row of ? knows its place", () => {
+  const text = ` { }${" ? a".repeat(100_000)}`;
+  const pos = posOfExpr(parse(registerSource({ kind: "stdin", text }, text), options));
+  expect(sourcePos(pos)).toMatchObject({ line: 1, column: 2 });
+});
+
 describe("parse: errors are Nix's", () => {
   const cases: [string, string][] = [
     ["{ a = 1; a = 2; }", "attribute 'a' already defined at «stdin»:1:3 @ 1:10"],
@@ -154,6 +160,14 @@ describe("parse: errors are Nix's", () => {
     it(JSON.stringify(text), () => {
       expect(Buffer.from(problem(text), "latin1").toString()).toBe(expected);
     });
+
+  it("a function has as many formals as Nix counts", () => {
+    const formals = Array.from({ length: 65536 }, (_, i) => `a${i}`);
+    expect(problem(`f ({ ${formals.join(", ")}, ... }: 1)`)).toBe(
+      "too many formal arguments, implementation supports at most 65535 @ 1:4",
+    );
+    expect(() => show(`{ ${formals.slice(1).join(", ")} }: 1`)).not.toThrow();
+  });
 
   it("shows the lines around the place", () => {
     const text = "{\n  a = 1;\n  b = ;\n}\n";
