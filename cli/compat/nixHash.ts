@@ -1,6 +1,8 @@
 import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
+import { getSystemErrorMessage } from "node:util";
 import {
+  DevshellError,
   bytesOfText,
   formatHash,
   hashStream,
@@ -93,9 +95,25 @@ export async function hashOf(
     return hashNar(bytesOfText(resolve(word)), options).hash;
   }
   const running = hashStream(algorithm);
-  for await (const chunk of createReadStream(resolve(word), { highWaterMark: 1 << 20 }))
-    running.update(chunk as Buffer);
+  try {
+    for await (const chunk of createReadStream(resolve(word), { highWaterMark: 1 << 20 }))
+      running.update(chunk as Buffer);
+  } catch (error) {
+    throw readFailure(word, error);
+  }
   return running.digest();
+}
+
+/** As Nix words it. */
+function readFailure(word: string, error: unknown): unknown {
+  if (!(error instanceof Error) || !("errno" in error) || !("code" in error)) return error;
+  if (error.code === "EISDIR") return new DevshellError("HASH_FAILED", "read of 65536 bytes: Is a directory");
+  const meaning = getSystemErrorMessage(Number(error.errno));
+  return new DevshellError(
+    "HASH_FAILED",
+    `opening file "${word}": ${meaning.charAt(0).toUpperCase()}${meaning.slice(1)}`,
+    { cause: error },
+  );
 }
 
 /** A digest folded to 20 bytes, as in store paths. */

@@ -279,10 +279,7 @@ class NarWriter {
       return undefined;
     }
     if (type !== "regular")
-      throw new DevshellError(
-        "NAR_UNSUPPORTED_TYPE",
-        `Cannot archive "${path}": only files, directories and symlinks can be stored`,
-      );
+      throw new DevshellError("NAR_UNSUPPORTED_TYPE", `file '${path}' has an unsupported type`);
     const fd = reading(path, () => openSync(fsPath(path), "r"));
     let large: LargeContent | undefined;
     try {

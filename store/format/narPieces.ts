@@ -112,11 +112,7 @@ function* nodePieces(path: ByteString, depth: number): Generator<NarPiece> {
       yield bytesPiece(NAR_TOKENS.close);
     }
     yield bytesPiece(NAR_TOKENS.close);
-  } else
-    throw new DevshellError(
-      "NAR_UNSUPPORTED_TYPE",
-      `Cannot archive "${path}": only files, directories and symlinks can be stored`,
-    );
+  } else throw new DevshellError("NAR_UNSUPPORTED_TYPE", `file '${path}' has an unsupported type`);
 }
 
 /** Zeros after content, by its size modulo 8. */

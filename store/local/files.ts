@@ -51,10 +51,7 @@ function canonicaliseTree(path: ByteString, options: CanonicaliseOptions, depth:
     );
   const stats = lstatSync(fsPath(path));
   if (!stats.isFile() && !stats.isDirectory() && !stats.isSymbolicLink())
-    throw new DevshellError(
-      "STORE_UNSUPPORTED_TYPE",
-      `Cannot store "${path}": only files, directories and symlinks can be stored`,
-    );
+    throw new DevshellError("STORE_UNSUPPORTED_TYPE", `file "${path}" has an unsupported type`);
   takeOver(path, stats, options);
   if (stats.isDirectory()) {
     // Ours to read and write first, and nobody else's: a builder may have left it 0000, or others could put links into

@@ -275,6 +275,10 @@ describe("the rest of the family", () => {
     expect(output("nix-hash", "--flat", "--type", "sha256", "--base32", file)).toBe(
       "1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s",
     );
+    expect(run("nix-hash", ["--flat", root]).err).toBe("error: read of 65536 bytes: Is a directory\n");
+    expect(run("nix-hash", ["--flat", "./absent"]).err).toBe(
+      'error: opening file "./absent": No such file or directory\n',
+    );
     expect(output("nix-hash", "--type", "sha1", "--to-base16", "vw46m23bizj4n8afrc0fj19wrp7mj3c0")).toBe(
       "800d59cfcd3c05e900cb4e214be48f6b886a08df",
     );

@@ -80,6 +80,9 @@ describe("narBytes", () => {
       code: "NAR_READ_FAILED",
       message: expect.stringContaining("it does not exist") as string,
     });
-    await expect(gather("/dev/null")).rejects.toMatchObject({ code: "NAR_UNSUPPORTED_TYPE" });
+    await expect(gather("/dev/null")).rejects.toMatchObject({
+      code: "NAR_UNSUPPORTED_TYPE",
+      message: "file '/dev/null' has an unsupported type",
+    });
   });
 });
