@@ -216,21 +216,34 @@ const ELEMENT =
 function joinStrings(runtime: Runtime, separator: string | ContextString, items: readonly Slot[]): Value {
   const between = textOf(separator);
   let context: Set<string> | null = separator instanceof ContextString ? new Set(separator.context) : null;
-  const texts = new Array<string>(items.length);
+  // What is joined piece by piece need not outlive its piece.
+  const pieces: string[] = [];
+  let texts: string[] = [];
   let size = between.length * items.length;
   calls.depth++;
   for (let i = 0; i < items.length; i++) {
     const item = force(items[i]!);
-    texts[i] =
+    const text =
       typeof item === "string"
         ? item
         : coerceToString(runtime, item, (context ??= new Set()), NO_POS, ELEMENT);
-    size += texts[i]!.length;
+    size += text.length;
+    texts.push(text);
+    if (texts.length === PIECE) {
+      pieces.push(texts.join(between));
+      texts = [];
+    }
   }
   calls.depth--;
   claimWords(items.length + size / 8);
-  return makeString(texts.join(between), context);
+  const rest = texts.join(between);
+  if (pieces.length === 0) return makeString(rest, context);
+  if (texts.length > 0) pieces.push(rest);
+  return makeString(pieces.join(between), context);
 }
+
+/** Strings that are joined at a time. */
+const PIECE = 1 << 13;
 
 const REPLACED = "while evaluating one of the strings to replace passed to builtins.replaceStrings";
 const REPLACEMENT = "while evaluating one of the replacement strings passed to builtins.replaceStrings";

@@ -125,6 +125,15 @@ describe("evaluation", () => {
       expect([text, isKnown(text)]).toEqual([text, false]);
   });
 
+  it.each([8191, 8192, 8193, 16_384, 20_000])("joins %i strings, empty ones too", (count) => {
+    const numbers = Array.from({ length: count }, (_, i) => (i % 3 === 0 ? "" : String(i)));
+    const list = `builtins.genList (i: if i / 3 * 3 == i then "" else toString i) ${count}`;
+    for (const separator of ["", ", "])
+      expect(evaluate(`builtins.concatStringsSep "${separator}" (${list})`)).toBe(
+        JSON.stringify(numbers.join(separator)),
+      );
+  });
+
   it("computes a thunk once", () => {
     const host = new TestHost();
     evaluate('let x = builtins.trace "once" 1; in [ x x (x + x) ]', {}, host);
