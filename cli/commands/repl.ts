@@ -27,18 +27,12 @@ export async function run({ words, flags }: Invocation): Promise<number> {
     directory,
     print: printNow,
     notice: (text) => process.stderr.write(text, "latin1"),
-    given:
-      expression === undefined
-        ? []
-        : [
-            {
-              name: expression,
-              evaluate: ({ evaluator }) => {
-                const text = bytesOfText(expression);
-                return evaluator.evalText(text, bytesOfText(directory), { kind: "string", text });
-              },
-            },
-          ],
+    given: ({ evaluator }) => {
+      if (expression === undefined) return [];
+      const text = bytesOfText(expression);
+      const value = evaluator.evalText(text, bytesOfText(directory), { kind: "string", text });
+      return [{ name: expression, value }];
+    },
     hasTrace: flags.has("showTrace"),
   });
   if (process.stdin.isTTY) process.stderr.write("The Nix language, by devshell; :? lists commands\n");

@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { textOfBytes } from "../../core/index.ts";
 import { AttrSet, type Value } from "../../lang/index.ts";
 
@@ -29,17 +29,22 @@ export function completeLine(line: string, scope: CompletionScope): [string[], s
   return [found.map((name) => prefix + name), word];
 }
 
-/** Paths that go on like this, but to hidden files. */
+/** Paths that go on like this, but to hidden files; `~` is the home directory. */
 function filesFrom(path: string): string[] {
   const end = path.lastIndexOf("/") + 1;
+  const directory = path.slice(0, end).replace(/^~(?=\/)/, process.env["HOME"] ?? "~");
   try {
-    return readdirSync(path.slice(0, end))
+    return readdirSync(directory)
       .filter((name) => !name.startsWith(".") && name.startsWith(path.slice(end)))
       .toSorted()
-      .map((name) => path.slice(0, end) + name);
+      .map((name) => path.slice(0, end) + name + (isDirectory(directory + name) ? "/" : ""));
   } catch {
     return [];
   }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 function globalNames({ names, builtins }: CompletionScope): string[] {

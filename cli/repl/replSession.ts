@@ -2,12 +2,14 @@ import { resolve } from "node:path";
 import { DevshellError, Interrupted, bytesOfText, formatError, textOfBytes } from "../../core/index.ts";
 import { derivationsOf, type FoundDerivation, type StoreContext } from "../../env/index.ts";
 import {
-  AttrSet,
+  type AttrSet,
   EvalError,
+  Lambda,
+  NO_POS,
+  forceAttrs,
   isStringValue,
   printValue,
   quoteAttrName,
-  showType,
   type Evaluator,
   type PrintOptions,
   type Slot,
@@ -37,7 +39,7 @@ export interface ReplOptions {
   /** A flake's attributes; absent where there are no flakes. */
   readonly openFlake?: ((reference: string, evaluation: ReplEvaluation) => AttrSet) | undefined;
   /** Sets named on the command line, added at the start and by every `:r`. */
-  readonly given?: readonly GivenSet[];
+  readonly given?: (evaluation: ReplEvaluation) => readonly GivenSet[];
   /** Names from the start. */
   readonly names?: ReadonlyMap<string, Slot> | undefined;
   /** An evaluation waits for this conversation: nothing may run beside it. */
@@ -49,13 +51,14 @@ export interface ReplOptions {
 
 export interface GivenSet {
   readonly name: string;
-  readonly evaluate: (evaluation: ReplEvaluation) => Value;
+  readonly value: Value;
 }
 
 /** All that is in a value. */
 const DEEP: PrintOptions = { force: true, derivationPaths: true, prettyIndent: 2 };
 /** A definition whose value may go on in the next line. */
 const BEGUN = /^[a-zA-Z_"$][^=;]*=(?!=)/;
+const MERGING = "while evaluating an attribute set to be merged in the global scope";
 /** So many names of a set that was added are told. */
 const MAX_SHOWN_NAMES = 20;
 
@@ -141,6 +144,7 @@ export class ReplSession {
 
   /** Loads a file as `:l` does. */
   load(path: string): void {
+    this.#files = [...this.#files.filter((known) => known !== path), path];
     const { evaluator, autoArguments } = this.#evaluation;
     const { isNix = false } = this.options;
     const file = /^<[^<>]+>$/.test(path)
@@ -148,7 +152,6 @@ export class ReplSession {
       : bytesOfText(resolve(this.options.directory, path));
     const value = isNix ? evaluator.importFile(file) : evaluator.evalFile(file);
     this.addAttributes(evaluator.autoCall(value, autoArguments));
-    this.#files = [...this.#files.filter((known) => known !== path), path];
   }
 
   /** Loads a flake as `:lf` does. */
@@ -161,8 +164,8 @@ export class ReplSession {
         "REPL_NO_FLAKE",
         "cannot use ':load-flake' without a path specified. (Use '.' for the current working directory.)",
       );
-    this.addAttributes(openFlake(reference, this.#evaluation));
     this.#flakes = [...this.#flakes.filter((known) => known !== reference), reference];
+    this.addAttributes(openFlake(reference, this.#evaluation));
   }
 
   /** Tells what failed; the conversation goes on. */
@@ -183,15 +186,12 @@ export class ReplSession {
     else printError(error, { hasTrace: this.hasTrace });
   }
 
-  /** Adds what the command line gave; what is no set is told, and left out. */
+  /** Adds what the command line gave. */
   loadGiven(): void {
-    for (const { evaluate } of this.options.given ?? []) {
-      const value = evaluate(this.#evaluation);
-      try {
-        this.addAttributes(value);
-      } catch (error) {
-        this.showError(error);
-      }
+    const { given, isNix = false } = this.options;
+    for (const { name, value } of given?.(this.#evaluation) ?? []) {
+      if (isNix) this.options.notice(bytesOfText(`Loading installable '${name}'...\n`));
+      this.addAttributes(value);
     }
   }
 
@@ -210,37 +210,29 @@ export class ReplSession {
     this.forgetFiles();
     this.#names.clear();
     const [files, flakes] = [this.#files, this.#flakes];
-    const again = (what: string, load: () => void): boolean => {
-      this.options.notice(bytesOfText(`Loading ${what}...\n`));
+    const again = (what: string | undefined, load: () => void): void => {
+      if (what !== undefined) this.options.notice(bytesOfText(`Loading ${what}...\n`));
       try {
         load();
-        return true;
       } catch (error) {
         this.showError(error);
-        return false;
       }
     };
-    for (const file of files)
-      if (!again(`"${file}"`, () => this.load(file))) this.#files = [...this.#files, file];
-    for (const { name, evaluate } of this.options.given ?? [])
-      again(`installable '${name}'`, () => this.addAttributes(evaluate(this.#evaluation)));
-    for (const flake of flakes)
-      if (!again(`flake '${flake}'`, () => this.loadFlake(flake))) this.#flakes = [...this.#flakes, flake];
+    for (const file of files) again(`"${file}"`, () => this.load(file));
+    again(undefined, () => this.loadGiven());
+    for (const flake of flakes) again(`flake '${flake}'`, () => this.loadFlake(flake));
   }
 
   /** Adds a set's attributes to the names. */
   addAttributes(value: Value): void {
-    if (!(value instanceof AttrSet))
-      throw new DevshellError(
-        "REPL_NOT_A_SET",
-        `expected a set but found ${showType(value)}, while evaluating an attribute set to be merged in the global scope`,
-      );
-    value.forEachSorted((name, slot) => this.#names.set(name, slot));
-    this.lastLoaded = value;
-    const shown = value.sortedNames().slice(0, MAX_SHOWN_NAMES).map(quoteAttrName);
-    this.options.notice(`Added ${value.size} variables.\n${shown.join(", ")}\n`);
-    if (value.size > MAX_SHOWN_NAMES)
-      this.options.notice(`... and ${value.size - MAX_SHOWN_NAMES} more; view with :ll\n`);
+    const place = value instanceof Lambda ? value.code.pos : NO_POS;
+    const set = this.evaluator.run(() => forceAttrs(value, place, MERGING));
+    set.forEachSorted((name, slot) => this.#names.set(name, slot));
+    this.lastLoaded = set;
+    const shown = set.sortedNames().slice(0, MAX_SHOWN_NAMES).map(quoteAttrName);
+    this.options.notice(`Added ${set.size} variables.\n${shown.join(", ")}\n`);
+    if (set.size > MAX_SHOWN_NAMES)
+      this.options.notice(`... and ${set.size - MAX_SHOWN_NAMES} more; view with :ll\n`);
   }
 
   /** Names, or attributes of what precedes the last dot, that continue a line. */

@@ -16,6 +16,7 @@ beforeAll(() => {
   ({ root } = commands);
   writeFileSync(join(root, "set.nix"), "{ n ? 1 }: { loaded = n; deep.er.x = 2; }");
   writeFileSync(join(root, "broken.nix"), "{ a = ");
+  writeFileSync(join(root, "pair.nix"), "{ a = 1; b.c.d = 2; }");
 });
 
 afterAll(() => commands[Symbol.dispose]());
@@ -114,7 +115,26 @@ describe("nix repl", () => {
     const { out, err } = repl(":lf ./none\n:lf ./flake\n:r\nfoo\n", ...features);
     expect(out).toBe("1\n\n");
     expect(err).toContain("Loading flake './flake'...");
-    expect(err).not.toContain("Loading flake './none'");
+    // What failed is tried again.
+    expect(err).toContain("Loading flake './none'...");
+  });
+
+  it("takes attributes of a file, an expression or flakes from the command line", () => {
+    const given = (...args: string[]): string => repl("", ...args).err.replace(/^.*\n.*\n/, "");
+    expect(given("--file", "pair.nix", "b", "b.c")).toBe(
+      "Loading installable 'b'...\nAdded 1 variables.\nc\nLoading installable 'b.c'...\nAdded 1 variables.\nd\n",
+    );
+    expect(given("--expr", "{ n.x = 1; }", "n")).toBe("Loading installable 'n'...\nAdded 1 variables.\nx\n");
+    expect(given("--expr", "{ n.x = 1; }")).toBe("Loading installable ''...\nAdded 1 variables.\nn\n");
+    const flake = ["./flake#bar", "--extra-experimental-features", "flakes"];
+    expect(given(...flake)).toBe(
+      `Loading installable 'path:${root}/flake#bar'...\nAdded 1 variables.\nbaz\n`,
+    );
+    const { status, err } = repl("1", "--file", "pair.nix", "a");
+    expect(status).toBe(1);
+    expect(err).toContain(
+      "error:\n       … while evaluating an attribute set to be merged in the global scope\n\n       error: expected a set but found an integer: 1\n",
+    );
   });
 
   it("opens an editor where a function was written, or with a copy", () => {
@@ -181,6 +201,10 @@ describe("completion", () => {
     expect(session.complete("gone.x")).toEqual([[], "gone.x"]);
     writeFileSync(join(root, "completed.nix"), "");
     expect(session.complete(`import ${root}/comp`)).toEqual([[`${root}/completed.nix`], `${root}/comp`]);
+    mkdirSync(join(root, "completed"));
+    vi.stubEnv("HOME", root);
+    expect(session.complete("~/comp")).toEqual([["~/completed/", "~/completed.nix"], "~/comp"]);
+    vi.unstubAllEnvs();
     expect(session.complete("import /no/such/place")).toEqual([[], "/no/such/place"]);
   });
 });

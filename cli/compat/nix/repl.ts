@@ -3,11 +3,11 @@ import { workingDirectory } from "../../../env/index.ts";
 import { EMPTY_SET, EvalError, type Value } from "../../../lang/index.ts";
 import { printNow } from "../../repl/conversation.ts";
 import { greet } from "../../repl/debugRepl.ts";
-import { ReplSession } from "../../repl/replSession.ts";
+import { ReplSession, type GivenSet } from "../../repl/replSession.ts";
 import { runRepl } from "../../repl/runRepl.ts";
 import { parseCommandLine } from "../commandLine.ts";
 import { openContext } from "../context.ts";
-import { openCompatEvaluation, type CompatEvaluation } from "../evaluate.ts";
+import { openCompatEvaluation, selectValues, type CompatEvaluation } from "../evaluate.ts";
 import { openFlakeOutputs, referenceOf, type FlakeOutputs } from "./flakeOutputs.ts";
 import { newInstallableFlags, takeInstallableFlag } from "./installables.ts";
 
@@ -34,36 +34,42 @@ export async function repl(argv: readonly string[]): Promise<number> {
     print: printNow,
     notice: (text) => process.stderr.write(text, "latin1"),
     openFlake: (reference) => open(reference).flake,
-    given:
-      expression !== undefined
-        ? [
-            {
-              name: expression,
-              evaluate: () => evaluation.evaluate({ kind: "text", text: expression }),
-            },
-          ]
-        : words.map((word) => ({ name: word, evaluate: () => flakeValue(evaluation, word, open) })),
+    given: () => {
+      if (file === undefined && expression === undefined)
+        return words.map((word) => flakeSet(evaluation, word, open));
+      const root =
+        file === undefined
+          ? evaluation.evaluate({ kind: "text", text: expression ?? "" })
+          : calledFile(evaluation, file);
+      const names = words.length === 0 ? [""] : words.map((word) => (word === "." ? "" : word));
+      return selectValues(evaluation, root, names).map(({ value }, at) => ({ name: names[at]!, value }));
+    },
     isNix: true,
     hasTrace: context.settings.config.raw.get("show-trace") === "true",
   });
   const isQuiet = flags.verbosity < 0;
   if (flags.hasDebugger) greet(isQuiet);
   else if (!isQuiet) process.stderr.write(`Nix ${NIX_VERSION}\nType :? for help.\n`);
-  if (file !== undefined) session.load(file);
   session.loadGiven();
   await runRepl(session);
   return 0;
 }
 
+function calledFile(evaluation: CompatEvaluation, file: string): Value {
+  const value = evaluation.evaluate({ kind: "file", file, isImported: true });
+  return evaluation.evaluator.autoCall(value, evaluation.autoArguments);
+}
+
 /** What `FLAKE#ATTRIBUTE` names: of the outputs, or of the packages for this system. */
-function flakeValue(
+function flakeSet(
   { evaluator, host }: CompatEvaluation,
   word: string,
   open: (reference: string) => FlakeOutputs,
-): Value {
+): GivenSet {
   const [reference = "", fragment = ""] = word.split("#");
   const { outputs, shown } = open(reference);
-  if (fragment === "") return evaluator.force(outputs);
+  const name = `${shown}#${fragment}`;
+  if (fragment === "") return { name, value: evaluator.force(outputs) };
   const tried = [
     `packages.${host.currentSystem}.${fragment}`,
     `legacyPackages.${host.currentSystem}.${fragment}`,
@@ -71,14 +77,15 @@ function flakeValue(
   ];
   for (const path of tried) {
     try {
-      return evaluator.force(evaluator.selectAttrPath(outputs, path, EMPTY_SET).slot);
+      return { name, value: evaluator.force(evaluator.selectAttrPath(outputs, path, EMPTY_SET).slot) };
     } catch (error) {
       if (!isMissing(error)) throw error;
     }
   }
+  const [first, ...others] = tried.map((path) => `'${path}'`).toReversed();
   throw new DevshellError(
     "CLI_NO_ATTRIBUTE",
-    `flake '${shown}' does not provide attribute ${tried.map((path) => `'${path}'`).join(" or ")}`,
+    `flake '${shown}' does not provide attribute ${others.toReversed().join(", ")} or ${first}`,
   );
 }
 
