@@ -1,4 +1,11 @@
-import { DevshellError, Interrupted, bytesOfShown, formatError, logText } from "../core/index.ts";
+import {
+  DevshellError,
+  Interrupted,
+  bytesOfShown,
+  formatError,
+  logText,
+  type ByteString,
+} from "../core/index.ts";
 import { isColoured } from "./isColoured.ts";
 import { systemFailure } from "./systemFailure.ts";
 import { UsageError } from "./usageError.ts";
@@ -62,6 +69,15 @@ export function printError(
       "This is a bug in devshell; `--show-trace` prints where\n",
   );
   return 1;
+}
+
+/** A report as Nix writes it on standard error: what is quoted byte for byte, but to a terminal. */
+export function errorBytes(
+  error: DevshellError,
+  options: { readonly showTrace: boolean; readonly hasHint?: boolean; readonly colour?: boolean },
+): ByteString {
+  const text = formatError(error, { ...options, isRaw: !process.stderr.isTTY });
+  return Buffer.from(bytesOfShown(text)).toString("latin1");
 }
 
 /** What Node throws where the working directory is gone. */

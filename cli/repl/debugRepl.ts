@@ -1,6 +1,7 @@
-import { NIX_VERSION, bytesOfText, formatError, formatPlace } from "../../core/index.ts";
+import { NIX_VERSION, bytesOfText, formatPlace } from "../../core/index.ts";
 import type { StoreContext } from "../../env/index.ts";
 import type { DebugAnswer, DebugStop, DebugTrace } from "../../lang/index.ts";
+import { errorBytes } from "../printError.ts";
 import { DEBUGGER_HELP } from "./help.ts";
 import { printNow, readLine } from "./conversation.ts";
 import { ReplSession, type ReplEvaluation } from "./replSession.ts";
@@ -48,7 +49,7 @@ export function greet(isQuiet: boolean): void {
 function tellWhy({ failure, isBreakpoint, isInTry }: DebugStop, hasTrace: boolean): void {
   if (isBreakpoint) notice("info: breakpoint reached\n\n");
   if (failure === undefined) return;
-  notice(bytesOfText(`${formatError(failure, { showTrace: hasTrace })}\n\n`));
+  notice(`${errorBytes(failure, { showTrace: hasTrace })}\n\n`);
   if (isInTry) notice("This exception occurred in a 'tryEval' call. Use --ignore-try to skip these.\n\n");
 }
 

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { DevshellError, Interrupted, bytesOfText, formatError, textOfBytes } from "../../core/index.ts";
+import { DevshellError, Interrupted, bytesOfText, textOfBytes } from "../../core/index.ts";
 import { derivationsOf, type FoundDerivation, type StoreContext } from "../../env/index.ts";
 import {
   type AttrSet,
@@ -16,7 +16,7 @@ import {
   type Value,
 } from "../../lang/index.ts";
 import { isColoured } from "../isColoured.ts";
-import { printError } from "../printError.ts";
+import { errorBytes, printError } from "../printError.ts";
 import { completeLine } from "./completeLine.ts";
 import { paintPart } from "./paint.ts";
 
@@ -175,13 +175,11 @@ export class ReplSession {
     if (error instanceof Interrupted) this.options.notice(`\nerror: ${error.message}\n`);
     else if (isNix && error instanceof DevshellError)
       this.options.notice(
-        bytesOfText(
-          `${formatError(error, {
-            showTrace: this.hasTrace,
-            hasHint: !(error instanceof EvalError),
-            colour: isColoured(process.stderr),
-          })}\n`,
-        ),
+        `${errorBytes(error, {
+          showTrace: this.hasTrace,
+          hasHint: !(error instanceof EvalError),
+          colour: isColoured(process.stderr),
+        })}\n`,
       );
     else printError(error, { hasTrace: this.hasTrace });
   }

@@ -1,4 +1,4 @@
-import { bytesOfText, DevshellError, textOfBytes, type ByteString } from "../../core/index.ts";
+import { bytesOfText, DevshellError, type ByteString } from "../../core/index.ts";
 import type { ContextElement } from "../host.ts";
 import {
   AttrSet,
@@ -107,7 +107,7 @@ class Printer {
       calls.depth = callDepth;
       const begun = this.#begun;
       this.#begun = "";
-      return `${begun}${this.#paint("error", special(`«error: ${textOfBytes(error.message)}»`))}`;
+      return `${begun}${this.#paint("error", `${special("«error: ")}${error.message}${special("»")}`)}`;
     }
   }
 

@@ -41,6 +41,14 @@ describe("nix repl", () => {
     expect(err.indexOf("later")).toBeGreaterThan(err.indexOf("undefined variable 'gone'"));
   });
 
+  it("quotes bytes that are no text as they are", () => {
+    const text = 'throw (builtins.substring 0 1 "ä")\n:p [ 1 (throw (builtins.substring 0 1 "ä")) ]\n';
+    const input = Buffer.from(text).toString("latin1");
+    const { out, err } = commands.run("nix", ["repl"], { input, encoding: "latin1" });
+    expect(err).toContain("error: \xc3\n");
+    expect(out).toContain("error: \xc3\xc2\xbb");
+  });
+
   it("takes what goes over several lines, and only where it is the line that is unfinished", () => {
     expect(repl("{\n  a = 1;\n  b = [ 1 ];\n}\nf = x:\n  x + 1\nf 2\n").out).toBe(
       "{\n  a = 1;\n  b = [ ... ];\n}\n\n3\n\n",
