@@ -1,4 +1,4 @@
-import { DevshellError, bytesOfText, formatError } from "../../../core/index.ts";
+import { DevshellError, bytesOfShown, formatError } from "../../../core/index.ts";
 import {
   createEvaluator,
   printExpr,
@@ -38,7 +38,9 @@ function printed(evaluator: Evaluator, host: TestHost, directory: string, index:
   } catch (error) {
     if (!(error instanceof DevshellError))
       throw new Error(`crash in ${programFile(directory, index)}`, { cause: error });
-    answer = bytesOfText(formatError(error, { showTrace: true }));
+    answer = Buffer.from(bytesOfShown(formatError(error, { showTrace: true, isRaw: true }))).toString(
+      "latin1",
+    );
   }
   return [...host.messages, answer].join("\n").trimEnd();
 }

@@ -1,6 +1,7 @@
 import { BUILTIN_CALLS, GLOBAL_NAMES, type Kind } from "./builtinCalls.ts";
 import { NAMES, attributeName, float, integer, path, stringFor, stringOf } from "./literals.ts";
 import type { Random } from "./random.ts";
+import { themedProgram } from "./themes.ts";
 
 interface Variable {
   readonly name: string;
@@ -14,11 +15,9 @@ const SPACES = ["\n", "\t", "  ", " # c\n", " /* c */ ", "\r\n", " /** d */ ", "
 
 /** A program of the whole grammar: most are right, some use a value where another kind is wanted, some do not parse. */
 export function generateProgram(random: Random): string {
-  const text = new Generator(random).expression(
-    random.pick(["any", ...PLAIN_KINDS]),
-    [],
-    2 + random.below(4),
-  );
+  const text = random.chance(0.4)
+    ? themedProgram(random)
+    : new Generator(random).expression(random.pick(["any", ...PLAIN_KINDS]), [], 2 + random.below(4));
   return random.chance(0.08) ? damage(random, text) : text;
 }
 
