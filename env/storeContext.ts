@@ -147,7 +147,6 @@ export class StoreContext implements Disposable {
             }),
       tracker: this.tracker,
       trees: this.#treeDisplay,
-      warn: (text) => this.message("warning", text),
     });
     trackSurroundings(this.tracker, this.settings, configFiles);
   }

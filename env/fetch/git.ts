@@ -11,7 +11,7 @@ import {
 } from "../../core/index.ts";
 import { fixGitUrl, parseUrl } from "../../lang/index.ts";
 import { exportCommit } from "./exportCommit.ts";
-import { cachedRevision, defaultRefOf } from "./gitCache.ts";
+import { cachedRevision, defaultRefOf, missingRef, missingRevision } from "./gitCache.ts";
 import { submodulesOf } from "./gitSubmodules.ts";
 import { readWorkTree, workTreeFilter } from "./gitWorkTree.ts";
 import { gitPath, runGit, tryGit } from "./runGit.ts";
@@ -140,12 +140,7 @@ async function revisionOf(
     { signal },
   );
   if (known === undefined)
-    throw new DevshellError(
-      "FETCH_GIT",
-      rev === undefined
-        ? `Cannot find Git ref '${wanted}' in repository '${directory}'`
-        : `Cannot find Git revision '${rev}' in repository '${directory}'`,
-    );
+    throw new DevshellError("FETCH_GIT", rev === undefined ? missingRef(wanted) : missingRevision(rev));
   const inputs = rev === undefined ? await refFiles(directory, wanted, context) : [];
   return { directory, rev: known.trim(), inputs };
 }

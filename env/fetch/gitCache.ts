@@ -7,6 +7,8 @@ import {
   hashBytes,
   textOfBytes,
   shownUrl,
+  withoutLogins,
+  type ByteString,
 } from "../../core/index.ts";
 import { cacheDirectory } from "../cache/recordPaths.ts";
 import { gitAddress } from "./gitLogin.ts";
@@ -54,19 +56,18 @@ export async function cachedRevision(
   if (known !== undefined && isRecent && !request.allRefs) return { directory, rev: known };
   try {
     const refspec = request.allRefs ? "refs/*:refs/*" : `${full}:${full}`;
-    await fetchInto(directory, url, refspec, request.shallow, signal);
+    await fetchInto(directory, url, refspec, request.shallow, context);
     const head = asked === undefined ? full : stamps.head;
     writeStamps(directory, { head, fetchedAtMs: { ...stamps.fetchedAtMs, [full]: Date.now() } });
   } catch (error) {
     if (known === undefined || signal.aborted || !(error instanceof DevshellError)) throw error;
-    context.warn(error.message);
+    context.note?.(`error: ${error.message}`);
     context.warn(
       `could not update local clone of Git repository '${shownUrl(url)}'; continuing with the most recent version`,
     );
   }
   const rev = await commitOf(directory, full, signal);
-  if (rev === undefined)
-    throw new DevshellError("FETCH_GIT", `Cannot find Git ref '${ref}' in repository '${shownUrl(url)}'`);
+  if (rev === undefined) throw new DevshellError("FETCH_GIT", missingRef(full));
   return { directory, rev };
 }
 
@@ -96,8 +97,9 @@ async function fetchRevision(
   directory: string,
   url: string,
   { rev = "", ref, allRefs, shallow }: RevisionRequest,
-  { signal }: FetchContext,
+  context: FetchContext,
 ): Promise<void> {
+  const { signal } = context;
   const refspecs: string[] = allRefs && !shallow ? ["refs/*:refs/*"] : [rev];
   // servers that give no commit by its name give it with a branch
   if (refspecs[0] === rev) {
@@ -108,7 +110,7 @@ async function fetchRevision(
   let failure: unknown;
   for (const refspec of refspecs) {
     try {
-      await fetchInto(directory, url, refspec, shallow && refspec === rev, signal);
+      await fetchInto(directory, url, refspec, shallow && refspec === rev, context);
     } catch (error) {
       signal.throwIfAborted();
       failure ??= error;
@@ -118,7 +120,7 @@ async function fetchRevision(
   }
   if (
     failure !== undefined &&
-    !(failure instanceof DevshellError && /not our ref|unadvertised/.test(failure.message))
+    !(failure instanceof DevshellError && /not our ref|unadvertised/.test(String(failure.cause)))
   )
     throw failure;
   throw new DevshellError(
@@ -132,8 +134,9 @@ async function fetchInto(
   url: string,
   refspec: string,
   shallow: boolean,
-  signal: AbortSignal,
+  context: FetchContext,
 ): Promise<void> {
+  const { signal } = context;
   const depth = shallow ? ["--depth", "1"] : [];
   const args = [
     "-C",
@@ -146,7 +149,32 @@ async function fetchInto(
     ...depth,
   ];
   const { url: address, env } = gitAddress(url);
-  await runGit([...args, "--", address, refspec], { signal, env, timeoutMs: NETWORK_TIMEOUT_MS });
+  const options = { signal, env, timeoutMs: NETWORK_TIMEOUT_MS, onMessages: passOn(context) };
+  try {
+    await runGit([...args, "--", address, refspec], options);
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (!(cause instanceof DevshellError && cause.code === "FETCH_GIT")) throw cause;
+    throw new DevshellError("FETCH_GIT", `Failed to fetch git repository '${shownUrl(url)}'`, { cause });
+  }
+}
+
+/** What Git says to the user of a server. */
+function passOn({ note }: FetchContext): (said: ByteString) => void {
+  return (said) => {
+    const text = withoutLogins(textOfBytes(said)).trimEnd();
+    if (text !== "") note?.(text);
+  };
+}
+
+/** As the library words it that Nix reads repositories with. */
+export function missingRef(ref: string): string {
+  return `resolving Git reference '${ref}': revspec '${ref}' not found (libgit2 error code = 4)`;
+}
+
+/** See {@link missingRef}. */
+export function missingRevision(rev: string): string {
+  return `getting Git object '${rev}': object not found - no match for id (${rev}) (libgit2 error code = 9)`;
 }
 
 /** The ref that is fetched from a server where none is named. */
@@ -161,7 +189,11 @@ async function defaultRef(url: string, stamps: Stamps, context: FetchContext): P
   if (known !== undefined && Date.now() - (stamps.fetchedAtMs[known] ?? 0) < ttlMs(context)) return known;
   const { signal } = context;
   const { url: address, env } = gitAddress(url);
-  const answer = await tryGit(["ls-remote", "--symref", "--", address, "HEAD"], { signal, env });
+  const answer = await tryGit(["ls-remote", "--symref", "--", address, "HEAD"], {
+    signal,
+    env,
+    onMessages: passOn(context),
+  });
   const match = /^ref: (refs\/[^\t\n]+)\tHEAD$/m.exec(answer ?? "");
   if (match !== null) return textOfBytes(match[1]!);
   if (known !== undefined) {

@@ -64,7 +64,7 @@ export async function runGit(args: readonly string[], options: GitOptions): Prom
   const ended = new Promise<string | undefined>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code, signal) =>
-      resolve(code === 0 ? undefined : signal === null ? `status ${code}` : signal),
+      resolve(code === 0 ? undefined : signal === null ? `exit code ${code}` : signal),
     );
   });
   ended.catch(() => undefined); // awaited below, after the output

@@ -10,6 +10,8 @@ export interface FetchContext {
   readonly setting: (name: string) => string | undefined;
   readonly signal: AbortSignal;
   readonly warn: (message: string) => void;
+  /** Told what the programs say that fetch. */
+  readonly note?: ((message: string) => void) | undefined;
   /** The input stands in a lock file: its attributes are all there is to say of it. */
   readonly isFinal?: boolean | undefined;
   /** For a lock file: `ref` and `revCount` are wanted too. */

@@ -25,7 +25,6 @@ import {
   throwFailure,
   webSettings,
   type DerivedPath,
-  type RealiseEvent,
   type Store,
   type StorePath,
   type StoreSettings,
@@ -40,13 +39,13 @@ import {
   writeDownload,
   type InputAttributes,
 } from "../fetch/index.ts";
-import type { SyncTask, SyncTaskReply, SyncTaskRequest } from "./syncTask.ts";
+import type { SyncTask, SyncTaskReply, SyncTaskRequest, TaskEvent } from "./syncTask.ts";
 
 const MAX_DOWNLOAD_BYTES = 8 * 2 ** 30;
 
 export interface SyncTaskOptions {
   /** Told what is built and copied. */
-  readonly onEvent?: ((event: RealiseEvent) => void) | undefined;
+  readonly onEvent?: ((event: TaskEvent) => void) | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -122,9 +121,8 @@ async function run(task: SyncTask, context: TaskContext): Promise<SyncTaskReply>
 
 async function fetchTreeInput(
   task: Extract<SyncTask, { kind: "fetchTree" }>,
-  { store, settings, signal }: TaskContext,
+  { store, settings, onEvent, signal }: TaskContext,
 ): Promise<SyncTaskReply> {
-  const warnings: string[] = [];
   const given: InputAttributes = new Map(
     task.attributes.map(([name, value]) => [name, typeof value === "number" ? BigInt(value) : value]),
   );
@@ -132,7 +130,8 @@ async function fetchTreeInput(
     store,
     setting: (name) => settings.get(name),
     signal,
-    warn: (message) => warnings.push(message),
+    warn: (text) => onEvent?.({ kind: "message", level: "warning", text }),
+    note: (text) => onEvent?.({ kind: "message", level: "note", text }),
     isFinal: task.isFinal,
     isLocking: task.isLocking,
   });
@@ -144,7 +143,6 @@ async function fetchTreeInput(
       typeof value === "bigint" ? Number(value) : value,
     ]),
     inputs: tree.inputs,
-    warnings,
     history: tree.history,
   };
 }

@@ -1,9 +1,9 @@
 import { DevshellError, textOfBytes, type ByteString } from "../../core/index.ts";
 import type { ContextElement, FetchRequest, FetchResult } from "../../lang/index.ts";
-import { parseStorePath, type RealiseEvent, type Store, type StoreSettings } from "../../store/index.ts";
+import { parseStorePath, type Store, type StoreSettings } from "../../store/index.ts";
 import type { InputTracker } from "../inputTracker.ts";
 import type { EvaluationMode } from "./accessRules.ts";
-import { fetchResult, pathsOfReply, runSyncTask, type SyncTask } from "./syncTask.ts";
+import { fetchResult, pathsOfReply, runSyncTask, type SyncTask, type TaskEvent } from "./syncTask.ts";
 import type { TreeFetcher } from "./treeFetcher.ts";
 
 export interface EvaluationTasksOptions {
@@ -20,7 +20,7 @@ export interface EvaluationTasksOptions {
   readonly trees: () => TreeFetcher;
   readonly tracker: InputTracker;
   readonly warn: (text: string) => void;
-  readonly onEvent: (event: RealiseEvent) => void;
+  readonly onEvent: (event: TaskEvent) => void;
 }
 
 /** Of a task whose result a collector may take before it is kept. */

@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { DevshellError, checkInterrupt, type ByteString } from "../../core/index.ts";
 import type { FetchResult } from "../../lang/index.ts";
 import type { RealiseEvent } from "../../store/index.ts";
+import type { EnvironmentEvent } from "../types.ts";
 import { LineProcess } from "./lineProcess.ts";
 
 /** What evaluation, which is synchronous, needs done while it waits. */
@@ -65,7 +66,6 @@ export type SyncTaskReply =
       readonly attributes: readonly (readonly [string, WireValue])[];
       /** Files and directories outside the store that decided the result. */
       readonly inputs: readonly ByteString[];
-      readonly warnings: readonly string[];
       /** Where the revision's ancestors can be counted. */
       readonly history?: { readonly directory: string; readonly rev: string } | undefined;
     }
@@ -78,20 +78,23 @@ export type SyncTaskReply =
       readonly hint: string | undefined;
     };
 
+/** What happens while a task is done. */
+export type TaskEvent = RealiseEvent | EnvironmentEvent;
+
 /** What a task's process writes, a line of JSON each: what happens, then the reply. */
 export type SyncTaskLine =
-  | { readonly kind: "event"; readonly event: RealiseEvent }
+  | { readonly kind: "event"; readonly event: TaskEvent }
   | { readonly kind: "reply"; readonly reply: SyncTaskReply };
 
 /**
  * Has another process do a task and waits for it: its event loop runs while ours stands still, and it opens the store
  * under its own locks. It stays for the next task.
- * @param onEvent told what is built and copied, while it is
+ * @param onEvent told what is built, copied and said, while it is
  * @throws {DevshellError} what the task threw
  */
 export function runSyncTask(
   request: SyncTaskRequest,
-  onEvent: (event: RealiseEvent) => void = () => undefined,
+  onEvent: (event: TaskEvent) => void = () => undefined,
 ): Exclude<SyncTaskReply, { kind: "failed" }> {
   const reply = ask(request, onEvent);
   // Ctrl-C at a terminal ends the task, too.
@@ -107,7 +110,7 @@ export function runSyncTask(
 /** The process that does tasks, and what it was started with. */
 let server: { readonly process: LineProcess; readonly surroundings: string } | undefined;
 
-function ask(request: SyncTaskRequest, onEvent: (event: RealiseEvent) => void): SyncTaskReply {
+function ask(request: SyncTaskRequest, onEvent: (event: TaskEvent) => void): SyncTaskReply {
   const tasks = taskServer();
   let reply: SyncTaskReply | undefined;
   try {

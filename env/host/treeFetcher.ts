@@ -24,7 +24,6 @@ export interface TreeFetcherOptions {
   readonly tracker: InputTracker;
   /** Told where what is in the store now came from. */
   readonly trees: TreeDisplay;
-  readonly warn: (message: string) => void;
 }
 
 /** Fetches trees (`fetchGit`, `fetchTree`, `fetchMercurial`), each input once an evaluation. */
@@ -88,12 +87,11 @@ export class TreeFetcher {
     isFinal: boolean,
     isLocking: boolean,
   ): FetchResult {
-    const { run, warn } = this.#options;
+    const { run } = this.#options;
     const reply = fetching(reference, () =>
       run({ kind: "fetchTree", attributes, reference, isFinal, isLocking }),
     );
     if (reply.kind !== "fetchedTree") throw new Error(`unexpected reply ${reply.kind}`);
-    for (const warning of reply.warnings) warn(warning);
     for (const input of reply.inputs) this.#track(input);
     this.#noteCopy(new Map(attributes), reply.storePath, reply.inputs);
     const { history } = reply;

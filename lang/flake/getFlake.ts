@@ -9,6 +9,7 @@ import {
   type Slot,
   type Value,
 } from "../value/index.ts";
+import { showPos } from "../value/position.ts";
 import { callFlake } from "./callFlake.ts";
 import { computeLocks, readFlakeLock } from "./computeLocks.ts";
 import { fetchFlake } from "./fetchFlake.ts";
@@ -32,7 +33,7 @@ export function getFlake(runtime: Runtime, argument: Slot): Value {
   const reference = flakeReference(parseFlakeReference(text));
   if (isPure && !isLockedReference(reference))
     throw failure(
-      `cannot call 'getFlake' on unlocked flake reference '${text}', at «none»:0 (use --impure to override)`,
+      `cannot call 'getFlake' on unlocked flake reference '${text}', at ${showPos(NO_POS)} (use --impure to override)`,
     );
   return evaluate(runtime, fetchFlake(runtime, reference, scope));
 }

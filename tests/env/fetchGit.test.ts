@@ -22,6 +22,7 @@ let root: string;
 let repo: string;
 let store: LocalStore;
 let warnings: string[];
+let notes: string[];
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "devshell-test-git-"));
@@ -41,6 +42,7 @@ beforeEach(() => {
   };
   store = LocalStore.open(resolveStoreSettings(environment));
   warnings = [];
+  notes = [];
   repo = join(root, "repo");
   mkdirSync(join(repo, "d"), { recursive: true });
   git("init", "-q", "-b", "master");
@@ -85,6 +87,7 @@ async function fetch(
     setting: () => undefined,
     signal: new AbortController().signal,
     warn: (message) => warnings.push(message),
+    note: (message) => notes.push(message),
   });
   return { path: tree.storePath, attributes: tree.attributes, inputs: tree.inputs };
 }
@@ -158,6 +161,23 @@ describe("Git inputs", { timeout: 60_000 }, () => {
       lastModified: 0n,
       narHash: "sha256-pQpattmS9VmO3ZIQUFn66az8GSmB4IvYhTTCFn6SUmo=",
     });
+  });
+
+  it("that are not there are told in the words of Nix and of Git", async () => {
+    await expect(fetch({ ref: "nope" })).rejects.toThrow(
+      "resolving Git reference 'nope': revspec 'nope' not found (libgit2 error code = 4)",
+    );
+    const rev = "1".repeat(40);
+    await expect(fetch({ rev })).rejects.toThrow(
+      `getting Git object '${rev}': object not found - no match for id (${rev}) (libgit2 error code = 9)`,
+    );
+    const url = "http://user:secret@127.0.0.1:1/absent.git";
+    await expect(fetch({ url })).rejects.toThrow(
+      "Failed to fetch git repository 'http://127.0.0.1:1/absent.git'",
+    );
+    const refusal = "fatal: unable to access 'http://127.0.0.1:1/absent.git/': ";
+    expect(notes).toEqual([expect.stringContaining(refusal), expect.stringContaining(refusal)]);
+    expect(notes.join("")).not.toContain("secret");
   });
 
   it("are checked against their hash", async () => {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createStoreContext } from "../../env/index.ts";
+import { bytesOfText } from "../../core/index.ts";
 import { createEvaluator } from "../../lang/index.ts";
 
 let root: string;
@@ -113,7 +114,9 @@ describe("getFlake", { timeout: 60_000 }, () => {
   it("is pure: only what is locked", () => {
     writeLock();
     expect(() => evaluate(`builtins.getFlake "path:${root}/main"`, "pure")).toThrow(
-      /cannot call 'getFlake' on unlocked flake reference/,
+      bytesOfText(
+        `cannot call 'getFlake' on unlocked flake reference 'path:${root}/main', at «none»:0 (use --impure to override)`,
+      ),
     );
     const narHash = String(evaluate(`(builtins.fetchTree "path:${root}/main").narHash`));
     expect(evaluate(`(builtins.getFlake "path:${root}/main?narHash=${narHash}").c`, "pure")).toBe("dep!");
