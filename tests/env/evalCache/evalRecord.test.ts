@@ -167,4 +167,15 @@ describe("the record of an evaluation", () => {
     clearEvalCache();
     expect(existsSync(cache)).toBe(false);
   });
+
+  it("goes soon where others are kept, though not each looks for it", () => {
+    writeFileSync(join(root, "a"), "");
+    const cache = evalCacheDirectory();
+    keep("word", "a");
+    for (let n = 0; n < 600; n++)
+      writeFileSync(join(cache, "records", `${String(n).padStart(32, "0")}.used`), "");
+    for (let n = 0; n < 300 && evalCacheUsage().count > 500; n++) keep("word", "a");
+    expect(evalCacheUsage().count).toBeLessThanOrEqual(500);
+    expect(findEvalRecord(keyOf("word"))?.output).toBe("word");
+  });
 });
