@@ -455,11 +455,14 @@ export class StoreHost implements EvalHost {
       : path;
   }
 
-  /** A path, or the derivation that an output is of, must be in the store: nobody substitutes it. */
+  /** A path, or the derivation that an output is of, must be in the store: nobody substitutes it. It is named as Nix does. */
   #requireValid(element: ContextElement): void {
     const path = parseStorePath(this.storeDir, element.slice(element.lastIndexOf("!") + 1).replace(/^=/, ""));
     if (!this.#options.store.isValidPath(path))
-      throw new DevshellError("STORE_PATH_NOT_VALID", `path '${path}' is not valid`);
+      throw new DevshellError(
+        "STORE_PATH_NOT_VALID",
+        `path '${path.slice(this.storeDir.length + 1)}' is not valid`,
+      );
   }
 
   #isPresent(element: ContextElement): boolean {

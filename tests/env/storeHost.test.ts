@@ -187,9 +187,9 @@ describe("the evaluator's host", () => {
     const derivation = 'derivation { name = "d"; system = "s"; builder = "b"; }';
     const store = { ...memoryStore(), isValidPath: () => false };
     for (const [expression, path] of [
-      [`import (${text})`, "/nix/store/[a-z0-9]{32}-a"],
-      [`builtins.readFile "\${${text}}/b"`, "/nix/store/[a-z0-9]{32}-a"],
-      [`builtins.pathExists (${derivation})`, "/nix/store/[a-z0-9]{32}-d\\.drv"],
+      [`import (${text})`, "[a-z0-9]{32}-a"],
+      [`builtins.readFile "\${${text}}/b"`, "[a-z0-9]{32}-a"],
+      [`builtins.pathExists (${derivation})`, "[a-z0-9]{32}-d\\.drv"],
     ] as const)
       expect(() => evaluate(expression, "impure", {}, store)).toThrow(
         new RegExp(`^path '${path}' is not valid$`),
