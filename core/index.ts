@@ -30,6 +30,7 @@ export {
   type HashEncoding,
 } from "./hash.ts";
 export { importModule } from "./importModule.ts";
+export { systemErrorText } from "./systemErrorText.ts";
 export { Interrupted, checkInterrupt, listenForInterrupts } from "./interrupted.ts";
 export { logText } from "./logText.ts";
 export { NIX_VERSION } from "./nixVersion.ts";

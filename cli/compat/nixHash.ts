@@ -1,6 +1,5 @@
 import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
-import { getSystemErrorMessage } from "node:util";
 import {
   DevshellError,
   bytesOfText,
@@ -8,6 +7,7 @@ import {
   hashStream,
   isHashAlgorithm,
   parseHash,
+  systemErrorText,
   type Hash,
   type HashAlgorithm,
   type HashEncoding,
@@ -108,12 +108,9 @@ export async function hashOf(
 function readFailure(word: string, error: unknown): unknown {
   if (!(error instanceof Error) || !("errno" in error) || !("code" in error)) return error;
   if (error.code === "EISDIR") return new DevshellError("HASH_FAILED", "read of 65536 bytes: Is a directory");
-  const meaning = getSystemErrorMessage(Number(error.errno));
-  return new DevshellError(
-    "HASH_FAILED",
-    `opening file "${word}": ${meaning.charAt(0).toUpperCase()}${meaning.slice(1)}`,
-    { cause: error },
-  );
+  return new DevshellError("HASH_FAILED", `opening file "${word}": ${systemErrorText(Number(error.errno))}`, {
+    cause: error,
+  });
 }
 
 /** A digest folded to 20 bytes, as in store paths. */

@@ -50,7 +50,18 @@ describe("builtins.exec", () => {
   });
 
   it("says which program there is not, and that native code is not for us", () => {
-    expect(evaluate('builtins.exec [ "no-such-program" ]').shown).toContain('program "no-such-program"');
+    for (const name of ["no-such-program", ""]) {
+      const write = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+      expect(evaluate(`builtins.exec [ "${name}" ]`).shown).toContain(
+        `error: program "${name}" failed with exit code 1`,
+      );
+      expect(write.mock.calls).toEqual([
+        [
+          `\x1b[31;1merror:\x1b[0m executing \x1b[35;1m"${name}"\x1b[0m: \x1b[35;1mNo such file or directory\x1b[0m\n`,
+        ],
+      ]);
+      write.mockRestore();
+    }
     expect(evaluate('builtins.importNative ./x.so "init"').shown).toContain(`could not open '${root}/x.so'`);
   });
 
