@@ -277,7 +277,7 @@ export function currentInput(input: TrackedInput, environment: NodeJS.ProcessEnv
   if (input.kind === "variable") return { ...input, value: variableBytes(environment, input.name) };
   const { path } = input;
   if (input.kind === "access") return { ...input, isWritable: isWritable(path) };
-  const stat = statOf(path);
+  const stat = currentStat(path);
   if (stat === undefined) return { kind: "absent", path };
   if (input.kind === "absent" || input.kind === "type") return { kind: "type", path, type: typeOf(stat) };
   try {
@@ -334,7 +334,7 @@ export function isSameInput(a: TrackedInput, b: TrackedInput): boolean {
 /** Whether an input's stat is what it was when it was read. */
 export function isUntouchedInput(input: TrackedInput): boolean {
   if (!("stat" in input)) return true;
-  const stat = statOf(input.path);
+  const stat = currentStat(input.path);
   if (stat === undefined) return false;
   return isSameStat(inputStat(stat), input.stat);
 }
@@ -378,6 +378,15 @@ function directoryContent(entries: readonly Dirent<Buffer>[]): string {
 /** The entry itself, links not followed. */
 export function statOf(path: ByteString): BigIntStats | undefined {
   return lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
+}
+
+/** The same of what was there once: below what is no directory any more there is nothing. */
+function currentStat(path: ByteString): BigIntStats | undefined {
+  try {
+    return statOf(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function inputStat(stat: BigIntStats): InputStat {

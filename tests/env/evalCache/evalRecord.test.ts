@@ -1,5 +1,6 @@
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   readdirSync,
@@ -145,6 +146,16 @@ describe("the record of an evaluation", () => {
     writeFileSync(join(root, "a"), "1");
     expect(findEvalRecord(keyOf("word"))).toBeUndefined();
     expect(evalCacheUsage().count).toBe(4);
+  });
+
+  it("does not answer where a file stands in the place of a directory that was read", () => {
+    mkdirSync(join(root, "d"));
+    writeFileSync(join(root, "d/f"), "");
+    expect(keep("word", "d/f")).toBe(true);
+    expect(findEvalRecord(keyOf("word"))?.output).toBe("word");
+    rmSync(join(root, "d"), { recursive: true });
+    writeFileSync(join(root, "d"), "");
+    expect(findEvalRecord(keyOf("word"))).toBeUndefined();
   });
 
   it("goes when there are too many, the one that answered longest ago first", () => {
