@@ -19,6 +19,7 @@ import { WorldFiles } from "./worldFiles.ts";
 const EXPRESSION = `{ arg ? "none" }:
 let
   orNull = path: read: if builtins.pathExists path then read path else null;
+  orNull' = read: path: orNull path read;
   drv = name: more: (derivation ({ inherit name; system = "x"; builder = "b"; } // more)).drvPath;
 in {
   inherit arg;
@@ -38,6 +39,10 @@ in {
   system = builtins.currentSystem;
   source = drv "source" { src = ./src; };
   filtered = drv "filtered" { src = builtins.filterSource (path: type: baseNameOf path != "skip") ./src; };
+  renamed = drv "renamed" { src = builtins.path { path = ./src; name = "n"; filter = path: type: type != "symlink"; }; };
+  flat = orNull ./data/a (path: builtins.path { inherit path; recursive = false; });
+  types = map (orNull' builtins.readFileType) [ ./data ./data/a ./src/sub ./linkdir ];
+  own = orNull ./lib/one.nix (path: builtins.scopedImport { toString = x: "scoped"; } path);
   text = drv "text" { file = builtins.toFile "text" (builtins.readFile ./data/a); dep = drv "dep" { }; };
   manyA = (import ./many.nix).a;
   manyB = (import ./many.nix).b;
@@ -50,7 +55,7 @@ in {
 `;
 export const ATTRIBUTES = [...EXPRESSION.matchAll(/^ {2}(\w+) = /gm)]
   .map(([, name]) => name!)
-  .filter((name) => name !== "orNull" && name !== "drv")
+  .filter((name) => !["orNull", "drv"].includes(name))
   .concat("arg");
 
 const CONTENTS = ["one", "two", "six"];
@@ -119,8 +124,13 @@ export class World {
   /** Does one thing to the world. */
   mutate(): void {
     const mutation = this.#random.pick(this.#kinds);
-    const what = this.#mutations[mutation]();
-    this.history.push(`${mutation} ${what}`);
+    try {
+      this.history.push(`${mutation} ${this.#mutations[mutation]()}`);
+    } catch (error) {
+      // A file where a directory was: what the file system refuses is no change.
+      if (!(error instanceof Error && "code" in error)) throw error;
+      this.history.push(`${mutation} (refused)`);
+    }
   }
 
   readonly #mutations: Record<(typeof MUTATIONS)[number], () => string> = {
@@ -155,7 +165,8 @@ export class World {
     },
     touch: () => {
       const name = this.#existing();
-      const now = new Date();
+      // Back, too, as what is unpacked or copied may be.
+      const now = new Date(this.#random.below(2) === 0 ? Date.now() : 1_000_000_000_000);
       if (name !== undefined) utimesSync(this.#files.path(name), now, now);
       return name ?? "";
     },
@@ -227,6 +238,18 @@ export class World {
       renameSync(this.#files.path("scratch-dir"), this.#files.path(name));
       return name;
     },
+    // A file takes a directory's place, and is one again.
+    flattenDirectory: () => {
+      const name = this.#random.pick(["data", "dir", "src", "src/sub"]);
+      const path = this.#files.path(name);
+      if (this.#files.stat(dirname(name))?.isFile() === true) return name;
+      const isDirectory = this.#files.stat(name)?.isDirectory() === true;
+      rmSync(path, { recursive: true, force: true });
+      mkdirSync(dirname(path), { recursive: true });
+      if (isDirectory) writeFileSync(path, "flat");
+      else this.#files.write(`${name}/${name === "data" ? "a" : "p"}`, CONTENTS[0]!);
+      return name;
+    },
     typeChange: () => {
       const path = this.#files.path("maybe");
       rmSync(path, { recursive: true, force: true });
@@ -244,8 +267,17 @@ export class World {
       return `${name} ${value}`;
     },
     searchPath: () => {
-      const value = this.#random.pick(["found1", "found2"]);
-      process.env["NIX_PATH"] = join(this.root, value);
+      const [one, two] = [join(this.root, "found1"), join(this.root, "found2")];
+      const values = [
+        one,
+        two,
+        `${two}:${one}`,
+        `nowhere:${one}`,
+        `found=${two}/found`,
+        `found=${one}/found:${two}`,
+      ];
+      const value = this.#random.pick(values);
+      process.env["NIX_PATH"] = value;
       return value;
     },
     setting: () => {
@@ -256,9 +288,18 @@ export class World {
     configuration: () => {
       const file = join(process.env["NIX_CONF_DIR"]!, "nix.conf");
       mkdirSync(dirname(file), { recursive: true });
-      const text = this.#random.pick(["eval-system = a\n", "eval-system = b\n", undefined]);
+      const text = this.#random.pick([
+        "eval-system = a\n",
+        "eval-system = b\n",
+        "include more.conf\n",
+        "!include none.conf\n",
+        "restrict-eval = true\n",
+        undefined,
+      ]);
       if (text === undefined) rmSync(file, { force: true });
       else writeFileSync(file, text);
+      if (text?.startsWith("include") === true)
+        writeFileSync(join(dirname(file), "more.conf"), `eval-system = ${this.#random.pick(["a", "c"])}\n`);
       return text ?? "";
     },
     nothing: () => "",
@@ -301,6 +342,7 @@ const MUTATIONS = [
   "retarget",
   "moveDirectory",
   "copyDirectory",
+  "flattenDirectory",
   "typeChange",
   "variable",
   "searchPath",
