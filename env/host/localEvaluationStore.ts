@@ -44,11 +44,11 @@ export function localEvaluationStore(settings: StoreSettings, open: () => Store)
  */
 export function emptyEvaluationStore(settings: StoreSettings, evalStore?: string): EvaluationStore {
   const { storeDir } = settings;
-  const write = (isDryRun = false): void => {
+  const write = (isDryRun = false, operation = "addToStore"): void => {
     if (evalStore === undefined || isDryRun) return;
     throw new DevshellError(
       "STORE_DUMMY",
-      `operation 'addToStore' is not supported by store '${evalStore}'`,
+      `operation '${operation}' is not supported by store '${evalStore}'`,
       { hint: "`dummy://?read-only=false` holds what it is given until the command ends" },
     );
   };
@@ -63,7 +63,7 @@ export function emptyEvaluationStore(settings: StoreSettings, evalStore?: string
       write(isDryRun);
       return makeTextPath(storeDir, name, hashBytes("sha256", contents), references);
     },
-    writeDerivations: () => write(),
+    writeDerivations: () => write(false, "writeDerivation"),
     isValidPath: () => false,
     referencesOf: () => undefined,
     readDerivation: (drvPath) => {

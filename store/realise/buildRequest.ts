@@ -51,6 +51,7 @@ export function buildObstacle(
       "BUILD_REJECTED",
       "Unable to build with a primary store that isn't a local store; either pass a different '--store' or enable remote builds.\n\n" +
         "For more information check 'man nix.conf' and search for '/machines'.",
+      { exitStatus: 100 },
     );
   const reasons: string[] = [];
   const isBuiltin = derivation.builder.startsWith("builtin:");

@@ -79,6 +79,7 @@ describe("dummy://?read-only=false", () => {
     expect(failures).toEqual([
       expect.objectContaining({
         code: "BUILD_REJECTED",
+        exitStatus: 100,
         message: expect.stringContaining(
           "Unable to build with a primary store that isn't a local store",
         ) as unknown,
