@@ -5,7 +5,7 @@ import { showPos, type Pos } from "../value/position.ts";
 import { Layout, Shape, shapeOf, shapeOfPlaced } from "../value/shape.ts";
 import { sharedTemplate, slotsLike, template } from "../value/slots.ts";
 import { suggest } from "../value/suggest.ts";
-import { AttrSet, EMPTY_SET, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
+import { AttrSet, EMPTY_SET, Thunk, placedAnew, type Env, type Slot, type Value } from "../value/value.ts";
 import { type Code, type Compiler, type Delay } from "./code.ts";
 import { frameMaker } from "./frame.ts";
 import { selector } from "./select.ts";
@@ -44,7 +44,7 @@ function compileDef(def: AttrDef, compiler: Compiler, isNested: boolean): MakeSl
         const source = sources[index]!;
         if (source instanceof AttrSet) {
           const slot = select(source);
-          if (slot !== undefined) return slot;
+          if (slot !== undefined) return placedAnew(slot);
         }
         return new Thunk((code ??= inheritCode(name, pos)), source);
       };

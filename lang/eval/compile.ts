@@ -3,7 +3,16 @@ import { NO_POS, type Pos } from "../value/position.ts";
 import { positionValue } from "../value/positionValue.ts";
 import type { Runtime } from "../value/runtime.ts";
 import { sharedTemplate, slotsLike } from "../value/slots.ts";
-import { AttrSet, Float, PathValue, PrimOp, Thunk, type Slot, type Value } from "../value/value.ts";
+import {
+  AttrSet,
+  Float,
+  PathValue,
+  PrimOp,
+  Thunk,
+  placedAnew,
+  type Slot,
+  type Value,
+} from "../value/value.ts";
 import { compileAttrs, compileLet, compileWith } from "./bindings.ts";
 import {
   LazyCode,
@@ -196,7 +205,7 @@ export class ClosureCompiler implements Compiler {
         break;
       case "select": {
         const builtin = this.#knownBuiltin(expr);
-        return builtin === undefined ? this.#delaySelect(expr) : constant(builtin);
+        return builtin === undefined ? this.#delaySelect(expr) : () => placedAnew(builtin);
       }
       case "call":
       case "concat":

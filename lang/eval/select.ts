@@ -15,7 +15,7 @@ import { NO_POS, sourceOf, type Pos } from "../value/position.ts";
 import { quoteAttrName } from "../value/literal.ts";
 import type { Layout } from "../value/shape.ts";
 import { suggest } from "../value/suggest.ts";
-import { AttrSet, Thunk, type Env, type Slot, type Value } from "../value/value.ts";
+import { AttrSet, Thunk, placedAnew, type Env, type Slot, type Value } from "../value/value.ts";
 import { delayed, type Code, type Compiler, type Delay } from "./code.ts";
 import { INTERNAL_PREFIX } from "./internalFiles.ts";
 import { asLocal, readLocal } from "./variable.ts";
@@ -66,7 +66,7 @@ export function delaySelect(object: VarExpr, name: string, expr: SelectExpr, com
         }
       }
       // What is under evaluation is to be blamed on where it was written, as `x.a` itself does when it is forced.
-      if (found !== undefined && !isUnderEvaluation(found)) return found;
+      if (found !== undefined && !isUnderEvaluation(found)) return placedAnew(found);
     }
     return (later ??= delayed(expr, compiler))(env);
   };

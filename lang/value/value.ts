@@ -197,6 +197,20 @@ export function isFunctionValue(value: Value): value is Lambda | PrimOp | PrimOp
   return value instanceof Lambda || value instanceof PrimOp || value instanceof PrimOpApp;
 }
 
+/**
+ * What a name of its own holds for what is found in a set: a function in a place of its own, as functions are equal
+ * only where one place holds both.
+ */
+export function placedAnew(found: Slot): Slot {
+  const value = found instanceof Thunk ? (found.code === null ? (found.data as Value) : undefined) : found;
+  if (typeof value !== "object" || value === null || !isFunctionValue(value)) return found;
+  const place = new Thunk(placed, value);
+  place.code = null;
+  return place;
+}
+
+const placed: ThunkCode = (data) => data as unknown as Value;
+
 export function isList(value: Value): value is readonly Slot[] {
   return Array.isArray(value);
 }
