@@ -1,7 +1,7 @@
 import { checkInterrupt, ensureHeap } from "../../core/index.ts";
 
-/** Words (8 bytes each) that are taken before V8 is asked again how full its heap is: it takes some microseconds. */
-const MAX_UNASKED = 1 << 23;
+/** Words (8 bytes each) that are taken before V8 is asked again how full its heap is: it looks at all its pages then. */
+const MAX_UNASKED = 1 << 25;
 /** The same while V8 has not been asked yet. */
 const FIRST_UNASKED = 1 << 20;
 const MIN_UNASKED = 1 << 10;
