@@ -23,7 +23,7 @@ constexpr uintptr_t kHugePage = 2 << 20;
 // Address space alone: memory is taken as it is touched.
 constexpr size_t kReservation = size_t{64} << 30;
 // How far filled memory reaches beyond what V8 has; more is no faster, and counts as the process's memory.
-constexpr uintptr_t kAhead = 4 << 20;
+constexpr uintptr_t kAhead = 2 << 20;
 // The C library's headers may be older than the kernel.
 constexpr int kPopulateWrite = 23;
 
@@ -36,7 +36,8 @@ uintptr_t start, end, next, filled;
 uint32_t returned[kReservation / kPage];
 size_t returnedCount;
 
-bool isReserved(uintptr_t address) { return address >= start && address < end; }
+// Asked without the lock: `end` is written last.
+bool isReserved(uintptr_t address) { return address < __atomic_load_n(&end, __ATOMIC_ACQUIRE) && address >= start; }
 
 void* map(uintptr_t address, size_t length, int protection, int flags, int fd, off_t offset) {
   return reinterpret_cast<void*>(syscall(SYS_mmap, address, length, protection, flags, fd, offset));
@@ -86,7 +87,7 @@ void reserve(uintptr_t hint) {
   const uintptr_t aligned = hint & ~(kHugePage - 1);
   if (!renew(aligned, kReservation, MAP_FIXED_NOREPLACE)) return;
   start = next = filled = aligned;
-  end = start + kReservation;
+  __atomic_store_n(&end, start + kReservation, __ATOMIC_RELEASE);
   startFilling();
 }
 
@@ -140,5 +141,12 @@ int munmap(void* memory, size_t length) {
   const uintptr_t address = reinterpret_cast<uintptr_t>(memory);
   if (isReserved(address)) return giveBack(address, length);
   return static_cast<int>(syscall(SYS_munmap, address, length));
+}
+
+// The reservation is no child's already: to say so of each page would wait for the thread that fills.
+int madvise(void* memory, size_t length, int advice) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(memory);
+  if (advice == MADV_DONTFORK && isReserved(address)) return 0;
+  return static_cast<int>(syscall(SYS_madvise, address, length, advice));
 }
 }
