@@ -160,30 +160,24 @@ function knownFlags(flags: readonly string[]): readonly string[] {
 function compileHeapPages(): void {
   const library = join(DIST, "heapPages.so");
   const unfinished = `${library}.tmp-${process.pid}`;
-  const words = [
-    "-std=c++17",
-    "-O2",
-    "-fPIC",
-    "-shared",
-    "-o",
-    unfinished,
-    join(ROOT, "cli/native/heapPages.cc"),
-  ];
-  const compiler = spawnSync(process.env["CXX"] ?? "c++", words, { encoding: "utf8" });
+  const source = join(ROOT, "cli/native/heapPages.cc");
+  // Several words, where somebody caches what is compiled.
+  const [program = "", ...words] = (process.env["CXX"] ?? "c++").split(" ");
+  const options = [...words, "-std=c++17", "-O2", "-fPIC", "-shared", "-o", unfinished, source];
+  const compiler = spawnSync(program, options, { encoding: "utf8" });
   // Fills a young and an old generation, and gives back what it took.
-  const program = "for (let round = 0; round < 3; round++) Array.from({ length: 1e6 }, (_, at) => ({ at }))";
+  const trial = "for (let round = 0; round < 3; round++) Array.from({ length: 1e6 }, (_, at) => ({ at }))";
   const env = { ...process.env, NODE_OPTIONS: "", LD_PRELOAD: unfinished };
   if (
     compiler.status === 0 &&
-    spawnSync(process.execPath, ["-e", program], { env, stdio: "ignore" }).status === 0
+    spawnSync(process.execPath, ["-e", trial], { env, stdio: "ignore" }).status === 0
   ) {
     renameSync(unfinished, library);
     return;
   }
   for (const file of [unfinished, library]) rmSync(file, { force: true });
-  process.stderr.write(
-    `devshell: evaluation will be slower, heapPages.cc does not compile: ${(compiler.stderr ?? "").trim().slice(-1000)}\n`,
-  );
+  const reason = compiler.error?.message ?? compiler.stderr.trim().slice(-1000);
+  process.stderr.write(`devshell: evaluation will be slower, without heapPages.so: ${reason}\n`);
 }
 
 /**

@@ -109,15 +109,12 @@ uintptr_t takePage(uintptr_t hint) {
   return page;
 }
 
-int giveBack(uintptr_t address, size_t length) {
-  // What V8 cuts off from a request; it is another page's, or will be.
-  if (length == kRequest - kPage) return 0;
-  if (!renew(address, length, MAP_FIXED)) return -1;
-  if (length != kPage) return 0;
+// Whatever else than a page is what V8 cuts off from a request: another page's, or will be.
+void giveBack(uintptr_t address, size_t length) {
+  if (length != kPage || !renew(address, length, MAP_FIXED)) return;
   pthread_mutex_lock(&lock);
   returned[returnedCount++] = static_cast<uint32_t>((address - start) / kPage);
   pthread_mutex_unlock(&lock);
-  return 0;
 }
 
 // Neither the program's own variables nor what it starts have this library among them.
@@ -139,8 +136,9 @@ void* mmap64(void* hint, size_t length, int protection, int flags, int fd, off_t
 
 int munmap(void* memory, size_t length) {
   const uintptr_t address = reinterpret_cast<uintptr_t>(memory);
-  if (isReserved(address)) return giveBack(address, length);
-  return static_cast<int>(syscall(SYS_munmap, address, length));
+  if (!isReserved(address)) return static_cast<int>(syscall(SYS_munmap, address, length));
+  giveBack(address, length);
+  return 0;
 }
 
 // The reservation is no child's already: to say so of each page would wait for the thread that fills.
