@@ -176,7 +176,10 @@ function compileHeapPages(): void {
     return;
   }
   for (const file of [unfinished, library]) rmSync(file, { force: true });
-  const reason = compiler.error?.message ?? compiler.stderr.trim().slice(-1000);
+  const reason =
+    compiler.status === 0
+      ? "this Node does not run with it"
+      : (compiler.error?.message ?? compiler.stderr.trim().slice(-1000));
   process.stderr.write(`devshell: evaluation will be slower, without heapPages.so: ${reason}\n`);
 }
 

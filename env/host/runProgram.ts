@@ -17,6 +17,7 @@ const MAX_OUTPUT_BYTES = 1 << 30;
  */
 export function runProgram(program: ByteString, args: readonly ByteString[]): ByteString {
   const name = textOfBytes(program);
+  // Node refuses a program without a name; the system does not find it.
   const { status, signal, stdout, error } = spawnSync(
     name === "" ? "/nonexistent" : name,
     args.map(textOfBytes),

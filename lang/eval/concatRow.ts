@@ -1,7 +1,7 @@
 import { posOfExpr, type BinaryExpr, type Expr } from "../syntax/index.ts";
 import { addFrame } from "../value/error.ts";
 import { forceList } from "../value/force.ts";
-import { isLong, joinLists } from "../value/growingList.ts";
+import { isLong, itemsOf, joinLists } from "../value/growingList.ts";
 import { claimWords } from "../value/heap.ts";
 import type { Pos } from "../value/position.ts";
 import { isList, type Env, type Slot, type Value } from "../value/value.ts";
@@ -77,12 +77,19 @@ const MAX_JOINED = 1 << 10;
 
 /** @param lists the last one first */
 function joinReversed(lists: (readonly Slot[])[]): readonly Slot[] {
-  // A long list at either end may be one that grows.
-  if (lists.length === 2) return joinLists(lists[1]!, lists[0]!);
-  if (lists.length > 2 && isLong(lists[0]!)) return joinLists(joinReversed(lists.slice(1)), lists[0]!);
-  if (lists.length > 2 && isLong(lists.at(-1)!))
-    return joinLists(lists.at(-1)!, joinReversed(lists.slice(0, -1)));
+  const right = lists[0]!;
+  const left = lists.at(-1)!;
+  if (lists.length === 2) return joinLists(left, right);
+  // The longer end may be a list that grows, by all the rest.
+  if (isLong(right) && right.length >= left.length) return joinLists(joinAtOnce(lists.slice(1)), right);
+  if (isLong(left)) return joinLists(left, joinAtOnce(lists.slice(0, -1)));
+  return joinAtOnce(lists);
+}
+
+/** @param lists the last one first; turned round */
+function joinAtOnce(lists: (readonly Slot[])[]): readonly Slot[] {
   lists.reverse();
+  for (let i = 0; i < lists.length; i++) lists[i] = itemsOf(lists[i]!);
   if (lists.length > MAX_JOINED) return lists.flat() as Slot[];
   return ([] as Slot[]).concat(...lists);
 }

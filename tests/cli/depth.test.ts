@@ -248,4 +248,12 @@ describe("size", () => {
     ]`;
     expect(evaluate(text)).toEqual({ status: 0, out: "[ 375001250001 1 ]", err: "" });
   }, 300_000);
+
+  // In a third of a second; joined one after the other they took two minutes.
+  it("a long row of long lists", () => {
+    const row = Array.from({ length: 20_000 }, () => "list").join(" ++ ");
+    const text = `let list = builtins.genList (x: x) 300; row = ${row}; in
+      [ (builtins.length row) (builtins.elemAt row 300) (builtins.elemAt row 5999999) ]`;
+    expect(evaluate(text)).toEqual({ status: 0, out: "[ 6000000 0 299 ]", err: "" });
+  }, 60_000);
 });

@@ -9,7 +9,7 @@ const LIBRARY = join(ROOT, "dist/heapPages.so");
 const root = mkdtempSync(join(tmpdir(), "devshell-heap-"));
 afterAll(() => rmSync(root, { recursive: true }));
 
-/** What a program prints; every second time that it fills the heap anew, in two threads, V8 gives pages back. */
+/** What a program prints that may collect garbage. */
 function node(program: string, env: Record<string, string> = {}): string {
   const { stdout, stderr, status } = spawnSync(process.execPath, ["--expose-gc", "-e", program], {
     env: { PATH: "/usr/bin:/bin", ...env },
