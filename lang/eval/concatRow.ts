@@ -77,8 +77,9 @@ const MAX_JOINED = 1 << 10;
 
 /** @param lists the last one first */
 function joinReversed(lists: (readonly Slot[])[]): readonly Slot[] {
-  const right = lists[0]!;
-  const left = lists.at(-1)!;
+  const right = lists[0];
+  const left = lists.at(-1);
+  if (right === undefined || left === undefined) return [];
   if (lists.length === 2) return joinLists(left, right);
   // The longer end may be a list that grows, by all the rest.
   if (isLong(right) && right.length >= left.length) return joinLists(joinAtOnce(lists.slice(1)), right);

@@ -71,4 +71,8 @@ describe("lists that grow by ++", () => {
       [ (builtins.head list) (builtins.elemAt list (length - 1)) ]`;
     expect(evaluate(program)).toEqual(ends);
   });
+
+  it("are empty where all of a row is", () => {
+    expect(evaluate("[ ] ++ [ ] ++ [ ]")).toBe("[ ]");
+  });
 });
